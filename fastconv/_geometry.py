@@ -1,0 +1,116 @@
+"""Shape arithmetic of sliding windows, shared by convolution and pooling.
+
+One axis of an image has n pixels. A window of f taps, spread ``dilation`` apart, covers
+``reach = (f - 1) * dilation + 1`` of them and moves ``stride`` pixels at a time:
+
+    valid   floor((n - reach) / stride) + 1 windows, no padding
+    same    ceil(n / stride) windows; the odd pixel of padding goes to the bottom/right (Keras)
+    (a, b)  as valid on n + a + b pixels
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fastconv._errors import unknown_name
+
+Pair = tuple[int, int]
+Padding = str | int | Pair | tuple[Pair, Pair]
+
+
+def pair(value: int | Pair | list[int], argument: str, minimum: int = 1) -> Pair:
+    """``3`` or ``(3, 3)`` as a pair of whole numbers, each at least ``minimum``."""
+    values = (value, value) if _is_whole(value) else value
+    if (
+        not isinstance(values, (tuple, list))
+        or len(values) != 2
+        or not all(_is_whole(v) and v >= minimum for v in values)
+    ):
+        raise ValueError(
+            f"{argument} must be a whole number or a pair of them, each at least {minimum}; got {value!r}"
+        )
+    return int(values[0]), int(values[1])
+
+
+def _is_whole(value: object) -> bool:
+    return hasattr(value, "__index__") and not isinstance(value, bool)
+
+
+def explicit_padding(padding: Padding) -> tuple[Pair, Pair] | None:
+    """((top, bottom), (left, right)) for numeric padding; None for "valid" and "same"."""
+    if isinstance(padding, str):
+        if padding.lower() not in ("valid", "same"):
+            raise unknown_name("padding", padding, ["valid", "same"])
+        return None
+    if isinstance(padding, (tuple, list)) and len(padding) == 2 and isinstance(padding[0], (tuple, list)):
+        top_bottom, left_right = padding
+        return (
+            pair(top_bottom, "padding (top, bottom)", 0),  # type: ignore[arg-type]
+            pair(left_right, "padding (left, right)", 0),  # type: ignore[arg-type]
+        )
+    vertical, horizontal = pair(padding, "padding", 0)  # type: ignore[arg-type]
+    return (vertical, vertical), (horizontal, horizontal)
+
+
+class Axis(NamedTuple):
+    """One axis of a sliding window: how many outputs, how much padding before and after."""
+
+    output: int
+    before: int
+    after: int
+
+
+def slide(n: int, taps: int, stride: int, dilation: int, padding: str | Pair) -> Axis:
+    """Windows of ``taps`` taps along an axis of ``n`` pixels; ``output`` is 0 where none fits."""
+    reach = (taps - 1) * dilation + 1
+    if padding == "same":
+        output = -(-n // stride)
+        total = max((output - 1) * stride + reach - n, 0)
+        return Axis(output, total // 2, total - total // 2)
+    before, after = (0, 0) if padding == "valid" else padding
+    return Axis(max((n + before + after - reach) // stride + 1, 0), int(before), int(after))
+
+
+class Window(NamedTuple):
+    """A 2-D sliding window over an image: both axes, and what made them."""
+
+    rows: Axis
+    columns: Axis
+    size: Pair
+    strides: Pair
+    dilation: Pair
+
+    @property
+    def output_size(self) -> Pair:
+        return self.rows.output, self.columns.output
+
+
+def window(
+    image: Pair,
+    size: int | Pair,
+    strides: int | Pair | None = 1,
+    padding: Padding = "valid",
+    dilation_rate: int | Pair = 1,
+    *,
+    size_name: str = "kernel_size",
+) -> Window:
+    """The window of a convolution or pooling over an image of (H, W) pixels.
+
+    ``strides=None`` means ``strides=size``, as pooling layers have it.
+    Raises ValueError where an argument is malformed or the window does not fit into the image.
+    """
+    size_pair = pair(size, size_name)
+    stride_pair = size_pair if strides is None else pair(strides, "strides")
+    dilation_pair = pair(dilation_rate, "dilation_rate")
+    pads = explicit_padding(padding)
+    axes = [
+        slide(n, f, s, d, padding.lower() if isinstance(padding, str) else pads[i])  # type: ignore[index]
+        for i, (n, f, s, d) in enumerate(zip(image, size_pair, stride_pair, dilation_pair, strict=True))
+    ]
+    if min(image) > 0 and min(axis.output for axis in axes) == 0:
+        reach = tuple((f - 1) * d + 1 for f, d in zip(size_pair, dilation_pair, strict=True))
+        raise ValueError(
+            f"{size_name} {size_pair} covers {reach[0]}x{reach[1]} pixels, more than the {image[0]}x{image[1]} "
+            f'image has under padding={padding!r}: use a smaller one, a larger image, or padding="same"'
+        )
+    return Window(axes[0], axes[1], size_pair, stride_pair, dilation_pair)
