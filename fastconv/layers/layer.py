@@ -1,0 +1,282 @@
+"""The base class of all layers: NumPy in, NumPy out, and the chain rule by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastconv import initializers
+from fastconv.layers._input_errors import input_shape_error
+from fastconv._names import automatic_name
+from fastconv.parameter import Array, Parameter
+
+Shape = tuple[int, ...]
+
+_KERAS_ONLY = {"dtype", "activity_regularizer", "autocast", "batch_size", "batch_shape", "batch_input_shape"}
+
+
+class Layer:
+    """A function of arrays with weights, which knows its own derivative.
+
+    The life of a layer::
+
+        layer = Conv2D(8, 3)
+        y = layer.forward(x, training=True)    # the first call builds it: the shape of x decides the weights' shapes
+        dx = layer.backward(dy)                # dy = d loss / d y; fills parameter.grad, returns d loss / d x
+        for parameter in layer.parameters:
+            parameter.value -= 0.1 * parameter.grad
+
+    A layer of your own overrides:
+
+    ``compute_output_shape(input_shape)``
+        shapes without the batch axis; raises where the input does not suit the layer (default: the input's shape)
+    ``create_weights(input_shape)``
+        calls ``self.add_weight`` (default: no weights)
+    ``call(x, training)``
+        the forward formula; hands what the derivative needs to ``self.remember(...)``
+    ``backward(dy, input_gradient=True)``
+        fills ``parameter.grad`` of its own parameters and returns dx, or None where ``input_gradient`` is False
+    ``get_config()``
+        the constructor's arguments
+
+    Parameters
+    ----------
+    name : made from the class where None: "conv2d", "conv2d_1", ...
+    trainable : False freezes the layer: ``parameters`` is then empty and optimizers leave it alone
+    input_shape : shape of one example, for the first layer of a model; ``input_dim=n`` is short for ``(n,)``
+    """
+
+    input_rank: int | None = None  # axes of x with the batch; None where any number will do
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        input_shape: Sequence[int] | None = None,
+        input_dim: int | None = None,
+        **unknown: Any,
+    ) -> None:
+        _refuse_unknown_arguments(type(self).__name__, unknown)
+        if input_dim is not None:
+            input_shape = (input_dim,)
+        self.name = automatic_name(type(self).__name__) if name is None else str(name)
+        self.requested_input_shape = None if input_shape is None else example_shape(input_shape)
+        self._trainable = bool(trainable)
+        self._weights: list[Parameter] = []
+        self._memory: tuple[Any, ...] | None = None
+        self._input_shape: Shape | None = None
+        self._output_shape: Shape | None = None
+
+    # ---- shapes and weights
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Create the weights for examples of ``input_shape``, given without the batch axis; once only."""
+        shape = example_shape(input_shape)
+        self.check_input((None, *shape))
+        output_shape = self.compute_output_shape(shape)
+        if not self.built:
+            try:
+                self.create_weights(shape)
+            except BaseException:
+                self._weights.clear()
+                raise
+        self._input_shape, self._output_shape = shape, output_shape
+
+    def create_weights(self, input_shape: Shape) -> None:
+        """Hook of ``build``: layers with weights override it."""
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of one output for one input of ``input_shape``, both without the batch axis."""
+        return input_shape
+
+    def add_weight(
+        self,
+        shape: Shape,
+        initializer: Any = "glorot_uniform",
+        *,
+        name: str,
+        trainable: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+    ) -> Parameter:
+        """A new parameter of this layer, filled by the initializer."""
+        parameter = Parameter(
+            initializers.get(initializer)(shape),
+            name,
+            path=f"{self.name}/{name}",
+            trainable=trainable,
+            regularizer=regularizer,
+            constraint=constraint,
+        )
+        self._weights.append(parameter)
+        return parameter
+
+    @property
+    def built(self) -> bool:
+        return self._input_shape is not None
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """Shape of one input, without the batch axis; None before the layer is built."""
+        return self._input_shape
+
+    @property
+    def output_shape(self) -> Shape | None:
+        """Shape of one output, without the batch axis; None before the layer is built."""
+        return self._output_shape
+
+    def expected_input(self) -> tuple[int | str, ...] | None:
+        """The input this layer accepts, as error messages show it: ("N", "H", "W", 3); None where anything goes."""
+        if self.input_rank is None:
+            return None
+        return ("N", "H", "W", "C") if self.input_rank == 4 else ("N", *["..."] * (self.input_rank - 1))
+
+    def check_input(self, shape: Sequence[int | None]) -> None:
+        """Raise a ValueError that teaches where an input of ``shape`` (with the batch axis) does not fit."""
+        expected = self.expected_input()
+        if expected is None:
+            return
+        fits = len(shape) == len(expected) and all(
+            isinstance(wanted, str) or wanted == came for wanted, came in zip(expected, shape, strict=True)
+        )
+        if not fits:
+            raise input_shape_error(self, expected, shape)
+
+    # ---- forward and backward
+
+    def forward(self, x: ArrayLike, training: bool = False) -> Array:
+        """The layer's output for a batch ``x`` (N, ...); builds the layer on its first call."""
+        batch = np.asarray(x)
+        self.check_input(batch.shape)
+        if not self.built:
+            self.build(batch.shape[1:])
+        return self.call(batch, training)
+
+    def __call__(self, x: ArrayLike, training: bool = False) -> Array:
+        return self.forward(x, training)
+
+    def call(self, x: Array, training: bool) -> Array:
+        """Hook of ``forward``: the formula."""
+        raise NotImplementedError(f"{type(self).__name__} has no call(x, training)")
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        """Chain rule: from d loss / d y to d loss / d x, filling ``parameter.grad`` on the way.
+
+        Belongs to the most recent ``forward``. With ``input_gradient=False`` dx is not computed and None returned: the
+        first layer of a network has no use for it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no backward(dy)")
+
+    def remember(self, *what: Any) -> None:
+        """Keep what ``backward`` will need from this ``forward``."""
+        self._memory = what
+
+    def recall(self) -> tuple[Any, ...]:
+        """What the most recent ``forward`` remembered."""
+        if self._memory is None:
+            raise RuntimeError(f"{self} has no gradient yet: call forward(x) before backward(dy)")
+        return self._memory
+
+    def forget(self) -> None:
+        """Let go of the arrays kept for ``backward``."""
+        self._memory = None
+
+    # ---- weights as users see them
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """All parameters, trainable or not, in Keras' order."""
+        return list(self._weights)
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """The trainable parameters: what an optimizer steps. Empty where ``trainable`` is False."""
+        return [weight for weight in self._weights if weight.trainable] if self.trainable else []
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        return self.parameters
+
+    @property
+    def non_trainable_weights(self) -> list[Parameter]:
+        trainable = {id(parameter) for parameter in self.parameters}
+        return [weight for weight in self.weights if id(weight) not in trainable]
+
+    trainable_variables = trainable_weights
+    non_trainable_variables = non_trainable_weights
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all weights, in Keras' order and shapes."""
+        return [weight.numpy() for weight in self.weights]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Copy arrays into the weights; nothing changes unless all of them fit."""
+        own, new = self.weights, [np.asarray(array) for array in weights]
+        if not self.built and new:
+            raise ValueError(f"{self} has no weights yet: build it first, by build(input_shape) or one forward(x)")
+        if len(own) != len(new):
+            raise ValueError(f"{self} has {len(own)} weight arrays, got {len(new)}")
+        for weight, array in zip(own, new, strict=True):
+            if weight.shape != array.shape:
+                raise ValueError(f"{weight.path} has shape {weight.shape}, got {array.shape}")
+        for weight, array in zip(own, new, strict=True):
+            weight.value = array
+
+    def count_params(self) -> int:
+        """How many numbers the weights hold."""
+        if not self.built:
+            raise ValueError(f"{self} has no weights to count yet: build it first, or give an input_shape")
+        return sum(weight.size for weight in self.weights)
+
+    # ---- configuration
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as plain numbers and strings; ``from_config`` is the way back."""
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
+        if self.requested_input_shape is not None:
+            config["input_shape"] = list(self.requested_input_shape)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Layer:
+        return cls(**config)
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} {self.name!r}"
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+
+def example_shape(shape: Sequence[int | None]) -> Shape:
+    """``shape`` as a tuple of whole numbers without the batch axis; a leading None is the batch axis and goes."""
+    axes = list(shape)
+    if axes and axes[0] is None:
+        axes = axes[1:]
+    if not all(hasattr(n, "__index__") and not isinstance(n, bool) and int(n) > 0 for n in axes):  # type: ignore[arg-type]
+        raise ValueError(
+            f"input_shape must be whole numbers, the shape of one example such as (28, 28, 1); got {tuple(shape)!r}"
+            + (". Sizes left open with None are not supported" if None in axes else "")
+        )
+    return tuple(int(n) for n in axes)  # type: ignore[arg-type]
+
+
+def _refuse_unknown_arguments(layer: str, unknown: dict[str, Any]) -> None:
+    for argument, value in unknown.items():
+        if argument == "dtype" and value in (None, "float32", np.float32):
+            continue
+        if argument in _KERAS_ONLY:
+            raise ValueError(f"{layer}: the argument {argument!r} of Keras is not supported here; leave it out")
+        raise TypeError(f"{layer} has no argument {argument!r}")
