@@ -1,0 +1,57 @@
+"""The formulas, in pure Python: the twin of ``fastconv.ops`` that is read, not raced.
+
+Every function here has the name and the arguments of its compiled twin and computes the textbook formula
+in double precision with plain loops. It is what the C kernels are tested against, and what
+``fastconv.set_backend("reference")`` runs a model on. Read the files in this order:
+
+    convolution.py   seven loops forward, the same seven loops backward
+    pooling.py       maximum and average over windows and over whole maps
+    dense.py         the fully connected layer
+    activations.py   the nonlinearities and their derivatives, written with the output
+    losses.py        softmax and cross-entropy, together
+    optimizers.py    one step of SGD, Adam, Nadam, RMSprop
+
+NumPy only carries the arrays in and out. The arithmetic is Python's, on nested lists. ``ieee.py`` has the
+handful of operations for which Python raises an exception where floating point has an answer.
+"""
+
+from fastconv.reference.activations import activation, activation_backward
+from fastconv.reference.convolution import conv2d, conv2d_backward_data, conv2d_backward_kernel
+from fastconv.reference.dense import dense, dense_backward_data, dense_backward_kernel
+from fastconv.reference.losses import log_softmax, softmax_cross_entropy
+from fastconv.reference.optimizers import adam_update, nadam_update, rmsprop_update, sgd_update
+from fastconv.reference.pooling import (
+    avg_pool2d,
+    avg_pool2d_backward,
+    global_avg_pool2d,
+    global_avg_pool2d_backward,
+    global_max_pool2d,
+    global_max_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+)
+
+__all__ = [
+    "activation",
+    "activation_backward",
+    "adam_update",
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "conv2d",
+    "conv2d_backward_data",
+    "conv2d_backward_kernel",
+    "dense",
+    "dense_backward_data",
+    "dense_backward_kernel",
+    "global_avg_pool2d",
+    "global_avg_pool2d_backward",
+    "global_max_pool2d",
+    "global_max_pool2d_backward",
+    "log_softmax",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "nadam_update",
+    "rmsprop_update",
+    "sgd_update",
+    "softmax_cross_entropy",
+]
