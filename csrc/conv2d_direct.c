@@ -1,0 +1,435 @@
+/* conv2d_direct.c - lesson 3: the matrix is never built.
+ *
+ * im2col copies every pixel KH*KW times only to let a matrix product read rows one after another. But in
+ * an NHWC image the taps (kh, 0) ... (kh, KW-1) of a pixel already lie one after another, KW*C_in floats,
+ * and the next pixel's begin stride*C_in further on, overlapping them. So
+ *
+ *     y[pixel, :] = bias + sum over kh of  run(kh, pixel) (KW*C_in)  times  kernel[kh] (KW*C_in, C_out)
+ *
+ * is a sum of KH matrix products whose rows overlap; the register tile (tile_kernel.h) multiplies them
+ * where they lie. All that is copied is a strip of rows with its zero halo where there is padding, once,
+ * into a cache, and the kernel, into panels one tile wide.
+ *
+ * The gradient of the input is the same machine run the other way. Solving
+ * row = h*stride + kh*dilation - pad for h, the taps that reach input row `row` are those kh for which
+ * row + pad - kh*dilation divides by the stride. That depends on row mod stride alone, its phase. So
+ * within one phase dx is a stride-1 convolution of dy with that phase's taps, in reverse order, the
+ * channels' roles exchanged. Forward is the case with one phase. Nothing is multiplied by the zeros that
+ * the textbook puts between the pixels of dy.
+ *
+ * The gradient of the kernel is a sum over pixels, so its tile holds kernel elements and the pixels
+ * stream by: TILE_PIXELS consecutive floats of a run by two vectors of dy. Where the kernel is too small
+ * to keep the threads busy, the batch is cut into chunks with sums of their own, added up in order.
+ */
+#include <string.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "matmul.h"
+#include "memory.h"
+#include "threads.h"
+
+static int thread_index(void) {
+#ifdef _OPENMP
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+static double operations(const fc_conv2d *conv) {
+    return 2.0 * (double)(conv->N * conv->OH * conv->OW * conv->C_out) *
+           (double)(conv->KH * conv->KW * (conv->C_in / conv->groups));
+}
+
+/* ---- a padded copy of some rows of an image ----------------------------------------------------- */
+
+/* Rows [row, row + rows) and columns [column, column + columns) of an image of (H, W) pixels of C floats;
+ * what lies outside the image is zero. */
+static void copy_with_halo(const float *image, int64_t H, int64_t W, int64_t C, int64_t row, int64_t rows,
+                           int64_t column, int64_t columns, float *strip) {
+    const int64_t left = fc_min(columns, fc_max(0, -column));
+    const int64_t inside = fc_max(0, fc_min(W, column + columns) - fc_max(0, column));
+    for (int64_t r = row; r < row + rows; r++, strip += columns * C) {
+        if (r < 0 || r >= H || inside == 0) {
+            memset(strip, 0, sizeof(float) * (size_t)(columns * C));
+            continue;
+        }
+        memset(strip, 0, sizeof(float) * (size_t)(left * C));
+        memcpy(strip + left * C, image + (r * W + column + left) * C, sizeof(float) * (size_t)(inside * C));
+        memset(strip + (left + inside) * C, 0, sizeof(float) * (size_t)((columns - left - inside) * C));
+    }
+}
+
+/* ---- forward and backward-data: one gathering convolution --------------------------------------- */
+
+/* Along one axis: output i of phase f is at f + i*phases and sees source pixels i*step + offset[t] through
+ * taps tap[t], first[f] <= t < first[f + 1], offsets ascending. */
+typedef struct {
+    int64_t source, outputs; /* pixels along the axis */
+    int64_t step, phases;
+    int64_t *first, *offset, *tap;
+    int64_t least, most; /* offset */
+} axis;
+
+typedef struct {
+    axis rows, columns;
+    int64_t N, C, K, groups; /* channels of the source and of the output, in all groups */
+    const float *kernel;
+    int64_t kernel_tap, kernel_c, kernel_k, kernel_group; /* floats between neighbours */
+    int64_t *memory;
+} gather;
+
+static int64_t *lay_out_axis(axis *a, int64_t taps, int64_t *memory) {
+    a->first = memory;
+    a->offset = a->first + a->phases + 1;
+    a->tap = a->offset + taps;
+    return a->tap + taps;
+}
+
+static void find_extent(axis *a, int64_t taps) {
+    a->least = INT64_MAX;
+    a->most = INT64_MIN;
+    for (int64_t t = 0; t < taps; t++) {
+        a->least = fc_min(a->least, a->offset[t]);
+        a->most = fc_max(a->most, a->offset[t]);
+    }
+}
+
+static void forward_axis(axis *a, int64_t taps, int64_t dilation, int64_t pad) {
+    a->first[0] = 0;
+    a->first[1] = taps;
+    for (int64_t t = 0; t < taps; t++) {
+        a->offset[t] = t * dilation - pad;
+        a->tap[t] = t;
+    }
+    find_extent(a, taps);
+}
+
+static void backward_axis(axis *a, int64_t taps, int64_t dilation, int64_t pad) {
+    int64_t t = 0;
+    for (int64_t f = 0; f < a->phases; f++) {
+        a->first[f] = t;
+        for (int64_t tap = taps - 1; tap >= 0; tap--) {
+            const int64_t distance = f + pad - tap * dilation;
+            if (distance % a->phases) continue;
+            a->offset[t] = distance / a->phases;
+            a->tap[t++] = tap;
+        }
+    }
+    a->first[a->phases] = t;
+    find_extent(a, taps);
+}
+
+static int plan_forward(gather *g, const fc_conv2d *conv, const float *kernel) {
+    *g = (gather){
+        .rows = {.source = conv->H, .outputs = conv->OH, .step = conv->stride_h, .phases = 1},
+        .columns = {.source = conv->W, .outputs = conv->OW, .step = conv->stride_w, .phases = 1},
+        .N = conv->N, .C = conv->C_in, .K = conv->C_out, .groups = conv->groups, .kernel = kernel,
+        .kernel_tap = conv->C_in / conv->groups * conv->C_out, .kernel_c = conv->C_out, .kernel_k = 1,
+        .kernel_group = conv->C_out / conv->groups,
+        .memory = malloc(sizeof(int64_t) * (size_t)(4 + 2 * (conv->KH + conv->KW))),
+    };
+    if (!g->memory) return 0;
+    lay_out_axis(&g->columns, conv->KW, lay_out_axis(&g->rows, conv->KH, g->memory));
+    forward_axis(&g->rows, conv->KH, conv->dilation_h, conv->pad_top);
+    forward_axis(&g->columns, conv->KW, conv->dilation_w, conv->pad_left);
+    return 1;
+}
+
+static int plan_backward_data(gather *g, const fc_conv2d *conv, const float *kernel) {
+    *g = (gather){
+        .rows = {.source = conv->OH, .outputs = conv->H, .step = 1, .phases = conv->stride_h},
+        .columns = {.source = conv->OW, .outputs = conv->W, .step = 1, .phases = conv->stride_w},
+        .N = conv->N, .C = conv->C_out, .K = conv->C_in, .groups = conv->groups, .kernel = kernel,
+        .kernel_tap = conv->C_in / conv->groups * conv->C_out, .kernel_c = 1, .kernel_k = conv->C_out,
+        .kernel_group = conv->C_out / conv->groups,
+        .memory = malloc(sizeof(int64_t) *
+                         (size_t)(2 + conv->stride_h + conv->stride_w + 2 * (conv->KH + conv->KW))),
+    };
+    if (!g->memory) return 0;
+    lay_out_axis(&g->columns, conv->KW, lay_out_axis(&g->rows, conv->KH, g->memory));
+    backward_axis(&g->rows, conv->KH, conv->dilation_h, conv->pad_top);
+    backward_axis(&g->columns, conv->KW, conv->dilation_w, conv->pad_left);
+    return 1;
+}
+
+/* The taps of one phase are a rectangle: some kernel rows by some kernel columns. */
+typedef struct {
+    int64_t row_phase, column_phase;
+    int64_t row_taps, column_taps;
+    int64_t runs, length;      /* see fc_product */
+    int64_t weights, run;      /* where its packed weights and its run offsets begin */
+} phase;
+
+static phase phase_of(const gather *g, int64_t index) {
+    const axis *rows = &g->rows, *columns = &g->columns;
+    phase f = {.row_phase = index / columns->phases, .column_phase = index % columns->phases};
+    f.row_taps = rows->first[f.row_phase + 1] - rows->first[f.row_phase];
+    f.column_taps = columns->first[f.column_phase + 1] - columns->first[f.column_phase];
+    const int64_t *offset = columns->offset + columns->first[f.column_phase];
+    /* Neighbouring taps join into one run where all channels of neighbouring pixels are wanted. */
+    int joined = g->groups == 1;
+    for (int64_t t = 1; t < f.column_taps; t++) joined &= offset[t] == offset[t - 1] + 1;
+    f.runs = f.row_taps * (joined ? fc_min(1, f.column_taps) : f.column_taps);
+    f.length = g->C / g->groups * (joined ? f.column_taps : 1);
+    return f;
+}
+
+/* Weights of one phase, group and tile of channels: rows in the order in which the runs are read. */
+static void pack_phase(const gather *g, const phase *f, int64_t group, int64_t k, int64_t channels, int64_t lanes,
+                       int64_t kernel_columns, float *panel) {
+    const int64_t C = g->C / g->groups;
+    /* A group's slice of the kernel begins at its output channels; in the transposed view those are rows. */
+    const float *kernel = g->kernel + group * g->kernel_group + k * g->kernel_k;
+    for (int64_t r = 0; r < f->row_taps; r++)
+        for (int64_t q = 0; q < f->column_taps; q++, panel += C * lanes) {
+            const int64_t tap = g->rows.tap[g->rows.first[f->row_phase] + r] * kernel_columns +
+                                g->columns.tap[g->columns.first[f->column_phase] + q];
+            fc_pack_panel(C, (fc_weights){kernel + tap * g->kernel_tap, g->kernel_c, g->kernel_k}, channels, lanes,
+                          panel);
+        }
+}
+
+static fc_status run_gather(const gather *g, int64_t kernel_columns, double flops, const float *source,
+                            const float *bias, float *y) {
+    const fc_kernels *kernels = fc_kernels_active();
+    const axis *rows = &g->rows, *columns = &g->columns;
+    const int64_t lanes = kernels->tile_lanes, tile_pixels = kernels->tile_pixels;
+    const int64_t C = g->C / g->groups, K = g->K / g->groups;
+    const int64_t panels = fc_pieces(K, lanes), phases = rows->phases * columns->phases;
+    const int threads = fc_threads_for(flops);
+
+    /* The source, with its halo: in place where every tap of every output falls into the image. */
+    const int64_t most_rows = fc_pieces(rows->outputs, rows->phases);
+    const int64_t most_columns = fc_pieces(columns->outputs, columns->phases);
+    const int64_t strip_columns = (most_columns - 1) * columns->step + columns->most - columns->least + 1;
+    const int padded = rows->least < 0 || (most_rows - 1) * rows->step + rows->most >= rows->source ||
+                       columns->least < 0 ||
+                       (most_columns - 1) * columns->step + columns->most >= columns->source;
+    const int64_t strip_width = padded ? strip_columns : columns->source;
+
+    /* Pieces of work: blocks of output rows whose strip stays in a quarter of a megabyte, and, where the
+     * batch is small, groups of panels. Outputs do not share sums, so this cannot change a bit of them. */
+    const int64_t strip_floats = 1 << 16, wanted_tasks = 16;
+    const int64_t by_cache = (strip_floats / (strip_width * g->C) - (rows->most - rows->least)) / rows->step;
+    const int64_t by_tasks = most_rows * g->N / wanted_tasks;
+    const int64_t block = fc_max(1, fc_min(most_rows, fc_min(by_cache, fc_max(by_tasks, 1))));
+    const int64_t row_blocks = fc_pieces(most_rows, block);
+    const int64_t panel_groups =
+        fc_max(1, fc_min(panels * g->groups, wanted_tasks / fc_max(1, g->N * row_blocks)));
+    const int64_t strip_rows = (block - 1) * rows->step + rows->most - rows->least + 1;
+    const int64_t strip_size = padded ? fc_round_up(strip_rows * strip_columns * g->C, 16) : 0;
+
+    phase *plan = malloc(sizeof(phase) * (size_t)phases);
+    const int64_t taps = rows->first[rows->phases] * columns->first[columns->phases];
+    int64_t *run_offsets = malloc(sizeof(int64_t) * (size_t)taps);
+    const int64_t weights_size = taps * C * panels * lanes * g->groups, bias_size = g->groups * panels * lanes;
+    float *memory = fc_floats(weights_size + bias_size + strip_size * threads);
+    if (!plan || !run_offsets || !memory) {
+        free(plan);
+        free(run_offsets);
+        fc_free(memory);
+        return FC_OUT_OF_MEMORY;
+    }
+    float *packed = memory, *padded_bias = memory + weights_size, *strips = padded_bias + bias_size;
+
+    for (int64_t i = 0, weights = 0, run = 0; i < phases; i++) {
+        phase *f = &plan[i];
+        *f = phase_of(g, i);
+        f->weights = weights;
+        f->run = run;
+        weights += f->row_taps * f->column_taps * C * panels * lanes * g->groups;
+        run += f->runs;
+        const int64_t runs_in_row = f->row_taps ? f->runs / f->row_taps : 0;
+        for (int64_t r = 0; r < f->runs; r++)
+            run_offsets[f->run + r] =
+                ((rows->offset[rows->first[f->row_phase] + r / runs_in_row] - rows->least) * strip_width +
+                 columns->offset[columns->first[f->column_phase] + r % runs_in_row] - columns->least) * g->C;
+    }
+    memset(padded_bias, 0, sizeof(float) * (size_t)bias_size);
+    if (bias)
+        for (int64_t group = 0; group < g->groups; group++)
+            memcpy(padded_bias + group * panels * lanes, bias + group * K, sizeof(float) * (size_t)K);
+
+#pragma omp parallel num_threads(threads)
+    {
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < phases * g->groups * panels; i++) {
+            const phase *f = &plan[i / (g->groups * panels)];
+            const int64_t group = i / panels % g->groups, k = i % panels * lanes;
+            pack_phase(g, f, group, k, fc_min(lanes, K - k), lanes, kernel_columns,
+                       packed + f->weights + (group * panels + i % panels) * f->row_taps * f->column_taps * C * lanes);
+        }
+
+#pragma omp for schedule(dynamic)
+        for (int64_t task = 0; task < g->N * row_blocks * panel_groups; task++) {
+            const int64_t part = task % panel_groups, strip_index = task / panel_groups;
+            const int64_t n = strip_index / row_blocks, b = strip_index % row_blocks;
+            const int64_t begin = fc_part(most_rows, row_blocks, b), end = fc_part(most_rows, row_blocks, b + 1);
+            const float *image = source + n * rows->source * columns->source * g->C;
+            const float *strip = image + (begin * rows->step * columns->source) * g->C;
+            if (padded) {
+                float *copy = strips + thread_index() * strip_size;
+                copy_with_halo(image, rows->source, columns->source, g->C, begin * rows->step + rows->least,
+                               (end - begin - 1) * rows->step + rows->most - rows->least + 1, columns->least,
+                               strip_columns, copy);
+                strip = copy;
+            } else {
+                strip += (rows->least * columns->source + columns->least) * g->C;
+            }
+
+            for (int64_t i = 0; i < phases; i++) {
+                const phase *f = &plan[i];
+                const int64_t pixels = fc_pieces(columns->outputs - f->column_phase, columns->phases);
+                const int64_t tiles = fc_pieces(pixels, tile_pixels);
+                const fc_product product = {.runs = f->runs, .offset = run_offsets + f->run, .length = f->length,
+                                            .x_step = columns->step * g->C, .w_step = lanes,
+                                            .y_step = columns->phases * g->K};
+                for (int64_t j = fc_part(panels * g->groups, panel_groups, part);
+                     j < fc_part(panels * g->groups, panel_groups, part + 1); j++) {
+                    const int64_t group = j / panels, k = j % panels * lanes;
+                    const float *w = packed + f->weights + j * f->row_taps * f->column_taps * C * lanes;
+                    for (int64_t h = begin; h < end; h++) {
+                        const int64_t row = f->row_phase + h * rows->phases;
+                        if (row >= rows->outputs) break;
+                        const float *from = strip + (h - begin) * rows->step * strip_width * g->C + group * C;
+                        float *to = y + ((n * rows->outputs + row) * columns->outputs + f->column_phase) * g->K +
+                                    group * K + k;
+                        for (int64_t t = 0; t < tiles; t++) {
+                            const int64_t first = fc_part(pixels, tiles, t), next = fc_part(pixels, tiles, t + 1);
+                            kernels->product_tile(&product, (int)(next - first), (int)fc_min(lanes, K - k),
+                                                  from + first * product.x_step, w,
+                                                  padded_bias + group * panels * lanes + k,
+                                                  to + first * product.y_step);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    free(plan);
+    free(run_offsets);
+    fc_free(memory);
+    return FC_OK;
+}
+
+fc_status fc_conv2d_forward_direct(const fc_conv2d *conv, const float *x, const float *kernel, const float *bias,
+                                   float *y) {
+    gather g;
+    if (conv->N == 0) return FC_OK;
+    if (!plan_forward(&g, conv, kernel)) return FC_OUT_OF_MEMORY;
+    fc_status status = run_gather(&g, conv->KW, operations(conv), x, bias, y);
+    free(g.memory);
+    return status;
+}
+
+fc_status fc_conv2d_backward_data_direct(const fc_conv2d *conv, const float *dy, const float *kernel, float *dx) {
+    gather g;
+    if (conv->N == 0) return FC_OK;
+    if (!plan_backward_data(&g, conv, kernel)) return FC_OUT_OF_MEMORY;
+    fc_status status = run_gather(&g, conv->KW, operations(conv), dy, NULL, dx);
+    free(g.memory);
+    return status;
+}
+
+/* ---- backward-kernel ---------------------------------------------------------------------------- */
+
+fc_status fc_conv2d_backward_kernel_direct(const fc_conv2d *conv, const float *x, const float *dy, float *dkernel,
+                                           float *dbias) {
+    const fc_kernels *kernels = fc_kernels_active();
+    const int64_t C = conv->C_in / conv->groups, K = conv->C_out / conv->groups;
+    const int64_t kernel_size = conv->KH * conv->KW * C * conv->C_out;
+    fc_status status = fc_column_sums(conv->N * conv->OH * conv->OW, conv->C_out, dy, dbias);
+    if (status != FC_OK) return status;
+    memset(dkernel, 0, sizeof(float) * (size_t)kernel_size);
+    if (conv->N == 0) return FC_OK;
+
+    /* Runs of dkernel's rows that meet consecutive floats of x; tiles of rows; panels of channels. */
+    const int joined = conv->groups == 1 && (conv->dilation_w == 1 || conv->KW == 1);
+    const int64_t runs = conv->KH * (joined ? 1 : conv->KW), length = joined ? conv->KW * C : C;
+    const int64_t run_tiles = fc_pieces(length, kernels->tile_pixels), panels = fc_pieces(K, kernels->tile_lanes);
+    const int64_t tiles = conv->groups * panels * runs * run_tiles;
+
+    /* A kernel of few tiles is summed in chunks of the batch; how many depends on shapes alone. */
+    const int64_t wanted_tasks = 64;
+    const int64_t chunks = fc_max(1, fc_min(conv->N, wanted_tasks / tiles));
+
+    const int64_t H = fc_max((conv->OH - 1) * conv->stride_h + (conv->KH - 1) * conv->dilation_h + 1, 1);
+    const int64_t W = fc_max((conv->OW - 1) * conv->stride_w + (conv->KW - 1) * conv->dilation_w + 1, 1);
+    const int padded = conv->pad_top > 0 || conv->pad_left > 0 || H > conv->H || W > conv->W;
+    const int64_t width = padded ? W : conv->W;
+    const int64_t image_size = padded ? H * W * conv->C_in : conv->H * conv->W * conv->C_in;
+    const int64_t dy_image = conv->OH * conv->OW * conv->C_out;
+
+    /* Images of every chunk whose padded copies are made, then summed over, together: a megabyte's worth. */
+    const int64_t most_images = fc_pieces(conv->N, chunks);
+    const int64_t images = padded ? fc_max(1, fc_min(most_images, (1 << 18) / (chunks * image_size))) : most_images;
+
+    /* The last vector of dy may reach past its pixel: harmless, but for the batch's last image, whose copy
+     * has room to spare. Lanes beyond the pixel are never stored. */
+    const int roomy = K % kernels->lanes != 0;
+    const int64_t copies_size = padded ? chunks * images * image_size : 0;
+    const int64_t roomy_size = roomy ? dy_image + kernels->tile_lanes : 0;
+    const int64_t partial_size = chunks > 1 ? chunks * kernel_size : 0;
+    float *memory = fc_floats(copies_size + roomy_size + partial_size);
+    if (!memory) return FC_OUT_OF_MEMORY;
+    float *copies = memory, *roomy_dy = memory + copies_size;
+    float *partial = chunks > 1 ? roomy_dy + roomy_size : dkernel;
+    if (roomy) {
+        memcpy(roomy_dy, dy + (conv->N - 1) * dy_image, sizeof(float) * (size_t)dy_image);
+        memset(roomy_dy + dy_image, 0, sizeof(float) * (size_t)kernels->tile_lanes);
+    }
+    if (chunks > 1) memset(partial, 0, sizeof(float) * (size_t)partial_size);
+
+#pragma omp parallel num_threads(fc_threads_for(operations(conv)))
+    for (int64_t done = 0; done < most_images; done += images) {
+        if (padded) {
+#pragma omp for schedule(static)
+            for (int64_t i = 0; i < chunks * images; i++) {
+                const int64_t chunk = i / images, n = fc_part(conv->N, chunks, chunk) + done + i % images;
+                if (n >= fc_part(conv->N, chunks, chunk + 1)) continue;
+                copy_with_halo(x + n * conv->H * conv->W * conv->C_in, conv->H, conv->W, conv->C_in, -conv->pad_top, H,
+                               -conv->pad_left, W, copies + i * image_size);
+            }
+        }
+#pragma omp for schedule(dynamic)
+        for (int64_t task = 0; task < chunks * tiles; task++) {
+            /* Neighbouring tasks share their panel of dy. */
+            const int64_t tile = task % run_tiles, run = task / run_tiles % runs;
+            const int64_t panel = task / (run_tiles * runs) % panels;
+            const int64_t group = task / (run_tiles * runs * panels) % conv->groups, chunk = task / tiles;
+
+            const int64_t first = fc_part(conv->N, chunks, chunk) + done;
+            const int64_t count = fc_min(images, fc_part(conv->N, chunks, chunk + 1) - first);
+            if (count <= 0) continue;
+            const int64_t kh = joined ? run : run / conv->KW, kw = joined ? 0 : run % conv->KW;
+            const int64_t j = fc_part(length, run_tiles, tile), rows = fc_part(length, run_tiles, tile + 1) - j;
+            const int64_t k = panel * kernels->tile_lanes;
+            const float *images_x = padded ? copies + chunk * images * image_size : x + first * image_size;
+            const float *from = images_x +
+                                (kh * conv->dilation_h * width + kw * conv->dilation_w) * conv->C_in + group * C + j;
+            const int channels = (int)fc_min(kernels->tile_lanes, K - k);
+            float *to = partial + chunk * kernel_size + (run * length + j) * conv->C_out + group * K + k;
+
+            fc_pixels pixels = {.rows = conv->OH, .pixels = conv->OW,
+                                .x_image = image_size, .x_row = conv->stride_h * width * conv->C_in,
+                                .x_step = conv->stride_w * conv->C_in,
+                                .dy_image = dy_image, .dy_row = conv->OW * conv->C_out, .dy_step = conv->C_out};
+            const int has_last = roomy && first + count == conv->N;
+            pixels.images = count - has_last;
+            kernels->outer_tile(&pixels, (int)rows, channels, from, dy + first * dy_image + group * K + k, to,
+                                conv->C_out);
+            if (has_last) {
+                pixels.images = 1;
+                kernels->outer_tile(&pixels, (int)rows, channels, from + (count - 1) * image_size,
+                                    roomy_dy + group * K + k, to, conv->C_out);
+            }
+        }
+    }
+    if (chunks > 1) kernels->add_rows(chunks, kernel_size, partial, dkernel);
+    fc_free(memory);
+    return FC_OK;
+}

@@ -1,0 +1,28 @@
+/* dense.c - the fully connected layer: every output sees every input.
+ *
+ *     y[m, k]  = bias[k] + sum over c of x[m, c] w[c, k]
+ *     dx[m, c] = sum over k of dy[m, k] w[c, k]                 dx = dy w^T
+ *     dw[c, k] = sum over m of x[m, c] dy[m, k]                 dw = x^T dy
+ *
+ * It is the convolution whose kernel is as large as its image, and the same register tile computes it.
+ */
+#include <string.h>
+
+#include "matmul.h"
+
+fc_status fc_dense_forward(int64_t M, int64_t C, int64_t K, const float *x, const float *w, const float *bias,
+                           float *y) {
+    return fc_matmul(M, C, K, x, C, (fc_weights){w, K, 1}, bias, y, K);
+}
+
+fc_status fc_dense_backward_data(int64_t M, int64_t C, int64_t K, const float *dy, const float *w, float *dx) {
+    return fc_matmul(M, K, C, dy, K, (fc_weights){w, 1, K}, NULL, dx, C);
+}
+
+fc_status fc_dense_backward_kernel(int64_t M, int64_t C, int64_t K, const float *x, const float *dy, float *dw,
+                                   float *dbias) {
+    fc_status status = fc_column_sums(M, K, dy, dbias);
+    if (status != FC_OK) return status;
+    memset(dw, 0, sizeof(float) * (size_t)(C * K));
+    return fc_matmul_outer(M, C, K, x, C, dy, K, dw, K);
+}

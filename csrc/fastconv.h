@@ -1,0 +1,81 @@
+/* fastconv.h - the C API: what the Cython binding calls, and all of it.
+ *
+ * Every array is dense float32. Images are NHWC, convolution kernels HWIO, matrices row-major.
+ * The letters mean the same in every file:
+ *
+ *   N            images in the batch              n   index of an image
+ *   H, W         rows and columns of the input    h, w   output row and column
+ *   OH, OW       rows and columns of the output
+ *   C_in, C_out  channels in and out              c, k   input and output channel
+ *   KH, KW       rows and columns of the kernel   kh, kw  a tap of the kernel
+ *   x, kernel, bias, y        the forward pass    dx, dkernel, dbias, dy   their gradients
+ *
+ * Functions return a status and never exit, print, or leave half an answer: what can fail (memory)
+ * is taken before anything is written. The caller guarantees that shapes fit; fastconv/ops.py does.
+ */
+#ifndef FASTCONV_H
+#define FASTCONV_H
+
+#include <stdint.h>
+
+typedef enum {
+    FC_OK = 0,
+    FC_OUT_OF_MEMORY = 1,
+} fc_status;
+
+/* ---- the machine: instruction set and threads ------------------------------------------------- */
+
+/* Instruction sets this CPU can run, best last: fc_isa_name(0) .. fc_isa_name(fc_isa_count() - 1). */
+int fc_isa_count(void);
+const char *fc_isa_name(int index);
+int fc_isa_lanes(int index); /* floats per vector */
+int fc_isa_active(void);
+void fc_isa_select(int index);
+
+int fc_openmp(void); /* 1 if built with OpenMP */
+int fc_num_threads(void);
+void fc_set_num_threads(int threads);
+
+/* Multiply-adds in a register, nothing else: the peak every kernel is measured against, in FLOP/s. */
+double fc_fma_peak(int threads, double seconds);
+
+/* ---- convolution ------------------------------------------------------------------------------ */
+
+typedef struct {
+    int64_t N, H, W, C_in;
+    int64_t KH, KW, C_out;
+    int64_t OH, OW;
+    int64_t stride_h, stride_w;
+    int64_t dilation_h, dilation_w;
+    int64_t pad_top, pad_left; /* bottom and right follow from OH and OW */
+    int64_t groups;            /* kernel is (KH, KW, C_in / groups, C_out) */
+} fc_conv2d;
+
+/* y = activation(x * kernel + bias);  bias may be NULL */
+typedef fc_status fc_conv2d_forward(const fc_conv2d *conv, const float *x, const float *kernel,
+                                    const float *bias, float *y);
+/* dx = the adjoint of the above, applied to dy */
+typedef fc_status fc_conv2d_backward_data(const fc_conv2d *conv, const float *dy, const float *kernel,
+                                          float *dx);
+/* dkernel[kh,kw,c,k] = sum over n,h,w of x[tap] dy[n,h,w,k];  dbias[k] = sum over n,h,w of dy[n,h,w,k] */
+typedef fc_status fc_conv2d_backward_kernel(const fc_conv2d *conv, const float *x, const float *dy,
+                                            float *dkernel, float *dbias);
+
+fc_conv2d_forward fc_conv2d_forward_naive, fc_conv2d_forward_im2col, fc_conv2d_forward_direct;
+fc_conv2d_backward_data fc_conv2d_backward_data_naive, fc_conv2d_backward_data_im2col,
+    fc_conv2d_backward_data_direct;
+fc_conv2d_backward_kernel fc_conv2d_backward_kernel_naive, fc_conv2d_backward_kernel_im2col,
+    fc_conv2d_backward_kernel_direct;
+
+/* ---- dense ------------------------------------------------------------------------------------ */
+
+/* y (M, K) = x (M, C) w (C, K) + bias */
+fc_status fc_dense_forward(int64_t M, int64_t C, int64_t K, const float *x, const float *w, const float *bias,
+                           float *y);
+/* dx (M, C) = dy (M, K) w^T */
+fc_status fc_dense_backward_data(int64_t M, int64_t C, int64_t K, const float *dy, const float *w, float *dx);
+/* dw (C, K) = x^T dy;  dbias[k] = sum over m of dy[m,k] */
+fc_status fc_dense_backward_kernel(int64_t M, int64_t C, int64_t K, const float *x, const float *dy, float *dw,
+                                   float *dbias);
+
+#endif

@@ -1,0 +1,28 @@
+/* isa.h - every vector kernel, compiled for the instruction set ISA, and its table.
+ *
+ * An isa_*.c file defines ISA (a name), VLEN (floats in a vector) and TILE_PIXELS (rows of the register
+ * tile), switches its target on and includes this file: nothing else differs between instruction sets.
+ */
+#include "kernels.h"
+#include "vector.h"
+
+#define PASTE(op, isa) op##__##isa
+#define PASTE_EXPANDED(op, isa) PASTE(op, isa)
+#define NAME(op) PASTE_EXPANDED(op, ISA) /* product_tile -> product_tile__avx2 */
+#define STRING(s) #s
+#define STRING_EXPANDED(s) STRING(s)
+
+#include "tile_kernel.h"
+#include "sum_kernel.h"
+#include "peak_kernel.h"
+
+const fc_kernels NAME(fc_kernels) = {
+    .name = STRING_EXPANDED(ISA),
+    .lanes = VLEN,
+    .tile_pixels = TILE_PIXELS,
+    .tile_lanes = 2 * VLEN,
+    .product_tile = NAME(product_tile),
+    .outer_tile = NAME(outer_tile),
+    .add_rows = NAME(add_rows),
+    .fma_burst = NAME(fma_burst),
+};

@@ -1,0 +1,139 @@
+/* tile_kernel.h - the register tile: where nearly all the time of a network is spent.
+ *
+ *     product_tile   y[p, k] = bias[k] + sum over r, j of x[p*x_step + offset[r] + j] w[r*length + j, k]
+ *     outer_tile     dw[j, k] += sum over p of x[p, j] dy[p, k]
+ *
+ * Both keep a block of sums in registers for as long as they can: TILE_PIXELS rows by two vectors of
+ * channels. One step of product_tile loads two vectors of weights and TILE_PIXELS single floats of x,
+ * and does TILE_PIXELS x 2 vector multiply-adds with them. For AVX-512 that is 24 multiply-adds for 14
+ * loads; the CPU can start 2 of each in a cycle, so the multiply-adds are what it waits for, as it
+ * should. It also takes about 2 x 4 independent sums to hide the 4 cycles that a multiply-add takes;
+ * there are 24. Register budget: 24 sums + 2 weights + 1 broadcast x = 27 of 32.
+ *
+ * A "run" is a stretch of x that lies consecutively in memory and meets consecutive rows of weights. In
+ * an NHWC image the KW taps of one kernel row are KW * C_in consecutive floats, so a convolution has KH
+ * runs, neighbouring pixels' runs overlap, and no patch is ever copied. A matrix product has one run.
+ *
+ * The fast one differs from the naive loops only in the order of the loops: for each y[p, k] the same
+ * products are added in the same order, whatever the tile's shape, so any split of the work gives the
+ * same bits.
+ */
+
+/* ---- y = bias + x w --------------------------------------------------------------------------- */
+
+/* P and V are constants at every call, so that the arrays become registers and the loops vanish. */
+INLINE void NAME(product_tile_of)(const int P, const int V, const fc_product *product, int channels, const float *x,
+                                  const float *w, const float *bias, float *y) {
+    const int64_t x_step = product->x_step, w_step = product->w_step, length = product->length;
+    vfloat sum[TILE_PIXELS][2];
+#pragma GCC unroll 16
+    for (int p = 0; p < P; p++)
+        for (int v = 0; v < V; v++) sum[p][v] = vload(bias + v * VLEN);
+
+    for (int64_t r = 0; r < product->runs; r++) {
+        /* One pointer for every three pixels: base, base + step and base + 2 step are addressing modes. */
+        const float *x3[(TILE_PIXELS + 2) / 3];
+#pragma GCC unroll 16
+        for (int i = 0; i < (P + 2) / 3; i++) x3[i] = x + product->offset[r] + 3 * i * x_step;
+
+        for (int64_t j = 0; j < length; j++, w += w_step) {
+            vfloat weight[2];
+#pragma GCC unroll 2
+            for (int v = 0; v < V; v++) weight[v] = vload(w + v * VLEN);
+#pragma GCC unroll 16
+            for (int p = 0; p < P; p++) {
+                const vfloat pixel = vbroadcast(x3[p / 3][(p % 3) * x_step]);
+#pragma GCC unroll 2
+                for (int v = 0; v < V; v++) sum[p][v] += pixel * weight[v];
+            }
+#pragma GCC unroll 16
+            for (int i = 0; i < (P + 2) / 3; i++) x3[i]++;
+        }
+    }
+
+    const int last = channels - (V - 1) * VLEN; /* channels in the last vector */
+#pragma GCC unroll 16
+    for (int p = 0; p < P; p++) {
+        float *to = y + p * product->y_step;
+        if (V == 2) vstore(to, sum[p][0]);
+        if (last == VLEN)
+            vstore(to + (V - 1) * VLEN, sum[p][V - 1]);
+        else
+            vstore_first(to + (V - 1) * VLEN, sum[p][V - 1], last);
+    }
+}
+
+/* ---- dw += x^T dy ----------------------------------------------------------------------------- */
+
+INLINE void NAME(outer_tile_of)(const int J, const int V, const fc_pixels *pixels, int channels, const float *x,
+                                const float *dy, float *dw, int64_t dw_step) {
+    const int last = channels - (V - 1) * VLEN;
+    vfloat sum[TILE_PIXELS][2];
+#pragma GCC unroll 16
+    for (int j = 0; j < J; j++) {
+        const float *from = dw + j * dw_step;
+        if (V == 2) sum[j][0] = vload(from);
+        sum[j][V - 1] = last == VLEN ? vload(from + (V - 1) * VLEN) : vload_first(from + (V - 1) * VLEN, last);
+    }
+
+    for (int64_t n = 0; n < pixels->images; n++) {
+        for (int64_t h = 0; h < pixels->rows; h++) {
+            const float *x_pixel = x + n * pixels->x_image + h * pixels->x_row;
+            const float *dy_pixel = dy + n * pixels->dy_image + h * pixels->dy_row;
+            for (int64_t w = 0; w < pixels->pixels; w++, x_pixel += pixels->x_step, dy_pixel += pixels->dy_step) {
+                vfloat gradient[2];
+#pragma GCC unroll 2
+                for (int v = 0; v < V; v++) gradient[v] = vload(dy_pixel + v * VLEN);
+#pragma GCC unroll 16
+                for (int j = 0; j < J; j++) {
+                    const vfloat pixel = vbroadcast(x_pixel[j]);
+#pragma GCC unroll 2
+                    for (int v = 0; v < V; v++) sum[j][v] += pixel * gradient[v];
+                }
+            }
+        }
+    }
+
+#pragma GCC unroll 16
+    for (int j = 0; j < J; j++) {
+        float *to = dw + j * dw_step;
+        if (V == 2) vstore(to, sum[j][0]);
+        if (last == VLEN)
+            vstore(to + (V - 1) * VLEN, sum[j][V - 1]);
+        else
+            vstore_first(to + (V - 1) * VLEN, sum[j][V - 1], last);
+    }
+}
+
+/* ---- one machine-code tile for every size ------------------------------------------------------ */
+
+#if TILE_PIXELS >= 12
+#define TILE_SIZES(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
+#elif TILE_PIXELS >= 6
+#define TILE_SIZES(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
+#else
+#define TILE_SIZES(CASE) CASE(1) CASE(2) CASE(3) CASE(4)
+#endif
+
+static void NAME(product_tile)(const fc_product *product, int pixels, int channels, const float *x, const float *w,
+                               const float *bias, float *y) {
+#define TILE(P)                                                                         \
+    case P:                                                                             \
+        if (channels > VLEN) NAME(product_tile_of)(P, 2, product, channels, x, w, bias, y); \
+        else NAME(product_tile_of)(P, 1, product, channels, x, w, bias, y);             \
+        break;
+    switch (pixels) { TILE_SIZES(TILE) }
+#undef TILE
+}
+
+static void NAME(outer_tile)(const fc_pixels *pixels, int rows, int channels, const float *x, const float *dy,
+                             float *dw, int64_t dw_step) {
+#define TILE(J)                                                                             \
+    case J:                                                                                 \
+        if (channels > VLEN) NAME(outer_tile_of)(J, 2, pixels, channels, x, dy, dw, dw_step); \
+        else NAME(outer_tile_of)(J, 1, pixels, channels, x, dy, dw, dw_step);               \
+        break;
+    switch (rows) { TILE_SIZES(TILE) }
+#undef TILE
+}
+#undef TILE_SIZES

@@ -1,0 +1,52 @@
+/* vector.h - a vector of VLEN floats that reads like arithmetic.
+ *
+ * GCC's and Clang's vector extensions give +, -, * and comparisons on whole vectors for any width the
+ * target has: `acc += x * w` compiles to one fused multiply-add where there is one (-ffp-contract=fast).
+ * No intrinsics, so the same kernel serves SSE2, AVX2, AVX-512 and NEON. Where a compiler has no
+ * extensions, or an architecture is unknown, VLEN is 1 and a vector is a float.
+ *
+ * The file that includes this one has defined VLEN.
+ */
+#ifndef FASTCONV_VECTOR_H
+#define FASTCONV_VECTOR_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if VLEN > 1
+typedef float vfloat __attribute__((vector_size(4 * VLEN)));
+typedef int32_t vint __attribute__((vector_size(4 * VLEN)));
+/* The same vector at an address that is only a float's multiple: what arrays of any shape give us. */
+typedef float vfloat_anywhere __attribute__((vector_size(4 * VLEN), aligned(4), may_alias));
+#else
+typedef float vfloat;
+typedef int32_t vint;
+typedef float vfloat_anywhere;
+#endif
+
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline))
+#else
+#define INLINE static inline
+#endif
+
+INLINE vfloat vload(const float *p) { return *(const vfloat_anywhere *)p; }
+INLINE void vstore(float *p, vfloat v) { *(vfloat_anywhere *)p = v; }
+INLINE vfloat vbroadcast(float s) { return s - (vfloat){0}; } /* s - 0 keeps the sign of s = -0 */
+
+/* The first n < VLEN floats; the lanes beyond are zero and are not read from memory. */
+INLINE vfloat vload_first(const float *p, int n) {
+    vfloat v = (vfloat){0};
+    memcpy(&v, p, sizeof(float) * (size_t)n);
+    return v;
+}
+INLINE void vstore_first(float *p, vfloat v, int n) { memcpy(p, &v, sizeof(float) * (size_t)n); }
+
+/* Where the mask is set (all ones) take a, elsewhere b. A comparison of vectors makes such a mask. */
+#if VLEN > 1
+INLINE vfloat vselect(vint mask, vfloat a, vfloat b) { return (vfloat)(((vint)a & mask) | ((vint)b & ~mask)); }
+#else
+INLINE vfloat vselect(vint mask, vfloat a, vfloat b) { return mask ? a : b; }
+#endif
+
+#endif
