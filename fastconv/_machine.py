@@ -1,0 +1,143 @@
+"""The machine the kernels run on: instruction set, threads, what was built."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+from fastconv import _kernels
+from fastconv._errors import unknown_name
+from fastconv._restoring import Restoring
+
+# Names that a valid program may ask for on some machine, if not on this one.
+_ALL_ISAS = ("baseline", "avx2", "avx512", "neon")
+
+
+# ---- instruction sets ---------------------------------------------------------------------------
+
+
+def available_isas() -> list[str]:
+    """The instruction sets this CPU can run, best last."""
+    return _kernels.isa_names()
+
+
+def get_isa() -> str:
+    """The instruction set whose kernels run now."""
+    return _kernels.active_isa()
+
+
+def set_isa(name: str) -> Restoring:
+    """Run the kernels of instruction set ``name``, for good or for a ``with`` block.
+
+    Raises ValueError for a name that is unknown or that this CPU cannot run.
+    """
+    available = available_isas()
+    if name not in available:
+        if name in _ALL_ISAS:
+            raise ValueError(f"this CPU cannot run {name!r}; it can run {', '.join(map(repr, available))}")
+        raise unknown_name("instruction set", name, available)
+    before = get_isa()
+    _kernels.select_isa(name)
+    return Restoring(lambda: _kernels.select_isa(before))
+
+
+# ---- threads ------------------------------------------------------------------------------------
+
+
+def get_num_threads() -> int:
+    """How many threads a large kernel uses."""
+    return _kernels.num_threads()
+
+
+def set_num_threads(n: int) -> Restoring:
+    """Use ``n`` threads in every kernel, for good or for a ``with`` block. Results do not depend on it."""
+    if isinstance(n, bool) or not hasattr(n, "__index__") or not 1 <= int(n) <= 1024:
+        raise ValueError(f"number of threads must be a whole number from 1 to 1024; got {n!r}")
+    before = get_num_threads()
+    _kernels.set_num_threads(int(n))
+    return Restoring(lambda: _kernels.set_num_threads(before))
+
+
+def usable_cpus() -> int:
+    """CPUs this process may use: affinity, and the quota a container sets, rounded up."""
+    if hasattr(os, "sched_getaffinity"):
+        cpus = len(os.sched_getaffinity(0))
+    else:
+        cpus = os.cpu_count() or 1
+    quota = _container_quota()
+    return max(1, cpus if quota is None else min(cpus, -int(-quota // 1)))
+
+
+def _container_quota() -> float | None:
+    """CPUs' worth of time that a control group grants, or None for no limit."""
+    try:
+        limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()  # version 2
+        return None if limit == "max" else int(limit) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        folder = Path("/sys/fs/cgroup/cpu")  # version 1
+        limit = (folder / "cpu.cfs_quota_us").read_text()
+        return None if int(limit) < 0 else int(limit) / int((folder / "cpu.cfs_period_us").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+# ---- what there is ------------------------------------------------------------------------------
+
+
+def measure_peak(threads: int | None = None, seconds: float = 0.2) -> float:
+    """Multiply-adds this machine can do in registers, in FLOP/s: the roof for every kernel."""
+    return _kernels.fma_peak(get_num_threads() if threads is None else threads, seconds)
+
+
+def config() -> dict[str, object]:
+    """What ``show_config`` prints."""
+    import numpy
+
+    import fastconv
+
+    return {
+        "fastconv": fastconv.__version__,
+        "instruction set": f"{get_isa()} ({_kernels.isa_lanes()} floats a vector)",
+        "available": ", ".join(available_isas()),
+        "OpenMP": "yes" if _kernels.openmp() else "no: built without OpenMP, kernels use one thread",
+        "threads": get_num_threads(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()}",
+        "Python": sys.version.split()[0],
+        "NumPy": numpy.__version__,
+    }
+
+
+def show_config() -> None:
+    """Print the version, the instruction sets, the threads and how the kernels were built."""
+    entries = config()
+    width = max(map(len, entries))
+    for name, value in entries.items():
+        print(f"{name:<{width}}  {value}")
+
+
+# ---- at import ----------------------------------------------------------------------------------
+
+
+def _configure_from_environment() -> None:
+    available_isas()  # looks at the CPU and picks the best
+    isa = os.environ.get("FASTCONV_ISA")
+    if isa:
+        try:
+            set_isa(isa)
+        except ValueError as error:
+            raise ValueError(f"FASTCONV_ISA: {error}") from None
+    threads = os.environ.get("FASTCONV_NUM_THREADS")
+    try:
+        set_num_threads(int(threads) if threads else usable_cpus())
+    except ValueError as error:
+        raise ValueError(f"FASTCONV_NUM_THREADS={threads!r}: {error}") from None
+    # A forked child has no OpenMP worker threads and would wait for them for ever.
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: _kernels.set_num_threads(1))
+
+
+_configure_from_environment()

@@ -1,0 +1,24 @@
+"""The operations, at the level of arrays: what the layers call, and what you call to write your own.
+
+Images are (N, H, W, C), convolution kernels (KH, KW, C_in / groups, C_out), dense kernels (in, out).
+Every function takes anything that converts to an array of numbers. The compiled backend computes in
+float32 on C-contiguous memory: float32 arrays laid out so are used as they are; float64, float16, whole
+numbers and booleans are rounded to float32; other layouts (transposed, sliced, Fortran order) are copied.
+Complex numbers, strings and objects raise TypeError. The reference backend computes in float64.
+
+This package is the only door to both backends: shapes, types and layouts are checked here and nowhere
+else, so the kernels behind it check nothing.
+"""
+
+from fastconv.ops.convolution import ALGORITHMS, conv2d, conv2d_backward_data, conv2d_backward_kernel
+from fastconv.ops.dense import dense, dense_backward_data, dense_backward_kernel
+
+__all__ = [
+    "ALGORITHMS",
+    "conv2d",
+    "conv2d_backward_data",
+    "conv2d_backward_kernel",
+    "dense",
+    "dense_backward_data",
+    "dense_backward_kernel",
+]

@@ -1,0 +1,57 @@
+"""The door: what is an acceptable array, and which backend is behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastconv import _backend
+
+Array = NDArray[Any]
+
+
+def on_reference() -> bool:
+    """True where the pure-Python backend is to run."""
+    return _backend._active == "reference"
+
+
+def dtype() -> type[np.floating]:
+    """float32 for the compiled backend, float64 for the reference."""
+    return np.float64 if on_reference() else np.float32
+
+
+def array(value: ArrayLike, name: str, axes: str | None = None) -> Array:
+    """``value`` as a C-contiguous array of the backend's type.
+
+    ``axes`` names the axes it must have, as in ``"N, H, W, C"``. Raises TypeError for what is not real
+    numbers, ValueError for another number of axes.
+    """
+    try:
+        given = np.asarray(value)
+    except ValueError as error:  # ragged lists
+        raise ValueError(f"{name} is not an array: {error}") from None
+    if given.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers; got dtype {given.dtype}")
+    if axes is not None:
+        check_axes(given, name, axes)
+    return np.ascontiguousarray(given, dtype())
+
+
+def check_axes(given: Array, name: str, axes: str) -> None:
+    expected = axes.count(",") + 1
+    if given.ndim == expected:
+        return
+    fix = ""
+    if axes == "N, H, W, C" and given.ndim == 3:
+        fix = f": add the channel axis with {name}[..., None], or the batch axis with {name}[None]"
+    elif axes == "N, H, W, C" and given.ndim == 2:
+        fix = f": add batch and channel axes with {name}[None, :, :, None]"
+    raise ValueError(f"{name} must have {expected} axes ({axes}); got shape {given.shape}{fix}")
+
+
+def check_shape(given: Array, name: str, expected: tuple[int, ...], why: str) -> None:
+    """ValueError unless ``given`` has just this shape; ``why`` says where the expectation comes from."""
+    if given.shape != expected:
+        raise ValueError(f"{name} must have shape {expected} ({why}); got {given.shape}")

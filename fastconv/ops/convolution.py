@@ -1,0 +1,171 @@
+"""Convolution and its two gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastconv import _kernels, reference
+from fastconv._errors import unknown_name
+from fastconv._geometry import Padding, Pair, Window, pair, window
+from fastconv.ops import _door
+from fastconv.ops._door import Array
+
+# "auto" takes the fastest; the others are the lessons of csrc/, each to be asked for by name.
+ALGORITHMS = ("auto", *_kernels.ALGORITHMS)
+
+
+def conv2d(
+    x: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None = None,
+    strides: int | Pair = 1,
+    padding: Padding = "valid",
+    dilation_rate: int | Pair = 1,
+    groups: int = 1,
+    activation: str | None = None,
+    algorithm: str = "auto",
+) -> Array:
+    """y[n,h,w,k] = bias[k] + Σ x[n, h·s + kh·d − pad, w·s + kw·d − pad, c] · kernel[kh,kw,c,k]
+
+    Parameters
+    ----------
+    x : (N, H, W, C_in)
+    kernel : (KH, KW, C_in / groups, C_out)
+    bias : (C_out,), optional
+    strides, dilation_rate : whole number or pair (rows, columns)
+    padding : "valid", "same" (⌈n/s⌉ outputs, the odd pixel at the bottom/right), a number of pixels, a pair
+        (rows, columns) or ((top, bottom), (left, right)); padded pixels are zero
+    groups : channels are dealt out to this many independent convolutions
+    activation : name of an activation applied to the result, see ``activation``
+    algorithm : "auto", "naive", "im2col" or "direct"
+
+    Returns y (N, H_out, W_out, C_out). Raises ValueError where shapes do not fit.
+    """
+    x = _door.array(x, "x", "N, H, W, C")
+    kernel = _door.array(kernel, "kernel", "KH, KW, C_in / groups, C_out")
+    C_out = kernel.shape[3]
+    if bias is not None:
+        bias = _door.array(bias, "bias")
+        _door.check_shape(bias, "bias", (C_out,), "one number for each output channel of kernel")
+    _check_channels("x", x.shape[3], kernel.shape, groups)
+    view = window(x.shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
+    index = _algorithm_index(algorithm)
+    if _door.on_reference():
+        y = reference.conv2d(x, kernel, bias, strides, padding, dilation_rate, groups)
+    else:
+        y = np.empty((x.shape[0], *view.output_size, C_out), np.float32)
+        if y.size:
+            _kernels.conv2d(index, x, kernel, bias, view, groups, y)
+    return y if activation is None else _apply(y, activation)
+
+
+def conv2d_backward_data(
+    dy: ArrayLike,
+    kernel: ArrayLike,
+    input_shape: tuple[int, int, int, int],
+    strides: int | Pair = 1,
+    padding: Padding = "valid",
+    dilation_rate: int | Pair = 1,
+    groups: int = 1,
+    algorithm: str = "auto",
+) -> Array:
+    """dx, the gradient of the convolution's input: every dy sent back through the weights it came by.
+
+    dy is (N, H_out, W_out, C_out), ``input_shape`` the (N, H, W, C_in) of x; the rest as in ``conv2d``.
+    This is also the transposed convolution.
+    """
+    dy = _door.array(dy, "dy", "N, H, W, C")
+    kernel = _door.array(kernel, "kernel", "KH, KW, C_in / groups, C_out")
+    shape = _input_shape(input_shape)
+    _check_channels("input_shape", shape[3], kernel.shape, groups)
+    view = window(shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
+    _check_dy(dy, shape, view, kernel.shape[3])
+    index = _algorithm_index(algorithm)
+    if _door.on_reference():
+        return reference.conv2d_backward_data(dy, kernel, shape, strides, padding, dilation_rate, groups)
+    if not dy.size:
+        return np.zeros(shape, np.float32)
+    dx = np.empty(shape, np.float32)
+    _kernels.conv2d_backward_data(index, dy, kernel, view, groups, dx)
+    return dx
+
+
+def conv2d_backward_kernel(
+    x: ArrayLike,
+    dy: ArrayLike,
+    kernel_size: int | Pair,
+    strides: int | Pair = 1,
+    padding: Padding = "valid",
+    dilation_rate: int | Pair = 1,
+    groups: int = 1,
+    algorithm: str = "auto",
+) -> tuple[Array, Array]:
+    """(dkernel, dbias), the gradients of the convolution's kernel and bias.
+
+    x is (N, H, W, C_in), dy (N, H_out, W_out, C_out), ``kernel_size`` a number or (KH, KW); the rest as in
+    ``conv2d``. dkernel is (KH, KW, C_in / groups, C_out), dbias (C_out,).
+    """
+    x = _door.array(x, "x", "N, H, W, C")
+    dy = _door.array(dy, "dy", "N, H, W, C")
+    size = pair(kernel_size, "kernel_size")
+    C_out = dy.shape[3]
+    if groups < 1 or x.shape[3] % groups or C_out % groups:
+        raise ValueError(
+            f"groups={groups} must divide the channels of x ({x.shape[3]}) and of dy ({C_out}) evenly"
+        )
+    view = window(x.shape[1:3], size, strides, padding, dilation_rate)
+    _check_dy(dy, x.shape, view, C_out)
+    index = _algorithm_index(algorithm)
+    if _door.on_reference():
+        return reference.conv2d_backward_kernel(x, dy, size, strides, padding, dilation_rate, groups)
+    kernel_shape = (*size, x.shape[3] // groups, C_out)
+    if not dy.size or not x.size:
+        return np.zeros(kernel_shape, np.float32), np.zeros(C_out, np.float32)
+    dkernel, dbias = np.empty(kernel_shape, np.float32), np.empty(C_out, np.float32)
+    _kernels.conv2d_backward_kernel(index, x, dy, view, groups, dkernel, dbias)
+    return dkernel, dbias
+
+
+def _apply(y: Array, activation: str) -> Array:
+    from fastconv.ops.activations import activation as apply_activation
+
+    return apply_activation(y, activation)
+
+
+def _algorithm_index(algorithm: str) -> int:
+    if algorithm == "auto":
+        algorithm = "direct"
+    if algorithm not in _kernels.ALGORITHMS:
+        raise unknown_name("algorithm", algorithm, ALGORITHMS)
+    return _kernels.ALGORITHMS.index(algorithm)
+
+
+def _check_channels(name: str, C_in: int, kernel_shape: tuple[int, ...], groups: int) -> None:
+    KH, KW, C, C_out = kernel_shape
+    if min(kernel_shape) < 1:
+        raise ValueError(f"kernel must have no empty axis; got shape {kernel_shape}")
+    if isinstance(groups, bool) or not hasattr(groups, "__index__") or groups < 1:
+        raise ValueError(f"groups must be a whole number, at least 1; got {groups!r}")
+    if C_out % groups:
+        raise ValueError(f"groups={groups} must divide the kernel's {C_out} output channels evenly")
+    if C_in != C * groups:
+        fix = ""
+        if C_out == C * groups and C_in == C_out:
+            fix = "; is the kernel (KH, KW, C_in, C_out)?"
+        raise ValueError(
+            f"{name} has {C_in} channels, but kernel {kernel_shape} with groups={groups} takes {C * groups}: "
+            f"images are (N, H, W, C), kernels (KH, KW, C_in / groups, C_out){fix}"
+        )
+
+
+def _check_dy(dy: Array, input_shape: tuple[int, ...], view: Window, C_out: int) -> None:
+    expected = (input_shape[0], *view.output_size, C_out)
+    _door.check_shape(dy, "dy", expected, "what conv2d returns for these arguments")
+
+
+def _input_shape(input_shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    shape = tuple(int(n) for n in input_shape)
+    if len(shape) != 4 or min(shape) < 0:
+        raise ValueError(f"input_shape must be (N, H, W, C); got {input_shape!r}")
+    return shape  # type: ignore[return-value]

@@ -1,0 +1,72 @@
+"""The fully connected layer and its gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastconv import _kernels, reference
+from fastconv.ops import _door
+from fastconv.ops._door import Array
+
+
+def dense(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, activation: str | None = None) -> Array:
+    """y = activation(x · kernel + bias)
+
+    x is (..., in): all leading axes are batch. kernel is (in, out), bias (out,). Returns (..., out).
+    Raises ValueError where shapes do not fit.
+    """
+    x = _door.array(x, "x")
+    kernel = _door.array(kernel, "kernel", "in, out")
+    features, units = kernel.shape
+    _check_features("x", x, features, f"kernel {kernel.shape} takes")
+    if bias is not None:
+        bias = _door.array(bias, "bias")
+        _door.check_shape(bias, "bias", (units,), "one number for each column of kernel")
+    if _door.on_reference():
+        y = reference.dense(x, kernel, bias)
+    else:
+        y = np.empty((*x.shape[:-1], units), np.float32)
+        if y.size:
+            _kernels.dense(x.reshape(-1, features), kernel, bias, y.reshape(-1, units))
+    return y if activation is None else _apply(y, activation)
+
+
+def dense_backward_data(dy: ArrayLike, kernel: ArrayLike) -> Array:
+    """dx = dy · kernelᵀ: dy (..., out) and kernel (in, out) give dx (..., in)."""
+    dy = _door.array(dy, "dy")
+    kernel = _door.array(kernel, "kernel", "in, out")
+    features, units = kernel.shape
+    _check_features("dy", dy, units, f"kernel {kernel.shape} gives")
+    if _door.on_reference():
+        return reference.dense_backward_data(dy, kernel)
+    dx = np.empty((*dy.shape[:-1], features), np.float32)
+    if dx.size:
+        _kernels.dense_backward_data(dy.reshape(-1, units), kernel, dx.reshape(-1, features))
+    return dx
+
+
+def dense_backward_kernel(x: ArrayLike, dy: ArrayLike) -> tuple[Array, Array]:
+    """(dkernel, dbias) = (xᵀ · dy, Σ dy): x (..., in) and dy (..., out), with the same leading axes."""
+    x, dy = _door.array(x, "x"), _door.array(dy, "dy")
+    if not x.ndim or not dy.ndim or x.shape[:-1] != dy.shape[:-1]:
+        raise ValueError(f"x and dy must agree in all axes but the last; got {x.shape} and {dy.shape}")
+    if _door.on_reference():
+        return reference.dense_backward_kernel(x, dy)
+    features, units = x.shape[-1], dy.shape[-1]
+    if not x.size or not dy.size:
+        return np.zeros((features, units), np.float32), np.zeros(units, np.float32)
+    dkernel, dbias = np.empty((features, units), np.float32), np.empty(units, np.float32)
+    _kernels.dense_backward_kernel(x.reshape(-1, features), dy.reshape(-1, units), dkernel, dbias)
+    return dkernel, dbias
+
+
+def _apply(y: Array, activation: str) -> Array:
+    from fastconv.ops.activations import activation as apply_activation
+
+    return apply_activation(y, activation)
+
+
+def _check_features(name: str, given: Array, features: int, expectation: str) -> None:
+    if given.ndim < 1 or given.shape[-1] != features:
+        raise ValueError(f"{name} must end in an axis of {features}, as {expectation}; got shape {given.shape}")
