@@ -1,0 +1,101 @@
+"""The shape arithmetic of sliding windows, against counting on one's fingers."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from fastconv._geometry import Axis, explicit_padding, pair, slide, window
+
+
+def windows_that_fit(n: int, taps: int, stride: int, dilation: int) -> int:
+    """Start at pixel 0, step by stride, count while the last tap is inside."""
+    return sum(1 for start in range(0, n, stride) if start + (taps - 1) * dilation < n)
+
+
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+def test_valid_counts_the_windows_that_fit(dilation):
+    for n, taps, stride in itertools.product(range(1, 16), range(1, 8), range(1, 8)):
+        assert slide(n, taps, stride, dilation, "valid") == (
+            windows_that_fit(n, taps, stride, dilation),
+            0,
+            0,
+        )
+
+
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+def test_same_keeps_the_size_divided_by_the_stride(dilation):
+    for n, taps, stride in itertools.product(range(1, 16), range(1, 8), range(1, 8)):
+        output, before, after = slide(n, taps, stride, dilation, "same")
+        assert output == -(-n // stride)
+        assert windows_that_fit(n + before + after, taps, stride, dilation) == output
+        assert after - before in (0, 1)  # the odd pixel goes to the bottom/right
+        if before + after:  # and there is not a pixel more than needed
+            assert windows_that_fit(n + before + after - 1, taps, stride, dilation) < output
+
+
+def test_same_at_stride_1_keeps_the_size_for_even_and_odd_windows():
+    assert slide(28, 7, 1, 1, "same") == Axis(28, 3, 3)
+    assert slide(28, 2, 1, 1, "same") == Axis(28, 0, 1)
+    assert slide(28, 3, 2, 1, "same") == Axis(14, 0, 1)
+
+
+def test_explicit_padding_is_valid_on_a_larger_image():
+    for n, taps, stride, before, after in itertools.product(
+        range(1, 8), range(1, 5), range(1, 5), range(4), range(4)
+    ):
+        expected = windows_that_fit(n + before + after, taps, stride, 1)
+        assert slide(n, taps, stride, 1, (before, after)) == (expected, before, after)
+
+
+def test_a_window_keeps_its_axes_apart():
+    view = window((10, 7), (3, 2), (2, 3), ((1, 0), (0, 2)), (2, 1))
+    assert view.rows == Axis(4, 1, 0)  # 11 pixels, reach 5, stride 2
+    assert view.columns == Axis(3, 0, 2)  # 9 pixels, reach 2, stride 3
+    assert view.output_size == (4, 3)
+    assert (view.size, view.strides, view.dilation) == ((3, 2), (2, 3), (2, 1))
+
+
+def test_pooling_steps_by_its_size_unless_told_otherwise():
+    assert window((6, 6), (2, 3), None).strides == (2, 3)
+    assert window((6, 6), (2, 3), 1).strides == (1, 1)
+
+
+def test_all_forms_of_padding():
+    assert explicit_padding("valid") is None
+    assert explicit_padding("SAME") is None
+    assert explicit_padding(2) == ((2, 2), (2, 2))
+    assert explicit_padding((1, 2)) == ((1, 1), (2, 2))
+    assert explicit_padding([1, 2]) == ((1, 1), (2, 2))
+    assert explicit_padding(((1, 2), (3, 4))) == ((1, 2), (3, 4))
+
+
+def test_an_empty_image_has_no_windows_and_is_no_error():
+    assert window((0, 0), 2, padding="same").output_size == (0, 0)
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.0, True, "3", None, (1, 2, 3), (1,), (0, 1), (1, 2.5), (True, 1)])
+def test_a_pair_refuses_what_is_not_whole_numbers(value):
+    with pytest.raises(ValueError, match=r"strides must be a whole number or a pair.*got"):
+        pair(value, "strides")
+
+
+def test_an_unknown_padding_suggests_the_nearest():
+    with pytest.raises(ValueError, match=r"unknown padding 'smae'; did you mean 'same'.*'valid'"):
+        window((5, 5), 3, padding="smae")
+
+
+@pytest.mark.parametrize("padding", [-1, (0, -2), ((0, 0), (0, -1)), 1.5, ((1,), (2, 3)), (1, 2, 3)])
+def test_malformed_padding_is_refused(padding):
+    with pytest.raises(ValueError, match="padding"):
+        window((5, 5), 3, padding=padding)
+
+
+def test_a_window_larger_than_the_image_says_what_to_do():
+    with pytest.raises(
+        ValueError, match=r"kernel_size \(3, 3\) covers 5x5 pixels, more than the 4x9.*padding"
+    ):
+        window((4, 9), 3, dilation_rate=2)
+    with pytest.raises(ValueError, match="pool_size"):
+        window((1, 1), 2, size_name="pool_size")
