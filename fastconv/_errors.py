@@ -16,3 +16,12 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     nearest = difflib.get_close_matches(str(name).lower(), names, n=1)
     suggestion = f"; did you mean {nearest[0]!r}?" if nearest else "."
     return ValueError(f"unknown {kind} {name!r}{suggestion} Known: {', '.join(map(repr, names))}.")
+
+
+def unsupported_argument(owner: object, argument: str, instead: str = "leave it out") -> ValueError:
+    """A ValueError for an argument that Keras has and fastconv does not.
+
+    >>> raise unsupported_argument("Adam", "use_ema")
+    ValueError: Adam: Keras' argument 'use_ema' is not supported yet; leave it out
+    """
+    return ValueError(f"{owner}: Keras' argument {argument!r} is not supported yet; {instead}")

@@ -1,0 +1,75 @@
+"""Losses: what training makes small, each with its derivative.
+
+>>> loss = losses.get("sparse_categorical_crossentropy")
+>>> loss(labels, probabilities)                 # a float
+>>> loss.gradient(labels, probabilities)        # its derivative by the probabilities
+
+For a training loop of your own there is also ``softmax_cross_entropy(logits, labels) -> (loss, dlogits)``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv.ops import softmax_cross_entropy
+
+from fastconv._registry import Registry
+from fastconv.losses.binary_crossentropy import BinaryCrossentropy, binary_crossentropy
+from fastconv.losses.categorical_crossentropy import CategoricalCrossentropy, categorical_crossentropy
+from fastconv.losses.loss import Loss
+from fastconv.losses.mean_absolute_error import MeanAbsoluteError, mean_absolute_error
+from fastconv.losses.mean_squared_error import MeanSquaredError, mean_squared_error
+from fastconv.losses.sparse_categorical_crossentropy import (
+    SparseCategoricalCrossentropy,
+    sparse_categorical_crossentropy,
+)
+
+__all__ = [
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "SparseCategoricalCrossentropy",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "deserialize",
+    "get",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "serialize",
+    "softmax_cross_entropy",
+    "sparse_categorical_crossentropy",
+]
+
+_FUNCTIONS = {
+    binary_crossentropy: BinaryCrossentropy,
+    categorical_crossentropy: CategoricalCrossentropy,
+    sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
+    mean_squared_error: MeanSquaredError,
+    mean_absolute_error: MeanAbsoluteError,
+}
+_ALIASES = {"bce": BinaryCrossentropy, "mse": MeanSquaredError, "mae": MeanAbsoluteError}
+
+_registry: Registry[Loss] = Registry(
+    "loss", Loss, {function.__name__: cls for function, cls in _FUNCTIONS.items()} | _ALIASES
+)
+serialize = _registry.serialize
+deserialize = _registry.deserialize
+
+
+def get(identifier: Any) -> Any:
+    """The loss for a name such as "mse", one of the functions here, a class, a dictionary or a ``Loss``.
+
+    None stays None. Raises ValueError for an unknown name, and TypeError for a function of your own:
+    without autograd a loss brings its derivative along, as a subclass of ``Loss``.
+    """
+    if callable(identifier) and not isinstance(identifier, (Loss, type)):
+        if identifier in _FUNCTIONS:
+            return _FUNCTIONS[identifier]()
+        raise TypeError(
+            f"{getattr(identifier, '__name__', identifier)!r} has no derivative, and there is no autograd "
+            "here to find it: make the loss a subclass of fastconv.losses.Loss with call(y_true, y_pred) and "
+            "derivative(y_true, y_pred)"
+        )
+    return _registry.get(identifier)

@@ -1,0 +1,33 @@
+"""Mean squared error: for regression, and for the curves of textbooks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastconv.losses.loss import Array, Loss
+
+
+class MeanSquaredError(Loss):
+    """l = mean_d (p_d - t_d)², over the last axis; ∂l/∂p_d = 2 (p_d - t_d) / D."""
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "mean_squared_error",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name, reduction, dtype)
+
+    def call(self, y_true: Array, y_pred: Array) -> Array:
+        return np.mean(np.square(y_pred - y_true), axis=-1)
+
+    def derivative(self, y_true: Array, y_pred: Array) -> Array:
+        return (y_pred - y_true) * (2 / y_pred.shape[-1])
+
+
+def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+    """The squared errors, averaged over the last axis: (N, ..., D) -> (N, ...)."""
+    return MeanSquaredError().per_sample(y_true, y_pred)
