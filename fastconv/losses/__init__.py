@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv.ops import softmax_cross_entropy
-
 from fastconv._registry import Registry
 from fastconv.losses.binary_crossentropy import BinaryCrossentropy, binary_crossentropy
 from fastconv.losses.categorical_crossentropy import CategoricalCrossentropy, categorical_crossentropy
@@ -23,6 +21,7 @@ from fastconv.losses.sparse_categorical_crossentropy import (
     SparseCategoricalCrossentropy,
     sparse_categorical_crossentropy,
 )
+from fastconv.ops import softmax_cross_entropy
 
 __all__ = [
     "BinaryCrossentropy",
