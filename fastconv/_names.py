@@ -1,11 +1,14 @@
-"""Class names and the names made from them, as in Keras: ``MaxPooling2D``, "max_pooling2d", "max_pooling2d_1"."""
+"""Class names and the names made from them, as in Keras: ``MaxPooling2D``, "max_pooling2d",
+"max_pooling2d_1".
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 
-_used: Counter[str] = Counter()
+_counts: Counter[str] = Counter()
+_taken: set[str] = set()
 
 
 def snake_case(class_name: str) -> str:
@@ -15,13 +18,23 @@ def snake_case(class_name: str) -> str:
 
 
 def automatic_name(class_name: str) -> str:
-    """The next free name for a layer or model of this class."""
+    """The next name for a layer or model of this class that nobody has yet."""
     base = snake_case(class_name)
-    number = _used[base]
-    _used[base] += 1
-    return f"{base}_{number}" if number else base
+    while True:
+        number = _counts[base]
+        _counts[base] += 1
+        name = f"{base}_{number}" if number else base
+        if name not in _taken:
+            return name
+
+
+def take_name(name: str) -> str:
+    """Note a name chosen by hand, or loaded from a file, so that no automatic one collides with it."""
+    _taken.add(name)
+    return name
 
 
 def restart_names() -> None:
-    """Count from "conv2d" again."""
-    _used.clear()
+    """Forget all names and count from "conv2d" again."""
+    _counts.clear()
+    _taken.clear()

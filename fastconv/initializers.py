@@ -1,8 +1,8 @@
 """How weights start: constants, and random numbers whose variance keeps signals alive through deep networks.
 
-An initializer is called with a shape and returns a float32 array. The random ones draw from the global generator
-(``fastconv.utils.set_random_seed``) or, given ``seed=``, from one of their own, and then return the same numbers at
-every call with the same shape, as Keras does.
+An initializer is called with a shape and returns a float32 array. The random ones draw from the global
+generator (``fastconv.utils.set_random_seed``) or, given ``seed=``, from one of their own, and then return the
+same numbers at every call with the same shape, as Keras does.
 
 Variance scaling, with n_in and n_out the numbers of connections into and out of a unit:
 
@@ -14,14 +14,14 @@ Variance scaling, with n_in and n_out the numbers of connections into and out of
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from fastconv._errors import unknown_name
-from fastconv._names import snake_case
 from fastconv._random import generator_for
+from fastconv._registry import Registry
 from fastconv.parameter import Array
 
 # Standard deviation of a unit normal distribution cut off at two standard deviations.
@@ -129,7 +129,9 @@ class RandomNormal(RandomInitializer):
 
 
 class TruncatedNormal(RandomNormal):
-    """Normally distributed, values beyond two ``stddev`` drawn again (so the result deviates by 0.88 ``stddev``)."""
+    """Normally distributed, values beyond two ``stddev`` drawn again (so the result deviates by 0.88
+    ``stddev``).
+    """
 
     def __call__(self, shape: Sequence[int]) -> Array:
         return self._truncated_normal(shape, self.mean, self.stddev)
@@ -138,7 +140,8 @@ class TruncatedNormal(RandomNormal):
 def fans(shape: Sequence[int]) -> tuple[int, int]:
     """Connections into and out of a unit: (n_in, n_out) of weights of this shape.
 
-    A dense kernel (in, out) has just these; a convolution kernel (KH, KW, C_in, C_out) has KH·KW·C_in and KH·KW·C_out.
+    A dense kernel (in, out) has just these; a convolution kernel (KH, KW, C_in, C_out) has KH·KW·C_in and
+    KH·KW·C_out.
     """
     if not shape:
         return 1, 1
@@ -149,7 +152,8 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
 
 
 class VarianceScaling(RandomInitializer):
-    """Random weights of variance ``scale / n``, n being n_in ("fan_in"), n_out ("fan_out") or their mean ("fan_avg").
+    """Random weights of variance ``scale / n``, n being n_in ("fan_in"), n_out ("fan_out") or their mean
+    ("fan_avg").
 
     ``distribution``: "truncated_normal" (also "normal"), "untruncated_normal" or "uniform".
     """
@@ -242,55 +246,52 @@ class LecunNormal(_NamedScaling):
     preset = (1.0, "fan_in", "truncated_normal")
 
 
-_CLASSES: tuple[type[Initializer], ...] = (
-    Zeros,
-    Ones,
-    Constant,
-    RandomUniform,
-    RandomNormal,
-    TruncatedNormal,
-    VarianceScaling,
-    GlorotUniform,
-    GlorotNormal,
-    HeUniform,
-    HeNormal,
-    LecunUniform,
-    LecunNormal,
+_registry: Registry[Initializer] = Registry(
+    "initializer",
+    Initializer,
+    {
+        "zeros": Zeros,
+        "ones": Ones,
+        "constant": Constant,
+        "random_uniform": RandomUniform,
+        "random_normal": RandomNormal,
+        "truncated_normal": TruncatedNormal,
+        "variance_scaling": VarianceScaling,
+        "glorot_uniform": GlorotUniform,
+        "glorot_normal": GlorotNormal,
+        "he_uniform": HeUniform,
+        "he_normal": HeNormal,
+        "lecun_uniform": LecunUniform,
+        "lecun_normal": LecunNormal,
+        "zero": Zeros,
+        "one": Ones,
+        "uniform": RandomUniform,
+        "normal": RandomNormal,
+    },
 )
-_BY_NAME: dict[str, type[Initializer]] = {snake_case(cls.__name__): cls for cls in _CLASSES}
-_BY_NAME |= {"zero": Zeros, "one": Ones, "normal": RandomNormal, "uniform": RandomUniform}
-_BY_CLASS_NAME = {cls.__name__: cls for cls in _CLASSES}
 
-InitializerLike = str | dict[str, Any] | Initializer | type[Initializer] | Callable[[Sequence[int]], Any]
+InitializerFunction = Callable[[Sequence[int]], Any]
+InitializerLike = str | Mapping[str, Any] | type[Initializer] | InitializerFunction
 
 
-def get(identifier: InitializerLike) -> Callable[[Sequence[int]], Any]:
-    """The initializer meant by a name ("he_normal"), a configuration, a class, or any callable of a shape."""
-    if isinstance(identifier, str):
-        cls = _BY_NAME.get(identifier) or _BY_CLASS_NAME.get(identifier)
-        if cls is None:
-            raise unknown_name("initializer", identifier, _BY_NAME)
-        return cls()
-    if isinstance(identifier, dict):
-        name = identifier.get("class_name", identifier)
-        if name not in _BY_CLASS_NAME:
-            raise unknown_name("initializer", name, _BY_CLASS_NAME)
-        return _BY_CLASS_NAME[name].from_config(identifier.get("config", {}))
-    if isinstance(identifier, type):
-        return identifier()
-    if callable(identifier):
+def get(identifier: InitializerLike) -> InitializerFunction:
+    """The initializer for a name ("he_normal"), a configuration, a class, or any function of a shape."""
+    if callable(identifier) and not isinstance(identifier, type):
         return identifier
-    raise ValueError(f"an initializer is a name, an Initializer or a function of a shape, got {identifier!r}")
+    initializer: InitializerFunction | None = _registry.get(identifier)
+    if initializer is None:
+        raise ValueError("an initializer is missing: got None; biases usually start at 'zeros'")
+    return initializer
 
 
-def serialize(initializer: Callable[[Sequence[int]], Any]) -> dict[str, Any]:
+def serialize(initializer: InitializerFunction) -> dict[str, Any]:
     """The configuration from which ``get`` makes the initializer again."""
-    if type(initializer) not in _CLASSES:
+    if not isinstance(initializer, Initializer):
         raise ValueError(
-            f"the initializer {initializer!r} is not one of fastconv's and has no configuration; "
-            "save_weights() still works"
+            f"the initializer {initializer!r} is a function of your own and has no configuration to save: "
+            "make it a subclass of fastconv.initializers.Initializer, or use save_weights()"
         )
-    return {"class_name": type(initializer).__name__, "config": initializer.get_config()}  # type: ignore[attr-defined]
+    return _registry.serialize(initializer)
 
 
 # The names Keras gives the classes in lower case, for `initializers.he_normal(seed=1)`.

@@ -13,8 +13,9 @@ Array = NDArray[Any]
 class Parameter:
     """Weights of one layer (a kernel, a bias, ...) with their gradient.
 
-    ``value`` and ``grad`` are float32 arrays that live as long as the parameter: assigning to them copies *into* the
-    array, so that whoever holds a reference (an optimizer, a view of one filter) sees the new numbers.
+    ``value`` and ``grad`` are float32 arrays that live as long as the parameter: assigning to them copies
+    *into* the array, so that whoever holds a reference (an optimizer, a view of one filter) sees the new
+    numbers.
 
     name        "kernel", "bias", ...: unique within its layer
     path        "conv2d_1/kernel": the layer's name and this one

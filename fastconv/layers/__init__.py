@@ -1,5 +1,52 @@
 """The layers: each a formula, its derivative, and the weights in between."""
 
+from fastconv.layers.activation import Activation
+from fastconv.layers.average_pooling2d import AveragePooling2D
+from fastconv.layers.conv2d import Conv2D
+from fastconv.layers.dense import Dense
+from fastconv.layers.dropout import Dropout
+from fastconv.layers.flatten import Flatten
+from fastconv.layers.global_pooling2d import GlobalAveragePooling2D, GlobalMaxPooling2D
+from fastconv.layers.input_layer import Input, InputLayer
 from fastconv.layers.layer import Layer
+from fastconv.layers.max_pooling2d import MaxPooling2D
+from fastconv.layers.relu import ReLU
+from fastconv.layers.rescaling import Rescaling
+from fastconv.layers.reshape import Reshape
+from fastconv.layers.serialization import deserialize, serialize
+from fastconv.layers.softmax import Softmax
+from fastconv.layers.zero_padding2d import ZeroPadding2D
 
-__all__ = ["Layer"]
+# Keras' other names.
+MaxPool2D = MaxPooling2D
+AvgPool2D = AveragePooling2D
+GlobalAvgPool2D = GlobalAveragePooling2D
+GlobalMaxPool2D = GlobalMaxPooling2D
+Convolution2D = Conv2D
+
+__all__ = [
+    "Activation",
+    "AveragePooling2D",
+    "AvgPool2D",
+    "Conv2D",
+    "Convolution2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePooling2D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling2D",
+    "Input",
+    "InputLayer",
+    "Layer",
+    "MaxPool2D",
+    "MaxPooling2D",
+    "ReLU",
+    "Rescaling",
+    "Reshape",
+    "Softmax",
+    "ZeroPadding2D",
+    "deserialize",
+    "serialize",
+]

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import initializers
+from fastconv._errors import unsupported_argument
+from fastconv._names import automatic_name, take_name
 from fastconv.layers._input_errors import input_shape_error
-from fastconv._names import automatic_name
+from fastconv.ops._door import array as floats
 from fastconv.parameter import Array, Parameter
 
 Shape = tuple[int, ...]
@@ -24,21 +26,23 @@ class Layer:
     The life of a layer::
 
         layer = Conv2D(8, 3)
-        y = layer.forward(x, training=True)    # the first call builds it: the shape of x decides the weights' shapes
-        dx = layer.backward(dy)                # dy = d loss / d y; fills parameter.grad, returns d loss / d x
+        y = layer.forward(x, training=True)  # the first call builds the weights, to the shape of x
+        dx = layer.backward(dy)  # dy = d loss / d y; fills parameter.grad, returns d loss / d x
         for parameter in layer.parameters:
             parameter.value -= 0.1 * parameter.grad
 
     A layer of your own overrides:
 
     ``compute_output_shape(input_shape)``
-        shapes without the batch axis; raises where the input does not suit the layer (default: the input's shape)
+        shapes without the batch axis; raises where the input does not suit the layer (default: the input's
+        shape)
     ``create_weights(input_shape)``
         calls ``self.add_weight`` (default: no weights)
     ``call(x, training)``
         the forward formula; hands what the derivative needs to ``self.remember(...)``
     ``backward(dy, input_gradient=True)``
-        fills ``parameter.grad`` of its own parameters and returns dx, or None where ``input_gradient`` is False
+        fills ``parameter.grad`` of its own parameters and returns dx, or None where ``input_gradient`` is
+        False
     ``get_config()``
         the constructor's arguments
 
@@ -49,7 +53,11 @@ class Layer:
     input_shape : shape of one example, for the first layer of a model; ``input_dim=n`` is short for ``(n,)``
     """
 
-    input_rank: int | None = None  # axes of x with the batch; None where any number will do
+    input_rank: int | None = None
+    """How many axes x has, with the batch; None where any number will do."""
+
+    output_activation: str | None = None
+    """The name of the activation that the output comes from, where ``backward_from_logits`` can skip it."""
 
     def __init__(
         self,
@@ -63,7 +71,7 @@ class Layer:
         _refuse_unknown_arguments(type(self).__name__, unknown)
         if input_dim is not None:
             input_shape = (input_dim,)
-        self.name = automatic_name(type(self).__name__) if name is None else str(name)
+        self.name = automatic_name(type(self).__name__) if name is None else take_name(str(name))
         self.requested_input_shape = None if input_shape is None else example_shape(input_shape)
         self._trainable = bool(trainable)
         self._weights: list[Parameter] = []
@@ -130,7 +138,7 @@ class Layer:
         return self._output_shape
 
     def expected_input(self) -> tuple[int | str, ...] | None:
-        """The input this layer accepts, as error messages show it: ("N", "H", "W", 3); None where anything goes."""
+        """The input this layer accepts, as error messages show it: ("N", "H", "W", 3); None for anything."""
         if self.input_rank is None:
             return None
         return ("N", "H", "W", "C") if self.input_rank == 4 else ("N", *["..."] * (self.input_rank - 1))
@@ -150,7 +158,7 @@ class Layer:
 
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """The layer's output for a batch ``x`` (N, ...); builds the layer on its first call."""
-        batch = np.asarray(x)
+        batch = floats(x, f"the input of {self}")
         self.check_input(batch.shape)
         if not self.built:
             self.build(batch.shape[1:])
@@ -160,14 +168,14 @@ class Layer:
         return self.forward(x, training)
 
     def call(self, x: Array, training: bool) -> Array:
-        """Hook of ``forward``: the formula."""
+        """Hook of ``forward``: the formula, on floats (float32, or float64 on the reference backend)."""
         raise NotImplementedError(f"{type(self).__name__} has no call(x, training)")
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         """Chain rule: from d loss / d y to d loss / d x, filling ``parameter.grad`` on the way.
 
-        Belongs to the most recent ``forward``. With ``input_gradient=False`` dx is not computed and None returned: the
-        first layer of a network has no use for it.
+        Belongs to the most recent ``forward``. With ``input_gradient=False`` dx is not computed and None
+        returned: the first layer of a network has no use for it.
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward(dy)")
 
@@ -225,7 +233,7 @@ class Layer:
         """Copy arrays into the weights; nothing changes unless all of them fit."""
         own, new = self.weights, [np.asarray(array) for array in weights]
         if not self.built and new:
-            raise ValueError(f"{self} has no weights yet: build it first, by build(input_shape) or one forward(x)")
+            raise ValueError(f"{self} has no weights yet: build it with build(input_shape) or one forward(x)")
         if len(own) != len(new):
             raise ValueError(f"{self} has {len(own)} weight arrays, got {len(new)}")
         for weight, array in zip(own, new, strict=True):
@@ -261,16 +269,16 @@ class Layer:
 
 
 def example_shape(shape: Sequence[int | None]) -> Shape:
-    """``shape`` as a tuple of whole numbers without the batch axis; a leading None is the batch axis and goes."""
-    axes = list(shape)
+    """``shape`` as a tuple of whole numbers; a leading None is the batch axis and is left out."""
+    axes: list[Any] = list(shape)
     if axes and axes[0] is None:
         axes = axes[1:]
-    if not all(hasattr(n, "__index__") and not isinstance(n, bool) and int(n) > 0 for n in axes):  # type: ignore[arg-type]
+    if not all(hasattr(n, "__index__") and not isinstance(n, bool) and int(n) > 0 for n in axes):
         raise ValueError(
-            f"input_shape must be whole numbers, the shape of one example such as (28, 28, 1); got {tuple(shape)!r}"
+            f"input_shape is the shape of one example in whole numbers, as (28, 28, 1); got {tuple(shape)!r}"
             + (". Sizes left open with None are not supported" if None in axes else "")
         )
-    return tuple(int(n) for n in axes)  # type: ignore[arg-type]
+    return tuple(int(n) for n in axes)
 
 
 def _refuse_unknown_arguments(layer: str, unknown: dict[str, Any]) -> None:
@@ -278,5 +286,5 @@ def _refuse_unknown_arguments(layer: str, unknown: dict[str, Any]) -> None:
         if argument == "dtype" and value in (None, "float32", np.float32):
             continue
         if argument in _KERAS_ONLY:
-            raise ValueError(f"{layer}: the argument {argument!r} of Keras is not supported here; leave it out")
+            raise unsupported_argument(layer, argument)
         raise TypeError(f"{layer} has no argument {argument!r}")

@@ -1,0 +1,43 @@
+"""Checks of constructor arguments that several layers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fastconv._errors import unknown_name, unsupported_argument
+
+
+def positive_whole(value: object, argument: str, layer: str) -> int:
+    """``value`` as an int, or a ValueError."""
+    if not hasattr(value, "__index__") or isinstance(value, bool) or int(value) < 1:
+        raise ValueError(f"{layer}: {argument} must be a whole number, at least 1; got {value!r}")
+    return int(value)
+
+
+def check_data_format(data_format: str | None, layer: str) -> None:
+    """Arrays are channels last, (N, H, W, C), throughout."""
+    if data_format in (None, "channels_last"):
+        return
+    if data_format == "channels_first":
+        raise ValueError(
+            f'{layer}: data_format="channels_first" is not supported: images are (N, H, W, C) here. '
+            "Move the channels last with np.moveaxis(x, 1, -1) and leave data_format out"
+        )
+    raise unknown_name("data_format", data_format, ["channels_last"])
+
+
+def refuse_unless_none(layer: str, **arguments: object) -> None:
+    """An error for arguments that are accepted only to say that they do nothing here."""
+    for argument, value in arguments.items():
+        if value is not None:
+            raise unsupported_argument(layer, argument)
+
+
+@contextmanager
+def errors_named(layer: object) -> Iterator[None]:
+    """ValueErrors from shape arithmetic inside the block begin with the layer's name."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{layer}: {error}") from None

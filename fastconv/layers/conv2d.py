@@ -1,0 +1,153 @@
+"""Convolution: the same small weights slide over the whole image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv import initializers, ops
+from fastconv._errors import unknown_name
+from fastconv._geometry import Padding, Pair, explicit_padding, pair, window
+from fastconv.activations import ActivationFunction
+from fastconv.initializers import InitializerLike
+from fastconv.layers._arguments import check_data_format, errors_named, positive_whole, refuse_unless_none
+from fastconv.layers._input_errors import warn_if_channels_first
+from fastconv.layers.activated import ActivatedLayer
+from fastconv.layers.layer import Shape
+from fastconv.parameter import Array, Parameter
+
+
+class Conv2D(ActivatedLayer):
+    """y[n,i,j,k] = φ( bias[k] + Σu Σv Σc x[n, i·s_h+u·d_h, j·s_w+v·d_w, c] · kernel[u,v,c,k] )
+
+    (N, H, W, C) → (N, H', W', filters). Weights: kernel (KH, KW, C / groups, filters), bias (filters,).
+
+    Parameters
+    ----------
+    filters : number of output channels
+    kernel_size, strides, dilation_rate : a whole number or (vertical, horizontal)
+    padding : "valid" (none), "same" (as much as keeps H' = ⌈H / stride⌉), or, beyond Keras, zeros in numbers:
+        one number, (vertical, horizontal) or ((top, bottom), (left, right)) groups : channels and filters are
+        split into this many groups that do not see each other activation : φ, a name such as "relu" algorithm
+        : beyond Keras, how it is computed: "auto", "naive", "im2col", "direct"; the results are the same up
+        to rounding
+
+    LeCun et al. 1998, *Gradient-based learning applied to document recognition*, section II.
+    """
+
+    input_rank = 4
+    kernel: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Pair,
+        strides: int | Pair = (1, 1),
+        padding: Padding = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Pair = (1, 1),
+        groups: int = 1,
+        activation: str | ActivationFunction | None = None,
+        use_bias: bool = True,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: None = None,
+        bias_regularizer: None = None,
+        activity_regularizer: None = None,
+        kernel_constraint: None = None,
+        bias_constraint: None = None,
+        *,
+        algorithm: str = "auto",
+        **options: Any,
+    ) -> None:
+        super().__init__(activation, **options)
+        check_data_format(data_format, "Conv2D")
+        refuse_unless_none(
+            "Conv2D",
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+        )
+        self.filters = positive_whole(filters, "filters", "Conv2D")
+        self.groups = positive_whole(groups, "groups", "Conv2D")
+        with errors_named("Conv2D"):
+            self.kernel_size = pair(kernel_size, "kernel_size")
+            self.strides = pair(strides, "strides")
+            self.dilation_rate = pair(dilation_rate, "dilation_rate")
+            self.padding = explicit_padding(padding) or str(padding).lower()
+        if self.filters % self.groups:
+            raise ValueError(
+                f"Conv2D: {self.filters} filters cannot be split into {self.groups} equal groups"
+            )
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        if algorithm not in ops.ALGORITHMS:
+            raise unknown_name("algorithm", algorithm, ops.ALGORITHMS)
+        self.algorithm = algorithm
+
+    def expected_input(self) -> tuple[int | str, ...]:
+        return ("N", "H", "W", self.input_shape[-1] if self.input_shape else "C")
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self.check_input((None, *input_shape))
+        *image, channels = input_shape
+        if channels % self.groups:
+            raise ValueError(
+                f"{self}: {channels} input channels cannot be split into {self.groups} equal groups"
+            )
+        with errors_named(self):
+            view = window(
+                (image[0], image[1]), self.kernel_size, self.strides, self.padding, self.dilation_rate
+            )
+        return (*view.output_size, self.filters)
+
+    def create_weights(self, input_shape: Shape) -> None:
+        warn_if_channels_first(self, input_shape)
+        kernel_shape = (*self.kernel_size, input_shape[-1] // self.groups, self.filters)
+        self.kernel = self.add_weight(kernel_shape, self.kernel_initializer, name="kernel")
+        self.bias = (
+            self.add_weight((self.filters,), self.bias_initializer, name="bias") if self.use_bias else None
+        )
+
+    def call(self, x: Array, training: bool) -> Array:
+        y = ops.conv2d(
+            x,
+            self.kernel.value,
+            None if self.bias is None else self.bias.value,
+            self.strides,
+            self.padding,
+            self.dilation_rate,
+            self.groups,
+            self.activation.name,
+            self.algorithm,
+        )
+        self.remember(x, y)
+        return y
+
+    def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
+        x, _ = self.recall()
+        how = (self.strides, self.padding, self.dilation_rate, self.groups, self.algorithm)
+        if self.parameters:
+            dkernel, dbias = ops.conv2d_backward_kernel(x, dz, self.kernel_size, *how)
+            self.kernel.grad = dkernel
+            if self.bias is not None:
+                self.bias.grad = dbias
+        return ops.conv2d_backward_data(dz, self.kernel.value, x.shape, *how) if input_gradient else None
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "dilation_rate": self.dilation_rate,
+            "groups": self.groups,
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+            "algorithm": self.algorithm,
+        }

@@ -1,0 +1,92 @@
+"""The fully connected layer: every output sees every input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv import initializers, ops
+from fastconv.activations import ActivationFunction
+from fastconv.initializers import InitializerLike
+from fastconv.layers._arguments import positive_whole, refuse_unless_none
+from fastconv.layers._input_errors import input_shape_error
+from fastconv.layers.activated import ActivatedLayer
+from fastconv.layers.layer import Shape
+from fastconv.parameter import Array, Parameter
+
+
+class Dense(ActivatedLayer):
+    """y = φ(x · kernel + bias), along the last axis: (N, ..., in) → (N, ..., units).
+
+    Weights: kernel (in, units), bias (units,).
+    """
+
+    kernel: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | ActivationFunction | None = None,
+        use_bias: bool = True,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: None = None,
+        bias_regularizer: None = None,
+        activity_regularizer: None = None,
+        kernel_constraint: None = None,
+        bias_constraint: None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(activation, **options)
+        refuse_unless_none(
+            "Dense",
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+        )
+        self.units = positive_whole(units, "units", "Dense")
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+
+    def check_input(self, shape: Any) -> None:
+        features = self.input_shape[-1] if self.input_shape else "features"
+        if len(shape) < 2 or (self.input_shape and shape[-1] != features):
+            raise input_shape_error(self, ("N", features), shape)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self.check_input((None, *input_shape))
+        return (*input_shape[:-1], self.units)
+
+    def create_weights(self, input_shape: Shape) -> None:
+        self.kernel = self.add_weight((input_shape[-1], self.units), self.kernel_initializer, name="kernel")
+        self.bias = (
+            self.add_weight((self.units,), self.bias_initializer, name="bias") if self.use_bias else None
+        )
+
+    def call(self, x: Array, training: bool) -> Array:
+        y = ops.dense(
+            x, self.kernel.value, None if self.bias is None else self.bias.value, self.activation.name
+        )
+        self.remember(x, y)
+        return y
+
+    def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
+        x, _ = self.recall()
+        if self.parameters:
+            dkernel, dbias = ops.dense_backward_kernel(x, dz)
+            self.kernel.grad = dkernel
+            if self.bias is not None:
+                self.bias.grad = dbias
+        return ops.dense_backward_data(dz, self.kernel.value) if input_gradient else None
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+        }

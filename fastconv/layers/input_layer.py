@@ -1,0 +1,50 @@
+"""The shape of a model's input, said before any data is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastconv._errors import unsupported_argument
+from fastconv.layers.layer import Layer
+from fastconv.parameter import Array
+
+
+class InputLayer(Layer):
+    """First in a Sequential model, it says the shape of one example: ``Input(shape=(28, 28, 1))``. It
+    computes nothing.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int] | None = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        *,
+        batch_shape: Sequence[int | None] | None = None,
+        name: str | None = None,
+        **unknown: Any,
+    ) -> None:
+        if batch_shape is not None and shape is None:
+            batch_size, *rest = batch_shape
+            shape = rest  # type: ignore[assignment]
+        if shape is None:
+            raise ValueError("Input needs the shape of one example, such as Input(shape=(28, 28, 1))")
+        if isinstance(shape, int):
+            raise ValueError(
+                f"Input: shape must be a tuple, the shape of one example; write Input(shape=({shape},))"
+            )
+        if batch_size is not None:
+            raise unsupported_argument("Input", "batch_size", "batches of any size are welcome")
+        super().__init__(name=name, input_shape=shape, dtype=dtype, **unknown)
+
+    def call(self, x: Array, training: bool) -> Array:
+        return x
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        return dy if input_gradient else None
+
+
+def Input(shape: Sequence[int] | None = None, **options: Any) -> InputLayer:
+    """The input of a Sequential model, for examples of this shape (without the batch axis)."""
+    return InputLayer(shape, **options)

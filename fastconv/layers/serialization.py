@@ -1,0 +1,56 @@
+"""Layers to and from plain dictionaries, as model files keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastconv._registry import Registry
+from fastconv.layers.activation import Activation
+from fastconv.layers.average_pooling2d import AveragePooling2D
+from fastconv.layers.conv2d import Conv2D
+from fastconv.layers.dense import Dense
+from fastconv.layers.dropout import Dropout
+from fastconv.layers.flatten import Flatten
+from fastconv.layers.global_pooling2d import GlobalAveragePooling2D, GlobalMaxPooling2D
+from fastconv.layers.layer import Layer
+from fastconv.layers.max_pooling2d import MaxPooling2D
+from fastconv.layers.relu import ReLU
+from fastconv.layers.rescaling import Rescaling
+from fastconv.layers.reshape import Reshape
+from fastconv.layers.softmax import Softmax
+from fastconv.layers.zero_padding2d import ZeroPadding2D
+
+_registry: Registry[Layer] = Registry(
+    "layer",
+    Layer,
+    {
+        cls.__name__: cls
+        for cls in (
+            Activation,
+            AveragePooling2D,
+            Conv2D,
+            Dense,
+            Dropout,
+            Flatten,
+            GlobalAveragePooling2D,
+            GlobalMaxPooling2D,
+            MaxPooling2D,
+            ReLU,
+            Rescaling,
+            Reshape,
+            Softmax,
+            ZeroPadding2D,
+        )
+    },
+)
+
+
+def serialize(layer: Layer) -> dict[str, Any]:
+    """{"class_name": "Conv2D", "config": {...}}: for ``deserialize``; without the weights."""
+    return _registry.serialize(layer)
+
+
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Layer:
+    """The layer for a configuration; classes of your own come by name in ``custom_objects``."""
+    return _registry.deserialize(config, custom_objects)

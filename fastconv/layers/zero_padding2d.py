@@ -1,0 +1,54 @@
+"""A frame of zeros around each image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastconv._geometry import Pair, explicit_padding
+from fastconv.layers._arguments import check_data_format, errors_named
+from fastconv.layers.layer import Layer, Shape
+from fastconv.parameter import Array
+
+
+class ZeroPadding2D(Layer):
+    """(N, H, W, C) → (N, top + H + bottom, left + W + right, C)
+
+    ``padding``: one number, (vertical, horizontal), or ((top, bottom), (left, right)).
+    """
+
+    input_rank = 4
+
+    def __init__(
+        self,
+        padding: int | Pair | tuple[Pair, Pair] = (1, 1),
+        data_format: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        check_data_format(data_format, "ZeroPadding2D")
+        with errors_named("ZeroPadding2D"):
+            amounts = None if isinstance(padding, str) else explicit_padding(padding)
+        if amounts is None:
+            raise ValueError(f"ZeroPadding2D: padding must be numbers, got {padding!r}")
+        self.padding = amounts
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self.check_input((None, *input_shape))
+        height, width, channels = input_shape
+        return height + sum(self.padding[0]), width + sum(self.padding[1]), channels
+
+    def call(self, x: Array, training: bool) -> Array:
+        self.remember(x.shape)
+        return np.pad(x, ((0, 0), *self.padding, (0, 0)))
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        if not input_gradient:
+            return None
+        ((_, height, width, _),) = self.recall()
+        (top, _), (left, _) = self.padding
+        return dy[:, top : top + height, left : left + width]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "padding": self.padding}
