@@ -1,0 +1,56 @@
+"""A table of GFLOP/s and of the share of the machine's measured peak, after pytest-benchmark's own."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+import fastconv
+
+
+@pytest.fixture(scope="session")
+def peak() -> float:
+    """Multiply-adds per second in registers alone, measured in this very run (FLOP/s)."""
+    return fastconv.measure_peak(seconds=0.5)
+
+
+@pytest.fixture
+def race(benchmark, peak):
+    """Time ``function`` and report its rate, given how many operations one call does."""
+
+    def run(function, operations: float, *, rounds: int | None = None) -> None:
+        if rounds is None:
+            benchmark(function)
+        else:
+            benchmark.pedantic(function, rounds=rounds)
+        if benchmark.disabled:
+            return
+        rate = operations / statistics.median(benchmark.stats.stats.data)
+        benchmark.extra_info.update(
+            gflops=round(rate / 1e9, 3),
+            percent_of_peak=round(100 * rate / peak, 2),
+            isa=fastconv.get_isa(),
+            threads=fastconv.get_num_threads(),
+        )
+
+    return run
+
+
+def pytest_terminal_summary(terminalreporter, config) -> None:
+    session = getattr(config, "_benchmarksession", None)
+    timed = [b for b in getattr(session, "benchmarks", []) if b.extra_info.get("gflops") is not None]
+    if not timed:
+        return
+    write = terminalreporter.write_line
+    terminalreporter.section("rates (median)")
+    write(f"{'':58}{'GFLOP/s':>10}{'% of peak':>11}  isa, threads")
+    for group in dict.fromkeys(b.group for b in timed):
+        write(group)
+        for b in sorted((b for b in timed if b.group == group), key=lambda b: -b.extra_info["gflops"]):
+            info = b.extra_info
+            label = b.params["algorithm"] if b.params and "algorithm" in b.params else b.name
+            write(
+                f"  {label:<56}{info['gflops']:>10.3f}{info['percent_of_peak']:>10.2f}%"
+                f"  {info['isa']}, {info['threads']}"
+            )
