@@ -1,6 +1,20 @@
-"""fastconv: small CNNs on a CPU. Keras' API on NumPy arrays, C kernels you can read."""
+"""fastconv: small CNNs on a CPU. Keras' API on NumPy arrays, C kernels you can read.
 
-from fastconv import _kernels  # noqa: F401  (first: a broken build should say so at once)
+    import fastconv as keras
+
+    model = keras.models.Sequential([...])
+"""
+
+try:
+    from fastconv import _kernels  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "fastconv._kernels":
+        raise
+    raise ImportError(
+        "fastconv's compiled kernels are not beside its Python files. If this folder is a checkout, leave it (Python "
+        "found the source instead of the installed package) or build in place with: python -m pip install -e ."
+    ) from None
+
 from fastconv import ops, reference
 from fastconv._backend import get_backend, set_backend
 from fastconv._machine import (
