@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import ops
-from fastconv.losses._arrays import check_one_hot, floats
+from fastconv._targets import check_one_hot, floats
 from fastconv.losses._crossentropy import check_axis, check_classes, check_smoothing, clip, is_clipped
 from fastconv.losses.loss import Array, Loss
 
@@ -49,7 +49,7 @@ class CategoricalCrossentropy(Loss):
     def prepare(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         prediction = floats(y_pred, "y_pred")
         check_classes(self.name, prediction)
-        check_one_hot(y_true, prediction, self.name)
+        check_one_hot(y_true, prediction, self.name, "sparse_categorical_crossentropy")
         target = floats(y_true, "y_true").astype(prediction.dtype, copy=False)
         if self.label_smoothing:
             target = target * (1 - self.label_smoothing) + self.label_smoothing / prediction.shape[-1]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastconv._errors import unknown_name, unsupported_argument
-from fastconv.losses._arrays import align_ranks, broadcast_weights, floats
+from fastconv._targets import broadcast_weights, same_shape
 
 Array = NDArray[Any]
 
@@ -71,13 +71,7 @@ class Loss:
 
     def prepare(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         """Targets and predictions as the methods above take them: floats, and of the same shape."""
-        target, prediction = align_ranks(floats(y_true, "y_true"), floats(y_pred, "y_pred"))
-        if target.shape != prediction.shape:
-            raise ValueError(
-                f"{self.name}: y_true and y_pred must have the same shape, got {np.shape(y_true)} and "
-                f"{np.shape(y_pred)}"
-            )
-        return target.astype(prediction.dtype, copy=False), prediction
+        return same_shape(y_true, y_pred, self.name)
 
     # ---- what it means for a batch
 

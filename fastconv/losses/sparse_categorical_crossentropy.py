@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from fastconv import ops
 from fastconv._errors import unsupported_argument
-from fastconv.losses._arrays import class_labels, floats
+from fastconv._targets import class_labels, floats
 from fastconv.losses._crossentropy import check_axis, check_classes, clip, is_clipped
 from fastconv.losses.loss import Array, Loss
 
@@ -53,7 +53,7 @@ class SparseCategoricalCrossentropy(Loss):
     def prepare(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         prediction = floats(y_pred, "y_pred")
         check_classes(self.name, prediction)
-        return class_labels(y_true, prediction, self.name), prediction
+        return class_labels(y_true, prediction, self.name, "categorical_crossentropy"), prediction
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         if self.from_logits:

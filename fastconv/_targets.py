@@ -1,4 +1,4 @@
-"""Targets, predictions and weights as arrays that fit each other."""
+"""Targets, predictions and weights as arrays that fit each other, for losses and metrics."""
 
 from __future__ import annotations
 
@@ -33,6 +33,17 @@ def align_ranks(first: Array, second: Array) -> tuple[Array, Array]:
     return first, second
 
 
+def same_shape(y_true: ArrayLike, y_pred: ArrayLike, owner: str) -> tuple[Array, Array]:
+    """Targets and predictions as floats of the predictions' type; ValueError unless shapes are alike."""
+    target, prediction = align_ranks(floats(y_true, "y_true"), floats(y_pred, "y_pred"))
+    if target.shape != prediction.shape:
+        raise ValueError(
+            f"{owner}: y_true and y_pred must have the same shape, got {np.shape(y_true)} and "
+            f"{np.shape(y_pred)}"
+        )
+    return target.astype(prediction.dtype, copy=False), prediction
+
+
 def broadcast_weights(sample_weight: ArrayLike, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     """Weights that multiply an array of ``shape``: one per sample (N,), or one for each of its elements.
 
@@ -51,10 +62,11 @@ def broadcast_weights(sample_weight: ArrayLike, shape: tuple[int, ...], dtype: D
     return weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim))
 
 
-def class_labels(y_true: ArrayLike, prediction: Array, owner: str) -> NDArray[np.intp]:
+def class_labels(y_true: ArrayLike, prediction: Array, owner: str, one_hot_owner: str) -> NDArray[np.intp]:
     """Whole-number labels for class scores ``prediction`` (N, ..., C); shape (N, ...).
 
-    Raises ValueError for one-hot targets, for a shape that does not fit and for labels outside 0..C-1.
+    Raises ValueError for one-hot targets, which ``one_hot_owner`` takes, for a shape that does not fit and
+    for labels outside 0..C-1.
     """
     labels, classes = np.asarray(y_true), prediction.shape[-1]
     if labels.shape == (*prediction.shape[:-1], 1):
@@ -62,7 +74,7 @@ def class_labels(y_true: ArrayLike, prediction: Array, owner: str) -> NDArray[np
     if labels.shape == prediction.shape and classes > 1:
         raise ValueError(
             f"{owner} expects whole-number labels of shape {prediction.shape[:-1]}, got y_true of shape "
-            f"{labels.shape}, the shape of one-hot targets: use categorical_crossentropy, or "
+            f"{labels.shape}, the shape of one-hot targets: use {one_hot_owner}, or "
             "labels = y_true.argmax(axis=-1)"
         )
     if labels.shape != prediction.shape[:-1]:
@@ -82,15 +94,18 @@ def class_labels(y_true: ArrayLike, prediction: Array, owner: str) -> NDArray[np
     return labels.astype(np.intp, copy=False)
 
 
-def check_one_hot(y_true: ArrayLike, prediction: Array, owner: str) -> None:
-    """Raise a ValueError that teaches unless ``y_true`` has the shape of ``prediction`` (N, ..., C)."""
+def check_one_hot(y_true: ArrayLike, prediction: Array, owner: str, label_owner: str) -> None:
+    """Raise a ValueError unless ``y_true`` has the shape of ``prediction`` (N, ..., C).
+
+    It sends whole-number labels to ``label_owner``.
+    """
     shape = np.shape(y_true)
     if shape == prediction.shape:
         return
     if shape in (prediction.shape[:-1], (*prediction.shape[:-1], 1)):
         raise ValueError(
             f"{owner} expects one-hot targets of shape {prediction.shape}, got y_true of shape {shape}, the "
-            f"shape of whole-number labels: use sparse_categorical_crossentropy, or "
+            f"shape of whole-number labels: use {label_owner}, or "
             f"utils.to_categorical(y_true, {prediction.shape[-1]})"
         )
     raise ValueError(
