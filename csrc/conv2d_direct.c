@@ -23,21 +23,9 @@
  */
 #include <string.h>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 #include "matmul.h"
 #include "memory.h"
 #include "threads.h"
-
-static int thread_index(void) {
-#ifdef _OPENMP
-    return omp_get_thread_num();
-#else
-    return 0;
-#endif
-}
 
 static double operations(const fc_conv2d *conv) {
     return 2.0 * (double)(conv->N * conv->OH * conv->OW * conv->C_out) *
@@ -272,7 +260,7 @@ static fc_status run_gather(const gather *g, int64_t kernel_columns, double flop
             const float *image = source + n * rows->source * columns->source * g->C;
             const float *strip = image + (begin * rows->step * columns->source) * g->C;
             if (padded) {
-                float *copy = strips + thread_index() * strip_size;
+                float *copy = strips + fc_thread_index() * strip_size;
                 copy_with_halo(image, rows->source, columns->source, g->C, begin * rows->step + rows->least,
                                (end - begin - 1) * rows->step + rows->most - rows->least + 1, columns->least,
                                strip_columns, copy);

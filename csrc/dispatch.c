@@ -86,6 +86,14 @@ int fc_openmp(void) {
 int fc_num_threads(void) { return threads; }
 void fc_set_num_threads(int n) { threads = n; }
 
+int fc_thread_index(void) {
+#ifdef _OPENMP
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
 int fc_threads_for(double operations) {
     /* Waking a thread costs a few microseconds: about this many operations done alone. */
     const double worth_waking = 5e4;

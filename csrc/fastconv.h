@@ -61,11 +61,12 @@ typedef fc_status fc_conv2d_backward_data(const fc_conv2d *conv, const float *dy
 typedef fc_status fc_conv2d_backward_kernel(const fc_conv2d *conv, const float *x, const float *dy,
                                             float *dkernel, float *dbias);
 
-fc_conv2d_forward fc_conv2d_forward_naive, fc_conv2d_forward_im2col, fc_conv2d_forward_direct;
+fc_conv2d_forward fc_conv2d_forward_naive, fc_conv2d_forward_im2col, fc_conv2d_forward_direct,
+    fc_conv2d_forward_winograd;
 fc_conv2d_backward_data fc_conv2d_backward_data_naive, fc_conv2d_backward_data_im2col,
-    fc_conv2d_backward_data_direct;
+    fc_conv2d_backward_data_direct, fc_conv2d_backward_data_winograd;
 fc_conv2d_backward_kernel fc_conv2d_backward_kernel_naive, fc_conv2d_backward_kernel_im2col,
-    fc_conv2d_backward_kernel_direct;
+    fc_conv2d_backward_kernel_direct, fc_conv2d_backward_kernel_winograd;
 
 /* ---- dense ------------------------------------------------------------------------------------ */
 

@@ -13,6 +13,7 @@
 #define STRING_EXPANDED(s) STRING(s)
 
 #include "tile_kernel.h"
+#include "winograd_kernel.h"
 #include "sum_kernel.h"
 #include "peak_kernel.h"
 
@@ -23,6 +24,11 @@ const fc_kernels NAME(fc_kernels) = {
     .tile_lanes = 2 * VLEN,
     .product_tile = NAME(product_tile),
     .outer_tile = NAME(outer_tile),
+    .winograd_input = NAME(winograd_input),
+    .winograd_gradient = NAME(winograd_gradient),
+    .winograd_weights = NAME(winograd_weights),
+    .winograd_output = NAME(winograd_output),
+    .winograd_weights_gradient = NAME(winograd_weights_gradient),
     .add_rows = NAME(add_rows),
     .fma_burst = NAME(fma_burst),
 };

@@ -46,6 +46,14 @@ typedef struct {
     void (*outer_tile)(const fc_pixels *pixels, int rows, int channels, const float *x, const float *dy,
                        float *dw, int64_t dw_step);
 
+    /* The transforms of conv2d_winograd.c. Pixels and taps are pointers to C (or `channels`) floats each; the
+     * transformed side is 36 blocks of as many floats, `step` apart. */
+    void (*winograd_input)(const float *const *pixel, int64_t C, float *to, int64_t step);
+    void (*winograd_gradient)(const float *const *pixel, int64_t C, float *to, int64_t step);
+    void (*winograd_weights)(const float *const *tap, int64_t C, float *to, int64_t step);
+    void (*winograd_output)(const float *from, int64_t step, const float *bias, int channels, float *const *pixel);
+    void (*winograd_weights_gradient)(const float *from, int64_t step, int channels, float *const *tap);
+
     /* sums[k] += a[0, k] + a[1, k] + ... + a[rows-1, k], in that order */
     void (*add_rows)(int64_t rows, int64_t K, const float *a, float *sums);
 

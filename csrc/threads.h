@@ -9,4 +9,7 @@
 /* Threads for a job of so many floating-point operations: one where waking others would cost more. */
 int fc_threads_for(double operations);
 
+/* In a parallel region: which of its threads this is, from 0. */
+int fc_thread_index(void);
+
 #endif

@@ -29,10 +29,11 @@ cdef extern from "fastconv.h" nogil:
         const fc_conv2d *, const float *x, const float *dy, float *dkernel, float *dbias)
 
     fc_conv2d_forward fc_conv2d_forward_naive, fc_conv2d_forward_im2col, fc_conv2d_forward_direct
+    fc_conv2d_forward fc_conv2d_forward_winograd
     fc_conv2d_backward_data fc_conv2d_backward_data_naive, fc_conv2d_backward_data_im2col
-    fc_conv2d_backward_data fc_conv2d_backward_data_direct
+    fc_conv2d_backward_data fc_conv2d_backward_data_direct, fc_conv2d_backward_data_winograd
     fc_conv2d_backward_kernel fc_conv2d_backward_kernel_naive, fc_conv2d_backward_kernel_im2col
-    fc_conv2d_backward_kernel fc_conv2d_backward_kernel_direct
+    fc_conv2d_backward_kernel fc_conv2d_backward_kernel_direct, fc_conv2d_backward_kernel_winograd
 
     fc_status fc_dense_forward(
         int64_t M, int64_t C, int64_t K, const float *x, const float *w, const float *bias, float *y)
@@ -98,16 +99,19 @@ def fma_peak(int threads, double seconds) -> float:
 # ---- convolution --------------------------------------------------------------------------------
 
 # In the order of the tables below.
-ALGORITHMS = ("naive", "im2col", "direct")
+ALGORITHMS = ("naive", "im2col", "direct", "winograd")
 
-cdef fc_conv2d_forward *forward_algorithms[3]
-cdef fc_conv2d_backward_data *backward_data_algorithms[3]
-cdef fc_conv2d_backward_kernel *backward_kernel_algorithms[3]
-forward_algorithms[:] = [fc_conv2d_forward_naive, fc_conv2d_forward_im2col, fc_conv2d_forward_direct]
+cdef fc_conv2d_forward *forward_algorithms[4]
+cdef fc_conv2d_backward_data *backward_data_algorithms[4]
+cdef fc_conv2d_backward_kernel *backward_kernel_algorithms[4]
+forward_algorithms[:] = [
+    fc_conv2d_forward_naive, fc_conv2d_forward_im2col, fc_conv2d_forward_direct, fc_conv2d_forward_winograd]
 backward_data_algorithms[:] = [
-    fc_conv2d_backward_data_naive, fc_conv2d_backward_data_im2col, fc_conv2d_backward_data_direct]
+    fc_conv2d_backward_data_naive, fc_conv2d_backward_data_im2col, fc_conv2d_backward_data_direct,
+    fc_conv2d_backward_data_winograd]
 backward_kernel_algorithms[:] = [
-    fc_conv2d_backward_kernel_naive, fc_conv2d_backward_kernel_im2col, fc_conv2d_backward_kernel_direct]
+    fc_conv2d_backward_kernel_naive, fc_conv2d_backward_kernel_im2col, fc_conv2d_backward_kernel_direct,
+    fc_conv2d_backward_kernel_winograd]
 
 
 cdef fc_conv2d describe(tuple x_shape, tuple kernel_shape, tuple y_shape, window, int64_t groups):

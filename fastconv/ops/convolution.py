@@ -14,6 +14,9 @@ from fastconv.ops._door import Array
 # "auto" takes the fastest; the others are the lessons of csrc/, each to be asked for by name.
 ALGORITHMS = ("auto", *_kernels.ALGORITHMS)
 
+# Channels, in and out, from which fewer multiplications outweigh the transforms (benchmarks/test_conv2d.py).
+_WINOGRAD_PAYS = 32
+
 
 def conv2d(
     x: ArrayLike,
@@ -38,7 +41,9 @@ def conv2d(
         (rows, columns) or ((top, bottom), (left, right)); padded pixels are zero
     groups : channels are dealt out to this many independent convolutions
     activation : name of an activation applied to the result, see ``activation``
-    algorithm : "auto", "naive", "im2col" or "direct"
+    algorithm : "auto", "naive", "im2col", "direct", or "winograd" (3x3 kernels at stride 1 without dilation or
+        groups: fastest for many channels; rounds about ten times as much, and spreads a NaN or an infinity
+        over its whole 4x4 tile)
 
     Returns y (N, H_out, W_out, C_out). Raises ValueError where shapes do not fit.
     """
@@ -50,7 +55,7 @@ def conv2d(
         _door.check_shape(bias, "bias", (C_out,), "one number for each output channel of kernel")
     _check_channels("x", x.shape[3], kernel.shape, groups)
     view = window(x.shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
-    index = _algorithm_index(algorithm)
+    index = _algorithm_index(algorithm, view, groups, x.shape[3], C_out)
     if _door.on_reference():
         y = reference.conv2d(x, kernel, bias, strides, padding, dilation_rate, groups)
     else:
@@ -81,7 +86,7 @@ def conv2d_backward_data(
     _check_channels("input_shape", shape[3], kernel.shape, groups)
     view = window(shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
     _check_dy(dy, shape, view, kernel.shape[3])
-    index = _algorithm_index(algorithm)
+    index = _algorithm_index(algorithm, view, groups, shape[3], kernel.shape[3])
     if _door.on_reference():
         return reference.conv2d_backward_data(dy, kernel, shape, strides, padding, dilation_rate, groups)
     if not dy.size:
@@ -116,7 +121,7 @@ def conv2d_backward_kernel(
         )
     view = window(x.shape[1:3], size, strides, padding, dilation_rate)
     _check_dy(dy, x.shape, view, C_out)
-    index = _algorithm_index(algorithm)
+    index = _algorithm_index(algorithm, view, groups, x.shape[3], C_out)
     if _door.on_reference():
         return reference.conv2d_backward_kernel(x, dy, size, strides, padding, dilation_rate, groups)
     kernel_shape = (*size, x.shape[3] // groups, C_out)
@@ -133,11 +138,17 @@ def _apply(y: Array, activation: str) -> Array:
     return apply_activation(y, activation)
 
 
-def _algorithm_index(algorithm: str) -> int:
+def _algorithm_index(algorithm: str, view: Window, groups: int, C_in: int, C_out: int) -> int:
+    winograd_fits = view.size == (3, 3) and view.strides == view.dilation == (1, 1) and groups == 1
     if algorithm == "auto":
-        algorithm = "direct"
+        algorithm = "winograd" if winograd_fits and min(C_in, C_out) >= _WINOGRAD_PAYS else "direct"
     if algorithm not in _kernels.ALGORITHMS:
         raise unknown_name("algorithm", algorithm, ALGORITHMS)
+    if algorithm == "winograd" and not winograd_fits:
+        raise ValueError(
+            f'algorithm="winograd" is for 3x3 kernels with strides, dilation_rate and groups of 1; got kernel '
+            f'{view.size}, strides {view.strides}, dilation_rate {view.dilation}, groups {groups}: use "direct"'
+        )
     return _kernels.ALGORITHMS.index(algorithm)
 
 

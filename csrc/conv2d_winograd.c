@@ -1,0 +1,233 @@
+/* conv2d_winograd.c - lesson 4: fewer multiplications, for 3x3 kernels at stride 1.
+ *
+ * Multiplying polynomials can be done by values: evaluate both at enough points, multiply value by value,
+ * interpolate. A convolution of 3 taps giving 4 outputs is such a product in disguise: with d 6 inputs and
+ * g 3 taps (Toom and Cook for numbers, Winograd for filters),
+ *
+ *     y = A^T [ (G g) . (B^T d) ]                  6 multiplications for 4 outputs of 3 taps, not 12
+ *
+ * and applying it to rows and columns, F(4x4, 3x3),
+ *
+ *     y = A^T [ (G g G^T) . (B^T d B) ] A          36 multiplications for 16 outputs of 9 taps, not 144
+ *
+ * The points are 0, 1, -1, 2, -2 and infinity. G evaluates g at them, each point p scaled by
+ * 1 / product of (p - q) over the other finite points q; A^T's row i is p^i (the transpose of evaluating); B^T's
+ * row for a finite point p is the coefficients of the product of (x - q) over the others (up to the sign that makes
+ * both scalings agree), the last row those of the product over all. tests/test_winograd.py derives all three
+ * so, in fractions, and finds the matrices of winograd_kernel.h.
+ *
+ * Transforming pays because every transformed input meets C_out kernels and every transformed kernel meets all
+ * tiles: summing over channels comes between the transforms. For each of the 36 positions that sum is
+ *
+ *     M[position] (tiles, C_out) = V[position] (tiles, C_in)  times  U[position] (C_in, C_out)
+ *
+ * a matrix product on the register tile. Four times fewer multiplications, less the outputs of edge tiles
+ * that nobody wants (a 14x14 image is computed as 16x16, a 7x7 one as 8x8: 23 % of the work), less the transforms.
+ *
+ * Backward-data is a convolution with the kernel turned round and its channels exchanged, so the same code.
+ * Backward-kernel is the adjoint: y is linear in g, so from y = A^T [ (G g G^T) . V ] A follows
+ *
+ *     dg = G^T [ (A dy A^T) . V ] G                summed over tiles: 36 sums of outer products
+ *
+ * The price is rounding: the points' powers (up to 8) and their differences spread the numbers before they
+ * cancel again. Against the exact result the error is about ten times that of the direct sum; see
+ * docs/winograd.md for the bound that is tested.
+ */
+#include <string.h>
+
+#include "matmul.h"
+#include "memory.h"
+#include "threads.h"
+
+enum {
+    TILE = 4,             /* output pixels along a tile's side */
+    PATCH = 6,            /* input pixels under them */
+    POSITIONS = PATCH * PATCH,
+    BLOCK = 24,           /* tiles multiplied together: with their 36 V of 128 channels half of a level-2 cache */
+    LINE = 16,            /* floats in a cache line: keeps the 36 streams out of one another's cache sets */
+};
+
+/* A 3x3 convolution at stride 1 from (H, W, C) to (OH, OW, K) images. */
+typedef struct {
+    int64_t N, H, W, C, OH, OW, K, pad_top, pad_left;
+    int64_t tile_rows, tile_columns, tiles;
+    double flops; /* of the multiplications that are left */
+} grid;
+
+static grid grid_of(int64_t N, int64_t H, int64_t W, int64_t C, int64_t OH, int64_t OW, int64_t K, int64_t pad_top,
+                    int64_t pad_left) {
+    grid g = {N, H, W, C, OH, OW, K, pad_top, pad_left, fc_pieces(OH, TILE), fc_pieces(OW, TILE), 0, 0};
+    g.tiles = N * g.tile_rows * g.tile_columns;
+    g.flops = 2.0 * POSITIONS * (double)g.tiles * (double)C * (double)K;
+    return g;
+}
+
+static grid forward_grid(const fc_conv2d *conv) {
+    return grid_of(conv->N, conv->H, conv->W, conv->C_in, conv->OH, conv->OW, conv->C_out, conv->pad_top,
+                   conv->pad_left);
+}
+
+/* The pixels under a tile: pointers into the image, or to zeros where there is none. */
+static void input_pixels(const grid *g, int64_t tile, const float *x, const float *zeros,
+                         const float *pixel[POSITIONS]) {
+    const int64_t n = tile / (g->tile_rows * g->tile_columns);
+    const int64_t row = tile / g->tile_columns % g->tile_rows * TILE - g->pad_top;
+    const int64_t column = tile % g->tile_columns * TILE - g->pad_left;
+    for (int64_t i = 0; i < PATCH; i++)
+        for (int64_t j = 0; j < PATCH; j++) {
+            const int64_t h = row + i, w = column + j;
+            const int inside = h >= 0 && h < g->H && w >= 0 && w < g->W;
+            pixel[i * PATCH + j] = inside ? x + ((n * g->H + h) * g->W + w) * g->C : zeros;
+        }
+}
+
+/* The output pixels of a tile: pointers into the image, or `outside` where the tile reaches past it. */
+static void output_pixels(const grid *g, int64_t tile, const float *y, const float *outside,
+                          const float *pixel[TILE * TILE]) {
+    const int64_t n = tile / (g->tile_rows * g->tile_columns);
+    const int64_t row = tile / g->tile_columns % g->tile_rows * TILE, column = tile % g->tile_columns * TILE;
+    for (int64_t i = 0; i < TILE; i++)
+        for (int64_t j = 0; j < TILE; j++) {
+            const int inside = row + i < g->OH && column + j < g->OW;
+            pixel[i * TILE + j] = inside ? y + ((n * g->OH + row + i) * g->OW + column + j) * g->K : outside;
+        }
+}
+
+static fc_status convolve(const grid *g, const float *x, const float *kernel, const float *bias, float *y) {
+    const fc_kernels *kernels = fc_kernels_active();
+    const int64_t lanes = kernels->tile_lanes, panels = fc_pieces(g->K, lanes), C = g->C, K = g->K;
+    const int64_t blocks = fc_pieces(g->tiles, BLOCK);
+    const int64_t u_step = C * lanes + LINE, v_step = BLOCK * C + LINE, m_step = BLOCK * lanes + LINE;
+    const int threads = fc_threads_for(g->flops);
+
+    const int64_t u_size = panels * POSITIONS * u_step, v_size = POSITIONS * v_step, m_size = POSITIONS * m_step;
+    const int64_t zeros_size = fc_max(C, lanes), bias_size = panels * lanes;
+    float *memory = fc_floats(u_size + zeros_size + bias_size + (v_size + m_size) * threads);
+    if (!memory) return FC_OUT_OF_MEMORY;
+    float *U = memory, *zeros = U + u_size, *padded_bias = zeros + zeros_size, *scratch = padded_bias + bias_size;
+    memset(zeros, 0, sizeof(float) * (size_t)(zeros_size + bias_size));
+    if (bias) memcpy(padded_bias, bias, sizeof(float) * (size_t)K);
+
+#pragma omp parallel num_threads(threads)
+    {
+#pragma omp for schedule(static)
+        for (int64_t pc = 0; pc < panels * C; pc++) {
+            const int64_t p = pc / C, c = pc % C, channels = fc_min(lanes, K - p * lanes);
+            const float *tap[9];
+            for (int64_t i = 0; i < 9; i++) tap[i] = kernel + (i * C + c) * K + p * lanes;
+            float *to = U + p * POSITIONS * u_step + c * lanes;
+            if (channels < lanes)
+                for (int64_t i = 0; i < POSITIONS; i++) memset(to + i * u_step, 0, sizeof(float) * (size_t)lanes);
+            kernels->winograd_weights(tap, channels, to, u_step);
+        }
+
+        float *V = scratch + fc_thread_index() * (v_size + m_size), *M = V + v_size;
+#pragma omp for schedule(dynamic)
+        for (int64_t b = 0; b < blocks; b++) {
+            const int64_t first = fc_part(g->tiles, blocks, b), count = fc_part(g->tiles, blocks, b + 1) - first;
+            for (int64_t t = 0; t < count; t++) {
+                const float *pixel[POSITIONS];
+                input_pixels(g, first + t, x, zeros, pixel);
+                kernels->winograd_input(pixel, C, V + t * C, v_step);
+            }
+            const int64_t start = 0, pieces = fc_pieces(count, kernels->tile_pixels);
+            const fc_product product = {
+                .runs = 1, .offset = &start, .length = C, .x_step = C, .w_step = lanes, .y_step = lanes};
+            for (int64_t p = 0; p < panels; p++) {
+                const int64_t channels = fc_min(lanes, K - p * lanes);
+                for (int64_t i = 0; i < POSITIONS; i++)
+                    for (int64_t q = 0; q < pieces; q++) {
+                        const int64_t t = fc_part(count, pieces, q), next = fc_part(count, pieces, q + 1);
+                        kernels->product_tile(&product, (int)(next - t), (int)lanes, V + i * v_step + t * C,
+                                              U + (p * POSITIONS + i) * u_step, zeros, M + i * m_step + t * lanes);
+                    }
+                for (int64_t t = 0; t < count; t++) {
+                    const float *pixel[TILE * TILE];
+                    output_pixels(g, first + t, y + p * lanes, NULL, pixel);
+                    kernels->winograd_output(M + t * lanes, m_step, padded_bias + p * lanes, (int)channels,
+                                             (float *const *)pixel);
+                }
+            }
+        }
+    }
+    fc_free(memory);
+    return FC_OK;
+}
+
+fc_status fc_conv2d_forward_winograd(const fc_conv2d *conv, const float *x, const float *kernel, const float *bias,
+                                     float *y) {
+    const grid g = forward_grid(conv);
+    return convolve(&g, x, kernel, bias, y);
+}
+
+fc_status fc_conv2d_backward_data_winograd(const fc_conv2d *conv, const float *dy, const float *kernel, float *dx) {
+    const int64_t C = conv->C_in, K = conv->C_out;
+    const grid g = grid_of(conv->N, conv->OH, conv->OW, K, conv->H, conv->W, C, 2 - conv->pad_top, 2 - conv->pad_left);
+    float *turned = fc_floats(9 * K * C);
+    if (!turned) return FC_OUT_OF_MEMORY;
+#pragma omp parallel for schedule(static) num_threads(fc_threads_for(g.flops))
+    for (int64_t ik = 0; ik < 9 * K; ik++) {
+        const int64_t i = ik / K, k = ik % K;
+        for (int64_t c = 0; c < C; c++) turned[ik * C + c] = kernel[((8 - i) * C + c) * K + k];
+    }
+    fc_status status = convolve(&g, dy, turned, NULL, dx);
+    fc_free(turned);
+    return status;
+}
+
+fc_status fc_conv2d_backward_kernel_winograd(const fc_conv2d *conv, const float *x, const float *dy, float *dkernel,
+                                             float *dbias) {
+    const fc_kernels *kernels = fc_kernels_active();
+    const grid g = forward_grid(conv);
+    const int64_t C = g.C, K = g.K, lanes = kernels->tile_lanes, panels = fc_pieces(K, lanes);
+    const int64_t row_tiles = fc_pieces(C, kernels->tile_pixels), rows_most = kernels->tile_pixels;
+    const int threads = fc_threads_for(g.flops);
+    fc_status status = fc_column_sums(g.N * g.OH * g.OW, K, dy, dbias);
+    if (status != FC_OK) return status;
+    memset(dkernel, 0, sizeof(float) * (size_t)(9 * C * K));
+
+    /* Tiles whose 36 V and W go through together: four megabytes of the larger, enough tiles to a sum. */
+    const int64_t most = fc_max(64, (1 << 20) / (POSITIONS * fc_max(C, K)));
+    const int64_t block = fc_min(g.tiles, most);
+    const int64_t v_step = block * C + LINE, w_step = block * K + LINE, m_step = rows_most * lanes + LINE;
+    const int64_t m_size = POSITIONS * m_step, zeros_size = fc_max(C, K);
+    /* The last vector of W may reach past its tile: there is room after the last one. */
+    float *memory = fc_floats(POSITIONS * (v_step + w_step) + lanes + zeros_size + m_size * threads);
+    if (!memory) return FC_OUT_OF_MEMORY;
+    float *V = memory, *W = V + POSITIONS * v_step, *zeros = W + POSITIONS * w_step + lanes;
+    float *scratch = zeros + zeros_size;
+    memset(W, 0, sizeof(float) * (size_t)(POSITIONS * w_step + lanes + zeros_size));
+
+#pragma omp parallel num_threads(threads)
+    for (int64_t first = 0; first < g.tiles; first += block) {
+        const int64_t count = fc_min(block, g.tiles - first);
+#pragma omp for schedule(static)
+        for (int64_t t = 0; t < count; t++) {
+            const float *pixel[POSITIONS];
+            input_pixels(&g, first + t, x, zeros, pixel);
+            kernels->winograd_input(pixel, C, V + t * C, v_step);
+            output_pixels(&g, first + t, dy, zeros, pixel);
+            kernels->winograd_gradient(pixel, K, W + t * K, w_step);
+        }
+
+        float *M = scratch + fc_thread_index() * m_size;
+#pragma omp for schedule(dynamic)
+        for (int64_t task = 0; task < panels * row_tiles; task++) {
+            const int64_t k = task / row_tiles * lanes, channels = fc_min(lanes, K - k);
+            const int64_t c = fc_part(C, row_tiles, task % row_tiles);
+            const int64_t rows = fc_part(C, row_tiles, task % row_tiles + 1) - c;
+            const fc_pixels pixels = {.images = 1, .rows = 1, .pixels = count, .x_step = C, .dy_step = K};
+            memset(M, 0, sizeof(float) * (size_t)m_size);
+            for (int64_t i = 0; i < POSITIONS; i++)
+                kernels->outer_tile(&pixels, (int)rows, (int)lanes, V + i * v_step + c, W + i * w_step + k,
+                                    M + i * m_step, lanes);
+            for (int64_t r = 0; r < rows; r++) {
+                float *tap[9];
+                for (int64_t i = 0; i < 9; i++) tap[i] = dkernel + (i * C + c + r) * K + k;
+                kernels->winograd_weights_gradient(M + r * lanes, m_step, (int)channels, tap);
+            }
+        }
+    }
+    fc_free(memory);
+    return FC_OK;
+}
