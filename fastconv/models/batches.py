@@ -1,0 +1,224 @@
+"""Where batches come from: arrays cut into pieces, or anything that yields (x, y) pairs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastconv._random import generator
+from fastconv.parameter import Array
+
+
+class Batch(NamedTuple):
+    """A few examples: inputs, targets and weights, as far as there are any."""
+
+    x: Array
+    y: Array | None
+    sample_weight: Array | None
+
+
+class ArrayBatches:
+    """Arrays in memory, cut into batches: the last one is smaller where the numbers don't divide.
+
+    ``shuffle``: True deals the examples out in a new order at each pass, "batch" only mixes each batch.
+    """
+
+    def __init__(
+        self, x: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: bool | str = False
+    ) -> None:
+        if shuffle not in (True, False, "batch"):
+            raise ValueError(f'shuffle must be True, False or "batch", got {shuffle!r}')
+        self.data = Batch(x, y, sample_weight)
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.shape: tuple[int, ...] | None = self.data.x.shape
+        self.number: int | None = math.ceil(len(x) / batch_size)
+        self.repeatable = True
+
+    def __iter__(self) -> Iterator[Batch]:
+        n = len(self.data.x)
+        order = generator().permutation(n) if self.shuffle is True else None
+        for start in range(0, n, self.batch_size):
+            stop = min(start + self.batch_size, n)
+            which: slice | Array = slice(start, stop)
+            if order is not None:
+                which = order[start:stop]
+            elif self.shuffle == "batch":
+                which = start + generator().permutation(stop - start)
+            yield Batch(*(None if array is None else array[which] for array in self.data))
+
+
+class IterableBatches:
+    """Batches that somebody else makes: a generator, a list of (x, y) pairs, a data loader, ..."""
+
+    def __init__(self, source: Iterable[Any], class_weight: Mapping[int, float] | None = None) -> None:
+        self.source = source
+        self.class_weight = class_weight
+        self.shape: tuple[int, ...] | None = None  # not known before the first batch
+        self.number: int | None = len(source) if hasattr(source, "__len__") else None
+        self.repeatable = not isinstance(source, Iterator)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for given in self.source:
+            parts = given if isinstance(given, (tuple, list)) else (given,)
+            if not 1 <= len(parts) <= 3:
+                raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight); got {len(parts)} items")
+            yield checked_batch(*parts, class_weight=self.class_weight)
+
+
+class IndexedBatches:
+    """An object with ``len(source)`` batches ``source[i]``, as Keras' PyDataset."""
+
+    def __init__(self, source: Any, shuffle: bool | str) -> None:
+        self.source = source
+        self.shuffle = shuffle
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __iter__(self) -> Iterator[Any]:
+        order = generator().permutation(len(self)) if self.shuffle else range(len(self))
+        for index in order:
+            yield self.source[int(index)]
+        if hasattr(self.source, "on_epoch_end"):
+            self.source.on_epoch_end()
+
+
+BatchSource = ArrayBatches | IterableBatches
+
+
+def batches(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    batch_size: int | None = None,
+    steps: int | None = None,
+    shuffle: bool | str = False,
+    class_weight: Mapping[int, float] | None = None,
+) -> BatchSource:
+    """Batches of whatever ``x`` is, with targets and weights from ``y`` and ``sample_weight`` or from ``x``.
+
+    Arrays are cut by ``batch_size``: 32 where None, or so that there are ``steps``. Raises ValueError or
+    TypeError where there are no examples, lengths differ, or ``x`` is nothing that could hold examples.
+    """
+    batch_size = whole(batch_size, "batch_size") if batch_size is not None else None
+    if is_array(x, y):
+        data = checked_batch(x, y, sample_weight, class_weight)
+        if batch_size is None:
+            batch_size = math.ceil(len(data.x) / steps) if steps else 32
+        return ArrayBatches(*data, batch_size=batch_size, shuffle=shuffle)
+    if isinstance(x, (str, bytes, Mapping)) or not (hasattr(x, "__iter__") or hasattr(x, "__getitem__")):
+        raise TypeError(
+            f"x must be an array, or a generator or other iterable of batches (x, y); got {type(x).__name__}"
+        )
+    for name, value in (("y", y), ("sample_weight", sample_weight)):
+        if value is not None:
+            raise ValueError(
+                f"x is {_article(x)}, so {name} must be in its batches: (x, y) or (x, y, sample_weight)"
+            )
+    if not hasattr(x, "__iter__"):
+        x = IndexedBatches(x, shuffle)
+    return IterableBatches(x, class_weight)
+
+
+def is_array(x: Any, y: Any = None) -> bool:
+    """True where ``x`` holds the examples themselves rather than batches of them."""
+    if isinstance(x, (list, tuple)):
+        holds_batches = (
+            len(x) > 0 and isinstance(x[0], tuple) and len(x[0]) > 0 and hasattr(x[0][0], "__array__")
+        )
+        return y is not None or not holds_batches
+    return hasattr(x, "__array__")
+
+
+def checked_batch(
+    x: Any, y: Any = None, sample_weight: Any = None, class_weight: Mapping[int, float] | None = None
+) -> Batch:
+    """The three as arrays of the same length, class weights turned into sample weights."""
+    inputs = _array(x, "x")
+    targets = None if y is None else _array(y, "y")
+    weights = None if sample_weight is None else _array(sample_weight, "sample_weight")
+    if len(inputs) == 0:
+        raise ValueError(f"x is empty: it holds no examples, its shape is {inputs.shape}")
+    for name, array in (("y", targets), ("sample_weight", weights)):
+        if array is not None and len(array) != len(inputs):
+            raise ValueError(
+                f"x and {name} must have the same length, got {len(inputs)} and {len(array)} "
+                f"(shapes {inputs.shape} and {array.shape})"
+            )
+    if class_weight is not None:
+        if weights is not None:
+            raise ValueError("give class_weight or sample_weight, not both: multiply them into sample_weight")
+        weights = class_weights(targets, class_weight)
+    return Batch(inputs, targets, weights)
+
+
+def class_weights(y: Array | None, class_weight: Mapping[int, float]) -> Array:
+    """One weight per sample, by its class; 1 for classes that ``class_weight`` leaves out.
+
+    ``y`` holds whole-number labels (N,) or (N, 1), or is one-hot (N, C).
+    """
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(
+            f"class_weight must be a dictionary {{class: weight}}, got {type(class_weight).__name__}"
+        )
+    if y is None:
+        raise ValueError("class_weight needs the targets y")
+    if y.ndim > 2:
+        raise ValueError(f"class_weight needs one class per example, but y has the shape {y.shape}")
+    labels = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else np.rint(y.reshape(len(y)))
+    return np.array([class_weight.get(int(label), 1.0) for label in labels], np.float32)
+
+
+def split_off_validation(
+    x: Any, y: Any, sample_weight: Any, fraction: float
+) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
+    """(training, validation): the last ``fraction`` of the examples, as given, is for validation."""
+    if not 0 < fraction < 1:
+        raise ValueError(f"validation_split is a share between 0 and 1, got {fraction!r}")
+    if not is_array(x, y):
+        raise ValueError("validation_split needs arrays; give batches from elsewhere as validation_data")
+    data = checked_batch(x, y, sample_weight)
+    n = len(data.x)
+    cut = math.floor(n * (1 - fraction))
+    if cut in (0, n):
+        raise ValueError(
+            f"validation_split={fraction} of {n} examples leaves none for "
+            f"{'training' if cut == 0 else 'validation'}"
+        )
+    first, last = ([None if a is None else a[part] for a in data] for part in (slice(cut), slice(cut, n)))
+    return tuple(first), tuple(last)  # type: ignore[return-value]
+
+
+def unpacked(data: Any) -> tuple[Any, Any, Any]:
+    """What was given as one argument, such as ``validation_data``, as x, y and sample_weight."""
+    if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3 and not isinstance(data[0], tuple):
+        x, y, sample_weight = [*data, None, None][:3]
+        return x, y, sample_weight
+    return data, None, None
+
+
+def whole(value: Any, name: str, minimum: int = 1) -> int:
+    """``value`` as an int of at least ``minimum``, or a ValueError that names the argument."""
+    if not hasattr(value, "__index__") or isinstance(value, bool) or int(value) < minimum:
+        raise ValueError(f"{name} must be a whole number, at least {minimum}; got {value!r}")
+    return int(value)
+
+
+def _array(value: Any, name: str) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} is not one array: its items differ in shape") from None
+    if array.ndim == 0:
+        raise ValueError(f"{name} must be an array of examples, got {value!r}")
+    return array
+
+
+def _article(x: Any) -> str:
+    name = type(x).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

@@ -1,0 +1,262 @@
+"""A stack of layers: the output of each is the input of the next."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from fastconv._errors import unknown_name
+from fastconv.layers import serialization
+from fastconv.layers._arguments import refuse_unless_none
+from fastconv.layers._input_errors import input_shape_error
+from fastconv.layers.input_layer import InputLayer
+from fastconv.layers.layer import Layer, Shape, example_shape
+from fastconv.models import summary as tables
+from fastconv.models.training import Trainer
+from fastconv.parameter import Array, Parameter
+
+
+class Sequential(Trainer):
+    """y = layer_n( ... layer_2(layer_1(x)))
+
+    ``forward`` goes through the layers first to last, ``backward`` last to first: the chain rule. The model
+    is a layer too, so that models can be parts of models.
+
+    The weights are made as soon as the shape of the input is known: from ``Input(shape)`` as the first item,
+    from ``input_shape=`` of the first layer, from ``build(shape)``, or from the first batch.
+
+    >>> model = Sequential([Input((28, 28, 1)), Conv2D(8, 3, activation="relu"), Flatten(), Dense(10)])
+    """
+
+    def __init__(
+        self, layers: Iterable[Layer] | None = None, trainable: bool = True, name: str | None = None
+    ) -> None:
+        super().__init__(trainable=trainable, name=name)
+        self._layers: list[Layer] = []
+        for layer in layers or ():
+            self.add(layer)
+
+    # ---- the stack
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, first to last; ``Input`` is not one of them."""
+        return list(self._layers)
+
+    def add(self, layer: Layer) -> None:
+        """Put a layer on top. A model whose input shape is known builds it at once."""
+        self._check_addable(layer)
+        if isinstance(layer, InputLayer):
+            self.requested_input_shape = layer.requested_input_shape
+            return
+        input_shape = self._input_shape or self.requested_input_shape
+        if not self._layers and input_shape is None:
+            input_shape = layer.requested_input_shape or layer._input_shape
+        if input_shape is not None:
+            layer.build(
+                self._output_shape if self._layers and self._output_shape is not None else input_shape
+            )
+            self._input_shape, self._output_shape = input_shape, layer._output_shape
+        self._layers.append(layer)
+
+    def pop(self) -> Layer:
+        """Take the top layer off and return it."""
+        if not self._layers:
+            raise ValueError(f"{self} has no layer to take off")
+        layer = self._layers.pop()
+        if not self._layers:
+            self._input_shape = self._output_shape = None
+        elif self.built:
+            self._output_shape = self._layers[-1]._output_shape
+        return layer
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of that name, or at that place."""
+        if (name is None) == (index is None):
+            raise ValueError("get_layer needs either a name or an index")
+        if index is not None:
+            if not -len(self._layers) <= index < len(self._layers):
+                raise ValueError(f"{self} has {len(self._layers)} layers, none at index {index}")
+            return self._layers[index]
+        for layer in self._layers:
+            if layer.name == name:
+                return layer
+        raise unknown_name("layer", name, [layer.name for layer in self._layers])
+
+    def _check_addable(self, layer: Any) -> None:
+        if not isinstance(layer, Layer):
+            hint = f": write {layer.__name__}(...)" if isinstance(layer, type) else ""
+            raise TypeError(f"{self} is made of layers, got {layer!r}{hint}")
+        if isinstance(layer, InputLayer) and (self._layers or self.requested_input_shape):
+            raise ValueError(f"{self}: Input comes first, and only once")
+        if any(layer is other for other in self._layers):
+            raise ValueError(f"{self} has {layer} already; a layer can be used only once in a model")
+        if any(layer.name == other.name for other in self._layers):
+            raise ValueError(f"{self} has a layer named {layer.name!r} already; names must differ")
+
+    # ---- shapes
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...] | None:  # type: ignore[override]
+        """(None, H, W, C), say: as in Keras None stands for the batch. None where not built."""
+        return None if self._input_shape is None else (None, *self._input_shape)
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...] | None:  # type: ignore[override]
+        """(None, classes), say: as in Keras None stands for the batch. None where not built."""
+        return None if self._output_shape is None else (None, *self._output_shape)
+
+    def build(self, input_shape: Sequence[int | None] | None = None) -> None:
+        """Make the weights of all layers for inputs of this shape; None in front is the batch."""
+        if input_shape is None:
+            if self.requested_input_shape is None:
+                raise ValueError(f"{self} needs the shape of its input, such as build((None, 28, 28, 1))")
+            input_shape = self.requested_input_shape
+        if self.built and example_shape(input_shape) != self._input_shape:
+            raise ValueError(
+                f"{self} is built for inputs {self.input_shape} already, not {tuple(input_shape)}"
+            )
+        super().build(input_shape)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Pass a shape through all layers. Raises ValueError, naming the layer, where one does not fit."""
+        shape = example_shape(input_shape)
+        for layer in self._layers:
+            layer.check_input((None, *shape))
+            shape = layer.compute_output_shape(shape)
+        return shape
+
+    def create_weights(self, input_shape: Shape) -> None:
+        shape = input_shape
+        for layer in self._layers:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+
+    def check_input(self, shape: Sequence[int | None]) -> None:
+        if not self._layers:
+            raise ValueError(f"{self} has no layers: add some, then give it data")
+        self._layers[0].check_input(shape)
+        expected = self._input_shape or self.requested_input_shape
+        if expected is not None and tuple(shape[1:]) != expected:
+            raise input_shape_error(self, ("N", *expected), shape)
+
+    # ---- forward and backward
+
+    def call(self, x: Array, training: bool) -> Array:
+        for layer in self._layers:
+            x = layer.forward(x, training)
+        return x
+
+    def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
+        """The chain rule through all layers: fills ``parameter.grad`` everywhere.
+
+        By default it stops at the first layer that has something to learn. With ``input_gradient=True`` it
+        goes on to the input and returns dx.
+        """
+        return self._backward(dy, input_gradient, from_logits=False)
+
+    def backward_from_logits(self, dz: Array, input_gradient: bool = False) -> Array | None:
+        """As ``backward``, from the gradient at what goes *into* the last layer's activation."""
+        return self._backward(dz, input_gradient, from_logits=True)
+
+    def _backward(self, gradient: Array, input_gradient: bool, from_logits: bool) -> Array | None:
+        lowest = 0
+        if not input_gradient:
+            lowest = next((i for i, layer in enumerate(self._layers) if layer.parameters), len(self._layers))
+        flowing: Array | None = gradient
+        for i in range(len(self._layers) - 1, lowest - 1, -1):
+            layer: Any = self._layers[i]
+            step = layer.backward_from_logits if from_logits and layer is self._layers[-1] else layer.backward
+            flowing = step(flowing, input_gradient=input_gradient or i > lowest)
+        return flowing if input_gradient else None
+
+    def forget(self) -> None:
+        for layer in self._layers:
+            layer.forget()
+
+    @property
+    def output_activation(self) -> str | None:  # type: ignore[override]
+        return self._layers[-1].output_activation if self._layers else None
+
+    # ---- weights
+
+    @property
+    def weights(self) -> list[Parameter]:
+        return [weight for layer in self._layers for weight in layer.weights]
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        if not self.trainable:
+            return []
+        return [parameter for layer in self._layers for parameter in layer.parameters]
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for layer in self._layers:
+            layer.trainable = value
+
+    # ---- looking at it, keeping it
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: None = None,
+        print_fn: Callable[[str], object] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: None = None,
+    ) -> None:
+        """Print the model as a table; ``print_fn`` gets it as one string instead."""
+        refuse_unless_none("summary", positions=positions, layer_range=layer_range)
+        table = tables.summary(
+            self, line_length=line_length, expand_nested=expand_nested, show_trainable=show_trainable
+        )
+        (print_fn or tables.show)(table)
+
+    def get_config(self) -> dict[str, Any]:
+        """The layers and their arguments as plain numbers and strings; ``from_config`` is the way back."""
+        shape = self._input_shape or self.requested_input_shape
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "layers": [serialization.serialize(layer) for layer in self._layers],
+            "build_input_shape": None if shape is None else [None, *shape],
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Sequential:
+        """A like model with new weights; classes of your own come by name in ``custom_objects``."""
+        known = {"Sequential": Sequential, **(custom_objects or {})}
+        layers = [serialization.deserialize(layer, known) for layer in config["layers"]]
+        model = cls(layers, name=config.get("name"))
+        if not config.get("trainable", True):
+            model._trainable = False
+        if config.get("build_input_shape") is not None and not model.built:
+            model.build(config["build_input_shape"])
+        return model
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Save architecture, weights and training configuration in one file, for ``models.load_model``."""
+        from fastconv.models.saving import save_model
+
+        save_model(self, path, overwrite=overwrite)
+
+    def save_weights(self, path: str | os.PathLike[str]) -> None:
+        """Save the weights alone."""
+        from fastconv.models.saving import save_weights
+
+        save_weights(self, path)
+
+    def load_weights(self, path: str | os.PathLike[str]) -> None:
+        """Load what ``save_weights`` or ``save`` of a model with the same layers wrote."""
+        from fastconv.models.saving import load_weights
+
+        load_weights(self, path)

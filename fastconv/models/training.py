@@ -1,0 +1,438 @@
+"""Training: forward, loss, backward, step, batch after batch; and the loops around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastconv import losses, metrics, optimizers
+from fastconv._errors import unsupported_argument
+from fastconv.callbacks import Callback, CallbackList, History
+from fastconv.layers.layer import Layer
+from fastconv.losses import Loss
+from fastconv.metrics import Metric
+from fastconv.models.batches import Batch, checked_batch, split_off_validation, unpacked, whole
+from fastconv.models.epochs import Epochs, epochs_of
+from fastconv.models.interrupts import whole_step
+from fastconv.models.measures import Measures
+from fastconv.models.mistakes import warn_of_likely_mistakes
+from fastconv.models.progress import Progress, progress
+from fastconv.optimizers import Optimizer
+from fastconv.parameter import Array
+
+Logs = dict[str, float]
+
+
+class Compiled(NamedTuple):
+    """What ``compile`` chose."""
+
+    optimizer: Optimizer
+    loss: Loss
+    measures: Measures
+
+
+class Trainer(Layer):
+    """A layer that can be trained: ``compile``, ``fit``, ``evaluate``, ``predict``, or batch by batch."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.history: History | None = None
+        self.stop_training = False
+        self._compiled: Compiled | None = None
+        self._looked_for_mistakes = False
+
+    # ---- compile
+
+    def compile(
+        self,
+        optimizer: str | Mapping[str, Any] | Optimizer = "rmsprop",
+        loss: str | Mapping[str, Any] | Loss | None = None,
+        loss_weights: None = None,
+        metrics: Sequence[Any] | None = None,
+        weighted_metrics: Sequence[Any] | None = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Choose what to make small, how, and what to measure on the way.
+
+        Parameters
+        ----------
+        optimizer, loss : a name such as "adam" or "mse", or an object
+        metrics : names or objects; "accuracy" finds out by itself which kind
+        weighted_metrics : as ``metrics``, but these take ``sample_weight`` and ``class_weight`` into account
+        loss_weights : not supported: a model here has one output
+        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss : accepted for Keras' sake; there is
+            nothing here for them to change
+        """
+        if loss_weights is not None:
+            raise unsupported_argument("compile", "loss_weights", "a model here has one output and one loss")
+        if loss is None:
+            raise ValueError('compile needs a loss, such as loss="sparse_categorical_crossentropy"')
+        self._compiled = Compiled(
+            optimizers.get(optimizer), losses.get(loss), Measures(metrics, weighted_metrics)
+        )
+        self.stop_training = False
+
+    @property
+    def compiled(self) -> bool:
+        return self._compiled is not None
+
+    @property
+    def optimizer(self) -> Optimizer | None:
+        """The optimizer of ``compile``."""
+        return self._compiled.optimizer if self._compiled else None
+
+    @property
+    def loss(self) -> Loss | None:
+        """The loss of ``compile``."""
+        return self._compiled.loss if self._compiled else None
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics of ``compile``, once a batch has been seen."""
+        return self._compiled.measures.metrics if self._compiled else []
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """What the numbers of ``evaluate`` are called: "loss", and the metrics once a batch has been seen."""
+        return list(self._compiled.measures.results()) if self._compiled else []
+
+    def reset_metrics(self) -> None:
+        """Start the running loss and metrics afresh."""
+        if self._compiled:
+            self._compiled.measures.reset()
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """The arguments of ``compile`` as plain numbers and strings; {} where it was not called."""
+        if self._compiled is None:
+            return {}
+        optimizer, loss, measures = self._compiled
+
+        def serialized(identifiers: Sequence[Any]) -> list[Any]:
+            return [m if isinstance(m, str) else metrics.serialize(metrics.get(m)) for m in identifiers]
+
+        return {
+            "optimizer": optimizers.serialize(optimizer),
+            "loss": losses.serialize(loss),
+            "metrics": serialized(measures.unweighted),
+            "weighted_metrics": serialized(measures.weighted),
+        }
+
+    def compile_from_config(
+        self, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> None:
+        """``compile`` with what ``get_compile_config`` returned; your own classes are ``custom_objects``."""
+
+        def restored(serialized: Sequence[Any]) -> list[Any]:
+            return [m if isinstance(m, str) else metrics.deserialize(m, custom_objects) for m in serialized]
+
+        self.compile(
+            optimizers.deserialize(config["optimizer"], custom_objects),
+            losses.deserialize(config["loss"], custom_objects),
+            metrics=restored(config.get("metrics", ())),
+            weighted_metrics=restored(config.get("weighted_metrics", ())),
+        )
+
+    # ---- the loops
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Sequence[Callback] | Callback | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool | str = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: ArrayLike | None = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+    ) -> History:
+        """Train for ``epochs`` passes over the data; returns the ``History`` of losses and metrics.
+
+        Parameters
+        ----------
+        x : array (N, ...), or an iterable of batches (x, y) or (x, y, sample_weight)
+        y : targets (N, ...), where x is an array
+        batch_size : examples per step, for arrays; 32 where None
+        verbose : 0 silent, 1 a bar, 2 a line per epoch; "auto" is 1, or 2 where the output is not a terminal
+        validation_split : this share of the examples, the last ones, is only evaluated after each epoch
+        validation_data : (x, y), (x, y, sample_weight) or an iterable of batches, for the same purpose
+        shuffle : True deals arrays out in a new order each epoch; "batch" mixes only within batches
+        class_weight : {class: weight}, turned into sample weights
+        sample_weight : (N,), multiplies each example's loss
+        initial_epoch : count epochs from here, to go on with an earlier run
+        steps_per_epoch, validation_steps : how many batches make an epoch, where it is not one whole pass
+        validation_batch_size : ``batch_size`` where None
+        validation_freq : validate every so many epochs, or after the epochs listed (counted from 1)
+
+        Everything given is checked before the first step. Ctrl-C takes effect between two steps, so that
+        weights and optimizer always belong together: callbacks get their ``on_train_end``, ``model.history``
+        holds the epochs completed, and KeyboardInterrupt goes on to the caller.
+        """
+        compiled = self._ready("fit")
+        planned = range(whole(initial_epoch, "initial_epoch", 0), whole(epochs, "epochs"))
+        if validation_split and validation_data is None:
+            (x, y, sample_weight), validation_data = split_off_validation(
+                x, y, sample_weight, validation_split
+            )
+        data = self._epochs(
+            x, y, sample_weight, batch_size, steps_per_epoch, "steps_per_epoch", shuffle, class_weight
+        )
+        data.check_repeats(len(planned), "x", "steps_per_epoch")
+        validated = [epoch for epoch in planned if _is_due(epoch, validation_freq)]
+        validation = None
+        if validation_data is not None:
+            validation = self._epochs(
+                *unpacked(validation_data),
+                validation_batch_size or batch_size,
+                validation_steps,
+                "validation_steps",
+            )
+            validation.check_repeats(len(validated), "validation_data", "validation_steps")
+
+        report = progress(verbose, "train", epochs, data.number)
+        history = History()
+        hooks = self._hooks(callbacks, report, verbose, epochs, data.number, history)
+        self.history = history
+        self.stop_training = False
+        with _tidy(self, report):
+            logs: Logs = {}
+            try:
+                hooks.on_train_begin()
+                for epoch in planned:
+                    hooks.on_epoch_begin(epoch)
+                    logs = self._train_epoch(compiled, data, hooks)
+                    if validation is not None and epoch in validated:
+                        results = self._evaluate(compiled, validation, hooks)
+                        logs |= {f"val_{name}": value for name, value in results.items()}
+                    logs = _sorted(logs)
+                    hooks.on_epoch_end(epoch, logs)
+                    if self.stop_training or data.exhausted:
+                        break
+            except KeyboardInterrupt:
+                hooks.on_train_end(logs)
+                raise
+            hooks.on_train_end(logs)
+        return history
+
+    def _train_epoch(self, compiled: Compiled, data: Epochs, hooks: CallbackList) -> Logs:
+        compiled.measures.reset()
+        for step, batch in enumerate(data):
+            hooks.on_train_batch_begin(step)
+            self._train_step(compiled, batch)
+            hooks.on_train_batch_end(step, _sorted(compiled.measures.results()))
+            if self.stop_training:
+                break
+        return compiled.measures.results()
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: ArrayLike | None = None,
+        steps: int | None = None,
+        callbacks: Sequence[Callback] | Callback | None = None,
+        return_dict: bool = False,
+    ) -> float | list[float] | Logs:
+        """Loss and metrics on data the model does not learn from; arguments as those of ``fit``.
+
+        Returns [loss, *metrics], the loss alone where there are no metrics, or with ``return_dict`` a
+        dictionary.
+        """
+        compiled = self._ready("evaluate")
+        data = self._epochs(x, y, sample_weight, batch_size, steps, "steps")
+        report = progress(verbose, "test", 1, data.number)
+        hooks = self._hooks(callbacks, report, verbose, 1, data.number)
+        with _tidy(self, report):
+            return _returned(self._evaluate(compiled, data, hooks), return_dict)
+
+    def _evaluate(self, compiled: Compiled, data: Epochs, hooks: CallbackList) -> Logs:
+        compiled.measures.reset()
+        hooks.on_test_begin()
+        step = -1
+        for step, batch in enumerate(data):
+            hooks.on_test_batch_begin(step)
+            self._test_step(compiled, batch)
+            hooks.on_test_batch_end(step, _sorted(compiled.measures.results()))
+        if step < 0:
+            raise ValueError("there was nothing to evaluate on: the data yielded no batch")
+        results = compiled.measures.results()
+        hooks.on_test_end(_sorted(results))
+        return results
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Sequence[Callback] | Callback | None = None,
+    ) -> Array:
+        """The model's outputs for all of x (an array, or an iterable of batches), batch by batch."""
+        data = self._epochs(x, None, None, batch_size, steps, "steps")
+        report = progress(verbose, "predict", 1, data.number)
+        hooks = self._hooks(callbacks, report, verbose, 1, data.number)
+        outputs = []
+        with _tidy(self, report):
+            hooks.on_predict_begin()
+            for step, batch in enumerate(data):
+                hooks.on_predict_batch_begin(step)
+                outputs.append(self.forward(batch.x, training=False))
+                hooks.on_predict_batch_end(step, {"outputs": outputs[-1]})
+            hooks.on_predict_end()
+        if not outputs:
+            raise ValueError("there was nothing to predict: the data yielded no batch")
+        return np.concatenate(outputs)
+
+    # ---- one batch
+
+    def train_on_batch(
+        self,
+        x: ArrayLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> float | list[float] | Logs:
+        """One step on one batch; returns its loss and metrics as ``evaluate`` does (before the step)."""
+        compiled = self._ready("train_on_batch")
+        batch = checked_batch(x, y, sample_weight, class_weight)
+        compiled.measures.reset()
+        self._train_step(compiled, batch)
+        return _returned(compiled.measures.results(), return_dict)
+
+    def test_on_batch(
+        self,
+        x: ArrayLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        return_dict: bool = False,
+    ) -> float | list[float] | Logs:
+        """Loss and metrics on one batch, as ``evaluate`` returns them; nothing is learnt."""
+        compiled = self._ready("test_on_batch")
+        batch = checked_batch(x, y, sample_weight)
+        compiled.measures.reset()
+        self._test_step(compiled, batch)
+        return _returned(compiled.measures.results(), return_dict)
+
+    def predict_on_batch(self, x: ArrayLike) -> Array:
+        """The model's outputs for one batch."""
+        return self.forward(x, training=False)
+
+    def _train_step(self, compiled: Compiled, batch: Batch) -> None:
+        """Forward, loss, backward, step. A batch that does not fit is found out before anything changes."""
+        x, y, sample_weight = batch.x, _targets(batch), batch.sample_weight
+        optimizer, loss, measures = compiled
+        if not self._looked_for_mistakes:
+            self._looked_for_mistakes = True
+            warn_of_likely_mistakes(self, loss, x)
+        y_pred = self.forward(x, training=True)
+        value = loss(y, y_pred, sample_weight)
+        if _fuse(loss, self.output_activation):
+            self.backward_from_logits(loss.gradient_at_logits(y, y_pred, sample_weight), input_gradient=False)
+        else:
+            self.backward(loss.gradient(y, y_pred, sample_weight), input_gradient=False)
+        with whole_step():
+            optimizer.step(self.parameters)
+            measures.update(value, y, y_pred, sample_weight)
+
+    def _test_step(self, compiled: Compiled, batch: Batch) -> None:
+        y_pred = self.forward(batch.x, training=False)
+        y, sample_weight = _targets(batch), batch.sample_weight
+        compiled.measures.update(compiled.loss(y, y_pred, sample_weight), y, y_pred, sample_weight)
+
+    def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
+        """As ``backward``, from the gradient at what goes *into* the last activation."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward_from_logits(dz)")
+
+    # ----
+
+    def _ready(self, method: str) -> Compiled:
+        if self._compiled is None:
+            raise ValueError(
+                f"{self} is not compiled: before {method}() comes compile(optimizer, loss), such as "
+                'compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])'
+            )
+        return self._compiled
+
+    def _epochs(self, *arguments: Any) -> Epochs:
+        """The epochs of some data. Arrays the model cannot take are an error here, before anything begins."""
+        data = epochs_of(*arguments)
+        if data.source.shape is not None:
+            self.check_input(data.source.shape)
+        return data
+
+    def _hooks(
+        self,
+        callbacks: Sequence[Callback] | Callback | None,
+        report: Progress | None,
+        verbose: int | str,
+        epochs: int,
+        steps: int | None,
+        *more: Callback,
+    ) -> CallbackList:
+        """All callbacks: the user's, then ours, which so see what the user's have put into the logs."""
+        listed = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+        for callback in listed:
+            if not isinstance(callback, Callback):
+                hint = f": write {callback.__name__}(...)" if isinstance(callback, type) else ""
+                raise TypeError(f"callbacks must be Callback objects, got {callback!r}{hint}")
+        hooks = CallbackList([*listed, *([report] if report else []), *more], model=self)
+        hooks.set_params({"verbose": verbose, "epochs": epochs, "steps": steps})
+        return hooks
+
+
+def _fuse(loss: Loss, output_activation: str | None) -> bool:
+    """True where loss and last activation have a simpler derivative together: softmax and cross-entropy."""
+    if loss.fuses_with is None or getattr(loss, "from_logits", False):
+        return False
+    return loss.fuses_with == output_activation
+
+
+def _targets(batch: Batch) -> Array:
+    if batch.y is None:
+        raise ValueError("the targets are missing: give y, or batches (x, y)")
+    return batch.y
+
+
+def _returned(results: Logs, as_dictionary: bool) -> float | list[float] | Logs:
+    if as_dictionary:
+        return _sorted(results)
+    values = list(results.values())
+    return values[0] if len(values) == 1 else values
+
+
+def _sorted(logs: Logs) -> Logs:
+    return dict(sorted(logs.items()))
+
+
+def _is_due(epoch: int, validation_freq: int | Sequence[int]) -> bool:
+    if isinstance(validation_freq, (list, tuple, set, range)):
+        return epoch + 1 in validation_freq
+    return (epoch + 1) % whole(validation_freq, "validation_freq") == 0
+
+
+@contextmanager
+def _tidy(model: Layer, report: Progress | None) -> Iterator[None]:
+    """However the block ends: close the progress bar and let go of the batch kept for ``backward``."""
+    try:
+        yield
+    finally:
+        if report is not None:
+            report.close()
+        model.forget()
