@@ -44,8 +44,8 @@ class Registry(Generic[T]):
         if isinstance(identifier, self.base):
             return identifier
         raise TypeError(
-            f"expected a {self.kind}: a name, an instance of fastconv's {self.base.__name__} or a dictionary "
-            f"made by serialize; got {identifier!r}"
+            f"{identifier!r} is no {self.kind}: expected a name, an instance of fastconv's "
+            f"{self.base.__name__}, or a dictionary made by serialize"
         )
 
     def find(self, name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:

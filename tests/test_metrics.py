@@ -246,7 +246,7 @@ def test_unknown_name_lists_and_suggests():
     text = message(metrics.get, "acuracy")
     assert "unknown metric 'acuracy'; did you mean 'accuracy'?" in text
     assert "'sparse_top_k_categorical_accuracy'" in text
-    assert "expected a metric" in message(metrics.get, 7)
+    assert "7 is no metric" in message(metrics.get, 7)
 
 
 def test_one_hot_given_to_the_sparse_metric_and_the_reverse():

@@ -1,0 +1,68 @@
+"""Adam: momentum, and a rate of its own for every weight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv import ops
+from fastconv.optimizers.optimizer import Optimizer, not_negative, share
+from fastconv.parameter import Array
+
+
+class Adam(Optimizer):
+    """Adaptive moments. With θ the parameter, g its gradient, η the learning rate and t = 1, 2, ...::
+
+        m ← m + (1 - β₁) (g - m)                    running mean of g
+        v ← v + (1 - β₂) (g² - v)                   running mean of g²
+        θ ← θ - η √(1 - β₂ᵗ) / (1 - β₁ᵗ) · m / (√v + ε)
+
+        amsgrad=True: the largest v so far in place of v
+
+    Kingma & Ba 2015, "Adam: a method for stochastic optimization", with ε as at the end of its section 2;
+    AMSGrad: Reddi et al. 2018, "On the convergence of Adam and beyond".
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        name: str | None = None,
+        **keras_arguments: Any,
+    ) -> None:
+        super().__init__(learning_rate, name, **keras_arguments)
+        self.beta_1 = share("beta_1", beta_1, below_one=True)
+        self.beta_2 = share("beta_2", beta_2, below_one=True)
+        self.epsilon = not_negative("epsilon", epsilon)
+        self.amsgrad = bool(amsgrad)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("momentum", "velocity", "velocity_hat") if self.amsgrad else ("momentum", "velocity")
+
+    def update(
+        self, value: Array, grad: Array, momentum: Array, velocity: Array, velocity_hat: Array | None = None
+    ) -> None:
+        ops.adam_update(
+            value,
+            grad,
+            momentum,
+            velocity,
+            velocity_hat,
+            self.learning_rate,
+            self.beta_1,
+            self.beta_2,
+            self.epsilon,
+            self.iterations + 1,
+            self.amsgrad,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+            "amsgrad": self.amsgrad,
+        }

@@ -1,0 +1,73 @@
+"""RMSprop: each weight's gradient in units of its recent size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv import ops
+from fastconv.optimizers.optimizer import Optimizer, not_negative, share
+from fastconv.parameter import Array
+
+
+class RMSprop(Optimizer):
+    """Gradients over their root mean square. With θ the parameter, g its gradient, η the learning rate::
+
+        v ← ρ v + (1 - ρ) g²                        running mean of g²
+        θ ← θ - η g / √(v + ε)
+
+        centered=True    a ← ρ a + (1 - ρ) g        and v - a², the variance, in place of v
+        momentum=μ       m ← μ m + η g / √(v + ε)
+                         θ ← θ - m
+
+    Tieleman & Hinton 2012, "Lecture 6.5: rmsprop"; centered: Graves 2013, "Generating sequences with
+    recurrent neural networks", section 4.2.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        centered: bool = False,
+        name: str | None = None,
+        **keras_arguments: Any,
+    ) -> None:
+        super().__init__(learning_rate, name, **keras_arguments)
+        self.rho = share("rho", rho)
+        self.momentum = share("momentum", momentum)
+        self.epsilon = not_negative("epsilon", epsilon)
+        self.centered = bool(centered)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        momentum = ("momentum",) if self.momentum else ()
+        return ("velocity", *momentum, "average_gradient") if self.centered else ("velocity", *momentum)
+
+    def update(
+        self,
+        value: Array,
+        grad: Array,
+        velocity: Array,
+        average_gradient: Array | None = None,
+        momentum: Array | None = None,
+    ) -> None:
+        ops.rmsprop_update(
+            value,
+            grad,
+            velocity,
+            average_gradient,
+            momentum,
+            self.learning_rate,
+            self.rho,
+            self.momentum,
+            self.epsilon,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "rho": self.rho,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "centered": self.centered,
+        }

@@ -1,0 +1,47 @@
+"""Stochastic gradient descent, plain, with momentum, and with Nesterov's look ahead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv import ops
+from fastconv.optimizers.optimizer import Optimizer, share
+from fastconv.parameter import Array
+
+
+class SGD(Optimizer):
+    """Gradient descent. With θ the parameter, g its gradient, η the learning rate and μ the momentum::
+
+        momentum=0       θ ← θ - η g
+
+        momentum=μ       m ← μ m - η g
+                         θ ← θ + m
+
+        nesterov=True    m ← μ m - η g
+                         θ ← θ + μ m - η g
+
+    Momentum: Polyak 1964; Nesterov's form: Sutskever et al. 2013, "On the importance of initialization and
+    momentum in deep learning", section 2.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        name: str | None = None,
+        **keras_arguments: Any,
+    ) -> None:
+        super().__init__(learning_rate, name, **keras_arguments)
+        self.momentum = share("momentum", momentum)
+        self.nesterov = bool(nesterov)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("momentum",) if self.momentum else ()
+
+    def update(self, value: Array, grad: Array, momentum: Array | None = None) -> None:
+        ops.sgd_update(value, grad, momentum, self.learning_rate, self.momentum, self.nesterov)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"momentum": self.momentum, "nesterov": self.nesterov}
