@@ -1,7 +1,7 @@
 """Test the package that is installed, whatever folder the tests are started from.
 
 ``python -m pytest`` puts the checkout on the path, where fastconv/ has no compiled module unless it was
-installed with ``pip install -e .``. Importing the installed package first keeps the checkout's out of the way.
+installed with ``pip install -e .``. Importing the installed package first keeps the checkout's out of it.
 """
 
 import sys
@@ -9,7 +9,8 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parent.resolve()
 
-if not any((CHECKOUT / "fastconv").glob("_kernels*.so")) and not any((CHECKOUT / "fastconv").glob("_kernels*.pyd")):
+built_in_place = [*CHECKOUT.glob("fastconv/_kernels*.so"), *CHECKOUT.glob("fastconv/_kernels*.pyd")]
+if not built_in_place:
     path = sys.path[:]
     sys.path[:] = [entry for entry in path if Path(entry or ".").resolve() != CHECKOUT]
     import fastconv  # noqa: F401

@@ -66,7 +66,8 @@ class BuildKernels(build_ext):
                 file.write(OPENMP_PROGRAM)
             try:
                 objects = self.compiler.compile([source], output_dir=folder, extra_postargs=compile_flags)
-                self.compiler.link_executable(objects, os.path.join(folder, "probe"), extra_postargs=link_flags)
+                probe = os.path.join(folder, "probe")
+                self.compiler.link_executable(objects, probe, extra_postargs=link_flags)
             except Exception:  # every compiler class raises its own kind
                 return False
         return True

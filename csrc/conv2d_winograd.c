@@ -10,11 +10,11 @@
  *
  *     y = A^T [ (G g G^T) . (B^T d B) ] A          36 multiplications for 16 outputs of 9 taps, not 144
  *
- * The points are 0, 1, -1, 2, -2 and infinity. G evaluates g at them, each point p scaled by
- * 1 / product of (p - q) over the other finite points q; A^T's row i is p^i (the transpose of evaluating); B^T's
- * row for a finite point p is the coefficients of the product of (x - q) over the others (up to the sign that makes
- * both scalings agree), the last row those of the product over all. tests/test_winograd.py derives all three
- * so, in fractions, and finds the matrices of winograd_kernel.h.
+ * The points are 0, 1, -1, 2, -2 and infinity. G evaluates g at them, divided for each finite point p by the
+ * product of its differences (p - q) from the other finite points; column p of A^T is 1, p, p^2, p^3; row p
+ * of B^T is the coefficients of the product of (x - q) over the other finite points, and the last row, for
+ * infinity, those of the product over all five. tests/test_winograd.py derives the three matrices so, in
+ * fractions, and finds those of winograd_kernel.h.
  *
  * Transforming pays because every transformed input meets C_out kernels and every transformed kernel meets all
  * tiles: summing over channels comes between the transforms. For each of the 36 positions that sum is
@@ -29,9 +29,13 @@
  *
  *     dg = G^T [ (A dy A^T) . V ] G                summed over tiles: 36 sums of outer products
  *
- * The price is rounding: the points' powers (up to 8) and their differences spread the numbers before they
- * cancel again. Against the exact result the error is about ten times that of the direct sum; see
- * docs/winograd.md for the bound that is tested.
+ * The price is rounding: the points' powers (up to 8) spread the numbers apart before they cancel again. The
+ * error is bounded by a few roundings of |A^T| [(|G| |g| |G^T|) . (|B^T| |d| |B|)] |A| summed over channels,
+ * which is what the tests hold it to; on random images it is about 10 times that of the direct sum, 1e-5 of
+ * the largest output for 128 channels. And a NaN or an infinity reaches all 16 outputs of the tiles that see it.
+ *
+ * Measured, one thread, AVX-512, 32 images: 1.8 to 2.3 times the direct convolution forward and back to the
+ * data, 1.6 to 2 times back to the kernel, for 64 to 256 channels.
  */
 #include <string.h>
 

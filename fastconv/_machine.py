@@ -62,10 +62,8 @@ def set_num_threads(n: int) -> Restoring:
 
 def usable_cpus() -> int:
     """CPUs this process may use: affinity, and the quota a container sets, rounded up."""
-    if hasattr(os, "sched_getaffinity"):
-        cpus = len(os.sched_getaffinity(0))
-    else:
-        cpus = os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
     quota = _container_quota()
     return max(1, cpus if quota is None else min(cpus, -int(-quota // 1)))
 

@@ -37,13 +37,13 @@ def conv2d(
     kernel : (KH, KW, C_in / groups, C_out)
     bias : (C_out,), optional
     strides, dilation_rate : whole number or pair (rows, columns)
-    padding : "valid", "same" (⌈n/s⌉ outputs, the odd pixel at the bottom/right), a number of pixels, a pair
-        (rows, columns) or ((top, bottom), (left, right)); padded pixels are zero
+    padding : "valid", "same" (⌈n/s⌉ outputs, the odd pixel at the bottom/right), a number of
+        pixels, a pair (rows, columns) or ((top, bottom), (left, right)); padded pixels are zero
     groups : channels are dealt out to this many independent convolutions
     activation : name of an activation applied to the result, see ``activation``
-    algorithm : "auto", "naive", "im2col", "direct", or "winograd" (3x3 kernels at stride 1 without dilation or
-        groups: fastest for many channels; rounds about ten times as much, and spreads a NaN or an infinity
-        over its whole 4x4 tile)
+    algorithm : "auto", "naive", "im2col", "direct", or "winograd" (3x3 kernels at stride 1 without
+        dilation or groups: fastest for many channels; rounds about ten times as much, and spreads a NaN or
+        an infinity over its whole 4x4 tile)
 
     Returns y (N, H_out, W_out, C_out). Raises ValueError where shapes do not fit.
     """
@@ -146,14 +146,15 @@ def _algorithm_index(algorithm: str, view: Window, groups: int, C_in: int, C_out
         raise unknown_name("algorithm", algorithm, ALGORITHMS)
     if algorithm == "winograd" and not winograd_fits:
         raise ValueError(
-            f'algorithm="winograd" is for 3x3 kernels with strides, dilation_rate and groups of 1; got kernel '
-            f'{view.size}, strides {view.strides}, dilation_rate {view.dilation}, groups {groups}: use "direct"'
+            'algorithm="winograd" is for 3x3 kernels with strides, dilation_rate and groups of 1; '
+            f"got kernel {view.size}, strides {view.strides}, dilation_rate {view.dilation}, "
+            f'groups {groups}: use "direct"'
         )
     return _kernels.ALGORITHMS.index(algorithm)
 
 
 def _check_channels(name: str, C_in: int, kernel_shape: tuple[int, ...], groups: int) -> None:
-    KH, KW, C, C_out = kernel_shape
+    C, C_out = kernel_shape[2:]
     if min(kernel_shape) < 1:
         raise ValueError(f"kernel must have no empty axis; got shape {kernel_shape}")
     if isinstance(groups, bool) or not hasattr(groups, "__index__") or groups < 1:
@@ -161,12 +162,9 @@ def _check_channels(name: str, C_in: int, kernel_shape: tuple[int, ...], groups:
     if C_out % groups:
         raise ValueError(f"groups={groups} must divide the kernel's {C_out} output channels evenly")
     if C_in != C * groups:
-        fix = ""
-        if C_out == C * groups and C_in == C_out:
-            fix = "; is the kernel (KH, KW, C_in, C_out)?"
         raise ValueError(
             f"{name} has {C_in} channels, but kernel {kernel_shape} with groups={groups} takes {C * groups}: "
-            f"images are (N, H, W, C), kernels (KH, KW, C_in / groups, C_out){fix}"
+            f"images are (N, H, W, C), kernels (KH, KW, C_in / groups, C_out)"
         )
 
 

@@ -10,7 +10,9 @@ from fastconv.ops import _door
 from fastconv.ops._door import Array
 
 
-def dense(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, activation: str | None = None) -> Array:
+def dense(
+    x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, activation: str | None = None
+) -> Array:
     """y = activation(x · kernel + bias)
 
     x is (..., in): all leading axes are batch. kernel is (in, out), bias (out,). Returns (..., out).
@@ -69,4 +71,4 @@ def _apply(y: Array, activation: str) -> Array:
 
 def _check_features(name: str, given: Array, features: int, expectation: str) -> None:
     if given.ndim < 1 or given.shape[-1] != features:
-        raise ValueError(f"{name} must end in an axis of {features}, as {expectation}; got shape {given.shape}")
+        raise ValueError(f"{name} must end in an axis of {features}, as {expectation}; got {given.shape}")
