@@ -1,17 +1,18 @@
-"""Checks of constructor arguments that several layers share."""
+"""Checks of arguments that layers and models share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from fastconv._errors import unknown_name, unsupported_argument
 
 
-def positive_whole(value: object, argument: str, layer: str) -> int:
-    """``value`` as an int, or a ValueError."""
-    if not hasattr(value, "__index__") or isinstance(value, bool) or int(value) < 1:
-        raise ValueError(f"{layer}: {argument} must be a whole number, at least 1; got {value!r}")
+def whole(value: Any, name: str, minimum: int = 1) -> int:
+    """``value`` as an int of at least ``minimum``, or a ValueError that begins with ``name``."""
+    if not hasattr(value, "__index__") or isinstance(value, bool) or int(value) < minimum:
+        raise ValueError(f"{name} must be a whole number, at least {minimum}; got {value!r}")
     return int(value)
 
 

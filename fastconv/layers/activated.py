@@ -31,8 +31,5 @@ class ActivatedLayer(Layer):
         *_, y = self.recall()
         return self.backward_from_logits(self.activation.backward(dy, y), input_gradient)
 
-    def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
-        raise NotImplementedError(f"{type(self).__name__} has no backward_from_logits(dz)")
-
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "activation": activations.serialize(self.activation)}

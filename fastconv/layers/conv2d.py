@@ -9,7 +9,7 @@ from fastconv._errors import unknown_name
 from fastconv._geometry import Padding, Pair, explicit_padding, pair, window
 from fastconv.activations import ActivationFunction
 from fastconv.initializers import InitializerLike
-from fastconv.layers._arguments import check_data_format, errors_named, positive_whole, refuse_unless_none
+from fastconv.layers._arguments import check_data_format, errors_named, refuse_unless_none, whole
 from fastconv.layers._input_errors import warn_if_channels_first
 from fastconv.layers.activated import ActivatedLayer
 from fastconv.layers.layer import Shape
@@ -70,8 +70,8 @@ class Conv2D(ActivatedLayer):
             kernel_constraint=kernel_constraint,
             bias_constraint=bias_constraint,
         )
-        self.filters = positive_whole(filters, "filters", "Conv2D")
-        self.groups = positive_whole(groups, "groups", "Conv2D")
+        self.filters = whole(filters, "Conv2D: filters")
+        self.groups = whole(groups, "Conv2D: groups")
         with errors_named("Conv2D"):
             self.kernel_size = pair(kernel_size, "kernel_size")
             self.strides = pair(strides, "strides")

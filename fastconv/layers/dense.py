@@ -7,7 +7,7 @@ from typing import Any
 from fastconv import initializers, ops
 from fastconv.activations import ActivationFunction
 from fastconv.initializers import InitializerLike
-from fastconv.layers._arguments import positive_whole, refuse_unless_none
+from fastconv.layers._arguments import refuse_unless_none, whole
 from fastconv.layers._input_errors import input_shape_error
 from fastconv.layers.activated import ActivatedLayer
 from fastconv.layers.layer import Shape
@@ -46,7 +46,7 @@ class Dense(ActivatedLayer):
             kernel_constraint=kernel_constraint,
             bias_constraint=bias_constraint,
         )
-        self.units = positive_whole(units, "units", "Dense")
+        self.units = whole(units, "Dense: units")
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)

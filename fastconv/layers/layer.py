@@ -179,6 +179,10 @@ class Layer:
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward(dy)")
 
+    def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
+        """As ``backward``, from the gradient at what goes *into* the layer's activation."""
+        raise NotImplementedError(f"{self} does not end in an activation function")
+
     def remember(self, *what: Any) -> None:
         """Keep what ``backward`` will need from this ``forward``."""
         self._memory = what

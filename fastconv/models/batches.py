@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastconv._random import generator
+from fastconv.layers._arguments import whole
 from fastconv.parameter import Array
 
 
 class Batch(NamedTuple):
     """A few examples: inputs, targets and weights, as far as there are any."""
 
-    x: Array
+    x: Any
     y: Array | None
     sample_weight: Array | None
 
@@ -48,7 +49,8 @@ class ArrayBatches:
                 which = order[start:stop]
             elif self.shuffle == "batch":
                 which = start + generator().permutation(stop - start)
-            yield Batch(*(None if array is None else array[which] for array in self.data))
+            x, y, sample_weight = (None if array is None else array[which] for array in self.data)
+            yield Batch(x, y, sample_weight)
 
 
 class IterableBatches:
@@ -58,7 +60,7 @@ class IterableBatches:
         self.source = source
         self.class_weight = class_weight
         self.shape: tuple[int, ...] | None = None  # not known before the first batch
-        self.number: int | None = len(source) if hasattr(source, "__len__") else None
+        self.number: int | None = len(source) if isinstance(source, Sized) else None
         self.repeatable = not isinstance(source, Iterator)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -66,7 +68,8 @@ class IterableBatches:
             parts = given if isinstance(given, (tuple, list)) else (given,)
             if not 1 <= len(parts) <= 3:
                 raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight); got {len(parts)} items")
-            yield checked_batch(*parts, class_weight=self.class_weight)
+            x, y, sample_weight = [*parts, None, None][:3]
+            yield checked_batch(x, y, sample_weight, self.class_weight)
 
 
 class IndexedBatches:
@@ -200,13 +203,6 @@ def unpacked(data: Any) -> tuple[Any, Any, Any]:
         x, y, sample_weight = [*data, None, None][:3]
         return x, y, sample_weight
     return data, None, None
-
-
-def whole(value: Any, name: str, minimum: int = 1) -> int:
-    """``value`` as an int of at least ``minimum``, or a ValueError that names the argument."""
-    if not hasattr(value, "__index__") or isinstance(value, bool) or int(value) < minimum:
-        raise ValueError(f"{name} must be a whole number, at least {minimum}; got {value!r}")
-    return int(value)
 
 
 def _array(value: Any, name: str) -> Array:

@@ -6,7 +6,8 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fastconv.models.batches import Batch, BatchSource, batches, whole
+from fastconv.layers._arguments import whole
+from fastconv.models.batches import Batch, BatchSource, batches
 
 
 class Epochs:

@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike
 from fastconv import losses, metrics, optimizers
 from fastconv._errors import unsupported_argument
 from fastconv.callbacks import Callback, CallbackList, History
+from fastconv.layers._arguments import whole
 from fastconv.layers.layer import Layer
 from fastconv.losses import Loss
 from fastconv.metrics import Metric
-from fastconv.models.batches import Batch, checked_batch, split_off_validation, unpacked, whole
+from fastconv.models.batches import Batch, checked_batch, split_off_validation, unpacked
 from fastconv.models.epochs import Epochs, epochs_of
 from fastconv.models.interrupts import whole_step
 from fastconv.models.measures import Measures
@@ -355,10 +356,6 @@ class Trainer(Layer):
         y_pred = self.forward(batch.x, training=False)
         y, sample_weight = _targets(batch), batch.sample_weight
         compiled.measures.update(compiled.loss(y, y_pred, sample_weight), y, y_pred, sample_weight)
-
-    def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
-        """As ``backward``, from the gradient at what goes *into* the last activation."""
-        raise NotImplementedError(f"{type(self).__name__} has no backward_from_logits(dz)")
 
     # ----
 
