@@ -110,7 +110,7 @@ def window(
     if min(image) > 0 and min(axis.output for axis in axes) == 0:
         reach = tuple((f - 1) * d + 1 for f, d in zip(size_pair, dilation_pair, strict=True))
         raise ValueError(
-            f"{size_name} {size_pair} covers {reach[0]}x{reach[1]} pixels, more than the {image[0]}x{image[1]} "
-            f"there are under padding={padding!r}: use a smaller one, larger images, or padding='same'"
+            f"{size_name} {size_pair} covers {reach[0]}x{reach[1]} pixels, more than {image[0]}x{image[1]} "
+            f"under padding={padding!r}: use a smaller one, larger images, or padding='same'"
         )
     return Window(axes[0], axes[1], size_pair, stride_pair, dilation_pair)
