@@ -281,7 +281,7 @@ def test_defaults():
 def test_a_configuration_of_keras_is_understood():
     # keras.optimizers.SGD(momentum=0.5).get_config() of keras 3.15.1
     config = {
-        "name": "SGD",
+        "name": "sgd",
         "learning_rate": 0.009999999776482582,
         "weight_decay": None,
         "clipnorm": None,

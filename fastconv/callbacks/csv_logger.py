@@ -1,0 +1,63 @@
+"""Losses and metrics as a table in a file."""
+
+from __future__ import annotations
+
+import csv
+import os
+from typing import Any, TextIO
+
+import numpy as np
+
+from fastconv.callbacks.callback import Callback, Logs
+
+
+class CSVLogger(Callback):
+    """Writes a line per epoch: its number from 0, then the logs by name; the file is complete after each.
+
+    ``append=True`` continues a file that exists, without a second header. Columns are fixed by the first
+    epoch; what an epoch does not have is "NA".
+    """
+
+    def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
+        self.filename = os.fspath(filename)
+        self.separator = separator
+        self.append = append
+        self._file: TextIO | None = None
+        self._writer: csv.DictWriter[str] | None = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._close()
+        self._file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self._file is None:
+            raise RuntimeError("CSVLogger: on_epoch_end without on_train_begin, which opens the file")
+        logs = logs or {}
+        if self._writer is None:
+            names = ["epoch", *_columns(logs)]
+            self._writer = csv.DictWriter(self._file, names, delimiter=self.separator)
+            if self._file.tell() == 0:
+                self._writer.writeheader()
+        values = {name: _cell(logs.get(name, "NA")) for name in self._writer.fieldnames}
+        self._writer.writerow({**values, "epoch": epoch})
+        self._file.flush()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = self._writer = None
+
+
+def _columns(logs: Logs) -> list[str]:
+    """The names in order; where validation has not begun, room for it."""
+    names = sorted(logs)
+    return names if any(name.startswith("val_") for name in names) else names + [f"val_{n}" for n in names]
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value):
+        return f'"[{", ".join(map(str, value))}]"'
+    return value
