@@ -62,6 +62,17 @@ def broadcast_weights(sample_weight: ArrayLike, shape: tuple[int, ...], dtype: D
     return weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim))
 
 
+def kind_of_targets(y_true: ArrayLike, y_pred: ArrayLike) -> str:
+    """What a classifier's targets are: "binary" for a single output, "sparse" for labels, or "categorical".
+
+    Labels (N,) or (N, 1) are sparse; targets as wide as the predictions (N, C) are categorical.
+    """
+    target, prediction = np.shape(y_true), np.shape(y_pred)
+    if prediction[-1:] == (1,):
+        return "binary"
+    return "sparse" if len(target) < len(prediction) or target[-1:] == (1,) else "categorical"
+
+
 def class_labels(y_true: ArrayLike, prediction: Array, owner: str, one_hot_owner: str) -> NDArray[np.intp]:
     """Whole-number labels for class scores ``prediction`` (N, ..., C); shape (N, ...).
 

@@ -14,6 +14,7 @@ from typing import Any
 from fastconv._registry import Registry
 from fastconv.losses.binary_crossentropy import BinaryCrossentropy, binary_crossentropy
 from fastconv.losses.categorical_crossentropy import CategoricalCrossentropy, categorical_crossentropy
+from fastconv.losses.crossentropy import Crossentropy
 from fastconv.losses.loss import Loss
 from fastconv.losses.mean_absolute_error import MeanAbsoluteError, mean_absolute_error
 from fastconv.losses.mean_squared_error import MeanSquaredError, mean_squared_error
@@ -26,6 +27,7 @@ from fastconv.ops import softmax_cross_entropy
 __all__ = [
     "BinaryCrossentropy",
     "CategoricalCrossentropy",
+    "Crossentropy",
     "Loss",
     "MeanAbsoluteError",
     "MeanSquaredError",
@@ -48,7 +50,13 @@ _FUNCTIONS = {
     mean_squared_error: MeanSquaredError,
     mean_absolute_error: MeanAbsoluteError,
 }
-_ALIASES = {"bce": BinaryCrossentropy, "mse": MeanSquaredError, "mae": MeanAbsoluteError}
+_ALIASES = {
+    "bce": BinaryCrossentropy,
+    "mse": MeanSquaredError,
+    "mae": MeanAbsoluteError,
+    "crossentropy": Crossentropy,
+    "ce": Crossentropy,
+}
 
 _registry: Registry[Loss] = Registry(
     "loss", Loss, {function.__name__: cls for function, cls in _FUNCTIONS.items()} | _ALIASES
