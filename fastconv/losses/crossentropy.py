@@ -12,6 +12,12 @@ from fastconv.losses.categorical_crossentropy import CategoricalCrossentropy
 from fastconv.losses.loss import Array, Loss
 from fastconv.losses.sparse_categorical_crossentropy import SparseCategoricalCrossentropy
 
+_BY_KIND = {
+    "binary": BinaryCrossentropy,
+    "sparse": SparseCategoricalCrossentropy,
+    "categorical": CategoricalCrossentropy,
+}
+
 
 class Crossentropy(Loss):
     """What ``loss="crossentropy"`` stands for: binary, sparse or categorical, whichever the shapes ask for.
@@ -19,12 +25,6 @@ class Crossentropy(Loss):
     One output takes the binary one; for several, labels (N,) or (N, 1) take the sparse one, one-hot targets
     the categorical one. Predictions are probabilities.
     """
-
-    _BY_KIND = {
-        "binary": BinaryCrossentropy,
-        "sparse": SparseCategoricalCrossentropy,
-        "categorical": CategoricalCrossentropy,
-    }
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Crossentropy(Loss):
         self._chosen: Loss = CategoricalCrossentropy()
 
     def prepare(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-        self._chosen = self._BY_KIND[kind_of_targets(y_true, y_pred)]()
+        self._chosen = _BY_KIND[kind_of_targets(y_true, y_pred)]()
         self.fuses_with = self._chosen.fuses_with
         return self._chosen.prepare(y_true, y_pred)
 
