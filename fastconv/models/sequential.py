@@ -164,12 +164,14 @@ class Sequential(Trainer):
         lowest = 0
         if not input_gradient:
             lowest = next((i for i, layer in enumerate(self._layers) if layer.parameters), len(self._layers))
-        flowing: Array | None = gradient
         for i in range(len(self._layers) - 1, lowest - 1, -1):
             layer = self._layers[i]
             step = layer.backward_from_logits if from_logits and layer is self._layers[-1] else layer.backward
-            flowing = step(flowing, input_gradient=input_gradient or i > lowest)
-        return flowing if input_gradient else None
+            below = step(gradient, input_gradient=input_gradient or i > lowest)
+            if below is None:
+                return None
+            gradient = below
+        return gradient if input_gradient else None
 
     def forget(self) -> None:
         for layer in self._layers:
