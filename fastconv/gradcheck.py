@@ -266,7 +266,7 @@ def _gradients(subject: Any, x: Array, r: Array, training: bool) -> dict[str, Ar
     for parameter in subject.parameters:
         parameter.grad[...] = np.nan  # a gradient that backward forgets to write is then no gradient
     subject.forward(x, training)
-    dx = subject.backward(r)
+    dx = subject.backward(r, input_gradient=True)
     if dx is None or dx.shape != x.shape:
         got = "None" if dx is None else f"shape {dx.shape}"
         raise ValueError(

@@ -1,0 +1,165 @@
+"""Arrays that are not C-contiguous float32 are converted or refused, never misread."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from kernels import each_isa
+
+import fastconv
+from fastconv import ops
+
+random = np.random.default_rng(6)
+
+
+def whole(*shape: int) -> np.ndarray:
+    """Small whole numbers, which every type holds exactly."""
+    return random.integers(-4, 5, shape).astype(np.float32)
+
+
+X, KERNEL, BIAS, DY = whole(2, 7, 6, 5), whole(3, 2, 5, 18), whole(18), whole(2, 5, 5, 18)
+POOLED, _SWITCHES = ops.max_pool2d(X)
+_PLACES = ops.global_max_pool2d(X)[1]
+
+# name: (function of the arrays, arrays)
+OPERATIONS = {
+    "conv2d": (ops.conv2d, (X, KERNEL, BIAS)),
+    "conv2d_backward_data": (lambda dy, kernel: ops.conv2d_backward_data(dy, kernel, X.shape), (DY, KERNEL)),
+    "conv2d_backward_kernel": (lambda x, dy: ops.conv2d_backward_kernel(x, dy, (3, 2)), (X, DY)),
+    "max_pool2d": (ops.max_pool2d, (X,)),
+    "max_pool2d_backward": (lambda dy: ops.max_pool2d_backward(dy, _SWITCHES, X.shape), (POOLED,)),
+    "avg_pool2d": (ops.avg_pool2d, (X,)),
+    "avg_pool2d_backward": (lambda dy: ops.avg_pool2d_backward(dy, X.shape), (POOLED,)),
+    "global_avg_pool2d": (ops.global_avg_pool2d, (X,)),
+    "global_avg_pool2d_backward": (lambda dy: ops.global_avg_pool2d_backward(dy, X.shape), (whole(2, 5),)),
+    "global_max_pool2d": (ops.global_max_pool2d, (X,)),
+    "global_max_pool2d_backward": (
+        lambda dy: ops.global_max_pool2d_backward(dy, _PLACES, X.shape),
+        (whole(2, 5),),
+    ),
+    "dense": (ops.dense, (X, whole(5, 19), whole(19))),
+    "dense_backward_data": (ops.dense_backward_data, (DY, whole(3, 18))),
+    "dense_backward_kernel": (ops.dense_backward_kernel, (whole(9, 5), whole(9, 18))),
+    "activation": (lambda x: ops.activation(x, "elu"), (X,)),
+    "activation_backward": (lambda dy, y: ops.activation_backward(dy, y, "tanh"), (X, whole(*X.shape))),
+    "softmax": (lambda x: ops.activation(x, "softmax"), (X,)),
+    "log_softmax": (ops.log_softmax, (X,)),
+    "softmax_cross_entropy": (
+        lambda logits, weight: ops.softmax_cross_entropy(logits, np.arange(9), weight),
+        (whole(9, 10), whole(9) ** 2),
+    ),
+}
+
+
+def reversed_twice(array):
+    """The same numbers at negative strides."""
+    backwards = (slice(None, None, -1),) * array.ndim
+    return array[backwards].copy()[backwards]
+
+
+def every_other(array):
+    """The same numbers with a gap behind each: every second element of an array twice as wide."""
+    wide = np.full((*array.shape, 2), 77, array.dtype)
+    wide[..., 0] = array
+    return wide[..., 0]
+
+
+def misaligned(array):
+    """The same numbers, one byte off."""
+    return np.frombuffer(b"?" + array.tobytes(), np.uint8)[1:].view(array.dtype).reshape(array.shape)
+
+
+def read_only(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+FORMS = {
+    "Fortran order": np.asfortranarray,
+    "negative strides": reversed_twice,
+    "gaps": every_other,
+    "misaligned": misaligned,
+    "read-only": read_only,
+    "big-endian": lambda array: array.astype(">f4"),
+    "float64": lambda array: array.astype(np.float64),
+    "float16": lambda array: array.astype(np.float16),
+    "int64": lambda array: array.astype(np.int64),
+    "int8": lambda array: array.astype(np.int8),
+    "nested lists": lambda array: array.tolist(),
+}
+
+
+def results(function, arrays):
+    found = function(*arrays)
+    return [np.asarray(part) for part in (found if isinstance(found, tuple) else (found,))]
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+def test_the_form_of_an_array_does_not_change_a_bit(operation, form):
+    function, arrays = operation
+    expected = results(function, arrays)
+    before = [array.copy() for array in arrays]
+    found = results(function, [form(array) for array in arrays])
+    for actual, wanted in zip(found, expected, strict=True):
+        assert actual.dtype == wanted.dtype
+        np.testing.assert_array_equal(actual, wanted)
+    for array, old in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(array, old)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+def test_results_are_new_contiguous_arrays(operation):
+    function, arrays = operation
+    for _ in each_isa():
+        for result in results(function, arrays):
+            assert result.flags.c_contiguous
+            assert result.flags.writeable
+            assert not any(np.shares_memory(result, array) for array in arrays)
+
+
+def test_booleans_are_numbers():
+    np.testing.assert_array_equal(
+        ops.global_avg_pool2d(X > 0), ops.global_avg_pool2d((X > 0).astype(np.float32))
+    )
+
+
+def test_float64_is_rounded_to_the_nearest_float32():
+    x = np.array([[1 + 2.0**-24 + 2.0**-40, 0.1]])
+    assert ops.activation(x, "linear").tolist() == x.astype(np.float32).tolist()
+    assert ops.activation(x, "linear")[0, 0] == np.float32(1 + 2.0**-23)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+@pytest.mark.parametrize("bad", [np.complex64, str, object])
+@pytest.mark.parametrize("backend", ["native", "reference"])
+def test_what_is_not_real_numbers_is_refused(operation, bad, backend):
+    function, arrays = operation
+    for index in range(len(arrays)):
+        spoiled = [array.astype(bad) if i == index else array for i, array in enumerate(arrays)]
+        with (
+            fastconv.set_backend(backend),
+            pytest.raises(TypeError, match="must hold real numbers; got dtype"),
+        ):
+            function(*spoiled)
+
+
+def test_ragged_lists_are_refused():
+    with pytest.raises(ValueError, match="x is not an array"):
+        ops.activation([[1.0, 2.0], [3.0]], "relu")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+def test_the_reference_backend_answers_in_float64(operation):
+    function, arrays = operation
+    native = results(function, arrays)
+    with fastconv.set_backend("reference"):
+        exact = results(function, arrays)
+    for found, wanted in zip(native, exact, strict=True):
+        assert found.shape == wanted.shape
+        if found.dtype == np.float32:
+            assert wanted.dtype == np.float64
+            np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+        else:  # switches and the loss
+            np.testing.assert_allclose(found, wanted, rtol=1e-6)
