@@ -3,19 +3,22 @@
 Images are 1 to 9 pixels a side (sometimes rows of up to 40, so that tiles of pixels are full more than once),
 channel counts lie around the vector lengths 4, 8, 16 and 32, strides may be larger than the kernel and
 padding larger than the image. Hypothesis draws the shape; the numbers come from a seeded NumPy generator.
+
+FASTCONV_TEST_EXAMPLES=10 in the environment tests ten times as many shapes.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from conftest import SCALE
 from fastconv._geometry import Window, window
 
+SCALE = float(os.environ.get("FASTCONV_TEST_EXAMPLES", "1"))
 CHANNELS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 16, 17, 18, 19, 24, 31, 32, 33, 40, 47, 48, 49, 64, 65]
 UNIT_ROUNDOFF = 2.0**-24
 
