@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import fastconv.losses as losses
+from fastconv import set_backend
 from fastconv.losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -93,9 +94,19 @@ def test_gradient_is_the_derivative(loss, y_true, activation, reduction):
     np.testing.assert_allclose(loss.gradient(y_true, y_pred, weights), expected, rtol=1e-7, atol=1e-8)
 
 
-@pytest.mark.parametrize(
-    ("loss", "y_true", "activation"), [case for case in DIFFERENTIABLE if case[0].fuses_with]
-)
+FUSING = [case for case in DIFFERENTIABLE if case[0].fuses_with]
+
+
+@pytest.mark.parametrize(("loss", "y_true", "activation"), FUSING)
+def test_gradient_from_logits_is_the_derivative(loss, y_true, activation):
+    loss = type(loss).from_config({**loss.get_config(), "from_logits": True})
+    z, weights = np.random.default_rng(6).normal(0, 2, (3, 4)), np.array([0.5, 2.0, 1.0])
+    with set_backend("reference"):  # whose softmax is float64
+        expected = central_differences(lambda z: loss(y_true, z, weights), z.copy())
+        np.testing.assert_allclose(loss.gradient(y_true, z, weights), expected, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize(("loss", "y_true", "activation"), FUSING)
 def test_gradient_at_logits_is_the_derivative_through_the_activation(loss, y_true, activation):
     assert loss.fuses_with == activation.__name__
     z = np.random.default_rng(2).normal(0, 1, (3, 4))
