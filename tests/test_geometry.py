@@ -93,9 +93,7 @@ def test_malformed_padding_is_refused(padding):
 
 
 def test_a_window_larger_than_the_image_says_what_to_do():
-    with pytest.raises(
-        ValueError, match=r"kernel_size \(3, 3\) covers 5x5 pixels, more than the 4x9.*padding"
-    ):
+    with pytest.raises(ValueError, match=r"kernel_size \(3, 3\) covers 5x5 pixels, more than.*4x9.*padding"):
         window((4, 9), 3, dilation_rate=2)
     with pytest.raises(ValueError, match="pool_size"):
         window((1, 1), 2, size_name="pool_size")

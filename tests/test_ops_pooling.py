@@ -263,7 +263,7 @@ def test_errors_of_the_forward_passes_name_the_argument(pool, backend):
     with fastconv.set_backend(backend):
         for call, message in [
             (lambda: pool(x[0]), r"x must have 4 axes \(N, H, W, C\); got shape \(6, 6, 3\)"),
-            (lambda: pool(x, 7), r"pool_size \(7, 7\) covers 7x7 pixels, more than the 6x6 image"),
+            (lambda: pool(x, 7), r"pool_size \(7, 7\) covers 7x7 pixels, more than"),
             (lambda: pool(x, 0), "pool_size must be"),
             (lambda: pool(x, 2, 0), "strides must be"),
             (lambda: pool(x, 2, 2, "smae"), "unknown padding 'smae'; did you mean 'same'"),
