@@ -6,10 +6,12 @@ of 0 costs 16.1 and not infinity. Where the clipping acts, the derivative is 0.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastconv._errors import unsupported_argument
-from fastconv.losses.loss import Array
+from fastconv.losses.loss import Array, Loss
 
 EPSILON = 1e-7
 
@@ -24,12 +26,6 @@ def is_clipped(probability: Array) -> Array:
     return (probability < EPSILON) | (probability > 1 - EPSILON)
 
 
-def check_smoothing(label_smoothing: float) -> float:
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing must lie between 0 and 1, got {label_smoothing!r}")
-    return label_smoothing
-
-
 def check_axis(owner: str, axis: int) -> None:
     if axis != -1:
         raise unsupported_argument(owner, "axis", "the classes are the last axis (axis=-1)")
@@ -41,3 +37,33 @@ def check_classes(owner: str, prediction: Array) -> None:
             f"{owner} compares classes along the last axis, and y_pred of shape {prediction.shape} has fewer "
             "than 2: for two classes and one output use binary_crossentropy"
         )
+
+
+class SmoothedCrossentropy(Loss):
+    """Base of the two whose targets are floats, and so can be smoothed.
+
+    from_logits       y_pred are scores, any real numbers, and not yet probabilities
+    label_smoothing   from 0 to 1: how far targets move towards "don't know"
+    """
+
+    default_name: str
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name or self.default_name, reduction, dtype)
+        check_axis(type(self).__name__, axis)
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"label_smoothing must lie between 0 and 1, got {label_smoothing!r}")
+        self.from_logits = bool(from_logits)
+        self.label_smoothing = label_smoothing
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
+        return super().get_config() | own

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import ops
-from fastconv.losses._crossentropy import check_axis, check_smoothing, clip, is_clipped
-from fastconv.losses.loss import Array, Loss
+from fastconv.losses._crossentropy import SmoothedCrossentropy, clip, is_clipped
+from fastconv.losses.loss import Array
 
 
-class BinaryCrossentropy(Loss):
+class BinaryCrossentropy(SmoothedCrossentropy):
     """l = -mean_d [t_d log q_d + (1 - t_d) log(1 - q_d)], for targets t in 0..1 and probabilities q of "yes".
 
     ===================  =================  =================================
@@ -30,20 +28,7 @@ class BinaryCrossentropy(Loss):
     """
 
     fuses_with = "sigmoid"
-
-    def __init__(
-        self,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-        axis: int = -1,
-        reduction: str | None = "sum_over_batch_size",
-        name: str = "binary_crossentropy",
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(name, reduction, dtype)
-        check_axis(type(self).__name__, axis)
-        self.from_logits = bool(from_logits)
-        self.label_smoothing = check_smoothing(label_smoothing)
+    default_name = "binary_crossentropy"
 
     def prepare(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         target, prediction = super().prepare(y_true, y_pred)
@@ -75,10 +60,6 @@ class BinaryCrossentropy(Loss):
 
     def derivative_at_logits(self, y_true: Array, y_pred: Array) -> Array:
         return (y_pred - y_true) / y_pred.shape[-1]
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
-        return super().get_config() | own
 
 
 def binary_crossentropy(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import ops
 from fastconv._targets import check_one_hot, floats
-from fastconv.losses._crossentropy import check_axis, check_classes, check_smoothing, clip, is_clipped
-from fastconv.losses.loss import Array, Loss
+from fastconv.losses._crossentropy import SmoothedCrossentropy, check_classes, clip, is_clipped
+from fastconv.losses.loss import Array
 
 
-class CategoricalCrossentropy(Loss):
+class CategoricalCrossentropy(SmoothedCrossentropy):
     """l = -Σ_k t_k log q_k, for targets t (N, ..., C) and probabilities q.
 
     ===================  ===========================  ==============================
@@ -31,20 +29,7 @@ class CategoricalCrossentropy(Loss):
     """
 
     fuses_with = "softmax"
-
-    def __init__(
-        self,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-        axis: int = -1,
-        reduction: str | None = "sum_over_batch_size",
-        name: str = "categorical_crossentropy",
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(name, reduction, dtype)
-        check_axis(type(self).__name__, axis)
-        self.from_logits = bool(from_logits)
-        self.label_smoothing = check_smoothing(label_smoothing)
+    default_name = "categorical_crossentropy"
 
     def prepare(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         prediction = floats(y_pred, "y_pred")
@@ -72,10 +57,6 @@ class CategoricalCrossentropy(Loss):
 
     def derivative_at_logits(self, y_true: Array, y_pred: Array) -> Array:
         return y_pred * y_true.sum(axis=-1, keepdims=True) - y_true
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
-        return super().get_config() | own
 
 
 def categorical_crossentropy(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import ops
-from fastconv.optimizers.optimizer import Optimizer, not_negative, share
+from fastconv.optimizers.moments import MomentsOptimizer
 from fastconv.parameter import Array
 
 
-class Adam(Optimizer):
+class Adam(MomentsOptimizer):
     """Adaptive moments. With θ the parameter, g its gradient, η the learning rate and t = 1, 2, ...::
 
         m ← m + (1 - β₁) (g - m)                    running mean of g
@@ -32,15 +32,12 @@ class Adam(Optimizer):
         name: str | None = None,
         **keras_arguments: Any,
     ) -> None:
-        super().__init__(learning_rate, name, **keras_arguments)
-        self.beta_1 = share("beta_1", beta_1, below_one=True)
-        self.beta_2 = share("beta_2", beta_2, below_one=True)
-        self.epsilon = not_negative("epsilon", epsilon)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, name, **keras_arguments)
         self.amsgrad = bool(amsgrad)
 
     @property
     def slots(self) -> tuple[str, ...]:
-        return ("momentum", "velocity", "velocity_hat") if self.amsgrad else ("momentum", "velocity")
+        return (*super().slots, "velocity_hat") if self.amsgrad else super().slots
 
     def update(
         self, value: Array, grad: Array, momentum: Array, velocity: Array, velocity_hat: Array | None = None
@@ -60,9 +57,4 @@ class Adam(Optimizer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-            "amsgrad": self.amsgrad,
-        }
+        return super().get_config() | {"amsgrad": self.amsgrad}
