@@ -1,8 +1,11 @@
 """fastconv: small CNNs on a CPU. Keras' API on NumPy arrays, C kernels you can read.
 
-    import fastconv as keras
+>>> import fastconv as keras
+>>> model = keras.models.Sequential([keras.layers.Dense(10, activation="softmax")])
 
-    model = keras.models.Sequential([...])
+``models``, ``layers``, ``optimizers``, ``losses``, ``metrics``, ``callbacks``, ``initializers``,
+``activations``, ``datasets``, ``applications`` and ``utils`` are what their namesakes in Keras are.
+Below them: ``ops``, the operations on arrays; ``reference``, the same in pure Python; ``gradcheck``.
 """
 
 try:
@@ -11,11 +14,26 @@ except ModuleNotFoundError as error:
     if error.name != "fastconv._kernels":
         raise
     raise ImportError(
-        "fastconv's compiled kernels are not beside its Python files. If this folder is a checkout, leave it (Python "
-        "found the source instead of the installed package) or build in place with: python -m pip install -e ."
+        "fastconv's compiled kernels are not beside its Python files. If this folder is a checkout, leave it "
+        "(Python found the source instead of the installed package) or build in place with: "
+        "python -m pip install -e ."
     ) from None
 
-from fastconv import ops, reference
+from fastconv import (
+    activations,
+    applications,
+    callbacks,
+    datasets,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    ops,
+    optimizers,
+    reference,
+    utils,
+)
 from fastconv._backend import get_backend, set_backend
 from fastconv._machine import (
     available_isas,
@@ -26,5 +44,39 @@ from fastconv._machine import (
     set_num_threads,
     show_config,
 )
+from fastconv.gradcheck import gradcheck
+from fastconv.layers import Input, Layer
+from fastconv.models import Sequential
+from fastconv.parameter import Parameter
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Input",
+    "Layer",
+    "Parameter",
+    "Sequential",
+    "activations",
+    "applications",
+    "available_isas",
+    "callbacks",
+    "datasets",
+    "get_backend",
+    "get_isa",
+    "get_num_threads",
+    "gradcheck",
+    "initializers",
+    "layers",
+    "losses",
+    "measure_peak",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "reference",
+    "set_backend",
+    "set_isa",
+    "set_num_threads",
+    "show_config",
+    "utils",
+]
