@@ -10,8 +10,8 @@
  *   KH, KW       rows and columns of the kernel   kh, kw  a tap of the kernel
  *   x, kernel, bias, y        the forward pass    dx, dkernel, dbias, dy   their gradients
  *
- * Functions return a status and never exit, print, or leave half an answer: what can fail (memory)
- * is taken before anything is written. The caller guarantees that shapes fit; fastconv/ops.py does.
+ * Functions that can fail return a status; none exits, prints, or leaves half an answer: what can fail
+ * (memory) is taken before anything is written. The caller guarantees that shapes fit; fastconv/ops.py does.
  */
 #ifndef FASTCONV_H
 #define FASTCONV_H
@@ -78,5 +78,68 @@ fc_status fc_dense_backward_data(int64_t M, int64_t C, int64_t K, const float *d
 /* dw (C, K) = x^T dy;  dbias[k] = sum over m of dy[m,k] */
 fc_status fc_dense_backward_kernel(int64_t M, int64_t C, int64_t K, const float *x, const float *dy, float *dw,
                                    float *dbias);
+
+/* ---- pooling ------------------------------------------------------------------------------------ */
+
+typedef struct {
+    int64_t N, H, W, C;
+    int64_t KH, KW;
+    int64_t OH, OW;
+    int64_t stride_h, stride_w;
+    int64_t pad_top, pad_left; /* bottom and right follow from OH and OW; every window sees the image */
+} fc_pool2d;
+
+/* y (N, OH, OW, C) = the maximum of each window;  switches = its tap, kh*KW + kw < 65536 */
+void fc_max_pool2d_forward(const fc_pool2d *pool, const float *x, float *y, uint16_t *switches);
+/* dx[pixel] = sum of dy over the windows that this pixel won */
+void fc_max_pool2d_backward(const fc_pool2d *pool, const float *dy, const uint16_t *switches, float *dx);
+/* y = the mean of each window's pixels, those in the padding not counted */
+void fc_avg_pool2d_forward(const fc_pool2d *pool, const float *x, float *y);
+void fc_avg_pool2d_backward(const fc_pool2d *pool, const float *dy, float *dx);
+/* y (N, C) = the maximum over all pixels;  switches = its pixel, h*W + w */
+void fc_global_max_pool2d_forward(int64_t N, int64_t pixels, int64_t C, const float *x, float *y, int32_t *switches);
+void fc_global_max_pool2d_backward(int64_t N, int64_t pixels, int64_t C, const float *dy, const int32_t *switches,
+                                   float *dx);
+
+/* ---- activations -------------------------------------------------------------------------------- */
+
+typedef enum { FC_LINEAR, FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH, FC_ELU, FC_SELU } fc_activation;
+
+/* y = phi(x);  alpha is the slope of leaky ReLU, the depth of ELU. y may be x. */
+void fc_activation_forward(fc_activation kind, float alpha, int64_t n, const float *x, float *y);
+/* dx = dy phi'(x), from y = phi(x) alone. dx may be dy. */
+void fc_activation_backward(fc_activation kind, float alpha, int64_t n, const float *dy, const float *y, float *dx);
+
+/* ---- softmax and cross-entropy, along the last axis of (rows, C) -------------------------------- */
+
+void fc_softmax_forward(int64_t rows, int64_t C, const float *x, float *p);
+void fc_softmax_backward(int64_t rows, int64_t C, const float *dp, const float *p, float *dx);
+void fc_log_softmax(int64_t rows, int64_t C, const float *x, float *y);
+
+typedef struct {
+    const int64_t *labels; /* (N,) class numbers, or NULL and then */
+    const float *rows;     /* (N, C) a distribution for each */
+    const float *weights;  /* (N,) or NULL for ones */
+} fc_targets;
+
+/* loss = sum over n of weight[n] * cross-entropy[n] / N, and its gradient at the logits (N, C); N > 0 */
+fc_status fc_softmax_cross_entropy(int64_t N, int64_t C, const float *logits, fc_targets targets, double *loss,
+                                   float *dlogits);
+
+/* ---- optimizers: one step, in place, of n parameters -------------------------------------------- */
+
+/* velocity may be NULL: no momentum */
+void fc_sgd_update(int64_t n, float *value, const float *grad, float *velocity, double learning_rate, double momentum,
+                   int nesterov);
+/* v_hat is AMSGrad's, else NULL; the first step is 1 */
+void fc_adam_update(int64_t n, float *value, const float *grad, float *m, float *v, float *v_hat,
+                    double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step);
+/* u_t, u_t1: the momentum of this step and of the next; u_product, u_product_1: the products up to them */
+void fc_nadam_update(int64_t n, float *value, const float *grad, float *m, float *v, double learning_rate,
+                     double beta_1, double beta_2, double epsilon, double u_t, double u_t1, double u_product,
+                     double u_product_1, int64_t step);
+/* average_grad (centered) and momentum_buffer may be NULL */
+void fc_rmsprop_update(int64_t n, float *value, const float *grad, float *velocity, float *average_grad,
+                       float *momentum_buffer, double learning_rate, double rho, double momentum, double epsilon);
 
 #endif

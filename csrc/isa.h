@@ -15,6 +15,10 @@
 #include "tile_kernel.h"
 #include "winograd_kernel.h"
 #include "sum_kernel.h"
+#include "pool_kernel.h"
+#include "activation_kernel.h"
+#include "softmax_kernel.h"
+#include "optimizer_kernel.h"
 #include "peak_kernel.h"
 
 const fc_kernels NAME(fc_kernels) = {
@@ -30,5 +34,19 @@ const fc_kernels NAME(fc_kernels) = {
     .winograd_output = NAME(winograd_output),
     .winograd_weights_gradient = NAME(winograd_weights_gradient),
     .add_rows = NAME(add_rows),
+    .max_pool = NAME(max_pool),
+    .max_pool_backward = NAME(max_pool_backward),
+    .avg_pool = NAME(avg_pool),
+    .avg_pool_backward = NAME(avg_pool_backward),
+    .activate = NAME(activate),
+    .activate_backward = NAME(activate_backward),
+    .softmax = NAME(softmax),
+    .softmax_backward = NAME(softmax_backward),
+    .log_softmax = NAME(log_softmax),
+    .cross_entropy = NAME(cross_entropy),
+    .sgd = NAME(sgd),
+    .adam = NAME(adam),
+    .nadam = NAME(nadam),
+    .rmsprop = NAME(rmsprop),
     .fma_burst = NAME(fma_burst),
 };

@@ -30,6 +30,29 @@ typedef struct {
     int64_t dy_image, dy_row, dy_step;
 } fc_pixels;
 
+/* The tap that won each window: in 16 bits, or in 32 where a window is a whole image. The other is NULL. */
+typedef struct {
+    uint16_t *narrow;
+    int32_t *wide;
+} fc_switches;
+
+/* An optimizer's step, all that does not depend on the parameter worked out; see optimizer.c. */
+typedef struct {
+    float learning_rate, momentum;
+    int nesterov;
+} fc_sgd;
+typedef struct {
+    float learning_rate; /* times the corrections of both means' start at zero */
+    float m_rate, v_rate, epsilon;
+} fc_adam;
+typedef struct {
+    float mean_part, grad_part; /* how much of m and of g is in the step */
+    float m_rate, v_rate, v_scale, epsilon;
+} fc_nadam;
+typedef struct {
+    float learning_rate, rho, rate, momentum, epsilon; /* rate = 1 - rho */
+} fc_rmsprop;
+
 typedef struct {
     const char *name;
     int lanes;       /* floats in a vector */
@@ -56,6 +79,35 @@ typedef struct {
 
     /* sums[k] += a[0, k] + a[1, k] + ... + a[rows-1, k], in that order */
     void (*add_rows)(int64_t rows, int64_t K, const float *a, float *sums);
+
+    /* Rows [first, first + rows) of all images' outputs (forward) or inputs (backward). Pointers are to the
+     * start of the arrays. */
+    void (*max_pool)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *x, float *y,
+                     fc_switches switches);
+    void (*max_pool_backward)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *dy,
+                              fc_switches switches, float *dx);
+    void (*avg_pool)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *x, float *y);
+    void (*avg_pool_backward)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *dy, float *dx);
+
+    /* y = phi(x), dx = dy phi'(x), of n elements */
+    void (*activate)(fc_activation kind, float alpha, int64_t n, const float *x, float *y);
+    void (*activate_backward)(fc_activation kind, float alpha, int64_t n, const float *dy, const float *y, float *dx);
+
+    /* Rows of C scores. cross_entropy gives each row's loss, and its gradient times scale and the row's weight. */
+    void (*softmax)(int64_t rows, int64_t C, const float *x, float *p);
+    void (*softmax_backward)(int64_t rows, int64_t C, const float *dp, const float *p, float *dx);
+    void (*log_softmax)(int64_t rows, int64_t C, const float *x, float *y);
+    void (*cross_entropy)(int64_t rows, int64_t C, const float *logits, fc_targets targets, float scale,
+                          float *losses, float *dlogits);
+
+    /* Parameters first <= i < end. Pointers are to the start of the arrays. */
+    void (*sgd)(const fc_sgd *rule, int64_t first, int64_t end, float *value, const float *grad, float *velocity);
+    void (*adam)(const fc_adam *rule, int64_t first, int64_t end, float *value, const float *grad, float *m, float *v,
+                 float *v_hat);
+    void (*nadam)(const fc_nadam *rule, int64_t first, int64_t end, float *value, const float *grad, float *m,
+                  float *v);
+    void (*rmsprop)(const fc_rmsprop *rule, int64_t first, int64_t end, float *value, const float *grad,
+                    float *velocity, float *average_grad, float *momentum);
 
     /* rounds x 2 x 12 x lanes multiply-adds in registers; returns something that depends on all of them */
     float (*fma_burst)(int64_t rounds);

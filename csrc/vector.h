@@ -35,12 +35,19 @@ INLINE void vstore(float *p, vfloat v) { *(vfloat_anywhere *)p = v; }
 INLINE vfloat vbroadcast(float s) { return s - (vfloat){0}; } /* s - 0 keeps the sign of s = -0 */
 
 /* The first n < VLEN floats; the lanes beyond are zero and are not read from memory. */
+#if VLEN > 1
 INLINE vfloat vload_first(const float *p, int n) {
     vfloat v = (vfloat){0};
     memcpy(&v, p, sizeof(float) * (size_t)n);
     return v;
 }
 INLINE void vstore_first(float *p, vfloat v, int n) { memcpy(p, &v, sizeof(float) * (size_t)n); }
+#else
+INLINE vfloat vload_first(const float *p, int n) { return n ? *p : 0; }
+INLINE void vstore_first(float *p, vfloat v, int n) {
+    if (n) *p = v;
+}
+#endif
 
 /* Where the mask is set (all ones) take a, elsewhere b. A comparison of vectors makes such a mask. */
 #if VLEN > 1

@@ -1,0 +1,132 @@
+/* lanes.h - what arithmetic on vectors leaves out: the ends of arrays, a look across the lanes, bits.
+ *
+ * No intrinsics here either: compilers turn these short loops over lanes into single instructions.
+ */
+#ifndef FASTCONV_LANES_H
+#define FASTCONV_LANES_H
+
+#include <math.h>
+
+#include "vector.h"
+
+#if VLEN > 1
+typedef uint32_t vuint __attribute__((vector_size(4 * VLEN)));
+#define LANE(v, i) (v)[i]
+#else
+typedef uint32_t vuint;
+#define LANE(v, i) (v)
+#endif
+
+/* ---- the ends of arrays: n lanes, all of them or the first few ---------------------------------- */
+
+/* How many lanes a vector beginning at element i of n has. */
+INLINE int vlanes(int64_t i, int64_t n) { return (int)(n - i < VLEN ? n - i : VLEN); }
+
+/* Where n is the constant VLEN these are a single load or store; memcpy is for an array's last lanes. */
+INLINE vfloat vload_lanes(const float *p, int n) { return n == VLEN ? vload(p) : vload_first(p, n); }
+INLINE void vstore_lanes(float *p, vfloat v, int n) {
+    if (n == VLEN)
+        vstore(p, v);
+    else
+        vstore_first(p, v, n);
+}
+
+/* Whole numbers, kept in memory in 16 or in 32 bits. */
+#if VLEN > 1
+typedef uint16_t vuint16_anywhere __attribute__((vector_size(2 * VLEN), aligned(2), may_alias));
+typedef int32_t vint_anywhere __attribute__((vector_size(4 * VLEN), aligned(4), may_alias));
+
+INLINE vint vload_uint16(const uint16_t *p, int n) {
+    vuint16_anywhere v = (vuint16_anywhere){0};
+    if (n == VLEN)
+        v = *(const vuint16_anywhere *)p;
+    else
+        memcpy(&v, p, sizeof(uint16_t) * (size_t)n);
+    return __builtin_convertvector(v, vint);
+}
+INLINE void vstore_uint16(uint16_t *p, vint i, int n) {
+    const vuint16_anywhere v = __builtin_convertvector(i, vuint16_anywhere);
+    if (n == VLEN)
+        *(vuint16_anywhere *)p = v;
+    else
+        memcpy(p, &v, sizeof(uint16_t) * (size_t)n);
+}
+INLINE vint vload_int32(const int32_t *p, int n) {
+    vint i = (vint){0};
+    if (n == VLEN) return *(const vint_anywhere *)p;
+    memcpy(&i, p, sizeof(int32_t) * (size_t)n);
+    return i;
+}
+INLINE void vstore_int32(int32_t *p, vint i, int n) {
+    if (n == VLEN)
+        *(vint_anywhere *)p = i;
+    else
+        memcpy(p, &i, sizeof(int32_t) * (size_t)n);
+}
+#else
+INLINE vint vload_uint16(const uint16_t *p, int n) { return n ? *p : 0; }
+INLINE vint vload_int32(const int32_t *p, int n) { return n ? *p : 0; }
+INLINE void vstore_uint16(uint16_t *p, vint i, int n) {
+    if (n) *p = (uint16_t)i;
+}
+INLINE void vstore_int32(int32_t *p, vint i, int n) {
+    if (n) *p = i;
+}
+#endif
+
+/* ---- lane by lane, and all lanes together ------------------------------------------------------- */
+
+INLINE vint vlane_index(void) {
+    vint index = (vint){0};
+    for (int i = 0; i < VLEN; i++) LANE(index, i) = i;
+    return index;
+}
+INLINE vfloat vsqrt(vfloat v) {
+    for (int i = 0; i < VLEN; i++) LANE(v, i) = sqrtf(LANE(v, i));
+    return v;
+}
+/* The upper half of the lanes is folded onto the lower half until one lane is left. */
+INLINE float vsum_lanes(vfloat v) {
+    float lane[VLEN];
+    memcpy(lane, &v, sizeof v);
+    for (int half = VLEN / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) lane[i] += lane[i + half];
+    return lane[0];
+}
+INLINE float vmax_lanes(vfloat v) {
+    float lane[VLEN];
+    memcpy(lane, &v, sizeof v);
+    for (int half = VLEN / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
+    return lane[0];
+}
+
+/* ---- the bits of a float: sign 1, exponent 8, fraction 23 --------------------------------------- */
+
+INLINE vint vbits(vfloat v) {
+    vint bits;
+    memcpy(&bits, &v, sizeof v);
+    return bits;
+}
+INLINE vfloat vfloat_of_bits(vint bits) {
+    vfloat v;
+    memcpy(&v, &bits, sizeof bits);
+    return v;
+}
+INLINE vfloat vabs(vfloat v) { return vfloat_of_bits(vbits(v) & 0x7fffffff); }
+INLINE vfloat vcopysign(vfloat magnitude, vfloat sign) {
+    return vfloat_of_bits((vbits(magnitude) & 0x7fffffff) | (vbits(sign) & ~0x7fffffff));
+}
+/* 2^k for -126 <= k <= 127: a float whose exponent is k and whose fraction is zero. */
+INLINE vfloat vpower_of_two(vint k) { return vfloat_of_bits((vint)(((vuint)k + 127u) << 23)); }
+
+INLINE vint vbroadcast_int(int32_t i) { return (vint){0} + i; }
+INLINE vint vselect_int(vint mask, vint a, vint b) {
+#if VLEN > 1
+    return (a & mask) | (b & ~mask);
+#else
+    return mask ? a : b;
+#endif
+}
+
+#endif
