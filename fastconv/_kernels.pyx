@@ -5,7 +5,7 @@ Nothing is checked here but memory: fastconv.ops validates, then calls. Arrays a
 (the memoryview types insist), outputs are allocated by the caller, and the GIL is released while C runs.
 """
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t
 
 
 cdef extern from "fastconv.h" nogil:
@@ -41,6 +41,58 @@ cdef extern from "fastconv.h" nogil:
         int64_t M, int64_t C, int64_t K, const float *dy, const float *w, float *dx)
     fc_status fc_dense_backward_kernel(
         int64_t M, int64_t C, int64_t K, const float *x, const float *dy, float *dw, float *dbias)
+
+    ctypedef struct fc_pool2d:
+        int64_t N, H, W, C
+        int64_t KH, KW
+        int64_t OH, OW
+        int64_t stride_h, stride_w
+        int64_t pad_top, pad_left
+
+    void fc_max_pool2d_forward(const fc_pool2d *, const float *x, float *y, uint16_t *switches)
+    void fc_max_pool2d_backward(const fc_pool2d *, const float *dy, const uint16_t *switches, float *dx)
+    void fc_avg_pool2d_forward(const fc_pool2d *, const float *x, float *y)
+    void fc_avg_pool2d_backward(const fc_pool2d *, const float *dy, float *dx)
+    void fc_global_max_pool2d_forward(
+        int64_t N, int64_t pixels, int64_t C, const float *x, float *y, int32_t *switches)
+    void fc_global_max_pool2d_backward(
+        int64_t N, int64_t pixels, int64_t C, const float *dy, const int32_t *switches, float *dx)
+
+    ctypedef enum fc_activation:
+        FC_LINEAR
+        FC_RELU
+        FC_LEAKY_RELU
+        FC_SIGMOID
+        FC_TANH
+        FC_ELU
+        FC_SELU
+
+    void fc_activation_forward(fc_activation kind, float alpha, int64_t n, const float *x, float *y)
+    void fc_activation_backward(
+        fc_activation kind, float alpha, int64_t n, const float *dy, const float *y, float *dx)
+
+    void fc_softmax_forward(int64_t rows, int64_t C, const float *x, float *p)
+    void fc_softmax_backward(int64_t rows, int64_t C, const float *dp, const float *p, float *dx)
+    void fc_log_softmax(int64_t rows, int64_t C, const float *x, float *y)
+
+    ctypedef struct fc_targets:
+        const int64_t *labels
+        const float *rows
+        const float *weights
+
+    fc_status fc_softmax_cross_entropy(
+        int64_t N, int64_t C, const float *logits, fc_targets targets, double *loss, float *dlogits)
+
+    void fc_sgd_update(int64_t n, float *value, const float *grad, float *velocity, double learning_rate,
+                       double momentum, int nesterov)
+    void fc_adam_update(int64_t n, float *value, const float *grad, float *m, float *v, float *v_hat,
+                        double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step)
+    void fc_nadam_update(int64_t n, float *value, const float *grad, float *m, float *v,
+                         double learning_rate, double beta_1, double beta_2, double epsilon, double u_t,
+                         double u_t1, double u_product, double u_product_1, int64_t step)
+    void fc_rmsprop_update(int64_t n, float *value, const float *grad, float *velocity, float *average_grad,
+                           float *momentum_buffer, double learning_rate, double rho, double momentum,
+                           double epsilon)
 
     int fc_isa_count()
     const char *fc_isa_name(int index)
@@ -189,3 +241,169 @@ def dense_backward_kernel(
         status = fc_dense_backward_kernel(
             x.shape[0], x.shape[1], dy.shape[1], &x[0, 0], &dy[0, 0], &dkernel[0, 0], &dbias[0])
     check(status)
+
+
+# ---- pooling ------------------------------------------------------------------------------------
+
+cdef fc_pool2d describe_pool(tuple x_shape, window):
+    cdef fc_pool2d pool
+    pool.N, pool.H, pool.W, pool.C = x_shape
+    pool.KH, pool.KW = window.size
+    pool.OH, pool.OW = window.output_size
+    pool.stride_h, pool.stride_w = window.strides
+    pool.pad_top, pool.pad_left = window.rows.before, window.columns.before
+    return pool
+
+
+def max_pool2d(x, window, y, switches) -> None:
+    cdef fc_pool2d pool = describe_pool(x.shape, window)
+    cdef const float[:, :, :, ::1] x_view = x
+    cdef float[:, :, :, ::1] y_view = y
+    cdef uint16_t[:, :, :, ::1] switches_view = switches
+    with nogil:
+        fc_max_pool2d_forward(&pool, &x_view[0, 0, 0, 0], &y_view[0, 0, 0, 0], &switches_view[0, 0, 0, 0])
+
+
+def max_pool2d_backward(dy, switches, window, dx) -> None:
+    cdef fc_pool2d pool = describe_pool(dx.shape, window)
+    cdef const float[:, :, :, ::1] dy_view = dy
+    cdef const uint16_t[:, :, :, ::1] switches_view = switches
+    cdef float[:, :, :, ::1] dx_view = dx
+    with nogil:
+        fc_max_pool2d_backward(&pool, &dy_view[0, 0, 0, 0], &switches_view[0, 0, 0, 0], &dx_view[0, 0, 0, 0])
+
+
+def avg_pool2d(x, window, y) -> None:
+    cdef fc_pool2d pool = describe_pool(x.shape, window)
+    cdef const float[:, :, :, ::1] x_view = x
+    cdef float[:, :, :, ::1] y_view = y
+    with nogil:
+        fc_avg_pool2d_forward(&pool, &x_view[0, 0, 0, 0], &y_view[0, 0, 0, 0])
+
+
+def avg_pool2d_backward(dy, window, dx) -> None:
+    cdef fc_pool2d pool = describe_pool(dx.shape, window)
+    cdef const float[:, :, :, ::1] dy_view = dy
+    cdef float[:, :, :, ::1] dx_view = dx
+    with nogil:
+        fc_avg_pool2d_backward(&pool, &dy_view[0, 0, 0, 0], &dx_view[0, 0, 0, 0])
+
+
+def global_max_pool2d(const float[:, :, ::1] x, float[:, ::1] y, int32_t[:, ::1] switches) -> None:
+    with nogil:
+        fc_global_max_pool2d_forward(
+            x.shape[0], x.shape[1], x.shape[2], &x[0, 0, 0], &y[0, 0], &switches[0, 0])
+
+
+def global_max_pool2d_backward(
+    const float[:, ::1] dy, const int32_t[:, ::1] switches, float[:, :, ::1] dx
+) -> None:
+    with nogil:
+        fc_global_max_pool2d_backward(
+            dx.shape[0], dx.shape[1], dx.shape[2], &dy[0, 0], &switches[0, 0], &dx[0, 0, 0])
+
+
+# ---- activations --------------------------------------------------------------------------------
+
+ACTIVATIONS = {
+    "linear": FC_LINEAR,
+    "relu": FC_RELU,
+    "leaky_relu": FC_LEAKY_RELU,
+    "sigmoid": FC_SIGMOID,
+    "tanh": FC_TANH,
+    "elu": FC_ELU,
+    "selu": FC_SELU,
+}
+
+
+def activation(int kind, float alpha, const float[::1] x, float[::1] y) -> None:
+    with nogil:
+        fc_activation_forward(<fc_activation>kind, alpha, x.shape[0], &x[0], &y[0])
+
+
+def activation_backward(int kind, float alpha, const float[::1] dy, const float[::1] y, float[::1] dx) -> None:
+    with nogil:
+        fc_activation_backward(<fc_activation>kind, alpha, y.shape[0], &dy[0], &y[0], &dx[0])
+
+
+# ---- softmax and cross-entropy ------------------------------------------------------------------
+
+def softmax(const float[:, ::1] x, float[:, ::1] p) -> None:
+    with nogil:
+        fc_softmax_forward(x.shape[0], x.shape[1], &x[0, 0], &p[0, 0])
+
+
+def softmax_backward(const float[:, ::1] dp, const float[:, ::1] p, float[:, ::1] dx) -> None:
+    with nogil:
+        fc_softmax_backward(p.shape[0], p.shape[1], &dp[0, 0], &p[0, 0], &dx[0, 0])
+
+
+def log_softmax(const float[:, ::1] x, float[:, ::1] y) -> None:
+    with nogil:
+        fc_log_softmax(x.shape[0], x.shape[1], &x[0, 0], &y[0, 0])
+
+
+def softmax_cross_entropy(
+    const float[:, ::1] logits,
+    const int64_t[::1] labels,
+    const float[:, ::1] target_rows,
+    const float[::1] weights,
+    float[:, ::1] dlogits,
+) -> float:
+    cdef fc_targets targets = fc_targets(NULL, NULL, NULL)
+    if labels is not None:
+        targets.labels = &labels[0]
+    if target_rows is not None:
+        targets.rows = &target_rows[0, 0]
+    if weights is not None:
+        targets.weights = &weights[0]
+    cdef double loss
+    cdef fc_status status
+    with nogil:
+        status = fc_softmax_cross_entropy(
+            logits.shape[0], logits.shape[1], &logits[0, 0], targets, &loss, &dlogits[0, 0])
+    check(status)
+    return loss
+
+
+# ---- optimizers ---------------------------------------------------------------------------------
+
+cdef float *data_or_null(float[::1] array) noexcept nogil:
+    return NULL if array is None else &array[0]
+
+
+def sgd_update(
+    float[::1] value, const float[::1] grad, float[::1] velocity, double learning_rate, double momentum,
+    bint nesterov,
+) -> None:
+    with nogil:
+        fc_sgd_update(value.shape[0], &value[0], &grad[0], data_or_null(velocity), learning_rate, momentum,
+                      nesterov)
+
+
+def adam_update(
+    float[::1] value, const float[::1] grad, float[::1] m, float[::1] v, float[::1] v_hat,
+    double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step,
+) -> None:
+    with nogil:
+        fc_adam_update(value.shape[0], &value[0], &grad[0], &m[0], &v[0], data_or_null(v_hat), learning_rate,
+                       beta_1, beta_2, epsilon, step)
+
+
+def nadam_update(
+    float[::1] value, const float[::1] grad, float[::1] m, float[::1] v, double learning_rate,
+    double beta_1, double beta_2, double epsilon, double u_t, double u_t1, double u_product,
+    double u_product_1, int64_t step,
+) -> None:
+    with nogil:
+        fc_nadam_update(value.shape[0], &value[0], &grad[0], &m[0], &v[0], learning_rate, beta_1, beta_2,
+                        epsilon, u_t, u_t1, u_product, u_product_1, step)
+
+
+def rmsprop_update(
+    float[::1] value, const float[::1] grad, float[::1] velocity, float[::1] average_grad,
+    float[::1] momentum_buffer, double learning_rate, double rho, double momentum, double epsilon,
+) -> None:
+    with nogil:
+        fc_rmsprop_update(value.shape[0], &value[0], &grad[0], &velocity[0], data_or_null(average_grad),
+                          data_or_null(momentum_buffer), learning_rate, rho, momentum, epsilon)

@@ -10,15 +10,45 @@ This package is the only door to both backends: shapes, types and layouts are ch
 else, so the kernels behind it check nothing.
 """
 
+from fastconv.ops.activations import ACTIVATIONS, activation, activation_backward
 from fastconv.ops.convolution import ALGORITHMS, conv2d, conv2d_backward_data, conv2d_backward_kernel
 from fastconv.ops.dense import dense, dense_backward_data, dense_backward_kernel
+from fastconv.ops.losses import log_softmax, softmax_cross_entropy
+from fastconv.ops.optimizers import adam_update, nadam_update, rmsprop_update, sgd_update
+from fastconv.ops.pooling import (
+    avg_pool2d,
+    avg_pool2d_backward,
+    global_avg_pool2d,
+    global_avg_pool2d_backward,
+    global_max_pool2d,
+    global_max_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+)
 
 __all__ = [
+    "ACTIVATIONS",
     "ALGORITHMS",
+    "activation",
+    "activation_backward",
+    "adam_update",
+    "avg_pool2d",
+    "avg_pool2d_backward",
     "conv2d",
     "conv2d_backward_data",
     "conv2d_backward_kernel",
     "dense",
     "dense_backward_data",
     "dense_backward_kernel",
+    "global_avg_pool2d",
+    "global_avg_pool2d_backward",
+    "global_max_pool2d",
+    "global_max_pool2d_backward",
+    "log_softmax",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "nadam_update",
+    "rmsprop_update",
+    "sgd_update",
+    "softmax_cross_entropy",
 ]

@@ -55,3 +55,11 @@ def check_shape(given: Array, name: str, expected: tuple[int, ...], why: str) ->
     """ValueError unless ``given`` has just this shape; ``why`` says where the expectation comes from."""
     if given.shape != expected:
         raise ValueError(f"{name} must have shape {expected} ({why}); got {given.shape}")
+
+
+def image_shape(input_shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """``input_shape``, the (N, H, W, C) of the x whose gradient is asked for."""
+    shape = tuple(int(n) for n in input_shape)
+    if len(shape) != 4 or min(shape) < 0:
+        raise ValueError(f"input_shape must be (N, H, W, C); got {input_shape!r}")
+    return shape

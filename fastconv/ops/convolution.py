@@ -10,6 +10,7 @@ from fastconv._errors import unknown_name
 from fastconv._geometry import Padding, Pair, Window, pair, window
 from fastconv.ops import _door
 from fastconv.ops._door import Array
+from fastconv.ops.activations import activate_result
 
 # "auto" takes the fastest; the others are the lessons of csrc/, each to be asked for by name.
 ALGORITHMS = ("auto", *_kernels.ALGORITHMS)
@@ -62,7 +63,7 @@ def conv2d(
         y = np.empty((x.shape[0], *view.output_size, C_out), np.float32)
         if y.size:
             _kernels.conv2d(index, x, kernel, bias, view, groups, y)
-    return y if activation is None else _apply(y, activation)
+    return y if activation is None else activate_result(y, activation)
 
 
 def conv2d_backward_data(
@@ -82,7 +83,7 @@ def conv2d_backward_data(
     """
     dy = _door.array(dy, "dy", "N, H, W, C")
     kernel = _door.array(kernel, "kernel", "KH, KW, C_in / groups, C_out")
-    shape = _input_shape(input_shape)
+    shape = _door.image_shape(input_shape)
     _check_channels("input_shape", shape[3], kernel.shape, groups)
     view = window(shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
     _check_dy(dy, shape, view, kernel.shape[3])
@@ -132,12 +133,6 @@ def conv2d_backward_kernel(
     return dkernel, dbias
 
 
-def _apply(y: Array, activation: str) -> Array:
-    from fastconv.ops.activations import activation as apply_activation
-
-    return apply_activation(y, activation)
-
-
 def _algorithm_index(algorithm: str, view: Window, groups: int, C_in: int, C_out: int) -> int:
     winograd_fits = view.size == (3, 3) and view.strides == view.dilation == (1, 1) and groups == 1
     if algorithm == "auto":
@@ -171,10 +166,3 @@ def _check_channels(name: str, C_in: int, kernel_shape: tuple[int, ...], groups:
 def _check_dy(dy: Array, input_shape: tuple[int, ...], view: Window, C_out: int) -> None:
     expected = (input_shape[0], *view.output_size, C_out)
     _door.check_shape(dy, "dy", expected, "what conv2d returns for these arguments")
-
-
-def _input_shape(input_shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    shape = tuple(int(n) for n in input_shape)
-    if len(shape) != 4 or min(shape) < 0:
-        raise ValueError(f"input_shape must be (N, H, W, C); got {input_shape!r}")
-    return shape  # type: ignore[return-value]

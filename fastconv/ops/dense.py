@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from fastconv import _kernels, reference
 from fastconv.ops import _door
 from fastconv.ops._door import Array
+from fastconv.ops.activations import activate_result
 
 
 def dense(
@@ -31,7 +32,7 @@ def dense(
         y = np.empty((*x.shape[:-1], units), np.float32)
         if y.size:
             _kernels.dense(x.reshape(-1, features), kernel, bias, y.reshape(-1, units))
-    return y if activation is None else _apply(y, activation)
+    return y if activation is None else activate_result(y, activation)
 
 
 def dense_backward_data(dy: ArrayLike, kernel: ArrayLike) -> Array:
@@ -61,12 +62,6 @@ def dense_backward_kernel(x: ArrayLike, dy: ArrayLike) -> tuple[Array, Array]:
     dkernel, dbias = np.empty((features, units), np.float32), np.empty(units, np.float32)
     _kernels.dense_backward_kernel(x.reshape(-1, features), dy.reshape(-1, units), dkernel, dbias)
     return dkernel, dbias
-
-
-def _apply(y: Array, activation: str) -> Array:
-    from fastconv.ops.activations import activation as apply_activation
-
-    return apply_activation(y, activation)
 
 
 def _check_features(name: str, given: Array, features: int, expectation: str) -> None:

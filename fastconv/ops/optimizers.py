@@ -1,0 +1,154 @@
+"""One step of gradient descent, in place.
+
+Unlike the other operations these change their arguments. So arrays are not converted: ``value``, ``grad``
+and the optimizer's state must be C-contiguous arrays of the same shape, float32 (on the reference backend,
+float32 or float64), and those that change must be writeable. Equations and sources are in
+``fastconv/reference/optimizers.py``. One thing differs there: the compiled kernels keep β and its powers as
+float32, as Keras does; with β₂ = 0.999 that makes 1 − β₂ᵗ smaller by a part in 77,000.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastconv import _kernels, reference
+from fastconv.ops import _door
+from fastconv.ops._door import Array
+
+
+def sgd_update(
+    value: Array,
+    grad: Array,
+    velocity: Array | None,
+    learning_rate: float,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+) -> None:
+    """v ← μ·v − η·g, value ← value + v; Nesterov: value ← value + μ·v − η·g
+
+    ``velocity`` may be None where ``momentum`` is 0.
+    """
+    if not momentum:
+        velocity = None
+    elif velocity is None:
+        raise ValueError(f"momentum={momentum} needs a velocity; got None")
+    _check(value, grad, velocity=velocity)
+    if _door.on_reference():
+        reference.sgd_update(value, grad, velocity, learning_rate, momentum, nesterov)
+    elif value.size:
+        _kernels.sgd_update(_flat(value), _flat(grad), _flat(velocity), learning_rate, momentum, nesterov)
+
+
+def adam_update(
+    value: Array,
+    grad: Array,
+    m: Array,
+    v: Array,
+    v_hat: Array | None,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    step: int,
+    amsgrad: bool,
+) -> None:
+    """m ← m + (1 − β₁)(g − m), v ← v + (1 − β₂)(g² − v),
+    value ← value − η·√(1 − β₂ᵗ)/(1 − β₁ᵗ) · m/(√v + ε); AMSGrad: v̂ ← max(v̂, v) in place of v
+
+    ``step`` is t, 1 in the first step. ``v_hat`` may be None without ``amsgrad``.
+    """
+    if not amsgrad:
+        v_hat = None
+    elif v_hat is None:
+        raise ValueError("amsgrad=True needs v_hat, the largest v so far; got None")
+    _check(value, grad, m=m, v=v, v_hat=v_hat)
+    _check_step(step)
+    if _door.on_reference():
+        reference.adam_update(value, grad, m, v, v_hat, learning_rate, beta_1, beta_2, epsilon, step, amsgrad)
+    elif value.size:
+        arrays = map(_flat, (value, grad, m, v, v_hat))
+        _kernels.adam_update(*arrays, learning_rate, beta_1, beta_2, epsilon, step)
+
+
+def nadam_update(
+    value: Array,
+    grad: Array,
+    m: Array,
+    v: Array,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    u_t: float,
+    u_t1: float,
+    u_product: float,
+    u_product_1: float,
+    step: int,
+) -> None:
+    """m and v as in Adam, value ← value − η·m̂/(√(v/(1 − β₂ᵗ)) + ε),
+    m̂ = u_{t+1}·m/(1 − Πu_{t+1}) + (1 − u_t)·g/(1 − Πu_t)
+
+    ``u_t`` and ``u_t1`` are the momentum of this step and the next, ``u_product`` and ``u_product_1`` the
+    products of all of them up to there. ``step`` is t, 1 in the first step.
+    """
+    _check(value, grad, m=m, v=v)
+    _check_step(step)
+    rest = (learning_rate, beta_1, beta_2, epsilon, u_t, u_t1, u_product, u_product_1, step)
+    if _door.on_reference():
+        reference.nadam_update(value, grad, m, v, *rest)
+    elif value.size:
+        _kernels.nadam_update(*map(_flat, (value, grad, m, v)), *rest)
+
+
+def rmsprop_update(
+    value: Array,
+    grad: Array,
+    velocity: Array,
+    average_grad: Array | None,
+    momentum_buffer: Array | None,
+    learning_rate: float,
+    rho: float,
+    momentum: float,
+    epsilon: float,
+) -> None:
+    """v ← ρ·v + (1 − ρ)·g², value ← value − η·g/√(v + ε)
+
+    With ``average_grad`` (centered) a ← ρ·a + (1 − ρ)·g, and v − a² stands in place of v under the root. With
+    ``momentum_buffer`` b ← μ·b + η·g/√(v + ε), value ← value − b; it may be None where ``momentum`` is 0.
+    """
+    if momentum and momentum_buffer is None:
+        raise ValueError(f"momentum={momentum} needs a momentum_buffer; got None")
+    _check(value, grad, velocity=velocity, average_grad=average_grad, momentum_buffer=momentum_buffer)
+    arrays = (value, grad, velocity, average_grad, momentum_buffer)
+    if _door.on_reference():
+        reference.rmsprop_update(*arrays, learning_rate, rho, momentum, epsilon)
+    elif value.size:
+        _kernels.rmsprop_update(*map(_flat, arrays), learning_rate, rho, momentum, epsilon)
+
+
+def _flat(array: Array | None) -> Array | None:
+    return None if array is None else array.reshape(-1)  # of a C-contiguous array, the same memory
+
+
+def _check_step(step: int) -> None:
+    if step < 1:
+        raise ValueError(f"step counts from 1; got {step}")
+
+
+def _check(value: Array, grad: Array, **state: Array | None) -> None:
+    allowed = (np.float32, np.float64) if _door.on_reference() else (np.float32,)
+    for name, array in {"value": value, "grad": grad, **state}.items():
+        if array is None and name in state:
+            continue
+        if not isinstance(array, np.ndarray) or array.dtype not in allowed:
+            use = "read as it is" if name == "grad" else "updated in place"
+            raise TypeError(f"{name} is {use} and must be a float32 array; got {_describe(array)}")
+        _door.check_shape(array, name, value.shape, "that of value")
+        if not array.flags.c_contiguous:
+            raise ValueError(f"{name} must be C-contiguous; got shape {array.shape}, strides {array.strides}")
+        if name != "grad" and not array.flags.writeable:
+            raise ValueError(f"{name} is updated in place, but is read-only")
+
+
+def _describe(value: object) -> str:
+    return f"dtype {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__

@@ -1,0 +1,229 @@
+"""Pooling over windows and over whole images, and its gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastconv import _kernels, reference
+from fastconv._geometry import Axis, Padding, Pair, Window, window
+from fastconv.ops import _door
+from fastconv.ops._door import Array
+
+Shape = tuple[int, int, int, int]
+
+# A switch is a uint16.
+_MOST_TAPS = 1 << 16
+
+
+def max_pool2d(
+    x: ArrayLike, pool_size: int | Pair = 2, strides: int | Pair | None = None, padding: Padding = "valid"
+) -> tuple[Array, Array]:
+    """(y, switches): y[n,h,w,c] = max of x[n, h·s + kh − pad, w·s + kw − pad, c] over the window
+
+    Parameters
+    ----------
+    x : (N, H, W, C)
+    pool_size : the window, a whole number or (rows, columns); at most 65,536 pixels
+    strides : whole number or pair; ``pool_size`` where None
+    padding : as in ``conv2d``; padded pixels are never the maximum
+
+    y is (N, H_out, W_out, C). switches, uint16 of the same shape, is the winner's place in the window,
+    kh · KW + kw. The first maximum wins; the first NaN wins over any number. Raises ValueError where the
+    window does not fit, or would see nothing but padding.
+    """
+    x = _door.array(x, "x", "N, H, W, C")
+    view = _view(x.shape, pool_size, strides, padding)
+    _check_taps(view)
+    if _door.on_reference():
+        return reference.max_pool2d(x, pool_size, strides, padding)
+    y = np.empty((x.shape[0], *view.output_size, x.shape[3]), np.float32)
+    switches = np.empty(y.shape, np.uint16)
+    if y.size:
+        _kernels.max_pool2d(x, view, y, switches)
+    return y, switches
+
+
+def max_pool2d_backward(
+    dy: ArrayLike,
+    switches: ArrayLike,
+    input_shape: Shape,
+    pool_size: int | Pair = 2,
+    strides: int | Pair | None = None,
+    padding: Padding = "valid",
+) -> Array:
+    """dx, each dy added to the pixel that its switch points at.
+
+    dy and switches are (N, H_out, W_out, C), ``input_shape`` the (N, H, W, C) of x; the rest as in
+    ``max_pool2d``.
+    """
+    dy = _door.array(dy, "dy", "N, H, W, C")
+    shape = _door.image_shape(input_shape)
+    view = _view(shape, pool_size, strides, padding)
+    _check_taps(view)
+    _check_dy(dy, shape, view)
+    switches = _switches(switches, dy.shape, np.uint16)
+    if _door.on_reference():
+        return reference.max_pool2d_backward(dy, switches, shape, pool_size, strides, padding)
+    dx = np.empty(shape, np.float32)
+    if dx.size:
+        _kernels.max_pool2d_backward(dy, switches, view, dx)
+    return dx
+
+
+def avg_pool2d(
+    x: ArrayLike, pool_size: int | Pair = 2, strides: int | Pair | None = None, padding: Padding = "valid"
+) -> Array:
+    """y[n,h,w,c] = mean of x[n, h·s + kh − pad, w·s + kw − pad, c] over the window
+
+    Arguments as in ``max_pool2d``; padded pixels are not among the numbers averaged.
+    """
+    x = _door.array(x, "x", "N, H, W, C")
+    view = _view(x.shape, pool_size, strides, padding)
+    if _door.on_reference():
+        return reference.avg_pool2d(x, pool_size, strides, padding)
+    return _average(x, view)
+
+
+def avg_pool2d_backward(
+    dy: ArrayLike,
+    input_shape: Shape,
+    pool_size: int | Pair = 2,
+    strides: int | Pair | None = None,
+    padding: Padding = "valid",
+) -> Array:
+    """dx, each dy shared equally by the pixels its window saw; arguments as in ``max_pool2d_backward``."""
+    dy = _door.array(dy, "dy", "N, H, W, C")
+    shape = _door.image_shape(input_shape)
+    view = _view(shape, pool_size, strides, padding)
+    _check_dy(dy, shape, view)
+    if _door.on_reference():
+        return reference.avg_pool2d_backward(dy, shape, pool_size, strides, padding)
+    return _average_backward(dy, shape, view)
+
+
+# ---- over whole images --------------------------------------------------------------------------
+
+
+def global_avg_pool2d(x: ArrayLike) -> Array:
+    """y[n,c] = mean of x[n,h,w,c] over all pixels: x (N, H, W, C) gives (N, C)."""
+    x = _door.array(x, "x", "N, H, W, C")
+    _check_pixels(x.shape)
+    if _door.on_reference():
+        return reference.global_avg_pool2d(x)
+    return _average(x, _whole_image(x.shape)).reshape(x.shape[0], x.shape[3])
+
+
+def global_avg_pool2d_backward(dy: ArrayLike, input_shape: Shape) -> Array:
+    """dx[n,h,w,c] = dy[n,c] / (H · W)"""
+    dy = _door.array(dy, "dy", "N, C")
+    shape = _global_shape(dy, input_shape)
+    if _door.on_reference():
+        return reference.global_avg_pool2d_backward(dy, shape)
+    return _average_backward(dy[:, None, None, :], shape, _whole_image(shape))
+
+
+def global_max_pool2d(x: ArrayLike) -> tuple[Array, Array]:
+    """(y, switches): y[n,c] = max of x[n,h,w,c] over all pixels, and which pixel it was.
+
+    Both are (N, C); switches is int32, h · W + w. Ties and NaN as in ``max_pool2d``.
+    """
+    x = _door.array(x, "x", "N, H, W, C")
+    N, H, W, C = _check_pixels(x.shape)
+    if _door.on_reference():
+        return reference.global_max_pool2d(x)
+    y, switches = np.empty((N, C), np.float32), np.empty((N, C), np.int32)
+    if y.size:
+        _kernels.global_max_pool2d(x.reshape(N, H * W, C), y, switches)
+    return y, switches
+
+
+def global_max_pool2d_backward(dy: ArrayLike, switches: ArrayLike, input_shape: Shape) -> Array:
+    """dx, each dy at the pixel that its switch points at, zero elsewhere."""
+    dy = _door.array(dy, "dy", "N, C")
+    shape = _global_shape(dy, input_shape)
+    switches = _switches(switches, dy.shape, np.int32)
+    if _door.on_reference():
+        return reference.global_max_pool2d_backward(dy, switches, shape)
+    N, H, W, C = shape
+    dx = np.empty(shape, np.float32)
+    if dx.size:
+        _kernels.global_max_pool2d_backward(dy, switches, dx.reshape(N, H * W, C))
+    return dx
+
+
+# ---- what they share ----------------------------------------------------------------------------
+
+
+def _average(x: Array, view: Window) -> Array:
+    y = np.empty((x.shape[0], *view.output_size, x.shape[3]), np.float32)
+    if y.size:
+        _kernels.avg_pool2d(x, view, y)
+    return y
+
+
+def _average_backward(dy: Array, shape: Shape, view: Window) -> Array:
+    dx = np.empty(shape, np.float32)
+    if dx.size:
+        _kernels.avg_pool2d_backward(dy, view, dx)
+    return dx
+
+
+def _view(
+    shape: tuple[int, ...], pool_size: int | Pair, strides: int | Pair | None, padding: Padding
+) -> Window:
+    """The pooling window, of which every position sees at least one pixel of the image."""
+    _, H, W, _ = shape
+    view = window((H, W), pool_size, strides, padding, size_name="pool_size")
+    axes = zip((view.rows, view.columns), (H, W), view.size, view.strides, strict=True)
+    if any(_sees_only_padding(*axis) for axis in axes):
+        raise ValueError(
+            f"padding={padding!r} leaves windows of {view.size} pixels with nothing in them but padding, "
+            "which has no maximum and no average: pad by less than pool_size"
+        )
+    return view
+
+
+def _sees_only_padding(axis: Axis, pixels: int, taps: int, stride: int) -> bool:
+    """True if the first or the last window along the axis does."""
+    last = (axis.output - 1) * stride - axis.before
+    return axis.output > 0 and (taps <= axis.before or last >= pixels)
+
+
+def _whole_image(shape: tuple[int, ...]) -> Window:
+    return window(shape[1:3], shape[1:3], size_name="pool_size")  # type: ignore[arg-type]
+
+
+def _check_taps(view: Window) -> None:
+    KH, KW = view.size
+    if KH * KW > _MOST_TAPS:
+        raise ValueError(
+            f"pool_size {view.size} has {KH * KW:,} pixels, more than the {_MOST_TAPS:,} that switches can "
+            "number; a maximum over whole images is global_max_pool2d"
+        )
+
+
+def _check_dy(dy: Array, input_shape: Shape, view: Window) -> None:
+    expected = (input_shape[0], *view.output_size, input_shape[3])
+    _door.check_shape(dy, "dy", expected, "what the pooling returns for these arguments")
+
+
+def _check_pixels(shape: tuple[int, ...]) -> Shape:
+    N, H, W, C = shape
+    if not H * W:
+        raise ValueError(f"images of {H}x{W} pixels have no maximum and no average; got shape {shape}")
+    return N, H, W, C
+
+
+def _global_shape(dy: Array, input_shape: Shape) -> Shape:
+    N, H, W, C = _check_pixels(_door.image_shape(input_shape))
+    _door.check_shape(dy, "dy", (N, C), "one gradient for each image and channel of input_shape")
+    return N, H, W, C
+
+
+def _switches(switches: ArrayLike, shape: tuple[int, ...], dtype: type[np.integer]) -> Array:
+    given = np.asarray(switches)
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"switches must be whole numbers, as the pooling returned; got dtype {given.dtype}")
+    _door.check_shape(given, "switches", shape, "that of dy")
+    return np.ascontiguousarray(given, dtype)
