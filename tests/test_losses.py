@@ -297,6 +297,8 @@ def test_crossentropy_is_chosen_by_the_shapes(name):
         ("mse", MeanSquaredError),
         ("MSE", MeanSquaredError),
         ("mean_squared_error", MeanSquaredError),
+        ("meanSquaredError", MeanSquaredError),
+        ("meansquared_error", MeanSquaredError),
         ("mae", MeanAbsoluteError),
         (MeanSquaredError, MeanSquaredError),
         (losses.mean_squared_error, MeanSquaredError),

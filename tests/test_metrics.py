@@ -92,6 +92,17 @@ def test_mean_of_numbers():
     assert mean([[1.0, 2.0], [5.0, 8.0]]) == 4.0
 
 
+def test_a_sample_counts_once_however_many_values_it_has():
+    mean = Mean()
+    mean.update_state([[1.0, 2.0, 3.0]])
+    mean.update_state([[10.0]])
+    assert mean.result() == 6.0
+    mean.reset_state()
+    mean.update_state([[1.0, 2.0, 3.0]], [2.0])
+    mean.update_state([[11.0]], [1.0])
+    assert mean.result() == 5.0
+
+
 def test_counting_does_not_stop_at_float32():
     mean = Mean()
     mean.update_state(1.0, 2.0**24)
