@@ -133,4 +133,4 @@ def _whole_numbers(labels: Array, owner: str) -> NDArray[np.int64]:
 
 def _first(labels: Array, where: NDArray[np.bool_]) -> str:
     index = tuple(int(i) for i in np.argwhere(where)[0])
-    return f"label {labels[index]} at index {index[0] if len(index) == 1 else index}"
+    return f"label {labels[index]} at index {index[0] if len(index) == 1 else index} of the batch"

@@ -28,20 +28,20 @@ def message(function, *arguments):
 def test_label_out_of_range(label, method):
     loss = SparseCategoricalCrossentropy()
     text = message(getattr(loss, method), [0, label, 2], UNIFORM)
-    assert f"label {label} at index 1 is outside 0..9, the 10 classes of y_pred (3, 10)" in text
+    assert f"label {label} at index 1 of the batch is outside 0..9, the 10 classes of y_pred (3, 10)" in text
 
 
 def test_label_out_of_range_in_a_map_names_its_place():
     labels = np.zeros((2, 3), int)
     labels[1, 2] = 7
     text = message(SparseCategoricalCrossentropy(), labels, np.full((2, 3, 5), 0.2))
-    assert "label 7 at index (1, 2) is outside 0..4" in text
+    assert "label 7 at index (1, 2) of the batch is outside 0..4" in text
 
 
 @pytest.mark.parametrize("label", [0.5, np.nan, np.inf])
 def test_label_that_is_no_whole_number(label):
     text = message(SparseCategoricalCrossentropy(), [0.0, 1.0, label], UNIFORM)
-    assert f"expects whole-number labels, but label {label} at index 2 is not one" in text
+    assert f"expects whole-number labels, but label {label} at index 2 of the batch is not one" in text
 
 
 def test_one_hot_given_to_the_sparse_loss():

@@ -281,7 +281,7 @@ def test_shapes_never_broadcast():
 
 def test_label_out_of_range():
     text = message(metrics.sparse_categorical_accuracy, [0, 4], np.zeros((2, 4)))
-    assert "label 4 at index 1 is outside 0..3" in text
+    assert "label 4 at index 1 of the batch is outside 0..3" in text
 
 
 def test_weights_that_do_not_fit():
