@@ -100,7 +100,7 @@ def gradcheck(
     training: bool = False,
     epsilon: float = 1e-5,
     tolerance: float | None = None,
-    samples: int | None = 100,
+    samples: int | None = 50,
     seed: int = 0,
 ) -> GradientCheck:
     """Check the gradients of a layer or a model at ``x`` (N, ...): by x and by every trainable parameter.
@@ -118,7 +118,8 @@ def gradcheck(
     epsilon : length of a step, relative to elements larger than 1
     tolerance : the relative error allowed instead
     samples : an array of more elements than this is checked at so many of them, drawn at random, and in one
-        random direction, which a single wrong element shifts as well; None checks every element
+        random direction, which a single wrong element shifts as well; None checks every element. Each takes
+        two passes forward on the slow reference: give x one small image or two
     seed : of r, of the sample, and of the layers' random numbers
 
     Returns a GradientCheck: true if all is right; it names the worst element and both its derivatives.

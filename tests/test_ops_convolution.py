@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import numpy_oracle
 import pytest
@@ -140,6 +142,21 @@ def test_threads_do_not_change_a_bit(shape, algorithm):
                 *ops.conv2d_backward_kernel(x, dy, size, **arguments, algorithm=algorithm),
             )
         )
+
+
+def test_several_python_threads_may_compute_at_once():
+    """The kernels release the interpreter lock; each call has a workspace of its own."""
+    random = np.random.default_rng(14)
+    cases = [(normal(random, 4, 20, 20, 3 + i), normal(random, 3, 3, 3 + i, 10 + i)) for i in range(8)]
+
+    def compute(case):
+        x, kernel = case
+        y = ops.conv2d(x, kernel, padding="same")
+        return [a.tobytes() for a in (y, *ops.conv2d_backward_kernel(x, y, 3, padding="same"))]
+
+    expected = [compute(case) for case in cases]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(compute, cases * 5)) == expected * 5
 
 
 # ---- golden cases
