@@ -17,7 +17,8 @@
  * largest |r^2 dq(r) / (e^r - 1)|, which is 1.5e-8 (a quarter of what rounding to a float costs), under
  * the condition that the first one is 1/2. (Found by iteratively reweighted least squares.)
  *
- * Largest error: 1 unit in the last place for e^x, over all floats.
+ * Largest errors found among 28 million floats of every size, in units of the last place: e^x and e^x - 1
+ * 1.03, sigmoid 2.4, tanh 2.5, with and without fused multiply-add.
  */
 #ifndef FASTCONV_EXP_H
 #define FASTCONV_EXP_H

@@ -11,7 +11,7 @@
  *   x, kernel, bias, y        the forward pass    dx, dkernel, dbias, dy   their gradients
  *
  * Functions that can fail return a status; none exits, prints, or leaves half an answer: what can fail
- * (memory) is taken before anything is written. The caller guarantees that shapes fit; fastconv/ops.py does.
+ * (memory) is taken before anything is written. The caller guarantees that shapes fit; fastconv/ops does.
  */
 #ifndef FASTCONV_H
 #define FASTCONV_H

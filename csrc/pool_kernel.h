@@ -15,9 +15,9 @@
  * it: dx is written once and never read, pixels that no window saw get their zero, and however windows
  * overlap, any split of the rows gives the same bits.
  *
- * Windows of 2x2 side by side are what networks use. For these, `halving`, all bounds on taps are constants.
+ * Windows of 2x2 side by side, which halve an image, are what networks use. Forward, the bounds of all loops
+ * over taps are then constants; backward, no pixel needs to look for its window.
  */
-
 #include "lanes.h"
 #include "memory.h"
 
@@ -26,34 +26,19 @@ typedef struct {
     int64_t first, end;
 } fc_range;
 
-/* The taps that lie on the image, of a window that starts at pixel `start` (negative: in the padding). */
-INLINE fc_range fc_taps_on_image(int64_t start, int64_t taps, int64_t pixels) {
-    return (fc_range){fc_max(0, -start), fc_min(taps, pixels - start)};
-}
-
-/* The windows that see a pixel: window i sees i * stride ... i * stride + taps - 1. */
-INLINE fc_range fc_windows_over(int64_t pixel, int64_t taps, int64_t stride, int64_t windows) {
-    const int64_t first = pixel < taps ? 0 : (pixel - taps) / stride + 1;
-    return (fc_range){first, fc_min(windows, pixel / stride + 1)};
-}
-
 INLINE int fc_halving(const fc_pool2d *pool) {
     return pool->KH == 2 && pool->KW == 2 && pool->stride_h == 2 && pool->stride_w == 2 && pool->pad_top == 0 &&
            pool->pad_left == 0 && 2 * pool->OH <= pool->H && 2 * pool->OW <= pool->W;
 }
 
-INLINE fc_pool2d fc_with_constants(const fc_pool2d *pool, const int halving) {
-    fc_pool2d known = *pool;
-    if (halving) {
-        known.KH = known.KW = known.stride_h = known.stride_w = 2;
-        known.pad_top = known.pad_left = 0;
-    }
-    return known;
+/* The taps that lie on the image, of a window that starts at pixel `start` (negative: in the padding). */
+INLINE fc_range fc_taps_on_image(int64_t start, int64_t taps, int64_t pixels) {
+    return (fc_range){fc_max(0, -start), fc_min(taps, pixels - start)};
 }
 
 /* ---- forward ------------------------------------------------------------------------------------ */
 
-/* The taps of output (n, h, w) that lie on the image, and where: floats from the start of x to channel 0. */
+/* The taps of an output that lie on the image, and where: floats from the start of x to channel 0. */
 typedef struct {
     fc_range kh, kw;
     int64_t first, last;
@@ -61,12 +46,12 @@ typedef struct {
 
 INLINE fc_window NAME(window_at)(const fc_pool2d *pool, const int halving, int64_t n, int64_t h, int64_t w) {
     const int64_t top = h * pool->stride_h - pool->pad_top, left = w * pool->stride_w - pool->pad_left;
+    const int64_t origin = (n * pool->H + top) * pool->W + left;
     fc_window window = {{0, 2}, {0, 2}, 0, 0};
     if (!halving) {
         window.kh = fc_taps_on_image(top, pool->KH, pool->H);
         window.kw = fc_taps_on_image(left, pool->KW, pool->W);
     }
-    const int64_t origin = (n * pool->H + top) * pool->W + left;
     window.first = (origin + window.kh.first * pool->W + window.kw.first) * pool->C;
     window.last = (origin + (window.kh.end - 1) * pool->W + window.kw.end - 1) * pool->C;
     return window;
@@ -94,7 +79,8 @@ INLINE void NAME(max_window)(const fc_pool2d *pool, const fc_window *window, con
 }
 
 /* Each row of the window is summed by itself, so that rounding errors grow with KH + KW, not KH * KW. */
-INLINE void NAME(avg_window)(const fc_pool2d *pool, const fc_window *window, const float *x, float *y, int lanes) {
+INLINE void NAME(avg_window)(const fc_pool2d *pool, const fc_window *window, const float *x, float *y, int64_t at,
+                             int lanes) {
     const float count = (float)((window->kh.end - window->kh.first) * (window->kw.end - window->kw.first));
     vfloat sum = vbroadcast(0);
     for (int64_t kh = window->kh.first; kh < window->kh.end; kh++, x += pool->W * pool->C) {
@@ -104,159 +90,182 @@ INLINE void NAME(avg_window)(const fc_pool2d *pool, const fc_window *window, con
             row_sum += vload_lanes(pixel, lanes);
         sum += row_sum;
     }
-    vstore_lanes(y, sum / count, lanes);
+    vstore_lanes(y + at, sum / count, lanes);
 }
 
-INLINE void NAME(max_pool_of)(const fc_pool2d *any_pool, const int halving, const int wide, int64_t first,
-                              int64_t rows, const float *x, float *y, fc_switches switches) {
-    const fc_pool2d pool = fc_with_constants(any_pool, halving);
+/* `max`, `wide` (switches) and `halving` are constants at every call. */
+INLINE void NAME(pool_of)(const fc_pool2d *any_pool, const int max, const int wide, const int halving, int64_t first,
+                          int64_t rows, const float *x, float *y, fc_switches switches) {
+    fc_pool2d pool = *any_pool;
+    if (halving) {
+        pool.KH = pool.KW = pool.stride_h = pool.stride_w = 2;
+        pool.pad_top = pool.pad_left = 0;
+    }
     const int64_t x_end = pool.N * pool.H * pool.W * pool.C, y_end = (first + rows) * pool.OW * pool.C;
     int64_t at = first * pool.OW * pool.C;
-    for (int64_t nh = first; nh < first + rows; nh++)
-        for (int64_t w = 0; w < pool.OW; w++) {
-            const fc_window window = NAME(window_at)(&pool, halving, nh / pool.OH, nh % pool.OH, w);
+    for (int64_t nh = first; nh < first + rows; nh++) {
+        const int64_t n = nh / pool.OH, h = nh % pool.OH;
+        for (int64_t w = 0; w < pool.OW; w++, at += pool.C) {
+            const fc_window window = NAME(window_at)(&pool, halving, n, h, w);
             for (int64_t c = 0; c < pool.C; c += VLEN) {
                 const int roomy = window.last + c + VLEN <= x_end && at + c + VLEN <= y_end;
                 const int lanes = vlanes(c, pool.C);
-                if (roomy)
-                    NAME(max_window)(&pool, &window, wide, x + window.first + c, y, switches, at + c, VLEN);
+                const float *from = x + window.first + c;
+                if (max && roomy)
+                    NAME(max_window)(&pool, &window, wide, from, y, switches, at + c, VLEN);
+                else if (max)
+                    NAME(max_window)(&pool, &window, wide, from, y, switches, at + c, lanes);
+                else if (roomy)
+                    NAME(avg_window)(&pool, &window, from, y, at + c, VLEN);
                 else
-                    NAME(max_window)(&pool, &window, wide, x + window.first + c, y, switches, at + c, lanes);
+                    NAME(avg_window)(&pool, &window, from, y, at + c, lanes);
             }
-            at += pool.C;
         }
-}
-
-INLINE void NAME(avg_pool_of)(const fc_pool2d *any_pool, const int halving, int64_t first, int64_t rows,
-                              const float *x, float *y) {
-    const fc_pool2d pool = fc_with_constants(any_pool, halving);
-    const int64_t x_end = pool.N * pool.H * pool.W * pool.C, y_end = (first + rows) * pool.OW * pool.C;
-    int64_t at = first * pool.OW * pool.C;
-    for (int64_t nh = first; nh < first + rows; nh++)
-        for (int64_t w = 0; w < pool.OW; w++) {
-            const fc_window window = NAME(window_at)(&pool, halving, nh / pool.OH, nh % pool.OH, w);
-            for (int64_t c = 0; c < pool.C; c += VLEN) {
-                const int roomy = window.last + c + VLEN <= x_end && at + c + VLEN <= y_end;
-                const int lanes = vlanes(c, pool.C);
-                if (roomy)
-                    NAME(avg_window)(&pool, &window, x + window.first + c, y + at + c, VLEN);
-                else
-                    NAME(avg_window)(&pool, &window, x + window.first + c, y + at + c, lanes);
-            }
-            at += pool.C;
-        }
+    }
 }
 
 /* ---- backward ----------------------------------------------------------------------------------- */
 
-/* The outputs (h, w) of image n whose windows see pixel (row, column), which is counted from the padding's
- * first: window h has it under tap kh = row - h * stride_h. */
+/* The windows that see pixel (row, column), which is counted from the padding's first, and where their outputs
+ * lie: floats from the start of dy to channel 0. Window (h, w) has the pixel under tap kh = row - h * stride. */
 typedef struct {
-    fc_range h, w;
     int64_t row, column;
-    int64_t first, last; /* floats from the start of dy to channel 0 of the first and the last of them */
-} fc_seen_by;
+    fc_range h, w;
+    int64_t first, last;
+} fc_viewers;
 
-INLINE fc_seen_by NAME(seen_by)(const fc_pool2d *pool, int64_t n, int64_t row, int64_t column) {
-    fc_seen_by seen = {.row = row + pool->pad_top, .column = column + pool->pad_left};
-    seen.h = fc_windows_over(seen.row, pool->KH, pool->stride_h, pool->OH);
-    seen.w = fc_windows_over(seen.column, pool->KW, pool->stride_w, pool->OW);
-    seen.first = ((n * pool->OH + seen.h.first) * pool->OW + seen.w.first) * pool->C;
-    seen.last = ((n * pool->OH + seen.h.end - 1) * pool->OW + seen.w.end - 1) * pool->C;
-    return seen;
+/* From the windows over an earlier pixel, or {0, 0}, to those over this one: both ends only move on. */
+INLINE void NAME(slide_to)(int64_t pixel, fc_range *windows, int64_t taps, int64_t stride, int64_t outputs) {
+    while (windows->end < outputs && windows->end * stride <= pixel) windows->end++;
+    while (windows->first < windows->end && windows->first * stride + taps <= pixel) windows->first++;
 }
 
-/* dy and switches are at the first window, dx at the pixel. */
-INLINE void NAME(max_pixel)(const fc_pool2d *pool, const fc_seen_by *seen, const int wide, const float *dy,
-                            fc_switches switches, int64_t from, float *dx, int lanes) {
+INLINE void NAME(max_pixel)(const fc_pool2d *pool, const fc_viewers *viewers, const int wide, const float *dy,
+                            fc_switches switches, int64_t c, float *dx, int lanes) {
     vfloat sum = vbroadcast(0);
-    for (int64_t h = seen->h.first; h < seen->h.end; h++, from += pool->OW * pool->C)
-        for (int64_t w = seen->w.first; w < seen->w.end; w++) {
-            const int64_t tap = (seen->row - h * pool->stride_h) * pool->KW + seen->column - w * pool->stride_w;
-            const int64_t output = from + (w - seen->w.first) * pool->C;
-            const vint winner = wide ? vload_int32(switches.wide + output, lanes)
-                                     : vload_uint16(switches.narrow + output, lanes);
-            sum += vselect(winner == (int32_t)tap, vload_lanes(dy + output, lanes), vbroadcast(0));
-        }
-    vstore_lanes(dx, sum, lanes);
-}
-
-INLINE void NAME(avg_pixel)(const fc_pool2d *pool, const fc_seen_by *seen, const float *dy, float *dx, int lanes) {
-    vfloat sum = vbroadcast(0);
-    for (int64_t h = seen->h.first; h < seen->h.end; h++, dy += pool->OW * pool->C) {
-        const fc_range kh = fc_taps_on_image(h * pool->stride_h - pool->pad_top, pool->KH, pool->H);
-        for (int64_t w = seen->w.first; w < seen->w.end; w++) {
-            const fc_range kw = fc_taps_on_image(w * pool->stride_w - pool->pad_left, pool->KW, pool->W);
-            const float count = (float)((kh.end - kh.first) * (kw.end - kw.first));
-            sum += vload_lanes(dy + (w - seen->w.first) * pool->C, lanes) * (1.0f / count);
+    for (int64_t h = viewers->h.first; h < viewers->h.end; h++) {
+        const int64_t kh = viewers->row - h * pool->stride_h;
+        int64_t from = viewers->first + (h - viewers->h.first) * pool->OW * pool->C + c;
+        for (int64_t w = viewers->w.first; w < viewers->w.end; w++, from += pool->C) {
+            const int64_t kw = viewers->column - w * pool->stride_w;
+            const vint winner = wide ? vload_int32(switches.wide + from, lanes)
+                                     : vload_uint16(switches.narrow + from, lanes);
+            const vint won = winner == (int32_t)(kh * pool->KW + kw);
+            sum += vselect(won, vload_lanes(dy + from, lanes), vbroadcast(0));
         }
     }
     vstore_lanes(dx, sum, lanes);
 }
 
-INLINE void NAME(max_pool_backward_of)(const fc_pool2d *any_pool, const int halving, const int wide, int64_t first,
-                                       int64_t rows, const float *dy, fc_switches switches, float *dx) {
-    const fc_pool2d pool = fc_with_constants(any_pool, halving);
-    const int64_t dy_end = pool.N * pool.OH * pool.OW * pool.C, dx_end = (first + rows) * pool.W * pool.C;
-    int64_t at = first * pool.W * pool.C;
-    for (int64_t row = first; row < first + rows; row++)
-        for (int64_t column = 0; column < pool.W; column++) {
-            const fc_seen_by seen = NAME(seen_by)(&pool, row / pool.H, row % pool.H, column);
-            for (int64_t c = 0; c < pool.C; c += VLEN) {
-                const int roomy = seen.last + c + VLEN <= dy_end && at + c + VLEN <= dx_end;
-                const int lanes = vlanes(c, pool.C);
-                if (roomy)
-                    NAME(max_pixel)(&pool, &seen, wide, dy, switches, seen.first + c, dx + at + c, VLEN);
-                else
-                    NAME(max_pixel)(&pool, &seen, wide, dy, switches, seen.first + c, dx + at + c, lanes);
-            }
-            at += pool.C;
+INLINE void NAME(avg_pixel)(const fc_pool2d *pool, const fc_viewers *viewers, const float *dy, int64_t c, float *dx,
+                            int lanes) {
+    vfloat sum = vbroadcast(0);
+    for (int64_t h = viewers->h.first; h < viewers->h.end; h++) {
+        const fc_range kh = fc_taps_on_image(h * pool->stride_h - pool->pad_top, pool->KH, pool->H);
+        int64_t from = viewers->first + (h - viewers->h.first) * pool->OW * pool->C + c;
+        for (int64_t w = viewers->w.first; w < viewers->w.end; w++, from += pool->C) {
+            const fc_range kw = fc_taps_on_image(w * pool->stride_w - pool->pad_left, pool->KW, pool->W);
+            const float count = (float)((kh.end - kh.first) * (kw.end - kw.first));
+            sum += vload_lanes(dy + from, lanes) * (1.0f / count);
         }
+    }
+    vstore_lanes(dx, sum, lanes);
 }
 
-INLINE void NAME(avg_pool_backward_of)(const fc_pool2d *any_pool, const int halving, int64_t first, int64_t rows,
-                                       const float *dy, float *dx) {
-    const fc_pool2d pool = fc_with_constants(any_pool, halving);
-    const int64_t dy_end = pool.N * pool.OH * pool.OW * pool.C, dx_end = (first + rows) * pool.W * pool.C;
-    int64_t at = first * pool.W * pool.C;
-    for (int64_t row = first; row < first + rows; row++)
-        for (int64_t column = 0; column < pool.W; column++) {
-            const fc_seen_by seen = NAME(seen_by)(&pool, row / pool.H, row % pool.H, column);
-            for (int64_t c = 0; c < pool.C; c += VLEN) {
-                const int roomy = seen.last + c + VLEN <= dy_end && at + c + VLEN <= dx_end;
-                const int lanes = vlanes(c, pool.C);
-                if (roomy)
-                    NAME(avg_pixel)(&pool, &seen, dy + seen.first + c, dx + at + c, VLEN);
+/* `max` and `wide` are constants at every call. */
+INLINE void NAME(pool_backward_of)(const fc_pool2d *pool, const int max, const int wide, int64_t first, int64_t rows,
+                                   const float *dy, fc_switches switches, float *dx) {
+    const int64_t C = pool->C, dy_end = pool->N * pool->OH * pool->OW * C, dx_end = (first + rows) * pool->W * C;
+    int64_t at = first * pool->W * C;
+    for (int64_t nh = first; nh < first + rows; nh++) {
+        const int64_t outputs = nh / pool->H * pool->OH; /* rows of them before this image */
+        fc_viewers viewers = {.row = nh % pool->H + pool->pad_top};
+        NAME(slide_to)(viewers.row, &viewers.h, pool->KH, pool->stride_h, pool->OH);
+        for (int64_t column = 0; column < pool->W; column++, at += C) {
+            viewers.column = column + pool->pad_left;
+            NAME(slide_to)(viewers.column, &viewers.w, pool->KW, pool->stride_w, pool->OW);
+            viewers.first = ((outputs + viewers.h.first) * pool->OW + viewers.w.first) * C;
+            viewers.last = ((outputs + viewers.h.end - 1) * pool->OW + viewers.w.end - 1) * C;
+            for (int64_t c = 0; c < C; c += VLEN) {
+                const int roomy = viewers.last + c + VLEN <= dy_end && at + c + VLEN <= dx_end;
+                const int lanes = vlanes(c, C);
+                if (max && roomy)
+                    NAME(max_pixel)(pool, &viewers, wide, dy, switches, c, dx + at + c, VLEN);
+                else if (max)
+                    NAME(max_pixel)(pool, &viewers, wide, dy, switches, c, dx + at + c, lanes);
+                else if (roomy)
+                    NAME(avg_pixel)(pool, &viewers, dy, c, dx + at + c, VLEN);
                 else
-                    NAME(avg_pixel)(&pool, &seen, dy + seen.first + c, dx + at + c, lanes);
+                    NAME(avg_pixel)(pool, &viewers, dy, c, dx + at + c, lanes);
             }
-            at += pool.C;
         }
+    }
+}
+
+/* The gradients of two neighbouring pixels, whose taps are `tap` and the next, from their one window. */
+INLINE void NAME(share)(const int max, const float *dy, fc_switches switches, int64_t from, int32_t tap, float *dx,
+                        float *next_dx, int lanes) {
+    const vfloat gradient = vload_lanes(dy + from, lanes);
+    if (max) {
+        const vint winner = vload_uint16(switches.narrow + from, lanes);
+        vstore_lanes(dx, vselect(winner == tap, gradient, vbroadcast(0)), lanes);
+        vstore_lanes(next_dx, vselect(winner == tap + 1, gradient, vbroadcast(0)), lanes);
+    } else {
+        vstore_lanes(dx, 0.25f * gradient, lanes);
+        vstore_lanes(next_dx, 0.25f * gradient, lanes);
+    }
+}
+
+/* 2x2 side by side: window (h, w) alone sees pixels (2 h, 2 w) ... (2 h + 1, 2 w + 1). As two pixels are
+ * written together, their last vectors, which run on into the next pixel, come first. */
+INLINE void NAME(halving_backward)(const fc_pool2d *pool, const int max, int64_t first, int64_t rows, const float *dy,
+                                   fc_switches switches, float *dx) {
+    const int64_t C = pool->C, dy_end = pool->N * pool->OH * pool->OW * C, dx_end = (first + rows) * pool->W * C;
+    int64_t at = first * pool->W * C;
+    for (int64_t nh = first; nh < first + rows; nh++) {
+        const int64_t n = nh / pool->H, row = nh % pool->H;
+        const int64_t windows = row < 2 * pool->OH ? pool->OW : 0; /* no window sees the last of an odd number */
+        const int32_t tap = (int32_t)(2 * (row % 2));
+        int64_t from = (n * pool->OH + row / 2) * pool->OW * C;
+        for (int64_t w = 0; w < windows; w++, from += C, at += 2 * C)
+            for (int64_t c = (C - 1) / VLEN * VLEN; c >= 0; c -= VLEN) {
+                float *to = dx + at + c;
+                if (from + c + VLEN <= dy_end && at + C + c + VLEN <= dx_end)
+                    NAME(share)(max, dy, switches, from + c, tap, to, to + C, VLEN);
+                else
+                    NAME(share)(max, dy, switches, from + c, tap, to, to + C, vlanes(c, C));
+            }
+        const int64_t rest = (pool->W - 2 * windows) * C;
+        memset(dx + at, 0, sizeof(float) * (size_t)rest);
+        at += rest;
+    }
 }
 
 /* ---- with constants, or without ------------------------------------------------------------------ */
 
 static void NAME(max_pool)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *x, float *y,
                            fc_switches switches) {
-    if (switches.wide) NAME(max_pool_of)(pool, 0, 1, first, rows, x, y, switches);
-    else if (fc_halving(pool)) NAME(max_pool_of)(pool, 1, 0, first, rows, x, y, switches);
-    else NAME(max_pool_of)(pool, 0, 0, first, rows, x, y, switches);
+    if (switches.wide) NAME(pool_of)(pool, 1, 1, 0, first, rows, x, y, switches);
+    else if (fc_halving(pool)) NAME(pool_of)(pool, 1, 0, 1, first, rows, x, y, switches);
+    else NAME(pool_of)(pool, 1, 0, 0, first, rows, x, y, switches);
 }
 
 static void NAME(max_pool_backward)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *dy,
                                     fc_switches switches, float *dx) {
-    if (switches.wide) NAME(max_pool_backward_of)(pool, 0, 1, first, rows, dy, switches, dx);
-    else if (fc_halving(pool)) NAME(max_pool_backward_of)(pool, 1, 0, first, rows, dy, switches, dx);
-    else NAME(max_pool_backward_of)(pool, 0, 0, first, rows, dy, switches, dx);
+    if (switches.wide) NAME(pool_backward_of)(pool, 1, 1, first, rows, dy, switches, dx);
+    else if (fc_halving(pool)) NAME(halving_backward)(pool, 1, first, rows, dy, switches, dx);
+    else NAME(pool_backward_of)(pool, 1, 0, first, rows, dy, switches, dx);
 }
 
 static void NAME(avg_pool)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *x, float *y) {
-    if (fc_halving(pool)) NAME(avg_pool_of)(pool, 1, first, rows, x, y);
-    else NAME(avg_pool_of)(pool, 0, first, rows, x, y);
+    const fc_switches none = {NULL, NULL};
+    if (fc_halving(pool)) NAME(pool_of)(pool, 0, 0, 1, first, rows, x, y, none);
+    else NAME(pool_of)(pool, 0, 0, 0, first, rows, x, y, none);
 }
 
 static void NAME(avg_pool_backward)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *dy,
                                     float *dx) {
-    if (fc_halving(pool)) NAME(avg_pool_backward_of)(pool, 1, first, rows, dy, dx);
-    else NAME(avg_pool_backward_of)(pool, 0, first, rows, dy, dx);
+    const fc_switches none = {NULL, NULL};
+    if (fc_halving(pool)) NAME(halving_backward)(pool, 0, first, rows, dy, none, dx);
+    else NAME(pool_backward_of)(pool, 0, 0, first, rows, dy, none, dx);
 }
