@@ -35,9 +35,16 @@ def tiny(tmp_path, monkeypatch):
             raise FileNotFoundError("no f")
         return {"f": (directory / "f").read_bytes()}
 
-    return Published(name="tiny", title="Tiny", contents=sha256({"f": b"ok"}), downloads={"f": "0" * 64},
-                     mirrors=("http://a/", "http://b/"), read=read, directories=("tiny", "Tiny"),
-                     system=(str(tmp_path / "sys"),))
+    return Published(
+        name="tiny",
+        title="Tiny",
+        contents=sha256({"f": b"ok"}),
+        downloads={"f": "0" * 64},
+        mirrors=("http://a/", "http://b/"),
+        read=read,
+        directories=("tiny", "Tiny"),
+        system=(str(tmp_path / "sys"),),
+    )
 
 
 def sha256(files):
@@ -99,9 +106,15 @@ def test_nothing_found_lists_every_place_and_what_to_do(tiny, tmp_path, monkeypa
     with pytest.raises(FileNotFoundError) as caught:
         find(tiny)
     message = str(caught.value)
-    for line in (f"{tmp_path}/one/tiny: no such directory", f"{tmp_path}/one: f is not Tiny's",
-                 f"{tmp_path}/sys: no f", f"{tmp_path}/cache/tiny", "http://a/f: OSError: no network",
-                 "http://b/f: OSError: no network", "set FASTCONV_DATA to it"):
+    for line in (
+        f"{tmp_path}/one/tiny: no such directory",
+        f"{tmp_path}/one: f is not Tiny's",
+        f"{tmp_path}/sys: no f",
+        f"{tmp_path}/cache/tiny",
+        "http://a/f: OSError: no network",
+        "http://b/f: OSError: no network",
+        "set FASTCONV_DATA to it",
+    ):
         assert line in message
 
 
@@ -125,10 +138,12 @@ def test_flat_directory_of_the_wrong_data_set_is_not_taken(tmp_path, monkeypatch
 def test_mnist_loader_end_to_end(tmp_path, monkeypatch):
     """The loader on four small files in place of the real ones, packed and plain."""
     images = b"\0\0\x08\x03" + np.array([2, 28, 28], ">u4").tobytes() + bytes(range(98)) * 16
-    files = {"train-images-idx3-ubyte": images,
-             "train-labels-idx1-ubyte": b"\0\0\x08\x01\0\0\0\2\5\4",
-             "t10k-images-idx3-ubyte": images.replace(b"\0\0\0\2", b"\0\0\0\1", 1)[:-784],
-             "t10k-labels-idx1-ubyte": b"\0\0\x08\x01\0\0\0\1\3"}
+    files = {
+        "train-images-idx3-ubyte": images,
+        "train-labels-idx1-ubyte": b"\0\0\x08\x01\0\0\0\2\5\4",
+        "t10k-images-idx3-ubyte": images.replace(b"\0\0\0\2", b"\0\0\0\1", 1)[:-784],
+        "t10k-labels-idx1-ubyte": b"\0\0\x08\x01\0\0\0\1\3",
+    }
     (tmp_path / "mnist").mkdir()
     for name, content in files.items():
         path = tmp_path / "mnist" / name

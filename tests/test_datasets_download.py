@@ -90,8 +90,15 @@ def dataset(tmp_path, monkeypatch):
         return {name: (directory / name).read_bytes() for name in CONTENT}
 
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
-    return Published(name="two", title="Two files", contents=hashes, downloads=hashes, mirrors=(), read=read,
-                     directories=("two",))
+    return Published(
+        name="two",
+        title="Two files",
+        contents=hashes,
+        downloads=hashes,
+        mirrors=(),
+        read=read,
+        directories=("two",),
+    )
 
 
 def cached(tmp_path) -> dict[str, bytes]:
@@ -133,9 +140,16 @@ def test_mirror_continues_where_the_first_failed(server, dataset, tmp_path):
     assert server.requests == ["/half-missing/a.bin", "/half-missing/b.bin", "/good/b.bin"]
 
 
-@pytest.mark.parametrize(("behaviour", "reason"), [
-    ("missing", "404"), ("truncated", "IncompleteRead|does not match the known hash"),
-    ("corrupt", "does not match the known hash"), ("silent", "timed out"), ("stalling", "timed out")])
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        ("missing", "404"),
+        ("truncated", "IncompleteRead|does not match the known hash"),
+        ("corrupt", "does not match the known hash"),
+        ("silent", "timed out"),
+        ("stalling", "timed out"),
+    ],
+)
 def test_only_bad_servers(server, dataset, tmp_path, behaviour, reason):
     dataset = dataclasses.replace(dataset, mirrors=(server.address(behaviour),))
     with pytest.raises(FileNotFoundError, match=rf"(?s){behaviour}/a\.bin: .*({reason}).*To get it:"):

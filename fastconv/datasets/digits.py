@@ -10,6 +10,8 @@ from importlib.resources import files
 
 import numpy as np
 
+CLASSES = tuple("0123456789")
+
 
 def load_data() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """``(x_train, y_train), (x_test, y_test)``: images (1442, 28, 28) and (355, 28, 28), labels (N,), uint8.

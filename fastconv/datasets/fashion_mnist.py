@@ -10,8 +10,18 @@ from fastconv.datasets import mnist_files
 from fastconv.datasets.published import Published
 from fastconv.datasets.search import find
 
-CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-           "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 
 PUBLISHED = Published(
     name="fashion_mnist",

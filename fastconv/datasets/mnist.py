@@ -10,6 +10,8 @@ from fastconv.datasets import mnist_files
 from fastconv.datasets.published import Published
 from fastconv.datasets.search import find
 
+CLASSES = tuple("0123456789")
+
 PUBLISHED = Published(
     name="mnist",
     title="MNIST",

@@ -39,6 +39,7 @@ class Published:
         for name, expected in self.contents.items():
             found = hashlib.sha256(contents[name]).hexdigest()
             if found != expected:
-                raise ValueError(f"{name} is not {self.title}'s: "
-                                 f"its SHA-256 is {found[:12]}..., not {expected[:12]}...")
+                raise ValueError(
+                    f"{name} is not {self.title}'s: its SHA-256 is {found[:12]}..., not {expected[:12]}..."
+                )
         return contents

@@ -70,11 +70,16 @@ def _download(dataset: Published, looked: list[str]) -> dict[str, bytes]:
         download(dataset, cache)
         return dataset.read_verified(cache)
     except (OSError, ValueError) as error:
-        ways = [f"download {', '.join(dataset.downloads)} from {dataset.mirrors[0]} or {dataset.mirrors[-1]}",
-                f"put them in a directory and set FASTCONV_DATA to it, or put them in {cache}"]
+        ways = [
+            f"download {', '.join(dataset.downloads)} from {dataset.mirrors[0]} or {dataset.mirrors[-1]}",
+            f"put them in a directory and set FASTCONV_DATA to it, or put them in {cache}",
+        ]
         if dataset.hint:
             ways.append(f"or {dataset.hint}")
-        sections = {f"{dataset.title} is not on this machine and could not be downloaded. Looked in": looked,
-                    "Tried to download": str(error).splitlines(), "To get it": ways}
+        sections = {
+            f"{dataset.title} is not on this machine and could not be downloaded. Looked in": looked,
+            "Tried to download": str(error).splitlines(),
+            "To get it": ways,
+        }
         lines = [f"{title}:\n" + "\n".join(f"  {line}" for line in body) for title, body in sections.items()]
         raise FileNotFoundError("\n".join(lines)) from None
