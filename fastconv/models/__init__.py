@@ -1,5 +1,6 @@
 """Models: layers stacked, trained, looked at, saved."""
 
+from fastconv.models.saving import load_model, save_model
 from fastconv.models.sequential import Sequential
 
-__all__ = ["Sequential"]
+__all__ = ["Sequential", "load_model", "save_model"]

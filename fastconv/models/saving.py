@@ -1,0 +1,281 @@
+"""Models in files: one ``.safetensors`` file holds the weights and, as text beside them, everything else.
+
+The format (https://github.com/huggingface/safetensors) is a JSON header and raw arrays: reading it executes
+nothing, and layers come only from the list of known classes. What is where:
+
+===================================  ======================================================================
+tensor ``weights/0003/C3/bias``      the fourth weight array of the model: layer C3's bias
+tensor ``optimizer/momentum.0``      what the optimizer remembers between steps, if the model was compiled
+metadata ``format, format_version``  "fastconv", "1"
+metadata ``model``                   JSON: the layers and their arguments; absent in a file of weights alone
+metadata ``compile``                 JSON: optimizer, loss and metrics
+metadata ``history``                 JSON: what ``fit`` returned last
+===================================  ======================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastconv import losses, metrics, optimizers
+from fastconv._atomic_file import write_atomically
+from fastconv._errors import unknown_name
+from fastconv.callbacks import History
+from fastconv.parameter import Array
+
+if TYPE_CHECKING:
+    from fastconv.models.sequential import Sequential
+
+PathLike = str | os.PathLike[str]
+
+FORMAT_VERSION = 1
+SUFFIX = ".safetensors"
+
+
+# ---- saving
+
+
+def save_model(model: Sequential, path: PathLike, overwrite: bool = True) -> None:
+    """Write architecture, weights, training configuration, optimizer state and history to ``path``.
+
+    The file is written beside its place and then renamed: a crash leaves the old file whole.
+
+    Raises ValueError for another extension than ``.safetensors`` or a model without weights yet,
+    FileExistsError with ``overwrite=False``, and FileNotFoundError, IsADirectoryError or PermissionError
+    about the place.
+    """
+    arrays = _named_weights(model)
+    texts: dict[str, Any] = {"model": {"class_name": type(model).__name__, "config": model.get_config()}}
+    if model.optimizer is not None:
+        texts["compile"] = model.get_compile_config()
+        state = model.optimizer.state_dict()
+        arrays |= {f"optimizer/{name}": np.asarray(value) for name, value in state.items()}
+    if model.history is not None:
+        texts["history"] = model.history.history
+    _write(path, arrays, texts, overwrite)
+
+
+def save_weights(model: Sequential, path: PathLike, overwrite: bool = True) -> None:
+    """Write the weights alone, for ``load_weights`` into a model with the same layers."""
+    _write(path, _named_weights(model), {}, overwrite)
+
+
+def _named_weights(model: Sequential) -> dict[str, Array]:
+    if not model.built:
+        raise ValueError(f"{model} has no weights to save yet: call build(input_shape) or train it first")
+    for weight in model.weights:
+        if not np.isfinite(weight.value).all():
+            warnings.warn(
+                f"{weight.path} holds NaN or infinity: training diverged. It is saved as it is; to load it, "
+                "say allow_nan=True",
+                stacklevel=4,
+            )
+    return {
+        f"weights/{index:04d}/{weight.path}": np.asarray(weight.value, order="C")
+        for index, weight in enumerate(model.weights)
+    }
+
+
+def _write(path: PathLike, arrays: Mapping[str, Array], texts: Mapping[str, Any], overwrite: bool) -> None:
+    from safetensors.numpy import save
+
+    import fastconv
+
+    _check_suffix(path)
+    if not overwrite and os.path.lexists(path):
+        raise FileExistsError(f"{path} exists already; overwrite=True replaces it")
+    metadata = {"format": "fastconv", "format_version": str(FORMAT_VERSION), "fastconv": fastconv.__version__}
+    metadata |= {name: json.dumps(value, default=_plain) for name, value in texts.items()}
+    write_atomically(path, save(dict(arrays), metadata))
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and arrays as Python's, for JSON."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(
+        f"cannot save {value!r}: get_config() must return plain numbers, strings, lists and dictionaries"
+    )
+
+
+# ---- loading
+
+
+def load_model(
+    path: PathLike,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    *,
+    allow_nan: bool = False,
+) -> Sequential:
+    """The model in the file that ``save_model`` wrote, ready to predict and to go on training.
+
+    Parameters
+    ----------
+    custom_objects : name -> class, for layers, losses, metrics and optimizers of your own
+    compile : False leaves out optimizer, loss and metrics
+    allow_nan : accept weights that are NaN or infinite
+
+    Raises ValueError that names what differs if the file is damaged, of a newer format, not a model, of a
+    model with unknown layers, or if its weights do not fit its layers; FileNotFoundError or IsADirectoryError
+    about the path.
+    """
+    arrays, texts = _read(path)
+    if "model" not in texts:
+        raise ValueError(
+            f"{path} holds weights alone, no layers: build the model, then model.load_weights({str(path)!r})"
+        )
+    custom = custom_objects or {}
+    model = _make_layers(path, texts["model"], custom)
+    _set_weights(model, arrays, path, allow_nan)
+    if compile and "compile" in texts:
+        _compile(model, texts["compile"], custom, path)
+        _restore_optimizer(model, arrays, path)
+    if "history" in texts:
+        model.history = History()
+        model.history.history = texts["history"]
+        model.history.epoch = list(range(max(map(len, texts["history"].values()), default=0)))
+    return model
+
+
+def load_weights(model: Sequential, path: PathLike, *, allow_nan: bool = False) -> None:
+    """Copy the weights of a file by ``save_weights``, or ``save_model``, into a model with the same layers.
+
+    Weights are matched by their order; names of layers may differ. Raises ValueError that names what differs;
+    the model is unchanged then.
+    """
+    arrays, _ = _read(path)
+    if not model.built:
+        raise ValueError(f"{model} has no weights yet: call build(input_shape) before load_weights")
+    _set_weights(model, arrays, path, allow_nan)
+
+
+def _make_layers(path: PathLike, config: Mapping[str, Any], custom: Mapping[str, Any]) -> Sequential:
+    from fastconv.models.sequential import Sequential
+
+    classes = {"Sequential": Sequential, **custom}
+    try:
+        if config["class_name"] not in classes:
+            raise unknown_name("model", config["class_name"], classes)
+        return classes[config["class_name"]].from_config(config["config"], custom_objects=custom)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: cannot make its layers: {error} "
+            "(classes of your own are given as load_model(path, custom_objects={'MyLayer': MyLayer}))"
+        ) from error
+
+
+def _set_weights(model: Sequential, arrays: Mapping[str, Array], path: PathLike, allow_nan: bool) -> None:
+    """Check everything, then copy everything."""
+    names = sorted(name for name in arrays if name.startswith("weights/"))
+    saved = [(name.split("/", 2)[-1], arrays[name]) for name in names]
+    own = [(weight.path, weight.value) for weight in model.weights]
+    for index, ((saved_name, array), (own_name, value)) in enumerate(zip(saved, own, strict=False)):
+        if array.shape != value.shape or saved_name.rpartition("/")[2] != own_name.rpartition("/")[2]:
+            raise ValueError(
+                f"{path} does not fit {model}: weight array {index} is {saved_name} {array.shape} in the "
+                f"file and {own_name} {value.shape} in the model"
+            )
+        if array.dtype != value.dtype:
+            raise ValueError(f"{path}: {saved_name} is {array.dtype}, not {value.dtype}")
+        if not allow_nan and not np.isfinite(array).all():
+            raise ValueError(
+                f"{path}: {saved_name} holds NaN or infinity, the training that made it diverged; "
+                "allow_nan=True loads it all the same"
+            )
+    if len(saved) != len(own):
+        side, longer = ("file", saved) if len(saved) > len(own) else ("model", own)
+        extra = ", ".join(f"{name} {array.shape}" for name, array in longer[min(len(saved), len(own)) :])
+        raise ValueError(
+            f"{path} does not fit {model}: it has {len(saved)} weight arrays, the model {len(own)}; "
+            f"only the {side} has {extra}"
+        )
+    model.set_weights([array for _, array in saved])
+
+
+def _compile(model: Sequential, config: Mapping[str, Any], custom: Mapping[str, Any], path: PathLike) -> None:
+    def metric(saved: Any) -> Any:
+        return saved if isinstance(saved, str) else metrics.deserialize(saved, custom)
+
+    try:
+        model.compile(
+            optimizer=optimizers.deserialize(config["optimizer"], custom),
+            loss=None if config["loss"] is None else losses.deserialize(config["loss"], custom),
+            metrics=[metric(saved) for saved in config["metrics"]],
+            weighted_metrics=[metric(saved) for saved in config["weighted_metrics"]],
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: cannot restore its training configuration: {error} "
+            "(load_model(path, compile=False) leaves it out)"
+        ) from error
+
+
+def _restore_optimizer(model: Sequential, arrays: Mapping[str, Array], path: PathLike) -> None:
+    """Put the optimizer's memory back. It no longer fits where layers were frozen after it was built."""
+    assert model.optimizer is not None
+    prefix = "optimizer/"
+    state = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    if any("." in name for name in state):  # "momentum.0": it has taken steps
+        model.optimizer.build(model.parameters)
+    try:
+        model.optimizer.load_state_dict(state)
+    except ValueError as error:
+        warnings.warn(f"{path}: the optimizer starts afresh: {error}", stacklevel=3)
+
+
+# ---- the file
+
+
+def _read(path: PathLike) -> tuple[dict[str, Array], dict[str, Any]]:
+    """The arrays and the JSON texts of a file written by fastconv."""
+    from safetensors import SafetensorError, safe_open
+
+    _check_suffix(path)
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"{path} is a directory, not a model file")
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            _check_format(path, metadata)
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged, or no safetensors file: {error}") from error
+    try:
+        texts = {
+            name: json.loads(metadata[name]) for name in ("model", "compile", "history") if name in metadata
+        }
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: its description of the model is not JSON: {error}") from error
+    return arrays, texts
+
+
+def _check_suffix(path: PathLike) -> None:
+    suffix = Path(path).suffix
+    if suffix in (".keras", ".h5", ".hdf5"):
+        raise ValueError(
+            f"{path}: fastconv's files end in {SUFFIX}; it does not read or write Keras' {suffix}. To bring "
+            "weights over, make the same layers in both and call model.set_weights(keras_model.get_weights())"
+        )
+    if suffix != SUFFIX:
+        raise ValueError(f"{path}: the name of a model file must end in {SUFFIX}")
+
+
+def _check_format(path: PathLike, metadata: Mapping[str, str]) -> None:
+    if metadata.get("format") != "fastconv":
+        raise ValueError(f"{path} is a safetensors file, but not one written by fastconv")
+    version = metadata.get("format_version", "")
+    if not version.isdecimal() or int(version) > FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has file format {version or '?'} of fastconv {metadata.get('fastconv', '?')}; "
+            f"this fastconv reads formats up to {FORMAT_VERSION}: install a newer one"
+        )
