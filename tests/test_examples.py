@@ -1,0 +1,56 @@
+"""The examples run as they stand, and reach what they promise."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def run_example(name: str, *options: str) -> str:
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_train_lenet():
+    output = run_example("train_lenet.py")
+    assert "Total params: 61,706" in output
+    assert float(re.findall(r"val_accuracy: ([\d.]+)", output)[-1]) > 0.95
+    assert len(re.findall(r"a (\d): it says \1, with probability", output)) >= 4
+
+
+def test_loop_by_hand():
+    output = run_example("loop_by_hand.py")
+    losses = [float(loss) for loss in re.findall(r"loss ([\d.]+)", output)]
+    assert len(losses) == 10
+    assert losses[-1] < 0.1 < losses[0]
+    assert float(re.findall(r"right on ([\d.]+)%", output)[-1]) > 95
+
+
+@pytest.mark.parametrize("name", ["mnist_lenet5", "fashion_mnist_cnn"])
+def test_scripts_of_the_long_runs(name, tmp_path):
+    """On a few images: that the results are written, not what they are."""
+    script = (EXAMPLES / f"{name}.py").read_text()
+    dataset = re.search(r"datasets\.(\w+)\.load_data", script)[1]
+    if "not here" in re.search(rf"^{dataset} .*$", _fastconv_info(), re.MULTILINE)[0]:
+        pytest.skip(f"{dataset} is not on this machine")
+    output = run_example(
+        f"{name}.py", "--limit", "120", "--epochs", "2", "--results", str(tmp_path / "results")
+    )
+    assert "results are in" in output
+    facts = json.loads((tmp_path / "results" / f"{name}.json").read_text())
+    assert "--limit 120" in facts["command"]
+    assert list(facts["history"]) == ["accuracy", "loss", "val_accuracy", "val_loss"]
+    assert len(facts["history"]["val_loss"]) == 2
+
+
+def _fastconv_info() -> str:
+    return subprocess.run([sys.executable, "-m", "fastconv", "info"], capture_output=True, text=True).stdout
