@@ -20,7 +20,9 @@ from setuptools.command.build_ext import build_ext
 # The next two drop what no kernel uses (errno after sqrtf, trapping on NaN), so that loops vectorise.
 GNU_FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math",
              "-fvisibility=hidden", "-Wall", "-Wextra"]  # fmt: skip
-MSVC_FLAGS = ["/O2", "/std:c11", "/fp:fast"]
+# OpenMP's pragmas, and what only they use.
+GNU_FLAGS_WITHOUT_OPENMP = ["-Wno-unknown-pragmas", "-Wno-unused", "-Wno-unused-parameter"]
+MSVC_FLAGS = ["/O2", "/std:c11"]  # not /fp:fast: rounding tricks and NaN must stay
 
 OPENMP_PROGRAM = """
 #include <omp.h>
@@ -38,10 +40,11 @@ class BuildKernels(build_ext):
         msvc = self.compiler.compiler_type == "msvc"
         extra = shlex.split(os.environ.get("FASTCONV_CFLAGS", ""))
         compile_flags = (MSVC_FLAGS if msvc else GNU_FLAGS) + extra
-        link_flags = list(extra)
+        link_flags = extra + ([] if msvc else ["-lm"])
         openmp = self.openmp_flags(msvc)
         if openmp is None:
             self.warn("building fastconv without OpenMP: kernels will use one thread")
+            compile_flags += [] if msvc else GNU_FLAGS_WITHOUT_OPENMP
         else:
             compile_flags += openmp[0]
             link_flags += openmp[1]

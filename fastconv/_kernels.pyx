@@ -183,8 +183,10 @@ def conv2d(int algorithm, x, kernel, bias, window, int64_t groups, y) -> None:
     cdef const float[:, :, :, ::1] x_view = x, kernel_view = kernel
     cdef const float[::1] bias_view = bias
     cdef float[:, :, :, ::1] y_view = y
-    cdef const float *bias_data = NULL if bias is None else &bias_view[0]
+    cdef const float *bias_data = NULL
     cdef fc_status status
+    if bias is not None:
+        bias_data = &bias_view[0]
     with nogil:
         status = forward_algorithms[algorithm](
             &conv, &x_view[0, 0, 0, 0], &kernel_view[0, 0, 0, 0], bias_data, &y_view[0, 0, 0, 0])
@@ -217,8 +219,10 @@ def conv2d_backward_kernel(int algorithm, x, dy, window, int64_t groups, dkernel
 # ---- dense --------------------------------------------------------------------------------------
 
 def dense(const float[:, ::1] x, const float[:, ::1] kernel, const float[::1] bias, float[:, ::1] y) -> None:
+    cdef const float *bias_data = NULL
     cdef fc_status status
-    cdef const float *bias_data = NULL if bias is None else &bias[0]
+    if bias is not None:
+        bias_data = &bias[0]
     with nogil:
         status = fc_dense_forward(
             x.shape[0], x.shape[1], kernel.shape[1], &x[0, 0], &kernel[0, 0], bias_data, &y[0, 0])
