@@ -338,7 +338,7 @@ def test_places_that_cannot_be_written(tmp_path, monkeypatch):
 
 def test_no_overwriting_unless_allowed(path):
     model = trained()
-    save_weights(model, path, overwrite=False)
+    model.save_weights(path, overwrite=False)
     before = path.read_bytes()
     for save in (save_model, save_weights):
         with pytest.raises(FileExistsError, match="exists already; overwrite=True replaces it"):

@@ -251,11 +251,11 @@ class Sequential(Trainer):
 
         save_model(self, path, overwrite=overwrite)
 
-    def save_weights(self, path: str | os.PathLike[str]) -> None:
+    def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Save the weights alone."""
         from fastconv.models.saving import save_weights
 
-        save_weights(self, path)
+        save_weights(self, path, overwrite=overwrite)
 
     def load_weights(self, path: str | os.PathLike[str]) -> None:
         """Load what ``save_weights`` or ``save`` of a model with the same layers wrote."""
