@@ -6,7 +6,7 @@ doi:10.24432/C50P49, CC BY 4.0 (see digits.LICENSE.txt).
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 
@@ -19,8 +19,7 @@ def load_data() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.nda
     Of each digit every fifth image (the fifth, the tenth, ...) is a test image. The 8×8 originals are
     enlarged three times and centred, so that any network for MNIST takes them.
     """
-    with (files("fastconv.datasets") / "digits.npz").open("rb") as file:
-        archive = np.load(file, allow_pickle=False)
+    with np.load(Path(__file__).with_name("digits.npz"), allow_pickle=False) as archive:
         images, labels = enlarge(archive["images"]), archive["labels"]
     test = np.zeros(len(labels), bool)
     for digit in range(10):

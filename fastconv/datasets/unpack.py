@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import tarfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +9,8 @@ from pathlib import Path
 
 def read_plain_or_gzip(directory: Path, name: str) -> bytes:
     """The content of ``name`` or of ``name.gz`` in ``directory``."""
+    import gzip
+
     plain, packed = directory / name, directory / f"{name}.gz"
     if plain.is_file():
         return plain.read_bytes()
@@ -24,6 +24,8 @@ def read_plain_or_gzip(directory: Path, name: str) -> bytes:
 
 def read_tar(archive: Path, names: Iterable[str]) -> dict[str, bytes]:
     """The content of the archive's files with these base names, in one pass over the archive."""
+    import tarfile
+
     wanted, found = set(names), {}
     try:
         with tarfile.open(archive, "r|*") as tar:
