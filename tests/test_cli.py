@@ -15,6 +15,7 @@ import pytest
 import fastconv
 from fastconv.cli import main
 from fastconv.cli.cool_down import CoolDown
+from fastconv.cli.data import scaled
 from fastconv.cli.shifts import ShiftedBatches
 from fastconv.layers import Conv2D, Dense, Flatten, Input, Rescaling
 from fastconv.models import Sequential, load_model
@@ -177,6 +178,15 @@ def test_shifted_batches_move_every_image_and_lose_none():
     assert set(rows) == set(columns) == {2, 3, 4, 5, 6}
     again = np.concatenate([labels for _, labels in batches])
     assert (again != labels).any()
+
+
+def test_bytes_are_scaled_once():
+    """To [0, 1] for a network without a Rescaling of its own, not at all for one with it."""
+    images = np.array([0, 51, 255], np.uint8).reshape(1, 1, 3, 1)
+    plain, rescaling = Sequential([Flatten()]), Sequential([Rescaling(1 / 255), Flatten()])
+    assert scaled(images, plain).ravel().tolist() == [0, np.float32(0.2), 1]
+    assert scaled(images, rescaling).ravel().tolist() == [0, 51, 255]
+    assert scaled(images, plain).dtype == scaled(images, rescaling).dtype == np.float32
 
 
 def test_cool_down_lowers_the_rate_for_the_last_quarter():
