@@ -91,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from fastconv.callbacks import History
     from fastconv.utils import set_random_seed
 
     options.use_threads(arguments)
@@ -105,7 +106,8 @@ def run(arguments: argparse.Namespace) -> int:
     data.check_fits(model, arguments.data, train.images)
     if arguments.verbose:
         model.summary()
-    past = dict(model.history.history) if model.history else {}
+    past = model.history.history if model.history else {}
+    model.history = History()  # of this run; the two are joined when it is saved
 
     stopped = False
     start = time.perf_counter()
@@ -115,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
         stopped = True
     seconds = time.perf_counter() - start
 
-    history = _joined(past, model.history.history if model.history else {})
+    history = _joined(past, model.history.history)
     if history.get("loss") and not math.isfinite(history["loss"][-1]):
         print(
             "Training diverged: the loss is not a number. Nothing was saved; try a smaller --learning-rate."
@@ -211,10 +213,12 @@ def _joined(past: dict[str, list[float]], new: dict[str, list[float]]) -> dict[s
 
 def _save(model: Sequential, history: dict[str, list[float]], target: Path) -> None:
     """Write both files; an impatient second Ctrl-C has to wait for that."""
+    from fastconv.callbacks import History
+
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        if model.history:
-            model.history.history = history
+        model.history = History()
+        model.history.history = history
         model.save(target)
         write_atomically(_history_path(target), json.dumps(history, indent=1).encode())
     finally:
