@@ -127,7 +127,9 @@ def histories(keras):
         sgd = keras.optimizers.SGD(0.1, momentum=0.9)
         model.compile(sgd, loss, metrics=["accuracy"], weighted_metrics=["accuracy"])
         history = model.fit(x, targets, batch_size=8, epochs=3, shuffle=False, verbose=0, **arguments)
-        evaluated = model.evaluate(x, targets, sample_weight=weights, batch_size=16, verbose=0)
+        evaluated = model.evaluate(
+            x, targets, sample_weight=weights, batch_size=16, verbose=0, return_dict=True
+        )
         recorded[name] = {"history": history.history, "epochs": history.epoch, "evaluated": evaluated}
     return recorded
 

@@ -23,7 +23,7 @@ def test_uniform_variance_scaling(name):
     limit = np.sqrt(3 * VARIANCES[name])
     assert weights.dtype == np.float32
     assert np.abs(weights).max() <= limit
-    # 21,600 draws: their variance is within 2% (4 standard errors of a uniform are 1.9%), their mean within 4σ/√n.
+    # 21,600 draws: 4 standard errors are 2.4% of the variance, and 4σ/√n of the mean.
     assert weights.var() == pytest.approx(VARIANCES[name], rel=0.025)
     assert abs(weights.mean()) < 4 * np.sqrt(VARIANCES[name] / weights.size)
     # Evenly spread: every tenth of the range holds a tenth of them, ± 4·√(0.1·0.9/n) = 0.8%.

@@ -37,6 +37,11 @@ class Epochs:
                 "again, such as a list of batches or an object with __iter__"
             )
 
+    def restart(self) -> None:
+        """Begin the next epoch with the first batch, if the source can: evaluations see the same ones."""
+        if self.source.repeatable:
+            self._stream = None
+
     def __iter__(self) -> Iterator[Batch]:
         if self.steps is None:
             yield from self.source

@@ -19,7 +19,8 @@ class Column(NamedTuple):
 
 
 def _shape(layer: Layer) -> str:
-    return f"({', '.join(map(str, (None, *layer.output_shape)))})" if layer.output_shape is not None else "?"
+    shape = layer._output_shape
+    return "?" if shape is None else f"({', '.join(map(str, (None, *shape)))})"
 
 
 def _count(layer: Layer) -> str:

@@ -78,6 +78,7 @@ class Trainer(Layer):
         self._compiled = Compiled(
             optimizers.get(optimizer), losses.get(loss), Measures(metrics, weighted_metrics)
         )
+        self._looked_for_mistakes = False
         self.stop_training = False
 
     @property
@@ -264,6 +265,7 @@ class Trainer(Layer):
 
     def _evaluate(self, compiled: Compiled, data: Epochs, hooks: CallbackList) -> Logs:
         compiled.measures.reset()
+        data.restart()
         hooks.on_test_begin()
         step = -1
         for step, batch in enumerate(data):

@@ -1,0 +1,255 @@
+"""Sequential: stacking layers, building them, looking at them, the chain rule through them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import golden_models
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import layers, utils
+from fastconv.models import Sequential
+
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "models.json").read_text())  # golden/make_models.py
+
+
+def small(**options):
+    return Sequential(
+        [
+            layers.Input((6, 6, 2)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ],
+        **options,
+    )
+
+
+X = np.random.default_rng(0).random((5, 6, 6, 2)).astype(np.float32)
+
+
+def test_the_lectures_network():
+    import fastconv as keras
+
+    model = keras.models.Sequential([
+        keras.layers.Conv2D(64, 7, activation="relu", padding="same",
+                            input_shape=[28, 28, 1]),
+        keras.layers.MaxPooling2D(2),
+        keras.layers.Conv2D(128, 3, activation="relu", padding="same"),
+        keras.layers.Conv2D(128, 3, activation="relu", padding="same"),
+        keras.layers.MaxPooling2D(2),
+        keras.layers.Conv2D(256, 3, activation="relu", padding="same"),
+        keras.layers.Conv2D(256, 3, activation="relu", padding="same"),
+        keras.layers.MaxPooling2D(2),
+        keras.layers.Flatten(),
+        keras.layers.Dense(128, activation="relu"),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(64, activation="relu"),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(10, activation="softmax")
+    ])  # fmt: skip
+    assert model.count_params() == 1_413_834 == GOLDEN["lecture_cnn parameters"]
+    assert model.output_shape == (None, 10)
+    assert model.predict(np.zeros((2, 28, 28, 1)), verbose=0).shape == (2, 10)
+
+
+@pytest.mark.parametrize("where", ["Input", "input_shape", "input_dim", "build", "first batch", "add"])
+def test_the_input_shape_may_come_from_anywhere(where):
+    x = np.ones((4, 7), np.float32)
+    if where == "Input":
+        model = Sequential([layers.Input(shape=(7,)), layers.Dense(3), layers.Dense(2)])
+    elif where == "input_shape":
+        model = Sequential([layers.Dense(3, input_shape=[7]), layers.Dense(2)])
+    elif where == "input_dim":
+        model = Sequential([layers.Dense(3, input_dim=7), layers.Dense(2)])
+    elif where == "add":
+        model = Sequential()
+        model.add(layers.InputLayer((7,)))
+        model.add(layers.Dense(3))
+        model.add(layers.Dense(2))
+    else:
+        model = Sequential([layers.Dense(3), layers.Dense(2)])
+        assert not model.built
+        if where == "build":
+            model.build((None, 7))
+    if where == "first batch":
+        assert (model.input_shape, model.output_shape, model.weights) == (None, None, [])
+        model(x)
+    assert model.built
+    assert (model.input_shape, model.output_shape) == ((None, 7), (None, 2))
+    assert [weight.shape for weight in model.weights] == [(7, 3), (3,), (3, 2), (2,)]
+    assert [type(layer) for layer in model.layers] == [layers.Dense, layers.Dense]
+    assert model(x).shape == (4, 2)
+
+
+def test_add_and_pop():
+    model = small()
+    top = model.pop()
+    assert isinstance(top, layers.Dense)
+    assert model.output_shape == (None, 64)
+    model.add(layers.Dense(5))
+    assert model.output_shape == (None, 5)
+    assert len(model.weights) == 4
+    while model.layers:
+        model.pop()
+    assert not model.built
+    with pytest.raises(ValueError, match="no layer to take off"):
+        model.pop()
+
+
+def test_get_layer():
+    model = small()
+    assert model.get_layer(index=0) is model.layers[0]
+    assert model.get_layer(index=-1) is model.layers[-1]
+    assert model.get_layer(model.layers[1].name) is model.layers[1]
+    with pytest.raises(ValueError, match="did you mean 'conv2d"):
+        model.get_layer("conv2")
+    with pytest.raises(ValueError, match="has 3 layers, none at index 3"):
+        model.get_layer(index=3)
+    with pytest.raises(ValueError, match="either a name or an index"):
+        model.get_layer()
+
+
+def test_forward_and_backward_are_those_of_the_layers():
+    model = small()
+    y = model.forward(X, training=True)
+    by_hand = X
+    for layer in model.layers:
+        by_hand = layer.forward(by_hand, training=True)
+    np.testing.assert_array_equal(y, by_hand)
+    dy = np.random.default_rng(1).normal(size=y.shape).astype(np.float32)
+    dx = model.backward(dy, input_gradient=True)
+    gradients = [parameter.grad.copy() for parameter in model.parameters]
+    for layer in reversed(model.layers):
+        dy = layer.backward(dy)
+    np.testing.assert_array_equal(dx, dy)
+    for parameter, gradient in zip(model.parameters, gradients, strict=True):
+        np.testing.assert_array_equal(parameter.grad, gradient)
+
+
+def test_backward_stops_at_the_first_layer_that_learns():
+    """No gradient for the input of that layer, no backward at all below it."""
+    asked = []
+
+    class Watched(layers.Dense):
+        def backward(self, dy, input_gradient=True):
+            asked.append((self.name, input_gradient))
+            return super().backward(dy, input_gradient)
+
+    model = Sequential([Watched(4, name=name) for name in "abcd"])
+    y = model.forward(np.ones((2, 3), np.float32))
+    assert model.backward(np.ones_like(y)) is None
+    assert asked == [("d", True), ("c", True), ("b", True), ("a", False)]
+    asked.clear()
+    model.layers[0].trainable = model.layers[1].trainable = False
+    model.backward(np.ones_like(y))
+    assert asked == [("d", True), ("c", False)]
+    asked.clear()
+    assert model.backward(np.ones_like(y), input_gradient=True).shape == (2, 3)
+    assert asked == [(name, True) for name in "dcba"]
+
+
+def test_a_model_with_nothing_to_learn_has_nothing_to_do_backward():
+    model = Sequential([layers.Flatten(), layers.Activation("relu")])
+    y = model.forward(X)
+    assert model.backward(np.ones_like(y)) is None
+    assert model.backward(np.ones_like(y), input_gradient=True).shape == X.shape
+
+
+def test_a_model_is_a_layer():
+    inner = Sequential([layers.Conv2D(3, 3, activation="relu"), layers.MaxPooling2D(2)], name="features")
+    model = Sequential([inner, layers.Flatten(), layers.Dense(2)])
+    model.build((6, 6, 2))
+    flat = Sequential([*inner.layers, *model.layers[1:]])
+    assert [w.shape for w in model.weights] == [w.shape for w in flat.weights]
+    np.testing.assert_array_equal(model(X), flat(X))
+    inner.trainable = False
+    assert not inner.layers[0].trainable
+    assert len(model.parameters) == 2
+    assert len(model.non_trainable_weights) == 2
+
+
+def test_layers_can_move_to_another_model_with_their_weights():
+    first = small()
+    second = Sequential(first.layers[:-1])
+    assert second.built
+    second.add(layers.Dense(7))
+    assert second.output_shape == (None, 7)
+    assert second.weights[0] is first.weights[0]
+
+
+def test_weights_in_and_out():
+    model, other = small(), small()
+    assert (model(X) != other(X)).any()
+    other.set_weights(model.get_weights())
+    np.testing.assert_array_equal(model(X), other(X))
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"dense.*/bias has shape \(3,\), got \(4,\)"):
+        model.set_weights([np.zeros_like(array) for array in before[:-1]] + [np.zeros(4)])
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+
+
+def test_configuration_round_trip():
+    inner = Sequential([layers.Dense(3, activation="tanh")], name="inner")
+    model = Sequential([layers.Flatten(input_shape=(6, 6, 2)), inner, layers.Dropout(0.5)], name="outer")
+    restored = Sequential.from_config(json.loads(json.dumps(model.get_config())))
+    assert restored.get_config() == model.get_config()
+    assert restored.built
+    restored.set_weights(model.get_weights())
+    np.testing.assert_array_equal(restored(X), model(X))
+    unbuilt = Sequential([layers.Dense(3)])
+    assert not Sequential.from_config(unbuilt.get_config()).built
+    frozen = Sequential.from_config(small(trainable=False).get_config())
+    assert frozen.parameters == []
+
+
+def test_summary():
+    utils.clear_session()
+    model = small(name="tiny")
+    model.add(layers.Dropout(0.5))
+    model.layers[0].trainable = False
+    pages = []
+    model.summary(print_fn=pages.append)
+    assert pages == [
+        """\
+Model: "tiny"
+───────────────────────────────────────────────
+ Layer (type)        Output Shape      Param #
+───────────────────────────────────────────────
+ conv2d (Conv2D)     (None, 4, 4, 4)        76
+ flatten (Flatten)   (None, 64)              0
+ dense (Dense)       (None, 3)             195
+ dropout (Dropout)   (None, 3)               0
+───────────────────────────────────────────────
+ Total params: 271 (1.06 KB)
+ Trainable params: 195 (780.00 B)
+ Non-trainable params: 76 (304.00 B)"""
+    ]
+
+
+def test_summary_of_nested_and_unbuilt_models(capsys):
+    utils.clear_session()
+    model = Sequential([Sequential([layers.Dense(3)], name="inner"), layers.Dense(2)], name="outer")
+    model.summary()
+    assert "inner (Sequential)   ?              0 (unbuilt)" in capsys.readouterr().out
+    model.build((4,))
+    model.summary(expand_nested=True, show_trainable=True, line_length=60)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "─" * 60
+    assert lines[4].split() == ["inner", "(Sequential)", "(None,", "3)", "15", "Y"]
+    assert lines[5].split() == ["└", "dense", "(Dense)", "(None,", "3)", "15", "Y"]
+    assert "Total params: 23 (92.00 B)" in lines[-3]
+
+
+def test_every_model_of_the_golden_file_runs_on_the_reference():
+    for name, model in golden_models.all_layers(fastconv).items():
+        golden_models.set_seeded_weights(model)
+        x = golden_models.input_of(model, name)[:1]
+        native = model(x)
+        with fastconv.set_backend("reference"):
+            exact = model(x)
+        assert exact.dtype == np.float64
+        np.testing.assert_allclose(native, exact, rtol=2e-5, atol=2e-6)
