@@ -36,7 +36,13 @@ def array(value: ArrayLike, name: str, axes: str | None = None) -> Array:
         raise TypeError(f"{name} must hold real numbers; got dtype {given.dtype}")
     if axes is not None:
         check_axes(given, name, axes)
-    return np.ascontiguousarray(given, dtype())
+    return laid_out(given, dtype())
+
+
+def laid_out(given: Array, dtype: type[np.generic]) -> Array:
+    """``given`` as C reads it: of this type, C-contiguous, on addresses that are multiples of its size."""
+    result = np.asarray(given, dtype, order="C")
+    return result if result.flags.aligned else result.copy()
 
 
 def check_axes(given: Array, name: str, axes: str) -> None:

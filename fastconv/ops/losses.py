@@ -69,4 +69,4 @@ def _targets(labels: ArrayLike, N: int, classes: int) -> Array:
         raise ValueError(
             f"labels must be from 0 to {classes - 1}, as logits have {classes} classes; got {wrong}"
         )
-    return np.ascontiguousarray(given, np.int64)
+    return _door.laid_out(given, np.int64)

@@ -144,8 +144,10 @@ def _check(value: Array, grad: Array, **state: Array | None) -> None:
             use = "read as it is" if name == "grad" else "updated in place"
             raise TypeError(f"{name} is {use} and must be a float32 array; got {_describe(array)}")
         _door.check_shape(array, name, value.shape, "that of value")
-        if not array.flags.c_contiguous:
-            raise ValueError(f"{name} must be C-contiguous; got shape {array.shape}, strides {array.strides}")
+        if not (array.flags.c_contiguous and array.flags.aligned):
+            raise ValueError(
+                f"{name} must be C-contiguous and aligned; got shape {array.shape}, strides {array.strides}"
+            )
         if name != "grad" and not array.flags.writeable:
             raise ValueError(f"{name} is updated in place, but is read-only")
 

@@ -226,4 +226,4 @@ def _switches(switches: ArrayLike, shape: tuple[int, ...], dtype: type[np.intege
     if given.dtype.kind not in "iu":
         raise TypeError(f"switches must be whole numbers, as the pooling returned; got dtype {given.dtype}")
     _door.check_shape(given, "switches", shape, "that of dy")
-    return np.ascontiguousarray(given, dtype)
+    return _door.laid_out(given, dtype)
