@@ -46,9 +46,8 @@ def check(actual: np.ndarray, expected: np.ndarray, bound: np.ndarray | float, w
     finite = np.isfinite(expected)
     np.testing.assert_array_equal(actual[~finite], expected[~finite].astype(np.float32), str(where))
     error = np.abs(np.where(finite, actual, 0).astype(np.float64) - np.where(finite, expected, 0))
-    allowed = (
-        np.broadcast_to(bound, expected.shape) + np.finfo(np.float32).tiny
-    )  # below it are no full digits
+    smallest = np.finfo(np.float32).tiny  # numbers below it have no full digits
+    allowed = np.broadcast_to(bound, expected.shape) + smallest
     wrong = ~(error <= allowed) & finite
     if wrong.any():
         at = tuple(map(int, np.argwhere(wrong)[0]))

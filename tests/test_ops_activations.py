@@ -100,6 +100,21 @@ def test_softmax_equals_the_reference(leading, classes, spread, seed):
         check(ops.activation_backward(dy, p32, "softmax"), dx, bound, isa)
 
 
+@pytest.mark.parametrize("name", [*ELEMENTWISE, "softmax"])
+def test_several_blocks_equal_the_reference(name):
+    """Work is done in blocks of some thousand elements; no element between them may be lost."""
+    random = np.random.default_rng(3)
+    x, dy = normal(random, 1667, 15), normal(random, 1667, 15)
+    y = reference.activation(x, name)
+    y32 = y.astype(np.float32)
+    dx, log_p = reference.activation_backward(dy, y32, name), reference.log_softmax(x)
+    for isa in each_isa():
+        # numbers up to 5: some units of their last place
+        check(ops.activation(x, name), y, 2e-6, isa)
+        check(ops.activation_backward(dy, y32, name), dx, 4e-6, isa)
+        check(ops.log_softmax(x), log_p, 4e-6, isa)
+
+
 def test_softmax_of_large_and_of_impossible_scores():
     x = np.array([[1e38, -1e38, 0], [-np.inf, 0, 0], [np.nan, 1, 2], [np.inf, 1, 2], [-np.inf] * 3])
     nan = np.nan

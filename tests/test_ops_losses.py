@@ -52,6 +52,18 @@ def test_cross_entropy_equals_the_reference(N, classes, form, weighted, spread, 
         check(found_dlogits, dlogits, bound, isa)
 
 
+@pytest.mark.parametrize("form", ["class numbers", "one-hot", "distribution"])
+def test_several_blocks_of_rows_equal_the_reference(form):
+    random = np.random.default_rng(3)
+    logits, weight = normal(random, 1667, 10), random.random(1667, dtype=np.float32)
+    labels = targets(form, 1667, 10, random)
+    loss, dlogits = reference.softmax_cross_entropy(logits, labels, weight)
+    for isa in each_isa():
+        found, found_dlogits = ops.softmax_cross_entropy(logits, labels, weight)
+        assert found == pytest.approx(loss, rel=1e-6), isa
+        check(found_dlogits, dlogits, 4e-6 / 1667, isa)  # some units of p, t and weight, then / N
+
+
 @golden("softmax_cross_entropy")
 def test_cross_entropy_equals_pytorch(case):
     for isa in each_isa():

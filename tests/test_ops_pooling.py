@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import numpy_oracle
 import pytest
@@ -87,6 +89,34 @@ def test_global_pooling_equals_the_reference(N, H, W, C, seed):
         np.testing.assert_array_equal(found_switches, switches, isa)
         dx = reference.global_max_pool2d_backward(dy, switches, x.shape)
         check(ops.global_max_pool2d_backward(dy, found_switches, x.shape), dx, 0, isa)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", 1])
+@pytest.mark.parametrize("strides", list(itertools.product((1, 2, 3), repeat=2)))
+def test_everything_near_two_by_two_with_stride_two(strides, padding):
+    """That one has code of its own; its neighbours must not be taken for it."""
+    random = np.random.default_rng(5)
+    for image, pool_size in itertools.product(
+        [(4, 6), (5, 7), (2, 3)], [(2, 2), (2, 1), (1, 2), (2, 3), (3, 2)]
+    ):
+        if padding == 1 and 1 in pool_size:
+            continue  # some windows would see no pixel
+        if padding == "valid" and min(np.subtract(image, pool_size)) < 0:
+            continue
+        arguments = {"pool_size": pool_size, "strides": strides, "padding": padding}
+        x = normal(random, 2, *image, 5)
+        y, switches = reference.max_pool2d(x, **arguments)
+        average, dy = reference.avg_pool2d(x, **arguments), normal(random, *y.shape)
+        dx = reference.max_pool2d_backward(dy, switches, x.shape, **arguments)
+        average_dx = reference.avg_pool2d_backward(dy, x.shape, **arguments)
+        for isa in each_isa():
+            found, found_switches = ops.max_pool2d(x, **arguments)
+            check(found, y, 0, (isa, arguments))
+            np.testing.assert_array_equal(found_switches, switches, isa)
+            # at most 6 numbers of size 1, some of size 4
+            check(ops.max_pool2d_backward(dy, switches, x.shape, **arguments), dx, 1e-5, (isa, arguments))
+            check(ops.avg_pool2d(x, **arguments), average, 1e-5, (isa, arguments))
+            check(ops.avg_pool2d_backward(dy, x.shape, **arguments), average_dx, 1e-5, (isa, arguments))
 
 
 # ---- larger shapes: several tasks of 8192 floats, several vectors of channels
