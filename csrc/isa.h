@@ -19,6 +19,7 @@
 #include "activation_kernel.h"
 #include "softmax_kernel.h"
 #include "optimizer_kernel.h"
+#include "bundle_kernel.h"
 #include "peak_kernel.h"
 
 const fc_kernels NAME(fc_kernels) = {
@@ -33,6 +34,17 @@ const fc_kernels NAME(fc_kernels) = {
     .winograd_weights = NAME(winograd_weights),
     .winograd_output = NAME(winograd_output),
     .winograd_weights_gradient = NAME(winograd_weights_gradient),
+    .bundle_pixels = BUNDLE_PIXELS,
+    .bundle_channels = BUNDLE_CHANNELS,
+    .bundle_tile = NAME(bundle_tile),
+    .bundle_outer_tile = NAME(bundle_outer_tile),
+    .bundle_sum = NAME(bundle_sum),
+    .bundle_pack = NAME(bundle_pack),
+    .bundle_unpack = NAME(bundle_unpack),
+    .bundle_max_pool = NAME(bundle_max_pool),
+    .bundle_max_pool_backward = NAME(bundle_max_pool_backward),
+    .bundle_avg_pool = NAME(bundle_avg_pool),
+    .bundle_avg_pool_backward = NAME(bundle_avg_pool_backward),
     .add_rows = NAME(add_rows),
     .max_pool = NAME(max_pool),
     .max_pool_backward = NAME(max_pool_backward),

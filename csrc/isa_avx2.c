@@ -3,6 +3,8 @@
 #define ISA avx2
 #define VLEN 8
 #define TILE_PIXELS 6
+#define BUNDLE_PIXELS 3
+#define BUNDLE_CHANNELS 4
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #else

@@ -7,4 +7,6 @@
 #define VLEN 1
 #endif
 #define TILE_PIXELS 4
+#define BUNDLE_PIXELS 2
+#define BUNDLE_CHANNELS 4
 #include "isa.h"

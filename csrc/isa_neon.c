@@ -3,5 +3,7 @@
 #define ISA neon
 #define VLEN 4
 #define TILE_PIXELS 12
+#define BUNDLE_PIXELS 4
+#define BUNDLE_CHANNELS 6
 #include "isa.h"
 #endif

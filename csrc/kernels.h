@@ -53,6 +53,13 @@ typedef struct {
     float learning_rate, rho, rate, momentum, epsilon; /* rate = 1 - rho */
 } fc_rmsprop;
 
+/* One row of pooling windows in a bundle, steps in vectors: see bundle_kernel.h. */
+typedef struct {
+    int64_t pixels, C; /* of the output row */
+    int64_t size_h, size_w;
+    int64_t x_row, dx_row; /* from one input row to the next */
+} fc_bundle_pool;
+
 typedef struct {
     const char *name;
     int lanes;       /* floats in a vector */
@@ -76,6 +83,24 @@ typedef struct {
     void (*winograd_weights)(const float *const *tap, int64_t C, float *to, int64_t step);
     void (*winograd_output)(const float *from, int64_t step, const float *bias, int channels, float *const *pixel);
     void (*winograd_weights_gradient)(const float *from, int64_t step, int channels, float *const *tap);
+
+    /* The same two sums with a vector of images in place of each float of x, y and dy: bundle_kernel.h. Steps
+     * and offsets count vectors; dw is a vector for each element. Tiles of bundle_pixels by bundle_channels. */
+    int bundle_pixels, bundle_channels;
+    void (*bundle_tile)(const fc_product *product, int pixels, int channels, const float *x, const float *w,
+                        const float *bias, float *y);
+    void (*bundle_outer_tile)(const fc_pixels *pixels, int rows, int channels, const float *x, const float *dy,
+                              float *dw, int64_t dw_step);
+    /* sums[i] += the lanes of vector i, added up */
+    void (*bundle_sum)(int64_t n, const float *vectors, float *sums);
+    /* Rows of n floats, one an image, to n vectors, and back; lanes without an image become zero. */
+    void (*bundle_pack)(int images, int64_t n, const float *rows, int64_t step, float *bundle);
+    void (*bundle_unpack)(int images, int64_t n, const float *bundle, float *rows, int64_t step);
+    void (*bundle_max_pool)(const fc_bundle_pool *pool, const float *x, float *y);
+    void (*bundle_max_pool_backward)(const fc_bundle_pool *pool, const float *x, const float *y, const float *dy,
+                                     float *dx);
+    void (*bundle_avg_pool)(const fc_bundle_pool *pool, const float *x, float *y);
+    void (*bundle_avg_pool_backward)(const fc_bundle_pool *pool, const float *dy, float *dx);
 
     /* sums[k] += a[0, k] + a[1, k] + ... + a[rows-1, k], in that order */
     void (*add_rows)(int64_t rows, int64_t K, const float *a, float *sums);

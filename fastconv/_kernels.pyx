@@ -5,6 +5,7 @@ Nothing is checked here but memory: fastconv.ops validates, then calls. Arrays a
 (the memoryview types insist), outputs are allocated by the caller, and the GIL is released while C runs.
 """
 
+from libc.stdlib cimport calloc, free
 from libc.stdint cimport int32_t, int64_t, uint16_t
 
 
@@ -103,6 +104,40 @@ cdef extern from "fastconv.h" nogil:
     int fc_num_threads()
     void fc_set_num_threads(int threads)
     double fc_fma_peak(int threads, double seconds)
+
+
+cdef extern from "plan.h" nogil:
+    ctypedef enum fc_step_kind:
+        FC_CONV
+        FC_MAX_POOL
+        FC_AVG_POOL
+        FC_DENSE
+
+    ctypedef struct fc_step:
+        fc_step_kind kind
+        int64_t H, W, C, OH, OW, K
+        int64_t size_h, size_w
+        int64_t pad_top, pad_left
+        fc_activation activation
+        float alpha
+        const float *kernel
+        const float *bias
+        float *dkernel
+        float *dbias
+
+    ctypedef struct fc_batch:
+        int64_t N
+        const float *x
+        fc_targets targets
+        float scale
+        float *probabilities
+
+    ctypedef struct fc_plan:
+        pass
+
+    fc_plan *fc_plan_new(const fc_step *steps, int count)
+    void fc_plan_free(fc_plan *plan)
+    fc_status fc_plan_run(fc_plan *plan, const fc_batch *batch, int training)
 
 
 cdef int check(fc_status status) except -1:
@@ -411,3 +446,88 @@ def rmsprop_update(
     with nogil:
         fc_rmsprop_update(value.shape[0], &value[0], &grad[0], &velocity[0], data_or_null(average_grad),
                           data_or_null(momentum_buffer), learning_rate, rho, momentum, epsilon)
+
+
+# ---- plans --------------------------------------------------------------------------------------
+
+STEP_KINDS = ("conv", "max_pool", "avg_pool", "dense")
+
+
+cdef class Plan:
+    """A network as a list of steps that run in one call; fastconv.models.plan makes them.
+
+    A step is a dictionary of the fields of fc_step, arrays for the weights and their gradients, which the
+    plan keeps alive and which must stay where they are.
+    """
+
+    cdef fc_plan *plan
+    cdef list arrays
+    cdef readonly int64_t classes
+
+    def __cinit__(self, list steps):
+        cdef fc_step *c_steps = <fc_step *>calloc(len(steps), sizeof(fc_step))
+        cdef fc_step *s
+        if c_steps == NULL:
+            raise MemoryError("no memory for the plan")
+        self.arrays = []
+        try:
+            for i, step in enumerate(steps):
+                s = &c_steps[i]
+                s.kind = <fc_step_kind><int>STEP_KINDS.index(step["kind"])
+                s.H, s.W, s.C = step["input"]
+                s.OH, s.OW, s.K = step["output"]
+                s.size_h, s.size_w = step["size"]
+                s.pad_top, s.pad_left = step["padding"]
+                s.activation = <fc_activation><int>ACTIVATIONS[step["activation"]]
+                s.alpha = step["alpha"]
+                s.kernel = self.address(step["kernel"])
+                s.bias = self.address(step["bias"])
+                s.dkernel = self.address(step["dkernel"])
+                s.dbias = self.address(step["dbias"])
+            self.classes = steps[len(steps) - 1]["output"][2]
+            self.plan = fc_plan_new(c_steps, len(steps))
+        finally:
+            free(c_steps)
+        if self.plan == NULL:
+            raise MemoryError("no memory for the plan")
+
+    def __dealloc__(self):
+        fc_plan_free(self.plan)
+
+    cdef float *address(self, array) except? NULL:
+        cdef float[::1] view
+        if array is None:
+            return NULL
+        view = array.reshape(-1)
+        self.arrays.append(array)
+        return &view[0]
+
+    def predict(self, const float[:, :, :, ::1] x, float[:, ::1] probabilities) -> None:
+        cdef fc_batch batch
+        cdef fc_status status
+        batch.N = x.shape[0]
+        batch.x = &x[0, 0, 0, 0]
+        batch.probabilities = &probabilities[0, 0]
+        with nogil:
+            status = fc_plan_run(self.plan, &batch, 0)
+        check(status)
+
+    def train(self, const float[:, :, :, ::1] x, const int64_t[::1] labels, const float[:, ::1] rows,
+              const float[::1] weights, double scale, float[:, ::1] probabilities) -> None:
+        """Fill the gradients; labels or else rows are the targets, weights may be None."""
+        cdef fc_batch batch
+        cdef fc_status status
+        batch.N = x.shape[0]
+        batch.x = &x[0, 0, 0, 0]
+        batch.probabilities = &probabilities[0, 0]
+        batch.targets = fc_targets(NULL, NULL, NULL)
+        if labels is not None:
+            batch.targets.labels = &labels[0]
+        if rows is not None:
+            batch.targets.rows = &rows[0, 0]
+        if weights is not None:
+            batch.targets.weights = &weights[0]
+        batch.scale = scale
+        with nogil:
+            status = fc_plan_run(self.plan, &batch, 1)
+        check(status)

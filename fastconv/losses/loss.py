@@ -93,7 +93,7 @@ class Loss:
             losses = losses * broadcast_weights(sample_weight, losses.shape, losses.dtype)
         if self.reduction in ("none", None):
             return losses
-        return float(losses.sum()) / self._divisor(losses.shape)
+        return float(losses.sum()) * self.scale(losses.shape)
 
     def gradient(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Array:
         """∂L/∂y_pred for the reduced loss L, an array like ``y_pred``."""
@@ -121,15 +121,16 @@ class Loss:
                 'gradient; train with reduction="sum_over_batch_size" or "sum"'
             )
         shape = derivative.shape[:-1]
-        scale = derivative.dtype.type(1 / self._divisor(shape))
+        scale = derivative.dtype.type(self.scale(shape))
         if sample_weight is None:
             return derivative * scale
         return derivative * (scale * broadcast_weights(sample_weight, shape, derivative.dtype))[..., None]
 
-    def _divisor(self, shape: tuple[int, ...]) -> int:
+    def scale(self, shape: tuple[int, ...]) -> float:
+        """What the sum of all samples' losses, an array of this shape, is multiplied by: 1/N, or 1."""
         if self.reduction == "sum":
-            return 1
-        return max(math.prod(shape), 1)  # the loss of an empty batch is 0
+            return 1.0
+        return 1.0 / max(math.prod(shape), 1)  # the loss of an empty batch is 0
 
     # ---- configuration
 

@@ -13,6 +13,7 @@ from fastconv.layers._input_errors import input_shape_error
 from fastconv.layers.input_layer import InputLayer
 from fastconv.layers.layer import Layer, Shape, example_shape
 from fastconv.models import summary as tables
+from fastconv.models.plan import Plan, Plans
 from fastconv.models.training import Trainer
 from fastconv.parameter import Array, Parameter
 
@@ -34,6 +35,7 @@ class Sequential(Trainer):
     ) -> None:
         super().__init__(trainable=trainable, name=name)
         self._layers: list[Layer] = []
+        self._plans = Plans()
         for layer in layers or ():
             self.add(layer)
 
@@ -172,6 +174,11 @@ class Sequential(Trainer):
                 return None
             gradient = below
         return gradient if input_gradient else None
+
+    def _plan(self, images: int) -> Plan | None:
+        if not self.built or self._jit_compile is False:
+            return None
+        return self._plans.find(self._layers, images, insist=self._jit_compile is True)
 
     def forget(self) -> None:
         for layer in self._layers:

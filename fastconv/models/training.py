@@ -21,7 +21,9 @@ from fastconv.models.epochs import Epochs, epochs_of
 from fastconv.models.interrupts import whole_step
 from fastconv.models.measures import Measures
 from fastconv.models.mistakes import warn_of_likely_mistakes
+from fastconv.models.plan import Plan, can_train_with
 from fastconv.models.progress import Progress, progress
+from fastconv.ops._door import array as floats
 from fastconv.optimizers import Optimizer
 from fastconv.parameter import Array
 
@@ -45,6 +47,7 @@ class Trainer(Layer):
         self.stop_training = False
         self._compiled: Compiled | None = None
         self._looked_for_mistakes = False
+        self._jit_compile: bool | str = "auto"
 
     # ---- compile
 
@@ -68,9 +71,13 @@ class Trainer(Layer):
         metrics : names or objects; "accuracy" finds out by itself which kind
         weighted_metrics : as ``metrics``, but these take ``sample_weight`` and ``class_weight`` into account
         loss_weights : not supported: a model here has one output
-        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss : accepted for Keras' sake; there is
-            nothing here for them to change
+        jit_compile : whether a small network runs as a plan, whole steps in one call of C (see
+            ``models.plan``): "auto" where it can and pays, False never, True always, or an error if it cannot
+        run_eagerly, steps_per_execution, auto_scale_loss : accepted for Keras' sake; there is nothing here
+            for them to change
         """
+        if jit_compile not in (True, False, "auto"):
+            raise ValueError(f'jit_compile must be True, False or "auto"; got {jit_compile!r}')
         if loss_weights is not None:
             raise unsupported_argument("compile", "loss_weights", "a model here has one output and one loss")
         if loss is None:
@@ -79,6 +86,7 @@ class Trainer(Layer):
             optimizers.get(optimizer), losses.get(loss), Measures(metrics, weighted_metrics)
         )
         self._looked_for_mistakes = False
+        self._jit_compile = jit_compile
         self.stop_training = False
 
     @property
@@ -295,7 +303,7 @@ class Trainer(Layer):
             hooks.on_predict_begin()
             for step, batch in enumerate(data):
                 hooks.on_predict_batch_begin(step)
-                outputs.append(self.forward(batch.x, training=False))
+                outputs.append(self._infer(batch.x))
                 hooks.on_predict_batch_end(step, {"outputs": outputs[-1]})
             hooks.on_predict_end()
         if not outputs:
@@ -335,7 +343,7 @@ class Trainer(Layer):
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
         """The model's outputs for one batch."""
-        return self.forward(x, training=False)
+        return self._infer(x)
 
     def _train_step(self, compiled: Compiled, batch: Batch) -> None:
         """Forward, loss, backward, step. A batch that does not fit is found out before anything changes."""
@@ -344,20 +352,42 @@ class Trainer(Layer):
         if not self._looked_for_mistakes:
             self._looked_for_mistakes = True
             warn_of_likely_mistakes(self, loss, x)
-        y_pred = self.forward(x, training=True)
-        value = loss(y, y_pred, sample_weight)
-        if _fuse(loss, self.output_activation):
-            self.backward_from_logits(loss.gradient_at_logits(y, y_pred, sample_weight), input_gradient=False)
+        plan = self._plan(len(x)) if can_train_with(loss) else None
+        if plan is not None:
+            y_pred = plan.train(self._checked(x), y, loss, sample_weight)
+            value = loss(y, y_pred, sample_weight)
         else:
-            self.backward(loss.gradient(y, y_pred, sample_weight), input_gradient=False)
+            y_pred = self.forward(x, training=True)
+            value = loss(y, y_pred, sample_weight)
+            if _fuse(loss, self.output_activation):
+                dz = loss.gradient_at_logits(y, y_pred, sample_weight)
+                self.backward_from_logits(dz, input_gradient=False)
+            else:
+                self.backward(loss.gradient(y, y_pred, sample_weight), input_gradient=False)
         with whole_step():
             optimizer.step(self.parameters)
             measures.update(value, y, y_pred, sample_weight)
 
     def _test_step(self, compiled: Compiled, batch: Batch) -> None:
-        y_pred = self.forward(batch.x, training=False)
+        y_pred = self._infer(batch.x)
         y, sample_weight = _targets(batch), batch.sample_weight
         compiled.measures.update(compiled.loss(y, y_pred, sample_weight), y, y_pred, sample_weight)
+
+    def _infer(self, x: ArrayLike) -> Array:
+        """The outputs for one batch, by the plan where there is one."""
+        batch = self._checked(x)
+        plan = self._plan(len(batch))
+        return self.forward(batch, training=False) if plan is None else plan.predict(batch)
+
+    def _checked(self, x: ArrayLike) -> Array:
+        """x as floats, of a shape the model takes."""
+        batch = floats(x, f"the input of {self}")
+        self.check_input(batch.shape)
+        return batch
+
+    def _plan(self, images: int) -> Plan | None:
+        """What runs a batch of so many images in one call; None where the layers are run one by one."""
+        return None
 
     # ----
 

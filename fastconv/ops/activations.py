@@ -13,7 +13,7 @@ from fastconv.ops._door import Array
 ACTIVATIONS = (*_kernels.ACTIVATIONS, "softmax")
 
 # What alpha is where none is given (Keras): the slope of leaky ReLU for x < 0, and how deep ELU goes.
-_DEFAULT_ALPHA = {"leaky_relu": 0.2, "elu": 1.0}
+DEFAULT_ALPHA = {"leaky_relu": 0.2, "elu": 1.0}
 
 
 def activation(x: ArrayLike, name: str, alpha: float | None = None) -> Array:
@@ -38,7 +38,7 @@ def activation_backward(dy: ArrayLike, y: ArrayLike, name: str, alpha: float | N
     dy, y = _door.array(dy, "dy"), _door.array(y, "y")
     _check_name(name, y)
     _door.check_shape(dy, "dy", y.shape, "that of y")
-    if alpha is not None and alpha < 0 and name in _DEFAULT_ALPHA:
+    if alpha is not None and alpha < 0 and name in DEFAULT_ALPHA:
         raise ValueError(f"{name} can be derived from y only where alpha is not negative; got {alpha}")
     if _door.on_reference():
         return reference.activation_backward(dy, y, name, alpha)
@@ -70,7 +70,7 @@ def _activate(x: Array, name: str, alpha: float | None, y: Array) -> Array:
 
 
 def _alpha(name: str, alpha: float | None) -> float:
-    return _DEFAULT_ALPHA.get(name, 0.0) if alpha is None else alpha
+    return DEFAULT_ALPHA.get(name, 0.0) if alpha is None else alpha
 
 
 def _rows(x: Array) -> Array:

@@ -1,0 +1,183 @@
+/* bundle_kernel.h - lesson 5: images in the lanes.
+ *
+ * tile_kernel.h puts output channels into the lanes of a vector. LeNet's first layer has 6 of them: 10 of 16
+ * lanes multiply zeros. But a batch has many images, and all of them meet the same weights. So put VLEN
+ * images side by side, a bundle, stored [H][W][C][VLEN]: every lane works, whatever the channels, and
+ *
+ *     y[p, k] = bias[k] + sum over r, j of x[p*x_step + offset[r] + j] w[(r*length + j)*w_step + k]
+ *
+ * is the same sum with the parts exchanged: x is now the vector (of images) and the weight the number that is
+ * broadcast. Offsets and steps count vectors. The kernel needs no packing: HWIO is the order it is read in.
+ *
+ * A tile is BUNDLE_PIXELS by BUNDLE_CHANNELS sums. For AVX-512, 4 x 6: one step loads 4 vectors and 6 weights
+ * for 24 multiply-adds, 29 of 32 registers.
+ */
+
+INLINE void NAME(bundle_tile_of)(const int P, const int K, const fc_product *product, const float *x, const float *w,
+                                 const float *bias, float *y) {
+    const int64_t x_step = product->x_step * VLEN, w_step = product->w_step, length = product->length;
+    vfloat sum[BUNDLE_PIXELS][BUNDLE_CHANNELS];
+#pragma GCC unroll 8
+    for (int p = 0; p < P; p++)
+#pragma GCC unroll 8
+        for (int k = 0; k < K; k++) sum[p][k] = bias ? vbroadcast(bias[k]) : (vfloat){0};
+
+    for (int64_t r = 0; r < product->runs; r++) {
+        const float *run = x + product->offset[r] * VLEN;
+        for (int64_t j = 0; j < length; j++, run += VLEN, w += w_step) {
+            vfloat images[BUNDLE_PIXELS];
+#pragma GCC unroll 8
+            for (int p = 0; p < P; p++) images[p] = vload(run + p * x_step);
+#pragma GCC unroll 8
+            for (int k = 0; k < K; k++) {
+                const vfloat weight = vbroadcast(w[k]);
+#pragma GCC unroll 8
+                for (int p = 0; p < P; p++) sum[p][k] += images[p] * weight;
+            }
+        }
+    }
+#pragma GCC unroll 8
+    for (int p = 0; p < P; p++)
+#pragma GCC unroll 8
+        for (int k = 0; k < K; k++) vstore(y + (p * product->y_step + k) * VLEN, sum[p][k]);
+}
+
+/* dw[j, k] += sum over pixels of x[pixel, j] dy[pixel, k], image by image: the lanes are added up at the end. */
+INLINE void NAME(bundle_outer_tile_of)(const int J, const int K, const fc_pixels *pixels, const float *x,
+                                       const float *dy, float *dw, int64_t dw_step) {
+    vfloat sum[BUNDLE_PIXELS][BUNDLE_CHANNELS];
+#pragma GCC unroll 8
+    for (int j = 0; j < J; j++)
+#pragma GCC unroll 8
+        for (int k = 0; k < K; k++) sum[j][k] = vload(dw + (j * dw_step + k) * VLEN);
+
+    for (int64_t h = 0; h < pixels->rows; h++) {
+        const float *x_pixel = x + h * pixels->x_row * VLEN, *dy_pixel = dy + h * pixels->dy_row * VLEN;
+        for (int64_t w = 0; w < pixels->pixels; w++) {
+            vfloat images[BUNDLE_PIXELS];
+#pragma GCC unroll 8
+            for (int j = 0; j < J; j++) images[j] = vload(x_pixel + j * VLEN);
+#pragma GCC unroll 8
+            for (int k = 0; k < K; k++) {
+                const vfloat gradient = vload(dy_pixel + k * VLEN);
+#pragma GCC unroll 8
+                for (int j = 0; j < J; j++) sum[j][k] += images[j] * gradient;
+            }
+            x_pixel += pixels->x_step * VLEN;
+            dy_pixel += pixels->dy_step * VLEN;
+        }
+    }
+#pragma GCC unroll 8
+    for (int j = 0; j < J; j++)
+#pragma GCC unroll 8
+        for (int k = 0; k < K; k++) vstore(dw + (j * dw_step + k) * VLEN, sum[j][k]);
+}
+
+static void NAME(bundle_sum)(int64_t n, const float *vectors, float *sums) {
+    for (int64_t i = 0; i < n; i++) sums[i] += vsum_lanes(vload(vectors + i * VLEN));
+}
+
+#if BUNDLE_CHANNELS >= 6
+#define CHANNEL_CASES(P) CASE(P, 1) CASE(P, 2) CASE(P, 3) CASE(P, 4) CASE(P, 5) CASE(P, 6)
+#else
+#define CHANNEL_CASES(P) CASE(P, 1) CASE(P, 2) CASE(P, 3) CASE(P, 4)
+#endif
+#if BUNDLE_PIXELS >= 4
+#define ALL_CASES CHANNEL_CASES(1) CHANNEL_CASES(2) CHANNEL_CASES(3) CHANNEL_CASES(4)
+#elif BUNDLE_PIXELS == 3
+#define ALL_CASES CHANNEL_CASES(1) CHANNEL_CASES(2) CHANNEL_CASES(3)
+#else
+#define ALL_CASES CHANNEL_CASES(1) CHANNEL_CASES(2)
+#endif
+
+static void NAME(bundle_tile)(const fc_product *product, int pixels, int channels, const float *x, const float *w,
+                              const float *bias, float *y) {
+#define CASE(P, K) \
+    case P * 8 + K: NAME(bundle_tile_of)(P, K, product, x, w, bias, y); break;
+    switch (pixels * 8 + channels) { ALL_CASES }
+#undef CASE
+}
+
+static void NAME(bundle_outer_tile)(const fc_pixels *pixels, int rows, int channels, const float *x, const float *dy,
+                                    float *dw, int64_t dw_step) {
+#define CASE(J, K) \
+    case J * 8 + K: NAME(bundle_outer_tile_of)(J, K, pixels, x, dy, dw, dw_step); break;
+    switch (rows * 8 + channels) { ALL_CASES }
+#undef CASE
+}
+#undef ALL_CASES
+#undef CHANNEL_CASES
+
+/* ---- in and out of a bundle --------------------------------------------------------------------- */
+
+/* Rows of n floats, one an image, `step` apart, to [n][VLEN]; lanes without an image become zero. */
+static void NAME(bundle_pack)(int images, int64_t n, const float *rows, int64_t step, float *bundle) {
+    for (int64_t i = 0; i < n; i++, bundle += VLEN) {
+        float lane[VLEN] = {0};
+        for (int image = 0; image < images; image++) lane[image] = rows[image * step + i];
+        memcpy(bundle, lane, sizeof lane);
+    }
+}
+
+static void NAME(bundle_unpack)(int images, int64_t n, const float *bundle, float *rows, int64_t step) {
+    for (int image = 0; image < images; image++)
+        for (int64_t i = 0; i < n; i++) rows[image * step + i] = bundle[i * VLEN + image];
+}
+
+/* ---- pooling, [H][W][C] vectors ----------------------------------------------------------------- */
+
+/* One output row: pixels of C vectors from windows of size_h x size_w that do not overlap. */
+static void NAME(bundle_max_pool)(const fc_bundle_pool *pool, const float *x, float *y) {
+    const int64_t n = pool->C * VLEN;
+    for (int64_t w = 0; w < pool->pixels; w++, x += pool->size_w * n, y += n)
+        for (int64_t c = 0; c < n; c += VLEN) {
+            vfloat most = vload(x + c);
+            for (int64_t kh = 0; kh < pool->size_h; kh++)
+                for (int64_t kw = 0; kw < pool->size_w; kw++) {
+                    const vfloat candidate = vload(x + kh * pool->x_row * VLEN + kw * n + c);
+                    most = vselect((candidate > most) | ((candidate != candidate) & (most == most)), candidate, most);
+                }
+            vstore(y + c, most);
+        }
+}
+
+/* The first pixel of the window that equals the maximum gets the gradient; no switches need be kept. */
+static void NAME(bundle_max_pool_backward)(const fc_bundle_pool *pool, const float *x, const float *y,
+                                           const float *dy, float *dx) {
+    const int64_t n = pool->C * VLEN;
+    for (int64_t w = 0; w < pool->pixels; w++, x += pool->size_w * n, dx += pool->size_w * n, y += n, dy += n)
+        for (int64_t c = 0; c < n; c += VLEN) {
+            const vfloat most = vload(y + c), gradient = vload(dy + c), zero = (vfloat){0};
+            vint wanted = most == most; /* all ones, but where the maximum is NaN, which equals nothing */
+            for (int64_t kh = 0; kh < pool->size_h; kh++)
+                for (int64_t kw = 0; kw < pool->size_w; kw++) {
+                    const vint here = wanted & (vload(x + kh * pool->x_row * VLEN + kw * n + c) == most);
+                    vstore(dx + kh * pool->dx_row * VLEN + kw * n + c, vselect(here, gradient, zero));
+                    wanted &= ~here;
+                }
+        }
+}
+
+static void NAME(bundle_avg_pool)(const fc_bundle_pool *pool, const float *x, float *y) {
+    const int64_t n = pool->C * VLEN;
+    const float share = 1.0f / (float)(pool->size_h * pool->size_w);
+    for (int64_t w = 0; w < pool->pixels; w++, x += pool->size_w * n, y += n)
+        for (int64_t c = 0; c < n; c += VLEN) {
+            vfloat sum = (vfloat){0};
+            for (int64_t kh = 0; kh < pool->size_h; kh++)
+                for (int64_t kw = 0; kw < pool->size_w; kw++) sum += vload(x + kh * pool->x_row * VLEN + kw * n + c);
+            vstore(y + c, sum * share);
+        }
+}
+
+static void NAME(bundle_avg_pool_backward)(const fc_bundle_pool *pool, const float *dy, float *dx) {
+    const int64_t n = pool->C * VLEN;
+    const float share = 1.0f / (float)(pool->size_h * pool->size_w);
+    for (int64_t w = 0; w < pool->pixels; w++, dx += pool->size_w * n, dy += n)
+        for (int64_t c = 0; c < n; c += VLEN) {
+            const vfloat gradient = vload(dy + c) * share;
+            for (int64_t kh = 0; kh < pool->size_h; kh++)
+                for (int64_t kw = 0; kw < pool->size_w; kw++)
+                    vstore(dx + kh * pool->dx_row * VLEN + kw * n + c, gradient);
+        }
+}

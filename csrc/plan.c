@@ -1,0 +1,505 @@
+/* plan.c - lesson 6: a whole training step in one call, a bundle of images at a time.
+ *
+ * Layer by layer, a batch's activations are written to memory and read back for every layer, twice. But
+ * images do not meet until the weights' gradients are summed. So a plan takes one bundle (VLEN images in the
+ * lanes, bundle_kernel.h) through the whole network, forward and back, while all that is its own stays in
+ * a level-2 cache; then the next bundle. A plan is
+ *
+ *     any number of stride-1 convolutions and pooling layers, then one or more dense layers, then softmax
+ *
+ * and a step has four phases, with a barrier after each:
+ *
+ *     1  pack      dense weights into panels; convolution kernels turned round for the way back
+ *     2  bundles   forward; loss gradient; back to the first layer; kernel gradients summed in the bundle's chunk
+ *     3  dense     gradients of the dense layers, from inputs and gradients kept for the whole batch
+ *     4  chunks    the chunks' convolution gradients, added up in their order
+ *
+ * Between phases 1 and 4 there is no Python, no allocation, and no array of the size of the batch but the dense
+ * layers' inputs. How bundles are dealt to chunks depends on the batch size alone, so the result does not
+ * depend on the number of threads.
+ *
+ * Inside a bundle every tensor has the zero border that the next convolution pads with (its value) or the
+ * way back needs (its gradient). Borders are cleared once, when the plan is laid out: nobody writes there.
+ */
+#include "plan.h"
+
+#include <string.h>
+
+#include "matmul.h"
+#include "memory.h"
+#include "threads.h"
+
+/* ---- layout ------------------------------------------------------------------------------------- */
+
+/* A bundle's tensor: [H][W][C] vectors with a border. */
+typedef struct {
+    int64_t H, W, C;
+    int64_t top, left, bottom, right;
+    int64_t at; /* in a thread's workspace, in floats */
+} tensor;
+
+struct fc_plan {
+    int count, convolutional; /* steps; those before the first dense one */
+    fc_step *steps;
+    tensor *values, *gradients; /* convolutional + 1 of each: before step 0, between steps, after the last */
+
+    /* What follows depends on the instruction set, the threads or the batch, and is laid out when they change. */
+    const fc_kernels *kernels;
+    int threads;
+    int64_t capacity;
+    int64_t workspace, sums_at, rows_at, chunk_size;
+    float *memory;      /* a workspace for every thread */
+    float *packed;      /* panels of dense weights and of their transposes, then turned kernels */
+    float *batch;       /* inputs and gradients of the dense layers */
+    float *chunk_sums;  /* convolution gradients of every chunk */
+    int64_t *packed_at, *packed_back_at, *batch_at, *batch_gradient_at, *chunk_at;
+};
+
+static int64_t row_of(const tensor *t) { return t->left + t->W + t->right; }
+
+static int64_t size_of(const tensor *t) { return (t->top + t->H + t->bottom) * row_of(t) * t->C; }
+
+/* Vectors from the start of a tensor's memory to its first pixel inside the border. */
+static int64_t inside(const tensor *t) { return (t->top * row_of(t) + t->left) * t->C; }
+
+static int64_t kernel_size(const fc_step *s) { return s->size_h * s->size_w * s->C * s->K; }
+
+static void surround(const fc_step *steps, int convolutional, tensor *values, tensor *gradients) {
+    for (int i = 0; i <= convolutional; i++) {
+        const fc_step *before = i > 0 ? &steps[i - 1] : NULL, *after = i < convolutional ? &steps[i] : NULL;
+        tensor shape = {.H = 1, .W = 1, .C = steps[0].C}; /* where all steps are dense */
+        if (after) shape = (tensor){.H = after->H, .W = after->W, .C = after->C};
+        else if (before) shape = (tensor){.H = before->OH, .W = before->OW, .C = before->K};
+        values[i] = gradients[i] = shape;
+        if (after && after->kind == FC_CONV) {
+            values[i].top = after->pad_top;
+            values[i].left = after->pad_left;
+            values[i].bottom = after->OH + after->size_h - 1 - after->H - after->pad_top;
+            values[i].right = after->OW + after->size_w - 1 - after->W - after->pad_left;
+        }
+        if (before && before->kind == FC_CONV) {
+            gradients[i].top = before->size_h - 1 - before->pad_top;
+            gradients[i].left = before->size_w - 1 - before->pad_left;
+            gradients[i].bottom = before->H - 1 + before->pad_top - (before->OH - 1);
+            gradients[i].right = before->W - 1 + before->pad_left - (before->OW - 1);
+        }
+    }
+}
+
+fc_plan *fc_plan_new(const fc_step *steps, int count) {
+    fc_plan *plan = calloc(1, sizeof *plan);
+    if (!plan) return NULL;
+    plan->count = count;
+    while (plan->convolutional < count && steps[plan->convolutional].kind != FC_DENSE) plan->convolutional++;
+    const size_t tensors = (size_t)plan->convolutional + 1, n = (size_t)count;
+    plan->steps = malloc(sizeof(fc_step) * n);
+    plan->values = calloc(2 * tensors, sizeof(tensor));
+    plan->packed_at = calloc(5 * n, sizeof(int64_t));
+    if (!plan->steps || !plan->values || !plan->packed_at) {
+        fc_plan_free(plan);
+        return NULL;
+    }
+    memcpy(plan->steps, steps, sizeof(fc_step) * n);
+    plan->gradients = plan->values + tensors;
+    plan->packed_back_at = plan->packed_at + count;
+    plan->batch_at = plan->packed_back_at + count;
+    plan->batch_gradient_at = plan->batch_at + count;
+    plan->chunk_at = plan->batch_gradient_at + count;
+    surround(plan->steps, plan->convolutional, plan->values, plan->gradients);
+    return plan;
+}
+
+static void release(fc_plan *plan) {
+    fc_free(plan->memory);
+    fc_free(plan->packed);
+    fc_free(plan->batch);
+    fc_free(plan->chunk_sums);
+    plan->memory = plan->packed = plan->batch = plan->chunk_sums = NULL;
+    plan->kernels = NULL;
+}
+
+void fc_plan_free(fc_plan *plan) {
+    if (!plan) return;
+    release(plan);
+    free(plan->steps);
+    free(plan->values);
+    free(plan->packed_at);
+    free(plan);
+}
+
+/* A chunk is a run of bundles whose kernel gradients are summed together. */
+static int64_t bundles_of(const fc_kernels *kernels, int64_t N) { return fc_pieces(N, kernels->lanes); }
+static int64_t chunks_of(const fc_kernels *kernels, int64_t N) { return fc_min(bundles_of(kernels, N), 16); }
+
+static fc_status lay_out(fc_plan *plan, int64_t N) {
+    const fc_kernels *kernels = fc_kernels_active();
+    const int threads = fc_num_threads();
+    if (plan->kernels == kernels && plan->threads == threads && N <= plan->capacity) return FC_OK;
+    release(plan);
+
+    const int64_t V = kernels->lanes, lanes = kernels->tile_lanes;
+    int64_t workspace = 0, most_sums = 0, chunk_size = 0, packed = 0, batch = 0;
+    for (int i = 0; i <= plan->convolutional; i++) {
+        plan->values[i].at = workspace;
+        workspace += fc_round_up(size_of(&plan->values[i]) * V, 16);
+        plan->gradients[i].at = workspace;
+        workspace += fc_round_up(size_of(&plan->gradients[i]) * V, 16);
+    }
+    for (int i = 0; i < plan->count; i++) {
+        const fc_step *s = &plan->steps[i];
+        if (s->kind == FC_CONV) {
+            plan->chunk_at[i] = chunk_size;
+            chunk_size += kernel_size(s) + s->K;
+            most_sums = fc_max(most_sums, (kernel_size(s) + s->K) * V);
+            plan->packed_back_at[i] = packed;
+            packed += fc_round_up(kernel_size(s), 16);
+        } else if (s->kind == FC_DENSE) {
+            plan->packed_at[i] = packed;
+            packed += fc_pieces(s->K, lanes) * lanes * (s->C + 1);
+            plan->packed_back_at[i] = packed;
+            packed += fc_pieces(s->C, lanes) * lanes * s->K;
+            plan->batch_at[i] = batch;
+            batch += fc_round_up(N * s->C, 16);
+            plan->batch_gradient_at[i] = batch;
+            batch += fc_round_up(N * s->K + lanes, 16);
+        }
+    }
+    plan->sums_at = workspace;
+    workspace += fc_round_up(most_sums, 16);
+    plan->rows_at = workspace;
+    workspace += fc_round_up(size_of(&plan->values[plan->convolutional]) * V, 16);
+
+    plan->memory = fc_floats(workspace * threads);
+    plan->packed = fc_floats(packed);
+    plan->batch = fc_floats(batch);
+    plan->chunk_sums = fc_floats(chunks_of(kernels, N) * chunk_size);
+    if (!plan->memory || !plan->packed || !plan->batch || !plan->chunk_sums) {
+        release(plan);
+        return FC_OUT_OF_MEMORY;
+    }
+    memset(plan->memory, 0, sizeof(float) * (size_t)(workspace * threads));
+    memset(plan->packed, 0, sizeof(float) * (size_t)packed);
+    memset(plan->batch, 0, sizeof(float) * (size_t)batch);
+    plan->kernels = kernels;
+    plan->threads = threads;
+    plan->capacity = N;
+    plan->workspace = workspace;
+    plan->chunk_size = chunk_size;
+    return FC_OK;
+}
+
+/* ---- phase 1: weights --------------------------------------------------------------------------- */
+
+static void pack_dense(const fc_plan *plan, int i, int64_t panel, int backward) {
+    const fc_step *s = &plan->steps[i];
+    const int64_t lanes = plan->kernels->tile_lanes, k = panel * lanes;
+    if (backward) {
+        fc_pack_panel(s->K, (fc_weights){s->kernel + k * s->K, 1, s->K}, fc_min(lanes, s->C - k), lanes,
+                      plan->packed + plan->packed_back_at[i] + panel * lanes * s->K);
+        return;
+    }
+    const int64_t channels = fc_min(lanes, s->K - k);
+    float *bias = plan->packed + plan->packed_at[i] + fc_pieces(s->K, lanes) * lanes * s->C + k;
+    fc_pack_panel(s->C, (fc_weights){s->kernel + k, s->K, 1}, channels, lanes,
+                  plan->packed + plan->packed_at[i] + panel * lanes * s->C);
+    if (s->bias) memcpy(bias, s->bias + k, sizeof(float) * (size_t)channels);
+}
+
+/* turned[kh, kw, k, c] = kernel[KH-1-kh, KW-1-kw, c, k] */
+static void turn_kernel(const fc_plan *plan, int i) {
+    const fc_step *s = &plan->steps[i];
+    const int64_t taps = s->size_h * s->size_w;
+    float *to = plan->packed + plan->packed_back_at[i];
+    for (int64_t tap = taps - 1; tap >= 0; tap--)
+        for (int64_t k = 0; k < s->K; k++)
+            for (int64_t c = 0; c < s->C; c++) *to++ = s->kernel[(tap * s->C + c) * s->K + k];
+}
+
+static void pack_weights(const fc_plan *plan, int training) {
+    const int64_t lanes = plan->kernels->tile_lanes;
+    for (int i = 0; i < plan->count; i++) {
+        const fc_step *s = &plan->steps[i];
+        if (s->kind == FC_DENSE) {
+            const int64_t forward = fc_pieces(s->K, lanes);
+            const int64_t backward = training && i > 0 ? fc_pieces(s->C, lanes) : 0;
+#pragma omp for schedule(static) nowait
+            for (int64_t panel = 0; panel < forward + backward; panel++)
+                pack_dense(plan, i, panel < forward ? panel : panel - forward, panel >= forward);
+        } else if (s->kind == FC_CONV && training && i > 0) {
+#pragma omp single nowait
+            turn_kernel(plan, i);
+        }
+    }
+#pragma omp barrier
+}
+
+/* ---- phase 2: a bundle -------------------------------------------------------------------------- */
+
+/* y (H x W pixels of K vectors) = the sum of products over KH runs of x; x points at the first tap. */
+static void convolve(const fc_kernels *kernels, int64_t KH, int64_t KW, int64_t C, int64_t K, const float *x,
+                     int64_t x_row, const float *kernel, const float *bias, int64_t H, int64_t W, float *y,
+                     int64_t y_row) {
+    const int64_t V = kernels->lanes;
+    const int64_t pixel_tiles = fc_pieces(W, kernels->bundle_pixels);
+    const int64_t channel_tiles = fc_pieces(K, kernels->bundle_channels);
+    int64_t offsets[FC_PLAN_MOST_ROWS];
+    for (int64_t kh = 0; kh < KH; kh++) offsets[kh] = kh * x_row;
+    const fc_product product = {.runs = KH, .offset = offsets, .length = KW * C, .x_step = C, .w_step = K,
+                                .y_step = K};
+    for (int64_t h = 0; h < H; h++)
+        for (int64_t t = 0; t < pixel_tiles; t++) {
+            const int64_t w = fc_part(W, pixel_tiles, t), pixels = fc_part(W, pixel_tiles, t + 1) - w;
+            for (int64_t u = 0; u < channel_tiles; u++) {
+                const int64_t k = fc_part(K, channel_tiles, u), channels = fc_part(K, channel_tiles, u + 1) - k;
+                kernels->bundle_tile(&product, (int)pixels, (int)channels, x + (h * x_row + w * C) * V, kernel + k,
+                                     bias ? bias + k : NULL, y + (h * y_row + w * K + k) * V);
+            }
+        }
+}
+
+/* sums[tap, c, k] += the outer products of all pixels, a vector of images each; sums[last, k] += dy */
+static void correlate(const fc_kernels *kernels, const fc_step *s, const float *x, int64_t x_row, const float *dy,
+                      int64_t dy_row, float *sums) {
+    const int64_t V = kernels->lanes, length = s->size_w * s->C;
+    const int64_t row_tiles = fc_pieces(length, kernels->bundle_pixels);
+    const int64_t channel_tiles = fc_pieces(s->K, kernels->bundle_channels);
+    /* Rows of pixels that fit into a level-1 cache together, all tiles going over them before the next. */
+    const int64_t cached = 10000, row_floats = (s->OW * s->K + x_row) * V;
+    const int64_t blocks = fc_pieces(s->OH, fc_max(1, cached / row_floats));
+    for (int64_t b = 0; b < blocks; b++) {
+        const int64_t h = fc_part(s->OH, blocks, b), rows = fc_part(s->OH, blocks, b + 1) - h;
+        const fc_pixels pixels = {.rows = rows, .pixels = s->OW, .x_row = x_row, .x_step = s->C, .dy_row = dy_row,
+                                  .dy_step = s->K};
+        for (int64_t kh = 0; kh < s->size_h; kh++)
+            for (int64_t u = 0; u < channel_tiles; u++) {
+                const int64_t k = fc_part(s->K, channel_tiles, u), next = fc_part(s->K, channel_tiles, u + 1);
+                for (int64_t t = 0; t < row_tiles; t++) {
+                    const int64_t j = fc_part(length, row_tiles, t), end = fc_part(length, row_tiles, t + 1);
+                    kernels->bundle_outer_tile(&pixels, (int)(end - j), (int)(next - k),
+                                               x + ((h + kh) * x_row + j) * V, dy + (h * dy_row + k) * V,
+                                               sums + ((kh * length + j) * s->K + k) * V, s->K);
+                }
+            }
+        for (int64_t r = h; r < h + rows; r++)
+            kernels->add_rows(s->OW, s->K * V, dy + r * dy_row * V, sums + kernel_size(s) * V);
+    }
+}
+
+static fc_bundle_pool pooling(const fc_step *s, const tensor *x, const tensor *dx) {
+    return (fc_bundle_pool){.pixels = s->OW, .C = s->C, .size_h = s->size_h, .size_w = s->size_w,
+                            .x_row = row_of(x) * x->C, .dx_row = row_of(dx) * dx->C};
+}
+
+static void forward_step(const fc_plan *plan, int i, float *workspace) {
+    const fc_kernels *kernels = plan->kernels;
+    const fc_step *s = &plan->steps[i];
+    const tensor *x = &plan->values[i], *y = &plan->values[i + 1];
+    const int64_t V = kernels->lanes, y_row = row_of(y) * y->C;
+    float *to = workspace + y->at + inside(y) * V;
+    if (s->kind == FC_CONV) {
+        convolve(kernels, s->size_h, s->size_w, s->C, s->K, workspace + x->at, row_of(x) * x->C, s->kernel, s->bias,
+                 s->OH, s->OW, to, y_row);
+        if (s->activation != FC_LINEAR)
+            for (int64_t h = 0; h < s->OH; h++) {
+                float *row = to + h * y_row * V;
+                kernels->activate(s->activation, s->alpha, s->OW * s->K * V, row, row);
+            }
+        return;
+    }
+    const fc_bundle_pool pool = pooling(s, x, x);
+    const float *from = workspace + x->at + inside(x) * V;
+    for (int64_t h = 0; h < s->OH; h++)
+        (s->kind == FC_MAX_POOL ? kernels->bundle_max_pool : kernels->bundle_avg_pool)(
+            &pool, from + h * s->size_h * pool.x_row * V, to + h * y_row * V);
+}
+
+static void backward_step(const fc_plan *plan, int i, float *workspace, float *chunk) {
+    const fc_kernels *kernels = plan->kernels;
+    const fc_step *s = &plan->steps[i];
+    const tensor *x = &plan->values[i], *y = &plan->values[i + 1];
+    const tensor *dx = &plan->gradients[i], *dy = &plan->gradients[i + 1];
+    const int64_t V = kernels->lanes, x_row = row_of(x) * x->C, y_row = row_of(y) * y->C;
+    const int64_t dx_row = row_of(dx) * dx->C, dy_row = row_of(dy) * dy->C;
+    float *gradient = workspace + dy->at + inside(dy) * V, *to = workspace + dx->at + inside(dx) * V;
+    const float *value = workspace + y->at + inside(y) * V;
+
+    if (s->kind == FC_CONV) {
+        if (s->activation != FC_LINEAR)
+            for (int64_t h = 0; h < s->OH; h++) {
+                float *row = gradient + h * dy_row * V;
+                kernels->activate_backward(s->activation, s->alpha, s->OW * s->K * V, row, value + h * y_row * V, row);
+            }
+        float *sums = workspace + plan->sums_at;
+        memset(sums, 0, sizeof(float) * (size_t)((kernel_size(s) + s->K) * V));
+        correlate(kernels, s, workspace + x->at, x_row, gradient, dy_row, sums);
+        kernels->bundle_sum(kernel_size(s) + s->K, sums, chunk + plan->chunk_at[i]);
+        if (i > 0)
+            convolve(kernels, s->size_h, s->size_w, s->K, s->C, workspace + dy->at, dy_row,
+                     plan->packed + plan->packed_back_at[i], NULL, s->H, s->W, to, dx_row);
+        return;
+    }
+    if (i == 0) return; /* nothing below a first pooling layer wants a gradient */
+    const fc_bundle_pool pool = pooling(s, x, dx);
+    for (int64_t h = 0; h < s->OH; h++) {
+        const float *below = workspace + x->at + (inside(x) + h * s->size_h * x_row) * V;
+        float *dx_rows = to + h * s->size_h * dx_row * V;
+        if (s->kind == FC_MAX_POOL)
+            kernels->bundle_max_pool_backward(&pool, below, value + h * y_row * V, gradient + h * dy_row * V, dx_rows);
+        else
+            kernels->bundle_avg_pool_backward(&pool, gradient + h * dy_row * V, dx_rows);
+    }
+}
+
+/* y (rows, K) = x (rows, C) times packed panels, plus bias */
+static void multiply(const fc_kernels *kernels, int64_t rows, int64_t C, int64_t K, const float *x, const float *panels,
+                     const float *bias, int64_t bias_step, float *y) {
+    const int64_t lanes = kernels->tile_lanes, start = 0, tiles = fc_pieces(rows, kernels->tile_pixels);
+    const fc_product product = {.runs = 1, .offset = &start, .length = C, .x_step = C, .w_step = lanes, .y_step = K};
+    for (int64_t k = 0; k < K; k += lanes)
+        for (int64_t t = 0; t < tiles; t++) {
+            const int64_t m = fc_part(rows, tiles, t), end = fc_part(rows, tiles, t + 1);
+            kernels->product_tile(&product, (int)(end - m), (int)fc_min(lanes, K - k), x + m * C, panels + k * C,
+                                  bias + k * bias_step, y + m * K + k);
+        }
+}
+
+/* The dense layers on images [n, n + images), each a row; the last one's output is logits. */
+static void forward_dense(const fc_plan *plan, int64_t n, int64_t images, float *outputs) {
+    const fc_kernels *kernels = plan->kernels;
+    const int64_t lanes = kernels->tile_lanes;
+    for (int i = plan->convolutional; i < plan->count; i++) {
+        const fc_step *s = &plan->steps[i];
+        const float *panels = plan->packed + plan->packed_at[i];
+        const int last = i + 1 == plan->count;
+        float *y = last ? outputs + n * s->K : plan->batch + plan->batch_at[i + 1] + n * s->K;
+        multiply(kernels, images, s->C, s->K, plan->batch + plan->batch_at[i] + n * s->C, panels,
+                 panels + fc_pieces(s->K, lanes) * lanes * s->C, 1, y);
+        if (s->activation != FC_LINEAR) kernels->activate(s->activation, s->alpha, images * s->K, y, y);
+    }
+}
+
+/* From the gradient at the logits, kept in the batch's arrays, down to the first dense layer's input. */
+static void backward_dense(const fc_plan *plan, int64_t n, int64_t images, float *input_gradient) {
+    const fc_kernels *kernels = plan->kernels;
+    const float zeros[2 * FC_PLAN_MOST_LANES] = {0};
+    for (int i = plan->count - 1; i >= plan->convolutional; i--) {
+        const fc_step *s = &plan->steps[i];
+        const float *dy = plan->batch + plan->batch_gradient_at[i] + n * s->K;
+        const int lowest = i == plan->convolutional;
+        if (lowest && !input_gradient) return;
+        float *dx = lowest ? input_gradient : plan->batch + plan->batch_gradient_at[i - 1] + n * s->C;
+        multiply(kernels, images, s->K, s->C, dy, plan->packed + plan->packed_back_at[i], zeros, 0, dx);
+        if (!lowest && plan->steps[i - 1].activation != FC_LINEAR)
+            kernels->activate_backward(plan->steps[i - 1].activation, plan->steps[i - 1].alpha, images * s->C, dx,
+                                       plan->batch + plan->batch_at[i] + n * s->C, dx);
+    }
+}
+
+static void run_bundle(const fc_plan *plan, const fc_batch *batch, int64_t bundle, float *workspace, float *chunk) {
+    const fc_kernels *kernels = plan->kernels;
+    const int64_t V = kernels->lanes, n = bundle * V, images = fc_min(V, batch->N - n);
+    const tensor *input = &plan->values[0], *top = &plan->values[plan->convolutional];
+    const fc_step *first_dense = &plan->steps[plan->convolutional], *last = &plan->steps[plan->count - 1];
+
+    for (int64_t h = 0; h < input->H; h++)
+        kernels->bundle_pack((int)images, input->W * input->C,
+                             batch->x + (n * input->H + h) * input->W * input->C, input->H * input->W * input->C,
+                             workspace + input->at + (inside(input) + h * row_of(input) * input->C) * V);
+    for (int i = 0; i < plan->convolutional; i++) forward_step(plan, i, workspace);
+    /* The last tensor before a dense layer has no border below or above: its rows are the flattened image. */
+    float *rows = plan->batch + plan->batch_at[plan->convolutional] + n * first_dense->C;
+    kernels->bundle_unpack((int)images, first_dense->C, workspace + top->at, rows, first_dense->C);
+
+    float *outputs = batch->probabilities;
+    forward_dense(plan, n, images, outputs);
+    float *logits = outputs + n * last->K;
+    if (chunk) {
+        const fc_targets targets = {batch->targets.labels ? batch->targets.labels + n : NULL,
+                                    batch->targets.rows ? batch->targets.rows + n * last->K : NULL,
+                                    batch->targets.weights ? batch->targets.weights + n : NULL};
+        float losses[FC_PLAN_MOST_LANES];
+        kernels->cross_entropy(images, last->K, logits, targets, batch->scale, losses,
+                               plan->batch + plan->batch_gradient_at[plan->count - 1] + n * last->K);
+    }
+    kernels->softmax(images, last->K, logits, logits);
+    if (!chunk) return;
+
+    const tensor *gradient = &plan->gradients[plan->convolutional];
+    float *down = workspace + plan->rows_at;
+    backward_dense(plan, n, images, plan->convolutional ? down : NULL);
+    for (int64_t h = 0; h < gradient->H && plan->convolutional; h++)
+        kernels->bundle_pack((int)images, gradient->W * gradient->C, down + h * gradient->W * gradient->C,
+                             first_dense->C,
+                             workspace + gradient->at + (inside(gradient) + h * row_of(gradient) * gradient->C) * V);
+    for (int i = plan->convolutional - 1; i >= 0; i--) backward_step(plan, i, workspace, chunk);
+}
+
+/* ---- phases 3 and 4: what is summed over the batch ---------------------------------------------- */
+
+static void dense_gradients(const fc_plan *plan, int64_t N) {
+    const fc_kernels *kernels = plan->kernels;
+    const int64_t lanes = kernels->tile_lanes;
+    for (int i = plan->convolutional; i < plan->count; i++) {
+        const fc_step *s = &plan->steps[i];
+        const int64_t panels = fc_pieces(s->K, lanes), tiles = fc_pieces(s->C, kernels->tile_pixels);
+        const float *x = plan->batch + plan->batch_at[i], *dy = plan->batch + plan->batch_gradient_at[i];
+        const fc_pixels pixels = {.images = 1, .rows = 1, .pixels = N, .x_step = s->C, .dy_step = s->K};
+#pragma omp for schedule(static) nowait
+        for (int64_t task = 0; task < panels * tiles; task++) {
+            const int64_t k = task / tiles * lanes, channels = fc_min(lanes, s->K - k);
+            const int64_t c = fc_part(s->C, tiles, task % tiles), end = fc_part(s->C, tiles, task % tiles + 1);
+            float *dw = s->dkernel + c * s->K + k;
+            for (int64_t r = 0; r < end - c; r++) memset(dw + r * s->K, 0, sizeof(float) * (size_t)channels);
+            kernels->outer_tile(&pixels, (int)(end - c), (int)channels, x + c, dy + k, dw, s->K);
+        }
+        if (!s->dbias) continue;
+#pragma omp single nowait
+        {
+            memset(s->dbias, 0, sizeof(float) * (size_t)s->K);
+            kernels->add_rows(N, s->K, dy, s->dbias);
+        }
+    }
+}
+
+static void add_chunks(const fc_plan *plan, int64_t chunks) {
+    for (int i = 0; i < plan->convolutional; i++) {
+        const fc_step *s = &plan->steps[i];
+        if (s->kind != FC_CONV) continue;
+        const int64_t n = kernel_size(s);
+#pragma omp single nowait
+        {
+            memset(s->dkernel, 0, sizeof(float) * (size_t)n);
+            if (s->dbias) memset(s->dbias, 0, sizeof(float) * (size_t)s->K);
+            for (int64_t c = 0; c < chunks; c++) {
+                const float *sums = plan->chunk_sums + c * plan->chunk_size + plan->chunk_at[i];
+                plan->kernels->add_rows(1, n, sums, s->dkernel);
+                if (s->dbias) plan->kernels->add_rows(1, s->K, sums + n, s->dbias);
+            }
+        }
+    }
+}
+
+/* ---- the whole ---------------------------------------------------------------------------------- */
+
+fc_status fc_plan_run(fc_plan *plan, const fc_batch *batch, int training) {
+    if (batch->N == 0) return FC_OK;
+    fc_status status = lay_out(plan, batch->N);
+    if (status != FC_OK) return status;
+    const int64_t bundles = bundles_of(plan->kernels, batch->N), chunks = chunks_of(plan->kernels, batch->N);
+    if (training) memset(plan->chunk_sums, 0, sizeof(float) * (size_t)(chunks * plan->chunk_size));
+
+#pragma omp parallel num_threads(plan->threads)
+    {
+        pack_weights(plan, training);
+        float *workspace = plan->memory + fc_thread_index() * plan->workspace;
+#pragma omp for schedule(dynamic)
+        for (int64_t c = 0; c < chunks; c++)
+            for (int64_t b = fc_part(bundles, chunks, c); b < fc_part(bundles, chunks, c + 1); b++)
+                run_bundle(plan, batch, b, workspace, training ? plan->chunk_sums + c * plan->chunk_size : NULL);
+        if (training) {
+            dense_gradients(plan, batch->N);
+            add_chunks(plan, chunks);
+        }
+    }
+    return FC_OK;
+}

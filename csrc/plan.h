@@ -1,0 +1,43 @@
+/* plan.h - a small network as a list of steps, run in one call: see plan.c. */
+#ifndef FASTCONV_PLAN_H
+#define FASTCONV_PLAN_H
+
+#include "kernels.h"
+
+enum {
+    FC_PLAN_MOST_ROWS = 32,  /* of a kernel */
+    FC_PLAN_MOST_LANES = 16, /* images in a bundle */
+};
+
+typedef enum { FC_CONV, FC_MAX_POOL, FC_AVG_POOL, FC_DENSE } fc_step_kind;
+
+/* Convolutions have stride 1 and at most FC_PLAN_MOST_ROWS kernel rows, padded by less than the kernel's size;
+ * pooling windows do not overlap and are not padded; dense steps are C -> K, everything else 1. */
+typedef struct {
+    fc_step_kind kind;
+    int64_t H, W, C, OH, OW, K;
+    int64_t size_h, size_w;
+    int64_t pad_top, pad_left;
+    fc_activation activation; /* the last step's is linear: softmax follows */
+    float alpha;
+    const float *kernel, *bias; /* bias may be NULL, and dbias then is */
+    float *dkernel, *dbias;
+} fc_step;
+
+typedef struct {
+    int64_t N;
+    const float *x;       /* (N, H, W, C) */
+    fc_targets targets;   /* training only */
+    float scale;          /* of every image's gradient: 1 / N for the mean loss */
+    float *probabilities; /* (N, classes) */
+} fc_batch;
+
+typedef struct fc_plan fc_plan;
+
+fc_plan *fc_plan_new(const fc_step *steps, int count); /* NULL: no memory */
+void fc_plan_free(fc_plan *plan);
+
+/* Forward, and if training the gradients of all weights as well. */
+fc_status fc_plan_run(fc_plan *plan, const fc_batch *batch, int training);
+
+#endif

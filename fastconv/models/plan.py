@@ -1,0 +1,210 @@
+"""Small networks as plans: a whole training step as one call into C (csrc/plan.c).
+
+A plan takes as many images at a time as a vector has lanes through all layers, so that what lies between the
+layers never leaves the cache. It computes what the layers compute, up to rounding. A model uses it where it
+applies and pays; ``compile(jit_compile=False)`` does without, ``jit_compile=True`` insists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastconv import _kernels
+from fastconv._geometry import window
+from fastconv._targets import broadcast_weights
+from fastconv.layers import AveragePooling2D, Conv2D, Dense, Flatten, MaxPooling2D
+from fastconv.layers.layer import Layer
+from fastconv.losses import CategoricalCrossentropy, Loss, SparseCategoricalCrossentropy
+from fastconv.ops._door import on_reference
+from fastconv.ops.activations import DEFAULT_ALPHA
+from fastconv.parameter import Array, Parameter
+
+Step = dict[str, Any]
+
+# A kernel's gradient is summed with a vector of images for each element. Where that would not stay in the
+# cache, channels are many enough to fill the lanes, and the layers' own way is the faster one.
+_MOST_KERNEL_ELEMENTS = 1 << 14
+_MOST_KERNEL_ROWS = 32  # FC_PLAN_MOST_ROWS
+
+
+class NoPlan(ValueError):
+    """Says which layer a plan cannot run, and why."""
+
+
+class Plan:
+    """The layers of a network, ready to run in one call. Raises NoPlan where they do not suit.
+
+    It works on the parameters' own arrays: it sees their values as they are at each call, and fills
+    ``parameter.grad`` as the layers' ``backward`` does.
+    """
+
+    def __init__(self, layers: list[Layer]) -> None:
+        self._steps = _steps(layers)
+        self._plan = _kernels.Plan(self._steps)
+
+    def predict(self, x: Array) -> Array:
+        """The probabilities (N, classes) for images x (N, H, W, C)."""
+        probabilities = np.empty((len(x), self._plan.classes), np.float32)
+        if len(x):
+            self._plan.predict(x, probabilities)
+        return probabilities
+
+    def train(self, x: Array, y: Array, loss: Loss, sample_weight: Array | None) -> Array:
+        """Fill the gradients of all parameters and return the probabilities."""
+        probabilities = np.empty((len(x), self._plan.classes), np.float32)
+        targets, _ = loss.prepare(y, np.broadcast_to(np.float32(0.5), probabilities.shape))
+        labels = rows = weights = None
+        if isinstance(loss, SparseCategoricalCrossentropy):
+            labels = np.ascontiguousarray(targets, np.int64)
+        else:
+            rows = np.ascontiguousarray(targets, np.float32)
+        if sample_weight is not None:
+            weights = np.ascontiguousarray(broadcast_weights(sample_weight, (len(x),), np.float32))
+        self._plan.train(x, labels, rows, weights, loss.scale((len(x),)), probabilities)
+        return probabilities
+
+
+class Plans:
+    """The plan of a model, made when it is first wanted and again when the layers have changed.
+
+    Copies of a model do not share it: a plan works on the arrays it was made for.
+    """
+
+    def __init__(self) -> None:
+        self._made_for: list[tuple[Layer, bool]] | None = None
+        self._plan: Plan | None = None
+        self._why_not = ""
+
+    def find(self, layers: list[Layer], images: int, insist: bool) -> Plan | None:
+        """The plan for these layers, or None where it does not suit them or so few images.
+
+        With ``insist`` it is taken for any number of images, and NoPlan raised where there is none.
+        """
+        if on_reference() or not (insist or images >= _least_images()):
+            return None
+        wanted = [(layer, layer.trainable) for layer in layers]
+        if wanted != self._made_for:
+            self._made_for = wanted
+            try:
+                self._plan, self._why_not = Plan(layers), ""
+            except NoPlan as error:
+                self._plan, self._why_not = None, str(error)
+        if self._plan is None and insist:
+            raise NoPlan(f"jit_compile=True: {self._why_not}; without it the layers are run one by one")
+        return self._plan
+
+    def __reduce__(self) -> tuple[type[Plans], tuple[()]]:
+        return Plans, ()
+
+
+def _least_images() -> int:
+    """From how many images on a plan pays: half the lanes of a vector."""
+    return max(2, _kernels.isa_lanes() // 2)
+
+
+def can_train_with(loss: Loss) -> bool:
+    """True for the losses whose gradient at the logits a plan knows."""
+    if not isinstance(loss, (SparseCategoricalCrossentropy, CategoricalCrossentropy)):
+        return False
+    return not loss.from_logits and loss.reduction in ("sum_over_batch_size", "sum")
+
+
+# ---- layers as steps ----------------------------------------------------------------------------
+
+
+def _steps(layers: list[Layer]) -> list[Step]:
+    """The layers as the steps of a plan; the softmax at the end is understood."""
+    steps = []
+    for layer in layers:
+        if not layer.trainable:
+            raise NoPlan(f"{layer} is frozen")
+        if isinstance(layer, Flatten):
+            continue
+        describe = _DESCRIBE.get(type(layer))
+        if describe is None:
+            raise NoPlan(f"{layer} has no place in a plan")
+        steps.append(describe(layer))
+    dense = [step["kind"] == "dense" for step in steps]
+    if not any(dense) or dense != sorted(dense):
+        raise NoPlan("a plan is convolutions and pooling, then dense layers")
+    if len(layers[0].input_shape or ()) != 3:
+        raise NoPlan("a plan begins with images")
+    if [step["activation"] == "softmax" for step in steps] != [False] * (len(steps) - 1) + [True]:
+        raise NoPlan("a plan has one softmax, at the end")
+    steps[-1]["activation"] = "linear"
+    return steps
+
+
+def _step(layer: Layer, kind: str, **fields: Any) -> Step:
+    """The fields of fc_step in csrc/plan.h, those that matter to this kind of layer as given."""
+    step = {
+        "kind": kind,
+        "input": layer.input_shape,
+        "output": layer.output_shape,
+        "size": (1, 1),
+        "padding": (0, 0),
+        "activation": "linear",
+        "alpha": 0.0,
+        "kernel": None,
+        "bias": None,
+        "dkernel": None,
+        "dbias": None,
+    }
+    return step | fields
+
+
+def _weighted(layer: Conv2D | Dense) -> Step:
+    """What layers with weights and an activation have in common."""
+    kernel: Parameter = layer.kernel
+    bias: Parameter | None = layer.bias
+    return {
+        "activation": layer.activation.name,
+        "alpha": DEFAULT_ALPHA.get(layer.activation.name, 0.0),
+        "kernel": kernel.value,
+        "dkernel": kernel.grad,
+        "bias": None if bias is None else bias.value,
+        "dbias": None if bias is None else bias.grad,
+    }
+
+
+def _conv2d(layer: Conv2D) -> Step:
+    if (layer.strides, layer.dilation_rate, layer.groups) != ((1, 1), (1, 1), 1):
+        raise NoPlan(f"{layer} has strides, dilation_rate or groups")
+    if layer.algorithm != "auto":
+        raise NoPlan(f"{layer} asks for algorithm={layer.algorithm!r}")
+    KH, KW = layer.kernel_size
+    if layer.kernel.size > _MOST_KERNEL_ELEMENTS or KH > _MOST_KERNEL_ROWS:
+        raise NoPlan(f"{layer} has a kernel of {layer.kernel.size} numbers, {KH} rows")
+    H, W, _ = layer.input_shape  # type: ignore[misc]
+    view = window((H, W), (KH, KW), 1, layer.padding)
+    if max(view.rows[1:]) >= KH or max(view.columns[1:]) >= KW:
+        raise NoPlan(f"{layer} is padded by more than its kernel covers")
+    padding = (view.rows.before, view.columns.before)
+    return _step(layer, "conv", size=(KH, KW), padding=padding, **_weighted(layer))
+
+
+def _pooling(kind: str) -> Callable[[Any], Step]:
+    def describe(layer: MaxPooling2D | AveragePooling2D) -> Step:
+        if layer.strides != layer.pool_size or layer.padding != "valid":
+            raise NoPlan(f"{layer} has windows that overlap or are padded")
+        return _step(layer, kind, size=layer.pool_size)
+
+    return describe
+
+
+def _dense(layer: Dense) -> Step:
+    shape = layer.input_shape or ()
+    if len(shape) != 1:
+        raise NoPlan(f"{layer} is applied to more than one vector per image")
+    return _step(layer, "dense", input=(1, 1, *shape), output=(1, 1, layer.units), **_weighted(layer))
+
+
+_DESCRIBE: dict[type[Layer], Callable[[Any], Step]] = {
+    Conv2D: _conv2d,
+    MaxPooling2D: _pooling("max_pool"),
+    AveragePooling2D: _pooling("avg_pool"),
+    Dense: _dense,
+}

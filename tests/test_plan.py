@@ -1,0 +1,272 @@
+"""Plans: a training step in one call of C computes what the layers compute one by one."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv.layers import (
+    AveragePooling2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Input,
+    MaxPooling2D,
+)
+from fastconv.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
+from fastconv.models import Sequential
+from fastconv.models.plan import NoPlan, Plan, can_train_with
+
+CLASSES = 7
+
+# What each network has to do with the edges: sizes that tiles do not divide, one channel and 17, borders of
+# every kind, pooling that leaves rows over, all activations.
+NETWORKS = {
+    "one channel, same": [
+        Input((9, 11, 1)),
+        Conv2D(6, 5, padding="same", activation="relu"),
+        MaxPooling2D(2),
+    ],
+    "17 channels, valid": [
+        Input((7, 6, 17)),
+        Conv2D(19, 3, activation="tanh"),
+        Conv2D(5, (2, 3), activation="elu", use_bias=False),
+    ],
+    "average pooling, lopsided padding": [
+        Input((10, 9, 3)),
+        Conv2D(4, (4, 3), padding=((3, 0), (1, 2)), activation="sigmoid"),
+        AveragePooling2D((3, 2)),
+        Conv2D(3, 1, activation="leaky_relu"),
+    ],
+    "pooling first and twice": [Input((12, 12, 2)), AveragePooling2D(2), MaxPooling2D((2, 3)), Conv2D(1, 2)],
+    "two dense layers, selu": [
+        Input((5, 5, 2)),
+        Conv2D(3, 3, padding="same", activation="selu"),
+        Flatten(),
+        Dense(21, activation="tanh"),
+        Dense(33, activation="relu", use_bias=False),
+    ],
+    "nothing but dense": [Input((4, 3, 2)), Flatten(), Dense(5, activation="relu")],
+    "the kernel covers the image": [Input((5, 5, 3)), Conv2D(20, 5, activation="relu")],
+}
+
+
+def network(name: str) -> Sequential:
+    fastconv.utils.set_random_seed(1)
+    layers = copy.deepcopy(NETWORKS[name])
+    if not any(isinstance(layer, Flatten) for layer in layers):
+        layers.append(Flatten())
+    model = Sequential([*layers, Dense(CLASSES, activation="softmax")])
+    rng = np.random.default_rng(2)
+    for parameter in model.parameters:  # biases too, so that a missing one shows
+        parameter.value = rng.normal(0, 0.3, parameter.shape)
+    return model
+
+
+def batch(model: Sequential, images: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(images, *model.input_shape[1:])).astype(np.float32)
+    return x, rng.integers(0, CLASSES, images)
+
+
+def by_layers(model: Sequential, x, y, loss, sample_weight=None) -> tuple[np.ndarray, list[np.ndarray]]:
+    probabilities = model.forward(x, training=True)
+    model.backward_from_logits(loss.gradient_at_logits(y, probabilities, sample_weight))
+    return probabilities, [parameter.grad.copy() for parameter in model.parameters]
+
+
+def by_plan(model: Sequential, x, y, loss, sample_weight=None) -> tuple[np.ndarray, list[np.ndarray]]:
+    for parameter in model.parameters:
+        parameter.grad = np.full(parameter.shape, 7.0)  # a gradient left out would show
+    probabilities = Plan(model.layers).train(x, y, loss, sample_weight)
+    return probabilities, [parameter.grad.copy() for parameter in model.parameters]
+
+
+def assert_same(found, expected) -> None:
+    """Both ways round each of their sums, of fewer than 2,000 terms, differently: 2√n ε, with room to spare."""
+    tolerance = 4 * np.sqrt(2000) * np.finfo(np.float32).eps
+    np.testing.assert_allclose(found[0], expected[0], atol=tolerance)
+    assert len(found[1]) == len(expected[1])
+    for gradient, wanted in zip(found[1], expected[1], strict=True):
+        np.testing.assert_allclose(gradient, wanted, atol=tolerance * max(1.0, np.abs(wanted).max()))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("isa", fastconv.available_isas())
+@pytest.mark.parametrize("images", [1, 5, 16, 37])
+def test_gradients_are_those_of_the_layers(name, isa, images):
+    loss = SparseCategoricalCrossentropy()
+    model = network(name)
+    x, y = batch(model, images)
+    with fastconv.set_isa(isa):
+        assert_same(by_plan(model, x, y, loss), by_layers(model, x, y, loss))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        CategoricalCrossentropy(),
+        CategoricalCrossentropy(label_smoothing=0.2),
+        CategoricalCrossentropy(reduction="sum"),
+    ],
+    ids=["mean", "smoothed", "sum"],
+)
+def test_distributions_as_targets_and_weighted_samples(loss):
+    model = network("one channel, same")
+    x, y = batch(model, 21)
+    targets = np.eye(CLASSES)[y] * np.linspace(0.5, 1, 21)[:, None]
+    weights = np.linspace(0, 2, 21)
+    assert_same(by_plan(model, x, targets, loss, weights), by_layers(model, x, targets, loss, weights))
+
+
+def test_predictions_are_those_of_the_layers():
+    model = network("average pooling, lopsided padding")
+    x, _ = batch(model, 50)
+    expected = model.forward(x)
+    np.testing.assert_allclose(Plan(model.layers).predict(x), expected, atol=1e-6)
+    np.testing.assert_allclose(model.predict(x, batch_size=32, verbose=0), expected, atol=1e-6)
+    assert Plan(model.layers).predict(x[:0]).shape == (0, CLASSES)
+
+
+@pytest.mark.parametrize("isa", fastconv.available_isas())
+def test_any_number_of_threads_gives_the_same_bits(isa):
+    model = network("one channel, same")
+    x, y = batch(model, 100)
+    loss = SparseCategoricalCrossentropy()
+    with fastconv.set_isa(isa):
+        results = []
+        for threads in (1, 2, 3, 8):
+            with fastconv.set_num_threads(threads):
+                results.append(by_plan(model, x, y, loss))
+    for probabilities, gradients in results[1:]:
+        assert np.array_equal(probabilities, results[0][0])
+        for one, other in zip(gradients, results[0][1], strict=True):
+            assert np.array_equal(one, other)
+
+
+def test_a_plan_used_again_for_other_batch_sizes_and_instruction_sets():
+    model, loss = network("17 channels, valid"), SparseCategoricalCrossentropy()
+    plan = Plan(model.layers)
+    for images, isa in [(3, -1), (40, -1), (7, 0), (40, 0), (1, -1)]:
+        x, y = batch(model, images)
+        with fastconv.set_isa(fastconv.available_isas()[isa]):
+            probabilities = plan.train(x, y, loss, None)
+            found = probabilities, [parameter.grad.copy() for parameter in model.parameters]
+            assert_same(found, by_layers(model, x, y, loss))
+
+
+def test_nan_in_one_image_stays_in_its_row():
+    model = network("one channel, same")
+    x, _ = batch(model, 20)
+    clean = Plan(model.layers).predict(x)
+    x[4, 2, 2, 0] = np.nan
+    found = Plan(model.layers).predict(x)
+    assert np.isnan(found[4]).all()
+    assert np.array_equal(np.delete(found, 4, 0), np.delete(clean, 4, 0))
+
+
+# ---- in a model ---------------------------------------------------------------------------------
+
+
+def trained(jit_compile: bool | str) -> Sequential:
+    model = network("one channel, same")
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=jit_compile)
+    x, y = batch(model, 96)
+    model.fit(x, y, batch_size=32, epochs=3, verbose=0, shuffle=False)
+    return model
+
+
+def test_training_by_plan_and_by_layers_agree():
+    """Nine steps of Adam, which divides small gradients by their own size: 1e-4 of the weights' scale."""
+    planned, layered = trained(True), trained(False)
+    for one, other in zip(planned.get_weights(), layered.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+    planned_loss, layered_loss = planned.history.history["loss"], layered.history.history["loss"]
+    np.testing.assert_allclose(planned_loss, layered_loss, rtol=1e-4)
+
+
+def test_auto_takes_the_plan_where_it_pays(monkeypatch):
+    used = []
+    monkeypatch.setattr(
+        Plan, "train", lambda self, x, *rest: used.append(len(x)) or np.full((len(x), CLASSES), 0.1)
+    )
+    model = network("one channel, same")
+    x, y = batch(model, 32)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.train_on_batch(x, y)
+    model.train_on_batch(x[:1], y[:1])  # one image in a bundle of many lanes does not pay
+    with fastconv.set_backend("reference"):
+        model.train_on_batch(x[:2], y[:2])
+    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
+    model.train_on_batch(x, y)
+    assert used == [32]
+
+
+def test_a_plan_follows_the_layers():
+    model = network("one channel, same")
+    x, _ = batch(model, 32)
+    model.predict(x, verbose=0)
+    model.pop()
+    model.add(Dense(3, activation="softmax", name="head"))
+    assert model.predict(x, verbose=0).shape == (32, 3)
+    np.testing.assert_allclose(model.predict(x, verbose=0), model.forward(x), atol=1e-6)
+    model.set_weights([weight * 2 for weight in model.get_weights()])
+    np.testing.assert_allclose(model.predict(x, verbose=0), model.forward(x), atol=1e-6)
+
+
+def test_copies_have_plans_of_their_own():
+    model = network("one channel, same")
+    x, _ = batch(model, 32)
+    before = model.predict(x, verbose=0)
+    twin = copy.deepcopy(model)
+    twin.set_weights([weight * 0 for weight in twin.get_weights()])
+    np.testing.assert_allclose(twin.predict(x, verbose=0), np.full((32, CLASSES), 1 / CLASSES), rtol=1e-6)
+    assert np.array_equal(model.predict(x, verbose=0), before)
+
+
+@pytest.mark.parametrize(
+    ("layers", "reason"),
+    [
+        ([Conv2D(2, 3, strides=2, name="a"), Flatten(), Dense(3, activation="softmax")], "'a' has strides"),
+        (
+            [Conv2D(2, 3, algorithm="im2col", name="a"), Flatten(), Dense(3, activation="softmax")],
+            "algorithm='im2col'",
+        ),
+        ([Conv2D(2, 3, padding=3, name="a"), Flatten(), Dense(3, activation="softmax")], "padded by more"),
+        ([Conv2D(120, 12, name="a"), Flatten(), Dense(3, activation="softmax")], "17280 numbers"),
+        (
+            [MaxPooling2D(3, strides=2, name="p"), Flatten(), Dense(3, activation="softmax")],
+            "'p' has windows",
+        ),
+        ([Dropout(0.5, name="d"), Flatten(), Dense(3, activation="softmax")], "'d' has no place"),
+        ([Flatten(), Dense(3)], "one softmax, at the end"),
+        ([Dense(3, activation="softmax", name="pixels")], "'pixels' is applied to more than one vector"),
+        ([Flatten(), Dense(3, activation="softmax", name="frozen", trainable=False)], "'frozen' is frozen"),
+        ([Conv2D(3, 2, activation="softmax")], "then dense layers"),
+    ],
+)
+def test_says_why_there_is_no_plan(layers, reason):
+    model = Sequential([Input((12, 12, 1)), *layers])
+    with pytest.raises(NoPlan, match=reason):
+        Plan(model.layers)
+
+
+def test_insisting_on_a_plan_where_there_is_none_is_an_error():
+    model = Sequential([Input((4,)), Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=True)
+    with pytest.raises(NoPlan, match="jit_compile=True: a plan begins with images"):
+        model.train_on_batch(np.ones((8, 4)), np.zeros(8, int))
+    with pytest.raises(ValueError, match="jit_compile must be"):
+        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile="yes")
+
+
+def test_losses_a_plan_knows():
+    assert can_train_with(SparseCategoricalCrossentropy())
+    assert can_train_with(CategoricalCrossentropy(reduction="sum"))
+    assert not can_train_with(SparseCategoricalCrossentropy(from_logits=True))
+    assert not can_train_with(CategoricalCrossentropy(reduction="none"))
+    assert not can_train_with(fastconv.losses.MeanSquaredError())
