@@ -8,17 +8,7 @@
 Below them: ``ops``, the operations on arrays; ``reference``, the same in pure Python; ``gradcheck``.
 """
 
-try:
-    from fastconv import _kernels  # noqa: F401
-except ModuleNotFoundError as error:
-    if error.name != "fastconv._kernels":
-        raise
-    raise ImportError(
-        "fastconv's compiled kernels are not beside its Python files. If this folder is a checkout, leave it "
-        "(Python found the source instead of the installed package) or build in place with: "
-        "python -m pip install -e ."
-    ) from None
-
+import fastconv._load  # noqa: F401  (first of all)
 from fastconv import (
     activations,
     applications,

@@ -1,0 +1,29 @@
+"""Loads the compiled kernels, with OpenMP told to wait politely.
+
+A thread that has finished its share of the work waits for the others at a barrier. GNU's OpenMP lets it
+spin there for milliseconds by default. On a machine with a core to itself for every thread that is the
+fastest; where anything else is running, the spinning thread keeps the one it waits for off the CPU, and a
+kernel of 0.1 ms takes 20 ms (measured: 2 cores, load 8). So unless the user has said otherwise, threads spin
+for some 20 microseconds and then sleep. The library reads its environment once, when it is loaded: now.
+"""
+
+import os
+
+_SETTING, _SPINS = "GOMP_SPINCOUNT", "1000"
+
+_ours = not {_SETTING, "OMP_WAIT_POLICY"} & os.environ.keys()
+if _ours:
+    os.environ[_SETTING] = _SPINS
+try:
+    import fastconv._kernels  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "fastconv._kernels":
+        raise
+    raise ImportError(
+        "fastconv's compiled kernels are not beside its Python files. If this folder is a checkout, leave it "
+        "(Python found the source instead of the installed package) or build in place with: "
+        "python -m pip install -e ."
+    ) from None
+finally:
+    if _ours:
+        del os.environ[_SETTING]
