@@ -10,7 +10,7 @@ One axis of an image has n pixels. A window of f taps, spread ``dilation`` apart
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastconv._errors import unknown_name
 
@@ -18,7 +18,7 @@ Pair = tuple[int, int]
 Padding = str | int | Pair | tuple[Pair, Pair]
 
 
-def pair(value: int | Pair | list[int], argument: str, minimum: int = 1) -> Pair:
+def pair(value: Any, argument: str, minimum: int = 1) -> Pair:
     """``3`` or ``(3, 3)`` as a pair of whole numbers, each at least ``minimum``."""
     values = (value, value) if _is_whole(value) else value
     if (
@@ -45,10 +45,10 @@ def explicit_padding(padding: Padding) -> tuple[Pair, Pair] | None:
     if isinstance(padding, (tuple, list)) and len(padding) == 2 and isinstance(padding[0], (tuple, list)):
         top_bottom, left_right = padding
         return (
-            pair(top_bottom, "padding (top, bottom)", 0),  # type: ignore[arg-type]
-            pair(left_right, "padding (left, right)", 0),  # type: ignore[arg-type]
+            pair(top_bottom, "padding (top, bottom)", 0),
+            pair(left_right, "padding (left, right)", 0),
         )
-    vertical, horizontal = pair(padding, "padding", 0)  # type: ignore[arg-type]
+    vertical, horizontal = pair(padding, "padding", 0)
     return (vertical, vertical), (horizontal, horizontal)
 
 
@@ -67,7 +67,7 @@ def slide(n: int, taps: int, stride: int, dilation: int, padding: str | Pair) ->
         output = -(-n // stride)
         total = max((output - 1) * stride + reach - n, 0)
         return Axis(output, total // 2, total - total // 2)
-    before, after = (0, 0) if padding == "valid" else padding
+    before, after = (0, 0) if isinstance(padding, str) else padding
     return Axis(max((n + before + after - reach) // stride + 1, 0), int(before), int(after))
 
 
