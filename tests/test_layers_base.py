@@ -135,6 +135,14 @@ def test_set_weights_changes_all_or_nothing():
     np.testing.assert_array_equal(layer.bias.value, [5, 6])
 
 
+def test_an_initializer_must_keep_to_the_shape():
+    layer = layers.Dense(2, name="d", bias_initializer=lambda shape: np.zeros(7))
+    with pytest.raises(ValueError, match=r"Dense 'd': bias has shape \(2,\), its initializer made \(7,\)"):
+        layer.build((3,))
+    assert not layer.built
+    assert layer.weights == []
+
+
 def test_get_weights_are_copies():
     layer = layers.Dense(2)
     layer.build((3,))

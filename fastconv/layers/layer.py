@@ -112,8 +112,11 @@ class Layer:
         constraint: Any = None,
     ) -> Parameter:
         """A new parameter of this layer, filled by the initializer."""
+        value = np.asarray(initializers.get(initializer)(shape))
+        if value.shape != tuple(shape):
+            raise ValueError(f"{self}: {name} has shape {shape}, its initializer made {value.shape}")
         parameter = Parameter(
-            initializers.get(initializer)(shape),
+            value,
             name,
             path=f"{self.name}/{name}",
             trainable=trainable,
