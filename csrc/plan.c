@@ -483,6 +483,7 @@ static void add_chunks(const fc_plan *plan, int64_t chunks) {
 
 fc_status fc_plan_run(fc_plan *plan, const fc_batch *batch, int training) {
     if (batch->N == 0) return FC_OK;
+    if (batch->N < fc_kernels_active()->lanes / 2) return fc_run_layers(plan->steps, plan->count, batch, training);
     fc_status status = lay_out(plan, batch->N);
     if (status != FC_OK) return status;
     const int64_t bundles = bundles_of(plan->kernels, batch->N), chunks = chunks_of(plan->kernels, batch->N);

@@ -40,4 +40,7 @@ void fc_plan_free(fc_plan *plan);
 /* Forward, and if training the gradients of all weights as well. */
 fc_status fc_plan_run(fc_plan *plan, const fc_batch *batch, int training);
 
+/* The same for a few images, which would leave most lanes of a bundle empty: plan_layers.c. */
+fc_status fc_run_layers(const fc_step *steps, int count, const fc_batch *batch, int training);
+
 #endif

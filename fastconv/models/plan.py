@@ -78,12 +78,9 @@ class Plans:
         self._plan: Plan | None = None
         self._why_not = ""
 
-    def find(self, layers: list[Layer], images: int, insist: bool) -> Plan | None:
-        """The plan for these layers, or None where it does not suit them or so few images.
-
-        With ``insist`` it is taken for any number of images, and NoPlan raised where there is none.
-        """
-        if on_reference() or not (insist or images >= _least_images()):
+    def find(self, layers: list[Layer], insist: bool) -> Plan | None:
+        """The plan for these layers; None, or with ``insist`` NoPlan, where there is none."""
+        if on_reference():
             return None
         wanted = [(layer, layer.trainable) for layer in layers]
         if wanted != self._made_for:
@@ -98,11 +95,6 @@ class Plans:
 
     def __reduce__(self) -> tuple[type[Plans], tuple[()]]:
         return Plans, ()
-
-
-def _least_images() -> int:
-    """From how many images on a plan pays: half the lanes of a vector."""
-    return max(2, _kernels.isa_lanes() // 2)
 
 
 def can_train_with(loss: Loss) -> bool:

@@ -175,10 +175,10 @@ class Sequential(Trainer):
             gradient = below
         return gradient if input_gradient else None
 
-    def _plan(self, images: int) -> Plan | None:
+    def _plan(self) -> Plan | None:
         if not self.built or self._jit_compile is False:
             return None
-        return self._plans.find(self._layers, images, insist=self._jit_compile is True)
+        return self._plans.find(self._layers, insist=self._jit_compile is True)
 
     def forget(self) -> None:
         for layer in self._layers:

@@ -352,7 +352,7 @@ class Trainer(Layer):
         if not self._looked_for_mistakes:
             self._looked_for_mistakes = True
             warn_of_likely_mistakes(self, loss, x)
-        plan = self._plan(len(x)) if can_train_with(loss) else None
+        plan = self._plan() if can_train_with(loss) else None
         if plan is not None:
             y_pred = plan.train(self._checked(x), y, loss, sample_weight)
             value = loss(y, y_pred, sample_weight)
@@ -376,7 +376,7 @@ class Trainer(Layer):
     def _infer(self, x: ArrayLike) -> Array:
         """The outputs for one batch, by the plan where there is one."""
         batch = self._checked(x)
-        plan = self._plan(len(batch))
+        plan = self._plan()
         return self.forward(batch, training=False) if plan is None else plan.predict(batch)
 
     def _checked(self, x: ArrayLike) -> Array:
@@ -385,8 +385,8 @@ class Trainer(Layer):
         self.check_input(batch.shape)
         return batch
 
-    def _plan(self, images: int) -> Plan | None:
-        """What runs a batch of so many images in one call; None where the layers are run one by one."""
+    def _plan(self) -> Plan | None:
+        """What runs a batch in one call; None where the layers are run one by one."""
         return None
 
     # ----
