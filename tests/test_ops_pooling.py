@@ -91,18 +91,18 @@ def test_global_pooling_equals_the_reference(N, H, W, C, seed):
         check(ops.global_max_pool2d_backward(dy, found_switches, x.shape), dx, 0, isa)
 
 
-@pytest.mark.parametrize("padding", ["valid", "same", 1])
+@pytest.mark.parametrize(
+    "padding", ["valid", "same", 1, ((1, 0), (0, 0)), ((0, 0), (1, 0)), ((0, 1), (0, 1))]
+)
 @pytest.mark.parametrize("strides", list(itertools.product((1, 2, 3), repeat=2)))
 def test_everything_near_two_by_two_with_stride_two(strides, padding):
     """That one has code of its own; its neighbours must not be taken for it."""
     random = np.random.default_rng(5)
     for image, pool_size in itertools.product(
-        [(4, 6), (5, 7), (2, 3)], [(2, 2), (2, 1), (1, 2), (2, 3), (3, 2)]
+        [(4, 6), (5, 7), (3, 3)], [(2, 2), (2, 1), (1, 2), (2, 3), (3, 2)]
     ):
-        if padding == 1 and 1 in pool_size:
+        if not isinstance(padding, str) and 1 in pool_size:
             continue  # some windows would see no pixel
-        if padding == "valid" and min(np.subtract(image, pool_size)) < 0:
-            continue
         arguments = {"pool_size": pool_size, "strides": strides, "padding": padding}
         x = normal(random, 2, *image, 5)
         y, switches = reference.max_pool2d(x, **arguments)
