@@ -1,7 +1,7 @@
 """Test the package that is installed, whatever folder the tests are started from.
 
 ``python -m pytest`` puts the checkout on the path, where fastconv/ has no compiled module unless it was
-installed with ``pip install -e .``. Importing the installed package first keeps the checkout's out of it, here;
+installed with ``pip install -e .``. Importing the installed package first keeps the checkout out of it here;
 running in another folder keeps it out of the processes that tests start.
 """
 
