@@ -1,4 +1,4 @@
-"""Runs every operation on arrays beside memory that nobody may touch: one float too far, and the process dies.
+"""Runs every operation on arrays beside memory that nobody may touch: a float too far, and the process dies.
 
     python tests/guarded_memory.py after      (or before: the forbidden page lies before the array)
 
