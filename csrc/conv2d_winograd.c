@@ -169,10 +169,13 @@ fc_status fc_conv2d_backward_data_winograd(const fc_conv2d *conv, const float *d
     const grid g = grid_of(conv->N, conv->OH, conv->OW, K, conv->H, conv->W, C, 2 - conv->pad_top, 2 - conv->pad_left);
     float *turned = fc_floats(9 * K * C);
     if (!turned) return FC_OUT_OF_MEMORY;
+    /* turned[i, k, c] = kernel[8 - i, c, k], a cache line of output channels at a time */
+    const int64_t lines = fc_pieces(K, LINE);
 #pragma omp parallel for schedule(static) num_threads(fc_threads_for(g.flops))
-    for (int64_t ik = 0; ik < 9 * K; ik++) {
-        const int64_t i = ik / K, k = ik % K;
-        for (int64_t c = 0; c < C; c++) turned[ik * C + c] = kernel[((8 - i) * C + c) * K + k];
+    for (int64_t task = 0; task < 9 * lines; task++) {
+        const int64_t i = task / lines, k = task % lines * LINE, end = fc_min(K, k + LINE);
+        for (int64_t c = 0; c < C; c++)
+            for (int64_t q = k; q < end; q++) turned[(i * K + q) * C + c] = kernel[((8 - i) * C + c) * K + q];
     }
     fc_status status = convolve(&g, dy, turned, NULL, dx);
     fc_free(turned);

@@ -12,11 +12,14 @@ from fastconv.ops import _door
 from fastconv.ops._door import Array
 from fastconv.ops.activations import activate_result
 
+Shape = tuple[int, ...]
+
 # "auto" takes the fastest; the others are the lessons of csrc/, each to be asked for by name.
 ALGORITHMS = ("auto", *_kernels.ALGORITHMS)
 
-# Channels, in and out, from which fewer multiplications outweigh the transforms (benchmarks/test_conv2d.py).
-_WINOGRAD_PAYS = 32
+# Where fewer multiplications outweigh the transforms: enough channels to sum over between transforming
+# images, and enough tiles to transform the kernel for. Measured, see docs/results/algorithms.md.
+_WINOGRAD_CHANNELS, _WINOGRAD_TILES = 32, 16
 
 
 def conv2d(
@@ -56,7 +59,7 @@ def conv2d(
         _door.check_shape(bias, "bias", (C_out,), "one number for each output channel of kernel")
     _check_channels("x", x.shape[3], kernel.shape, groups)
     view = window(x.shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
-    index = _algorithm_index(algorithm, view, groups, x.shape[3], C_out)
+    index = _algorithm_index(algorithm, view, groups, kernel.shape, (x.shape[0], *view.output_size))
     if _door.on_reference():
         y = reference.conv2d(x, kernel, bias, strides, padding, dilation_rate, groups)
     else:
@@ -87,7 +90,7 @@ def conv2d_backward_data(
     _check_channels("input_shape", shape[3], kernel.shape, groups)
     view = window(shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
     _check_dy(dy, shape, view, kernel.shape[3])
-    index = _algorithm_index(algorithm, view, groups, shape[3], kernel.shape[3])
+    index = _algorithm_index(algorithm, view, groups, kernel.shape, shape[:3])
     if _door.on_reference():
         return reference.conv2d_backward_data(dy, kernel, shape, strides, padding, dilation_rate, groups)
     if not dy.size:
@@ -120,12 +123,12 @@ def conv2d_backward_kernel(
         raise ValueError(
             f"groups={groups} must divide the channels of x ({x.shape[3]}) and of dy ({C_out}) evenly"
         )
+    kernel_shape = (*size, x.shape[3] // groups, C_out)
     view = window(x.shape[1:3], size, strides, padding, dilation_rate)
     _check_dy(dy, x.shape, view, C_out)
-    index = _algorithm_index(algorithm, view, groups, x.shape[3], C_out)
+    index = _algorithm_index(algorithm, view, groups, kernel_shape, dy.shape[:3])
     if _door.on_reference():
         return reference.conv2d_backward_kernel(x, dy, size, strides, padding, dilation_rate, groups)
-    kernel_shape = (*size, x.shape[3] // groups, C_out)
     if not dy.size or not x.size:
         return np.zeros(kernel_shape, np.float32), np.zeros(C_out, np.float32)
     dkernel, dbias = np.empty(kernel_shape, np.float32), np.empty(C_out, np.float32)
@@ -133,10 +136,17 @@ def conv2d_backward_kernel(
     return dkernel, dbias
 
 
-def _algorithm_index(algorithm: str, view: Window, groups: int, C_in: int, C_out: int) -> int:
+def _algorithm_index(algorithm: str, view: Window, groups: int, kernel_shape: Shape, outputs: Shape) -> int:
+    """The place of an algorithm in _kernels.ALGORITHMS, "auto" decided.
+
+    ``outputs`` is the (N, H, W) that comes out: of the convolution, or dx's for backward-data.
+    """
     winograd_fits = view.size == (3, 3) and view.strides == view.dilation == (1, 1) and groups == 1
     if algorithm == "auto":
-        algorithm = "winograd" if winograd_fits and min(C_in, C_out) >= _WINOGRAD_PAYS else "direct"
+        N, H, W = outputs
+        tiles = N * -(-H // 4) * -(-W // 4)
+        pays = min(kernel_shape[2:]) >= _WINOGRAD_CHANNELS and tiles >= _WINOGRAD_TILES
+        algorithm = "winograd" if winograd_fits and pays else "direct"
     if algorithm not in _kernels.ALGORITHMS:
         raise unknown_name("algorithm", algorithm, ALGORITHMS)
     if algorithm == "winograd" and not winograd_fits:
