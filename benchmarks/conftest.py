@@ -50,7 +50,9 @@ def pytest_terminal_summary(terminalreporter, config) -> None:
         for b in sorted((b for b in timed if b.group == group), key=lambda b: -b.extra_info["gflops"]):
             info = b.extra_info
             label = b.params["algorithm"] if b.params and "algorithm" in b.params else b.name
-            write(
-                f"  {label:<56}{info['gflops']:>10.3f}{info['percent_of_peak']:>10.2f}%"
-                f"  {info['isa']}, {info['threads']}"
-            )
+            line = f"  {label:<56}{info['gflops']:>10.3f}{info['percent_of_peak']:>10.2f}%"
+            if "images_per_second" in info:
+                line += f"  {info['images_per_second']:>9,} images/s"
+            if "best" in info:
+                line += f"  {info['auto_over_best']:.2f} x the time of {info['best']}, the best"
+            write(f"{line}  {info['isa']}, {info['threads']}")

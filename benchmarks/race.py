@@ -1,0 +1,143 @@
+"""Races: every contestant in a process of its own, taking turns, so that all meet the same noise.
+
+A round gives each contestant a slice of time, and the machine's multiply-adds are measured between rounds.
+Ratios are taken within a round and the median over rounds is what is told: drift of the machine cancels, and
+how much the peak varied says how much there was.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+import fastconv
+from benchmarks.rivals import environment
+
+PAUSE = 0.02  # seconds for the last contestant's threads to fall asleep
+
+
+class WorkerError(RuntimeError):
+    """A contestant could not do what it was asked to."""
+
+
+class Process:
+    """The parent's end of benchmarks/worker.py."""
+
+    def __init__(self, rival: str, subject: str, batch: int, threads: int, isa: str | None = None):
+        self.rival = rival
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in close()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            env=environment(threads, isa),
+        )
+        try:
+            built = self.ask(build={"rival": rival, "subject": subject, "batch": batch})
+        except BaseException:
+            self.close()
+            raise
+        self.version: str = built["version"]
+        self.modes: list[str] = built["modes"]
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with suppress(BrokenPipeError):  # it has ended; the log says why
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            status = self._process.wait()
+            self._log.seek(0)
+            raise WorkerError(f"{self.rival}: ended with status {status}: {self._log.read()[-2000:].strip()}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise WorkerError(f"{self.rival}: {answer['error']}")
+        return answer
+
+    def results(self) -> dict[str, np.ndarray]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "results.npz"
+            self.ask(results=str(path))
+            with np.load(path) as file:
+                return dict(file)
+
+    def steps_per_second(self, mode: str, seconds: float) -> float:
+        answer = self.ask(mode=mode, seconds=seconds)
+        return answer["steps"] / answer["seconds"]
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._log.close()
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@dataclass
+class Race:
+    """Rates of every contestant, in steps per second, and the machine's peak, in FLOP/s: one a round."""
+
+    rates: dict[str, list[float]] = field(default_factory=dict)
+    peaks: list[float] = field(default_factory=list)
+
+    def median(self, rival: str) -> float:
+        return statistics.median(self.rates[rival])
+
+    def best(self, rivals: list[str]) -> str | None:
+        """The fastest of ``rivals``, or None where none of them took part."""
+        return max((rival for rival in rivals if rival in self.rates), key=self.median, default=None)
+
+    def ratios(self, ours: str, theirs: str) -> list[float]:
+        return [a / b for a, b in zip(self.rates[ours], self.rates[theirs], strict=True)]
+
+
+def run(processes: list[Process], mode: str, rounds: int, seconds: float, threads: int) -> Race:
+    """Slices of ``seconds`` in turn, ``rounds`` times; who begins changes from round to round."""
+    entrants = [process for process in processes if mode in process.modes]
+    for process in entrants:
+        process.steps_per_second(mode, seconds / 4)
+    race = Race({process.rival: [] for process in entrants})
+    for turn in range(rounds):
+        race.peaks.append(fastconv.measure_peak(threads, seconds=0.02))
+        shift = turn % len(entrants)
+        for process in entrants[shift:] + entrants[:shift]:
+            time.sleep(PAUSE)
+            race.rates[process.rival].append(process.steps_per_second(mode, seconds))
+    return race
+
+
+def quartiles(values: list[float]) -> tuple[float, float, float]:
+    """Where a quarter, half and three quarters of the values lie below."""
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return float(low), float(middle), float(high)
+
+
+def disagreement(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> tuple[str, float]:
+    """The worst result and its error: the largest difference, relative to the largest number expected."""
+    errors = {
+        name: float(np.abs(found[name] - expected[name]).max() / np.abs(expected[name]).max())
+        for name in found
+    }
+    worst = max(errors, key=lambda name: errors[name] if np.isfinite(errors[name]) else np.inf)
+    return worst, errors[worst]
