@@ -35,15 +35,23 @@ from fastconv._machine import (
     show_config,
 )
 from fastconv.gradcheck import gradcheck
+from fastconv.initializers import Initializer
 from fastconv.layers import Input, Layer
+from fastconv.losses import Loss
+from fastconv.metrics import Metric
 from fastconv.models import Sequential
+from fastconv.optimizers import Optimizer
 from fastconv.parameter import Parameter
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Initializer",
     "Input",
     "Layer",
+    "Loss",
+    "Metric",
+    "Optimizer",
     "Parameter",
     "Sequential",
     "activations",

@@ -20,7 +20,7 @@ class Parameter:
     name        "kernel", "bias", ...: unique within its layer
     path        "conv2d_1/kernel": the layer's name and this one
     trainable   False for numbers that no optimizer should touch
-    regularizer, constraint   applied by the training loop and the optimizer; None for none
+    constraint  a function of the value that the optimizer applies after each step; None for none
     """
 
     def __init__(
@@ -30,7 +30,6 @@ class Parameter:
         *,
         path: str | None = None,
         trainable: bool = True,
-        regularizer: Any = None,
         constraint: Any = None,
     ) -> None:
         self._value = np.array(value, dtype=np.float32, order="C")
@@ -38,7 +37,6 @@ class Parameter:
         self.name = name
         self.path = path or name
         self.trainable = trainable
-        self.regularizer = regularizer
         self.constraint = constraint
 
     @property

@@ -25,12 +25,12 @@ class Conv2D(ActivatedLayer):
     ----------
     filters : number of output channels
     kernel_size, strides, dilation_rate : a whole number or (vertical, horizontal)
-    padding : "valid" (none), "same" (as much as keeps H' = ⌈H / stride⌉), or, beyond Keras, zeros in numbers:
-        one number, (vertical, horizontal) or ((top, bottom), (left, right))
+    padding : "valid" (none), "same" (as much as keeps H' = ⌈H / stride⌉), or, beyond Keras, zeros in
+        numbers: one number, (vertical, horizontal) or ((top, bottom), (left, right))
     groups : channels and filters are split into this many groups that do not see each other
     activation : φ, a name such as "relu"
-    algorithm : beyond Keras, how it is computed: one of ``ops.ALGORITHMS``; the results are the same up to
-        rounding
+    algorithm : beyond Keras, how it is computed: "auto", "naive", "im2col", "direct" or "winograd"; the
+        results are the same up to rounding
 
     LeCun et al. 1998, *Gradient-based learning applied to document recognition*, section II.
     """

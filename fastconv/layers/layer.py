@@ -108,7 +108,6 @@ class Layer:
         *,
         name: str,
         trainable: bool = True,
-        regularizer: Any = None,
         constraint: Any = None,
     ) -> Parameter:
         """A new parameter of this layer, filled by the initializer."""
@@ -120,7 +119,6 @@ class Layer:
             name,
             path=f"{self.name}/{name}",
             trainable=trainable,
-            regularizer=regularizer,
             constraint=constraint,
         )
         self._weights.append(parameter)
