@@ -13,8 +13,9 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     ValueError: unknown activation 'rleu'; did you mean 'relu'? Known: 'relu', 'tanh'.
     """
     names = sorted(known)
-    nearest = difflib.get_close_matches(str(name).lower(), names, n=1)
-    suggestion = f"; did you mean {nearest[0]!r}?" if nearest else "."
+    by_lower_case = {known_name.lower(): known_name for known_name in names}
+    nearest = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1)
+    suggestion = f"; did you mean {by_lower_case[nearest[0]]!r}?" if nearest else "."
     return ValueError(f"unknown {kind} {name!r}{suggestion} Known: {', '.join(map(repr, names))}.")
 
 
