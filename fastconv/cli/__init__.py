@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from fastconv.cli import evaluate, info, predict, train
+from fastconv.cli import bench, evaluate, info, predict, train
 
 DESCRIPTION = """\
 Train and use small convolutional networks on this computer's CPU.
@@ -18,6 +18,7 @@ Train and use small convolutional networks on this computer's CPU.
   fastconv train lenet5-digits.safetensors            goes on with a network saved before
   fastconv evaluate lenet5-digits.safetensors         how often is it right on images it has not seen?
   fastconv predict lenet5-digits.safetensors 7.png    what is in this picture?
+  fastconv bench fashion_cnn                          how fast is it here, layer by layer?
   fastconv info                                       what is this machine, and how fast can it be?
 """
 
@@ -31,7 +32,7 @@ environment:
 exit status: 0 done, 1 training diverged, 2 something was wrong with what was asked, 130 stopped with Ctrl-C
 """
 
-COMMANDS = {"train": train, "evaluate": evaluate, "predict": predict, "info": info}
+COMMANDS = {"train": train, "evaluate": evaluate, "predict": predict, "bench": bench, "info": info}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

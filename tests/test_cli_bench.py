@@ -1,0 +1,75 @@
+"""``fastconv bench``: what it counts and what it says. How fast anything is, is not tested."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import fastconv
+from fastconv.cli import main
+from fastconv.cli.bench import median_seconds, operations
+from fastconv.layers import Conv2D, Dense, Flatten, Input, MaxPooling2D
+from fastconv.models import Sequential
+
+
+@pytest.fixture(autouse=True)
+def _threads():
+    with fastconv.set_num_threads(1):
+        yield
+
+
+def bench(capsys, *argv: str) -> tuple[int, str, str]:
+    status = main(["bench", *argv, "--seconds", "0.05"])
+    return (status, *capsys.readouterr())
+
+
+def test_operations():
+    """By hand: a product and a sum for each tap, each channel in, each channel out, each pixel."""
+    model = Sequential([Input((10, 8, 6)), Conv2D(4, (3, 5), strides=2, groups=2), Flatten(), Dense(7)])
+    conv, flatten, dense = model.layers
+    assert operations(conv) == 2 * (4 * 2 * 4) * (3 * 5 * 3)  # 4x2 pixels of 4 maps; 3 of the 6 channels each
+    assert operations(flatten) == 0
+    assert operations(dense) == 2 * 32 * 7
+    assert operations(model) == operations(conv) + operations(dense)
+
+
+def test_median_seconds_calls_at_least_three_times_after_one_that_is_not_counted():
+    calls = []
+    assert median_seconds(lambda: calls.append(1), seconds=0) >= 0
+    assert len(calls) == 4
+
+
+def test_every_layer_and_the_whole(capsys):
+    status, output, errors = bench(capsys, "--batch-size", "2", "--threads", "1")
+    assert (status, errors) == (0, "")
+    assert output.startswith("lenet5, batches of 2, ")
+    for title, shape in (
+        ("C1 (Conv2D)", "28x28x6"),
+        ("S4 (AveragePooling2D)", "5x5x16"),
+        ("output (Dense)", "10"),
+    ):
+        assert re.search(rf"^{re.escape(title)} +{shape} ", output, re.MULTILINE), title
+    # images/s · ms = 1000 · batch, up to how they are rounded
+    for rate, milliseconds in re.findall(r"([\d,]+) images/s +([\d.]+) ms", output):
+        assert float(rate.replace(",", "")) * float(milliseconds) == pytest.approx(2000, rel=0.02)
+    assert len(re.findall("^(training step|inference) ", output, re.MULTILINE)) == 2
+
+
+def test_own_model_file(capsys, tmp_path):
+    """Whatever the network gives: probabilities, logits, a single number."""
+    path = str(tmp_path / "own.safetensors")
+    for top in (Dense(3, activation="softmax"), Dense(3), Dense(1)):
+        Sequential([Input((8, 8, 1)), Conv2D(2, 3), MaxPooling2D(2), Flatten(), top]).save(path)
+        before = (tmp_path / "own.safetensors").read_bytes()
+        status, output, errors = bench(capsys, path, "--batch-size", "3")
+        assert (status, errors) == (0, "")
+        assert "6x6x2" in output
+        assert (tmp_path / "own.safetensors").read_bytes() == before
+
+
+def test_unknown_model(capsys):
+    status, output, errors = bench(capsys, "lenet")
+    assert (status, output) == (2, "")
+    assert "'lenet5'" in errors
+    assert ".safetensors" in errors
