@@ -23,13 +23,13 @@ CASES = {
     "average pooling": (layers.AveragePooling2D((2, 3), strides=1, padding="same"), IMAGES),
     "global max": (layers.GlobalMaxPooling2D(keepdims=True), IMAGES),
     "global average": (layers.GlobalAveragePooling2D(), IMAGES),
-    "zero padding": (layers.ZeroPadding2D(((1, 2), (0, 3))), IMAGES),
+    "zero padding": (layers.ZeroPadding2D(((1, 2), (3, 0))), IMAGES),
     "flatten": (layers.Flatten(), IMAGES),
     "reshape": (layers.Reshape((4, -1)), IMAGES),
     "activation": (layers.Activation("softmax"), VECTORS),
     "rectifier": (layers.ReLU(), VECTORS),
     "leaky rectifier": (layers.ReLU(negative_slope=0.3), VECTORS),
-    "clipped rectifier": (layers.ReLU(1.0, 0.2, 0.1), VECTORS),
+    "clipped rectifier": (layers.ReLU(0.5, 0.2, 0.1), VECTORS),
     "softmax": (layers.Softmax(), VECTORS),
     "softmax over rows": (layers.Softmax(axis=2), IMAGES),
     "dropout": (layers.Dropout(0.4, seed=2), VECTORS),
@@ -65,6 +65,11 @@ def test_backward_is_the_activations_derivative_then_backward_from_logits(layer)
     else:
         dz = y * (dy - (dy * y).sum(axis=-1, keepdims=True))
     np.testing.assert_allclose(layer.backward_from_logits(dz), dx, rtol=1e-4, atol=1e-6)
+
+
+def test_a_softmax_over_another_axis_does_not_fuse_with_a_loss_over_the_last():
+    assert layers.Softmax().output_activation == "softmax"
+    assert layers.Softmax(axis=1).output_activation is None
 
 
 def test_layers_without_an_activation_have_no_logits():
