@@ -51,12 +51,15 @@ INLINE void NAME(product_tile_of)(const int P, const int V, const fc_product *pr
         }
     }
 
+    /* Where pixels lie side by side, a last vector that is not full spills into the next pixel, which is
+     * stored after it; only the tile's own end needs care. */
     const int last = channels - (V - 1) * VLEN; /* channels in the last vector */
+    const int64_t spill_until = product->y_step == channels ? P * product->y_step - V * VLEN : -1;
 #pragma GCC unroll 16
     for (int p = 0; p < P; p++) {
         float *to = y + p * product->y_step;
         if (V == 2) vstore(to, sum[p][0]);
-        if (last == VLEN)
+        if (last == VLEN || p * product->y_step <= spill_until)
             vstore(to + (V - 1) * VLEN, sum[p][V - 1]);
         else
             vstore_first(to + (V - 1) * VLEN, sum[p][V - 1], last);
