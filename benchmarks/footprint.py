@@ -20,10 +20,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine, reports
+import fastconv
+from benchmarks import CHECKOUT, machine, reports
 
 PACKAGES = ("fastconv", "torch", "onnxruntime", "keras", "jax")
-ROOT = Path(__file__).parents[1]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,16 +78,16 @@ def _measure(name: str, options: argparse.Namespace, folder: Path, bare: float) 
 
 def _import_seconds(module: str, times: int) -> float:
     """Median time of a process that does nothing else; one before the first fills the disk's cache."""
-    seconds = []
+    where, seconds = Path(fastconv.__file__).parents[1], []
     for _ in range(times + 1):
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", f"import {module}"], check=True, capture_output=True, cwd=ROOT)
+        subprocess.run([sys.executable, "-c", f"import {module}"], check=True, capture_output=True, cwd=where)
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds[1:])
 
 
 def _build_wheel(folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(ROOT)]
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(CHECKOUT)]
     subprocess.run(command, check=True)
     return next(folder.glob("fastconv-*.whl"))
 

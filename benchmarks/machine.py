@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import fastconv
+from benchmarks import CHECKOUT
 
 
 def describe() -> dict[str, str]:
@@ -59,7 +60,8 @@ def _caches() -> str:
 
 def _commit() -> str:
     try:
-        done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+        command = ["git", "-C", str(CHECKOUT), "rev-parse", "--short", "HEAD"]
+        done = subprocess.run(command, capture_output=True, text=True)
     except OSError:
         return ""
     return f" at {done.stdout.strip()}" if done.returncode == 0 else ""

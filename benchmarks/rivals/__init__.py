@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks import CHECKOUT
 from benchmarks.networks import Weights
 
 MOMENTUM = 0.9  # of all training steps, in Nesterov's form
@@ -114,7 +115,7 @@ def environment(threads: int, isa: str | None) -> dict[str, str]:
     ONNX Runtime looks at the CPU by itself and cannot be told to use less.
     """
     found = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
-    found["PYTHONPATH"] = os.pathsep.join([os.getcwd(), *filter(None, [found.get("PYTHONPATH")])])
+    found["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), *filter(None, [found.get("PYTHONPATH")])])
     for library in ("FASTCONV", "OMP", "MKL", "OPENBLAS"):
         found[f"{library}_NUM_THREADS"] = str(threads)
     xla = [] if threads > 1 else ["--xla_cpu_multi_thread_eigen=false", "intra_op_parallelism_threads=1"]
