@@ -407,45 +407,78 @@ def softmax_cross_entropy(
 
 # ---- optimizers ---------------------------------------------------------------------------------
 
-cdef float *data_or_null(float[::1] array) noexcept nogil:
-    return NULL if array is None else &array[0]
+cdef class Arrays:
+    """Float arrays by their addresses: a row for each parameter (value, grad, the optimizer's own), None for none.
+
+    Keeps them alive; they must stay where they are.
+    """
+
+    cdef int64_t *sizes
+    cdef float **addresses
+    cdef int64_t rows, columns
+    cdef list kept
+
+    def __cinit__(self, list rows):
+        cdef float[::1] view
+        self.rows, self.columns = len(rows), len(rows[0]) if rows else 0
+        self.kept = rows
+        self.sizes = <int64_t *>calloc(self.rows + 1, sizeof(int64_t))
+        self.addresses = <float **>calloc(self.rows * self.columns + 1, sizeof(float *))
+        if self.sizes == NULL or self.addresses == NULL:
+            raise MemoryError("no memory for the addresses of the optimizer's arrays")
+        for r, row in enumerate(rows):
+            self.sizes[r] = row[0].size
+            for c, array in enumerate(row):
+                if array is not None and array.size:
+                    view = array.reshape(-1)
+                    self.addresses[<int64_t>r * self.columns + <int64_t>c] = &view[0]
+
+    def __dealloc__(self):
+        free(self.sizes)
+        free(self.addresses)
+
+    cdef float *at(self, int64_t row, int64_t column) noexcept nogil:
+        return self.addresses[row * self.columns + column]
 
 
-def sgd_update(
-    float[::1] value, const float[::1] grad, float[::1] velocity, double learning_rate, double momentum,
-    bint nesterov,
-) -> None:
+def sgd_update(Arrays a, double learning_rate, double momentum, bint nesterov) -> None:
+    """Columns: value, grad, velocity"""
+    cdef int64_t r
     with nogil:
-        fc_sgd_update(value.shape[0], &value[0], &grad[0], data_or_null(velocity), learning_rate, momentum,
-                      nesterov)
+        for r in range(a.rows):
+            fc_sgd_update(a.sizes[r], a.at(r, 0), a.at(r, 1), a.at(r, 2), learning_rate, momentum, nesterov)
 
 
 def adam_update(
-    float[::1] value, const float[::1] grad, float[::1] m, float[::1] v, float[::1] v_hat,
-    double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step,
+    Arrays a, double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step
 ) -> None:
+    """Columns: value, grad, m, v, v_hat"""
+    cdef int64_t r
     with nogil:
-        fc_adam_update(value.shape[0], &value[0], &grad[0], &m[0], &v[0], data_or_null(v_hat), learning_rate,
-                       beta_1, beta_2, epsilon, step)
+        for r in range(a.rows):
+            fc_adam_update(a.sizes[r], a.at(r, 0), a.at(r, 1), a.at(r, 2), a.at(r, 3), a.at(r, 4),
+                           learning_rate, beta_1, beta_2, epsilon, step)
 
 
 def nadam_update(
-    float[::1] value, const float[::1] grad, float[::1] m, float[::1] v, double learning_rate,
-    double beta_1, double beta_2, double epsilon, double u_t, double u_t1, double u_product,
-    double u_product_1, int64_t step,
+    Arrays a, double learning_rate, double beta_1, double beta_2, double epsilon, double u_t, double u_t1,
+    double u_product, double u_product_1, int64_t step,
 ) -> None:
+    """Columns: value, grad, m, v"""
+    cdef int64_t r
     with nogil:
-        fc_nadam_update(value.shape[0], &value[0], &grad[0], &m[0], &v[0], learning_rate, beta_1, beta_2,
-                        epsilon, u_t, u_t1, u_product, u_product_1, step)
+        for r in range(a.rows):
+            fc_nadam_update(a.sizes[r], a.at(r, 0), a.at(r, 1), a.at(r, 2), a.at(r, 3), learning_rate, beta_1,
+                            beta_2, epsilon, u_t, u_t1, u_product, u_product_1, step)
 
 
-def rmsprop_update(
-    float[::1] value, const float[::1] grad, float[::1] velocity, float[::1] average_grad,
-    float[::1] momentum_buffer, double learning_rate, double rho, double momentum, double epsilon,
-) -> None:
+def rmsprop_update(Arrays a, double learning_rate, double rho, double momentum, double epsilon) -> None:
+    """Columns: value, grad, velocity, average_grad, momentum_buffer"""
+    cdef int64_t r
     with nogil:
-        fc_rmsprop_update(value.shape[0], &value[0], &grad[0], &velocity[0], data_or_null(average_grad),
-                          data_or_null(momentum_buffer), learning_rate, rho, momentum, epsilon)
+        for r in range(a.rows):
+            fc_rmsprop_update(a.sizes[r], a.at(r, 0), a.at(r, 1), a.at(r, 2), a.at(r, 3), a.at(r, 4),
+                              learning_rate, rho, momentum, epsilon)
 
 
 # ---- plans --------------------------------------------------------------------------------------

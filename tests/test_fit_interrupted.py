@@ -22,12 +22,12 @@ def ctrl_c():
 
 
 class InterruptedSGD(optimizers.SGD):
-    """Ctrl-C comes in the middle of step number 5: after some parameters have moved and before others."""
+    """Ctrl-C comes in the middle of step number 5: it has begun, and its parameters have not moved."""
 
-    def update(self, value, grad, *args, **kwargs):
-        super().update(value, grad, *args, **kwargs)
+    def update_all(self, arrays):
         if self.iterations == 4:
             ctrl_c()
+        super().update_all(arrays)
 
 
 def trained(optimizer, **arguments):

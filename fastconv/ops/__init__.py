@@ -14,7 +14,17 @@ from fastconv.ops.activations import ACTIVATIONS, activation, activation_backwar
 from fastconv.ops.convolution import ALGORITHMS, conv2d, conv2d_backward_data, conv2d_backward_kernel
 from fastconv.ops.dense import dense, dense_backward_data, dense_backward_kernel
 from fastconv.ops.losses import log_softmax, softmax_cross_entropy
-from fastconv.ops.optimizers import adam_update, nadam_update, rmsprop_update, sgd_update
+from fastconv.ops.optimizers import (
+    UpdateArrays,
+    adam_step,
+    adam_update,
+    nadam_step,
+    nadam_update,
+    rmsprop_step,
+    rmsprop_update,
+    sgd_step,
+    sgd_update,
+)
 from fastconv.ops.pooling import (
     avg_pool2d,
     avg_pool2d_backward,
@@ -29,8 +39,10 @@ from fastconv.ops.pooling import (
 __all__ = [
     "ACTIVATIONS",
     "ALGORITHMS",
+    "UpdateArrays",
     "activation",
     "activation_backward",
+    "adam_step",
     "adam_update",
     "avg_pool2d",
     "avg_pool2d_backward",
@@ -47,8 +59,11 @@ __all__ = [
     "log_softmax",
     "max_pool2d",
     "max_pool2d_backward",
+    "nadam_step",
     "nadam_update",
+    "rmsprop_step",
     "rmsprop_update",
+    "sgd_step",
     "sgd_update",
     "softmax_cross_entropy",
 ]

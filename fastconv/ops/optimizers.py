@@ -5,15 +5,49 @@ and the optimizer's state must be C-contiguous arrays of the same shape, float32
 float32 or float64), and those that change must be writeable. Equations and sources are in
 ``fastconv/reference/optimizers.py``. One thing differs there: the compiled kernels keep β and its powers as
 float32, as Keras does; with β₂ = 0.999 that makes 1 − β₂ᵗ smaller by a part in 77,000.
+
+Each rule comes as ``..._update`` for the arrays of one parameter, and as ``..._step`` for those of many, which
+an optimizer checks once (``UpdateArrays``) and then steps in one call.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
 from fastconv import _kernels, reference
 from fastconv.ops import _door
 from fastconv.ops._door import Array
+
+
+class UpdateArrays:
+    """What a step works on: for each parameter a row of value, grad and the optimizer's own arrays.
+
+    ``names`` are those of the optimizer's own; a row has None for one that is not kept. All are checked here,
+    once; they must stay where they are afterwards.
+    """
+
+    def __init__(self, rows: Sequence[tuple[Array | None, ...]], names: tuple[str, ...]) -> None:
+        self.rows, self.names = list(rows), names
+        for value, grad, *state in self.rows:
+            _check(value, grad, **dict(zip(names, state, strict=True)))
+
+    @cached_property
+    def _addresses(self) -> _kernels.Arrays:
+        return _kernels.Arrays(self.rows)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return UpdateArrays, (self.rows, self.names)  # a copy has addresses of its own
+
+    def step(self, native: Callable[..., None], formula: Callable[..., None], *scalars: Any) -> None:
+        if _door.on_reference():
+            for row in self.rows:
+                formula(*row, *scalars)
+        else:
+            native(self._addresses, *scalars)
 
 
 def sgd_update(
@@ -32,11 +66,13 @@ def sgd_update(
         velocity = None
     elif velocity is None:
         raise ValueError(f"momentum={momentum} needs a velocity; got None")
-    _check(value, grad, velocity=velocity)
-    if _door.on_reference():
-        reference.sgd_update(value, grad, velocity, learning_rate, momentum, nesterov)
-    elif value.size:
-        _kernels.sgd_update(_flat(value), _flat(grad), _flat(velocity), learning_rate, momentum, nesterov)
+    arrays = UpdateArrays([(value, grad, velocity)], ("velocity",))
+    sgd_step(arrays, learning_rate, momentum, nesterov)
+
+
+def sgd_step(arrays: UpdateArrays, learning_rate: float, momentum: float, nesterov: bool) -> None:
+    """``sgd_update`` of many parameters."""
+    arrays.step(_kernels.sgd_update, reference.sgd_update, learning_rate, momentum, nesterov)
 
 
 def adam_update(
@@ -61,13 +97,23 @@ def adam_update(
         v_hat = None
     elif v_hat is None:
         raise ValueError("amsgrad=True needs v_hat, the largest v so far; got None")
-    _check(value, grad, m=m, v=v, v_hat=v_hat)
+    arrays = UpdateArrays([(value, grad, m, v, v_hat)], ("m", "v", "v_hat"))
+    adam_step(arrays, learning_rate, beta_1, beta_2, epsilon, step, amsgrad)
+
+
+def adam_step(
+    arrays: UpdateArrays,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    step: int,
+    amsgrad: bool,
+) -> None:
+    """``adam_update`` of many parameters."""
     _check_step(step)
-    if _door.on_reference():
-        reference.adam_update(value, grad, m, v, v_hat, learning_rate, beta_1, beta_2, epsilon, step, amsgrad)
-    elif value.size:
-        arrays = map(_flat, (value, grad, m, v, v_hat))
-        _kernels.adam_update(*arrays, learning_rate, beta_1, beta_2, epsilon, step)
+    scalars = (learning_rate, beta_1, beta_2, epsilon, step)
+    arrays.step(_kernels.adam_update, partial(reference.adam_update, amsgrad=amsgrad), *scalars)
 
 
 def nadam_update(
@@ -91,13 +137,26 @@ def nadam_update(
     ``u_t`` and ``u_t1`` are the momentum of this step and the next, ``u_product`` and ``u_product_1`` the
     products of all of them up to there. ``step`` is t, 1 in the first step.
     """
-    _check(value, grad, m=m, v=v)
+    scalars = (learning_rate, beta_1, beta_2, epsilon, u_t, u_t1, u_product, u_product_1, step)
+    nadam_step(UpdateArrays([(value, grad, m, v)], ("m", "v")), *scalars)
+
+
+def nadam_step(
+    arrays: UpdateArrays,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    u_t: float,
+    u_t1: float,
+    u_product: float,
+    u_product_1: float,
+    step: int,
+) -> None:
+    """``nadam_update`` of many parameters."""
     _check_step(step)
-    rest = (learning_rate, beta_1, beta_2, epsilon, u_t, u_t1, u_product, u_product_1, step)
-    if _door.on_reference():
-        reference.nadam_update(value, grad, m, v, *rest)
-    elif value.size:
-        _kernels.nadam_update(*map(_flat, (value, grad, m, v)), *rest)
+    scalars = (learning_rate, beta_1, beta_2, epsilon, u_t, u_t1, u_product, u_product_1, step)
+    arrays.step(_kernels.nadam_update, reference.nadam_update, *scalars)
 
 
 def rmsprop_update(
@@ -118,16 +177,16 @@ def rmsprop_update(
     """
     if momentum and momentum_buffer is None:
         raise ValueError(f"momentum={momentum} needs a momentum_buffer; got None")
-    _check(value, grad, velocity=velocity, average_grad=average_grad, momentum_buffer=momentum_buffer)
-    arrays = (value, grad, velocity, average_grad, momentum_buffer)
-    if _door.on_reference():
-        reference.rmsprop_update(*arrays, learning_rate, rho, momentum, epsilon)
-    elif value.size:
-        _kernels.rmsprop_update(*map(_flat, arrays), learning_rate, rho, momentum, epsilon)
+    row = (value, grad, velocity, average_grad, momentum_buffer)
+    arrays = UpdateArrays([row], ("velocity", "average_grad", "momentum_buffer"))
+    rmsprop_step(arrays, learning_rate, rho, momentum, epsilon)
 
 
-def _flat(array: Array | None) -> Array | None:
-    return None if array is None else array.reshape(-1)  # of a C-contiguous array, the same memory
+def rmsprop_step(
+    arrays: UpdateArrays, learning_rate: float, rho: float, momentum: float, epsilon: float
+) -> None:
+    """``rmsprop_update`` of many parameters."""
+    arrays.step(_kernels.rmsprop_update, reference.rmsprop_update, learning_rate, rho, momentum, epsilon)
 
 
 def _check_step(step: int) -> None:
@@ -135,7 +194,7 @@ def _check_step(step: int) -> None:
         raise ValueError(f"step counts from 1; got {step}")
 
 
-def _check(value: Array, grad: Array, **state: Array | None) -> None:
+def _check(value: Any, grad: Any, **state: Any) -> None:
     allowed = (np.float32, np.float64) if _door.on_reference() else (np.float32,)
     for name, array in {"value": value, "grad": grad, **state}.items():
         if array is None and name in state:

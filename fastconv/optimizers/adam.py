@@ -6,7 +6,6 @@ from typing import Any
 
 from fastconv import ops
 from fastconv.optimizers.moments import MomentsOptimizer
-from fastconv.parameter import Array
 
 
 class Adam(MomentsOptimizer):
@@ -39,22 +38,11 @@ class Adam(MomentsOptimizer):
     def slots(self) -> tuple[str, ...]:
         return (*super().slots, "velocity_hat") if self.amsgrad else super().slots
 
-    def update(
-        self, value: Array, grad: Array, momentum: Array, velocity: Array, velocity_hat: Array | None = None
-    ) -> None:
-        ops.adam_update(
-            value,
-            grad,
-            momentum,
-            velocity,
-            velocity_hat,
-            self.learning_rate,
-            self.beta_1,
-            self.beta_2,
-            self.epsilon,
-            self.iterations + 1,
-            self.amsgrad,
-        )
+    kernel_slots = ("momentum", "velocity", "velocity_hat")
+
+    def update_all(self, arrays: ops.UpdateArrays) -> None:
+        rates = (self.learning_rate, self.beta_1, self.beta_2, self.epsilon)
+        ops.adam_step(arrays, *rates, self.iterations + 1, self.amsgrad)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"amsgrad": self.amsgrad}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fastconv import ops
 from fastconv.optimizers.moments import MomentsOptimizer
-from fastconv.parameter import Array
 
 _DECAY = 0.96  # of the momentum's schedule
 
@@ -31,13 +30,12 @@ class Nadam(MomentsOptimizer):
     def begin_step(self) -> None:
         self.momentum_product *= self._momentum_at(self.iterations + 1)
 
-    def update(self, value: Array, grad: Array, momentum: Array, velocity: Array) -> None:
+    kernel_slots = ("momentum", "velocity")
+
+    def update_all(self, arrays: ops.UpdateArrays) -> None:
         step = self.iterations + 1
-        ops.nadam_update(
-            value,
-            grad,
-            momentum,
-            velocity,
+        ops.nadam_step(
+            arrays,
             self.learning_rate,
             self.beta_1,
             self.beta_2,

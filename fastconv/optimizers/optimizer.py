@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv import ops
 from fastconv._errors import unsupported_argument
 from fastconv.parameter import Array, Parameter
 
@@ -35,7 +36,8 @@ class Optimizer:
     past gradients belongs to them. Parameters with ``trainable=False`` are left alone.
 
     An optimizer of your own says in ``slots`` which arrays it keeps for each parameter (they start at 0), in
-    ``scalars`` which attributes are state as well, and overrides ``update``.
+    ``scalars`` which attributes are state as well, and overrides ``update``. Those that come with fastconv
+    override ``update_all`` instead: one call of C for all parameters.
     """
 
     scalars: tuple[str, ...] = ("learning_rate",)
@@ -51,6 +53,8 @@ class Optimizer:
         self.iterations = 0
         self._parameters: list[Parameter] = []
         self._state: list[dict[str, Array]] = []
+        self._arrays: ops.UpdateArrays | None = None
+        self._arrays_for: list[bool] = []
         self.built = False
 
     # ---- what a subclass says
@@ -66,6 +70,14 @@ class Optimizer:
     def update(self, *args: Any, **kwargs: Any) -> None:
         """``update(value, grad, **slots)``: move ``value`` in place. It is step number ``iterations + 1``."""
         raise NotImplementedError(f"{type(self).__name__} has no update(value, grad)")
+
+    kernel_slots: tuple[str, ...] = ()
+    """The slots in the order in which ``update_all`` takes them, those not kept included."""
+
+    def update_all(self, arrays: ops.UpdateArrays) -> None:
+        """Move all values, by ``update`` one after another."""
+        for value, grad, *state in arrays.rows:
+            self.update(value, grad, **dict(zip(self.slots, state, strict=True)))
 
     # ---- steps
 
@@ -101,12 +113,24 @@ class Optimizer:
         """
         self.build(parameters)
         self.begin_step()
-        for parameter, state in zip(self._parameters, self._state, strict=True):
-            if parameter.trainable:
-                self.update(parameter.value, parameter.grad, **state)
-                if parameter.constraint is not None:
-                    parameter.value = parameter.constraint(parameter.value)
+        self.update_all(self._arrays_to_update())
+        for parameter in self._parameters:
+            if parameter.trainable and parameter.constraint is not None:
+                parameter.value = parameter.constraint(parameter.value)
         self.iterations += 1
+
+    def _arrays_to_update(self) -> ops.UpdateArrays:
+        """Those of the parameters that are trainable now, checked when that has changed."""
+        trainable = [parameter.trainable for parameter in self._parameters]
+        if self._arrays is None or trainable != self._arrays_for:
+            names = self.kernel_slots or self.slots
+            rows = [
+                (parameter.value, parameter.grad, *(state.get(name) for name in names))
+                for parameter, state in zip(self._parameters, self._state, strict=True)
+                if parameter.trainable
+            ]
+            self._arrays, self._arrays_for = ops.UpdateArrays(rows, names), trainable
+        return self._arrays
 
     def _check_same(self, parameters: Sequence[Parameter]) -> None:
         given = {id(parameter): parameter for parameter in parameters if parameter.trainable}

@@ -6,7 +6,6 @@ from typing import Any
 
 from fastconv import ops
 from fastconv.optimizers.optimizer import Optimizer, not_negative, share
-from fastconv.parameter import Array
 
 
 class RMSprop(Optimizer):
@@ -44,25 +43,10 @@ class RMSprop(Optimizer):
         momentum = ("momentum",) if self.momentum else ()
         return ("velocity", *momentum, "average_gradient") if self.centered else ("velocity", *momentum)
 
-    def update(
-        self,
-        value: Array,
-        grad: Array,
-        velocity: Array,
-        average_gradient: Array | None = None,
-        momentum: Array | None = None,
-    ) -> None:
-        ops.rmsprop_update(
-            value,
-            grad,
-            velocity,
-            average_gradient,
-            momentum,
-            self.learning_rate,
-            self.rho,
-            self.momentum,
-            self.epsilon,
-        )
+    kernel_slots = ("velocity", "average_gradient", "momentum")
+
+    def update_all(self, arrays: ops.UpdateArrays) -> None:
+        ops.rmsprop_step(arrays, self.learning_rate, self.rho, self.momentum, self.epsilon)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

@@ -6,7 +6,6 @@ from typing import Any
 
 from fastconv import ops
 from fastconv.optimizers.optimizer import Optimizer, share
-from fastconv.parameter import Array
 
 
 class SGD(Optimizer):
@@ -40,8 +39,10 @@ class SGD(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("momentum",) if self.momentum else ()
 
-    def update(self, value: Array, grad: Array, momentum: Array | None = None) -> None:
-        ops.sgd_update(value, grad, momentum, self.learning_rate, self.momentum, self.nesterov)
+    kernel_slots = ("momentum",)
+
+    def update_all(self, arrays: ops.UpdateArrays) -> None:
+        ops.sgd_step(arrays, self.learning_rate, self.momentum, self.nesterov)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"momentum": self.momentum, "nesterov": self.nesterov}
