@@ -7,9 +7,13 @@ static void NAME(add_rows)(int64_t rows, int64_t K, const float *a, float *sums)
         for (int64_t r = 0; r < rows; r++) sum += vload(a + r * K + k);
         vstore(sums + k, sum);
     }
-    for (; k < K; k++) {
-        float sum = sums[k];
-        for (int64_t r = 0; r < rows; r++) sum += a[r * K + k];
-        sums[k] = sum;
-    }
+    const int rest = (int)(K - k);
+    if (rest == 0) return;
+    /* Lanes past the end of a row read the next one, and are dropped; the last rows have none to read. */
+    const int64_t roomy = rows * K - k >= VLEN ? (rows * K - k - VLEN) / K + 1 : 0;
+    vfloat sum = vload_first(sums + k, rest);
+    int64_t r = 0;
+    for (; r < roomy; r++) sum += vload(a + r * K + k);
+    for (; r < rows; r++) sum += vload_first(a + r * K + k, rest);
+    vstore_first(sums + k, sum, rest);
 }
