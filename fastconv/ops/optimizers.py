@@ -6,8 +6,8 @@ float32 or float64), and those that change must be writeable. Equations and sour
 ``fastconv/reference/optimizers.py``. One thing differs there: the compiled kernels keep β and its powers as
 float32, as Keras does; with β₂ = 0.999 that makes 1 − β₂ᵗ smaller by a part in 77,000.
 
-Each rule comes as ``..._update`` for the arrays of one parameter, and as ``..._step`` for those of many, which
-an optimizer checks once (``UpdateArrays``) and then steps in one call.
+Each rule comes as ``..._update`` for the arrays of one parameter, and as ``..._step`` for those of many,
+which an optimizer checks once (``UpdateArrays``) and then steps in one call.
 """
 
 from __future__ import annotations
