@@ -18,7 +18,7 @@ Shape = tuple[int, ...]
 ALGORITHMS = ("auto", *_kernels.ALGORITHMS)
 
 # Where fewer multiplications outweigh the transforms: enough channels to sum over between transforming
-# images, and enough tiles to transform the kernel for. Measured, see docs/results/algorithms.md.
+# images, and enough tiles to transform the kernel for. Measured by benchmarks/test_algorithms_auto.py.
 _WINOGRAD_CHANNELS, _WINOGRAD_TILES = 32, 16
 
 
