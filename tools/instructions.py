@@ -125,8 +125,8 @@ def count() -> dict[str, tuple[int, int]]:
 def parse(dump: str) -> tuple[int, int]:
     """(instructions in fastconv's compiled module, all instructions) of a file in callgrind's format.
 
-    A line "ob=(2) /path" begins the functions of an object file, "ob=(2)" does so again; a line of numbers is a
-    position and a count. After a line "calls=" comes one of what was executed in the function called: not here.
+    A line "ob=(2) /path" begins the functions of an object file, "ob=(2)" does so again; a line of numbers is
+    a position and a count. The line after "calls=" counts what was executed in the function called, not here.
     """
     names: dict[str, str] = {}
     kernels = everything = 0
