@@ -27,11 +27,6 @@
 #include "memory.h"
 #include "threads.h"
 
-static double operations(const fc_conv2d *conv) {
-    return 2.0 * (double)(conv->N * conv->OH * conv->OW * conv->C_out) *
-           (double)(conv->KH * conv->KW * (conv->C_in / conv->groups));
-}
-
 /* ---- a padded copy of some rows of an image ----------------------------------------------------- */
 
 /* Rows [row, row + rows) and columns [column, column + columns) of an image of (H, W) pixels of C floats;
@@ -309,7 +304,7 @@ fc_status fc_conv2d_forward_direct(const fc_conv2d *conv, const float *x, const 
     gather g;
     if (conv->N == 0) return FC_OK;
     if (!plan_forward(&g, conv, kernel)) return FC_OUT_OF_MEMORY;
-    fc_status status = run_gather(&g, conv->KW, operations(conv), x, bias, y);
+    fc_status status = run_gather(&g, conv->KW, fc_conv2d_operations(conv), x, bias, y);
     free(g.memory);
     return status;
 }
@@ -318,7 +313,7 @@ fc_status fc_conv2d_backward_data_direct(const fc_conv2d *conv, const float *dy,
     gather g;
     if (conv->N == 0) return FC_OK;
     if (!plan_backward_data(&g, conv, kernel)) return FC_OUT_OF_MEMORY;
-    fc_status status = run_gather(&g, conv->KW, operations(conv), dy, NULL, dx);
+    fc_status status = run_gather(&g, conv->KW, fc_conv2d_operations(conv), dy, NULL, dx);
     free(g.memory);
     return status;
 }
@@ -372,7 +367,7 @@ fc_status fc_conv2d_backward_kernel_direct(const fc_conv2d *conv, const float *x
     }
     if (chunks > 1) memset(partial, 0, sizeof(float) * (size_t)partial_size);
 
-#pragma omp parallel num_threads(fc_threads_for(operations(conv)))
+#pragma omp parallel num_threads(fc_threads_for(fc_conv2d_operations(conv)))
     for (int64_t done = 0; done < most_images; done += images) {
         if (padded) {
 #pragma omp for schedule(static)

@@ -19,11 +19,6 @@
 #include "memory.h"
 #include "threads.h"
 
-static double operations(const fc_conv2d *conv) {
-    return 2.0 * (double)(conv->N * conv->OH * conv->OW * conv->C_out) *
-           (double)(conv->KH * conv->KW * (conv->C_in / conv->groups));
-}
-
 /* Where tap (kh, kw) of output (h, w) falls on x: the pixel's first channel, or -1 in the padding. */
 static int64_t pixel_under(const fc_conv2d *conv, int64_t n, int64_t h, int64_t w, int64_t kh, int64_t kw) {
     const int64_t row = h * conv->stride_h + kh * conv->dilation_h - conv->pad_top;
@@ -35,7 +30,7 @@ static int64_t pixel_under(const fc_conv2d *conv, int64_t n, int64_t h, int64_t 
 fc_status fc_conv2d_forward_naive(const fc_conv2d *conv, const float *x, const float *kernel, const float *bias,
                                   float *y) {
     const int64_t C = conv->C_in / conv->groups, K = conv->C_out / conv->groups;
-#pragma omp parallel for schedule(static) num_threads(fc_threads_for(operations(conv)))
+#pragma omp parallel for schedule(static) num_threads(fc_threads_for(fc_conv2d_operations(conv)))
     for (int64_t nh = 0; nh < conv->N * conv->OH; nh++) {
         const int64_t n = nh / conv->OH, h = nh % conv->OH;
         for (int64_t w = 0; w < conv->OW; w++)
@@ -58,7 +53,7 @@ fc_status fc_conv2d_forward_naive(const fc_conv2d *conv, const float *x, const f
 fc_status fc_conv2d_backward_data_naive(const fc_conv2d *conv, const float *dy, const float *kernel, float *dx) {
     const int64_t C = conv->C_in / conv->groups, K = conv->C_out / conv->groups;
     const int64_t image = conv->H * conv->W * conv->C_in;
-#pragma omp parallel for schedule(static) num_threads(fc_threads_for(operations(conv)))
+#pragma omp parallel for schedule(static) num_threads(fc_threads_for(fc_conv2d_operations(conv)))
     for (int64_t n = 0; n < conv->N; n++) {
         memset(dx + n * image, 0, sizeof(float) * (size_t)image);
         for (int64_t h = 0; h < conv->OH; h++)
@@ -81,7 +76,7 @@ fc_status fc_conv2d_backward_kernel_naive(const fc_conv2d *conv, const float *x,
                                           float *dbias) {
     const int64_t C = conv->C_in / conv->groups, K = conv->C_out / conv->groups;
     /* One thread to an output channel: every element of dkernel is one thread's sum, in one order. */
-#pragma omp parallel for schedule(static) num_threads(fc_threads_for(operations(conv)))
+#pragma omp parallel for schedule(static) num_threads(fc_threads_for(fc_conv2d_operations(conv)))
     for (int64_t k = 0; k < conv->C_out; k++) {
         dbias[k] = 0;
         for (int64_t tap = 0; tap < conv->KH * conv->KW * C; tap++) dkernel[tap * conv->C_out + k] = 0;

@@ -142,4 +142,10 @@ extern const fc_kernels fc_kernels__baseline, fc_kernels__avx2, fc_kernels__avx5
 
 const fc_kernels *fc_kernels_active(void);
 
+/* A multiplication and an addition for every tap of every output; any of the three passes. */
+static inline double fc_conv2d_operations(const fc_conv2d *conv) {
+    return 2.0 * (double)(conv->N * conv->OH * conv->OW * conv->C_out) *
+           (double)(conv->KH * conv->KW * (conv->C_in / conv->groups));
+}
+
 #endif
