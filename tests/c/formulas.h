@@ -1,0 +1,115 @@
+/* formulas.h - the operations as they are defined, in double precision: what the kernels are held to. */
+#ifndef FORMULAS_H
+#define FORMULAS_H
+
+#include <math.h>
+
+#include "fastconv.h"
+
+/* ---- convolution: the products that the formula adds up, one after another ---------------------- */
+
+typedef void each_product(int64_t x, int64_t kernel, int64_t y, void *sums);
+
+static void products(const fc_conv2d *conv, each_product *visit, void *sums) {
+    const int64_t C = conv->C_in / conv->groups, K = conv->C_out / conv->groups;
+    for (int64_t n = 0; n < conv->N; n++)
+        for (int64_t h = 0; h < conv->OH; h++)
+            for (int64_t w = 0; w < conv->OW; w++)
+                for (int64_t kh = 0; kh < conv->KH; kh++)
+                    for (int64_t kw = 0; kw < conv->KW; kw++) {
+                        const int64_t row = h * conv->stride_h + kh * conv->dilation_h - conv->pad_top;
+                        const int64_t column = w * conv->stride_w + kw * conv->dilation_w - conv->pad_left;
+                        if (row < 0 || row >= conv->H || column < 0 || column >= conv->W) continue;
+                        for (int64_t c = 0; c < C; c++)
+                            for (int64_t k = 0; k < conv->C_out; k++)
+                                visit(((n * conv->H + row) * conv->W + column) * conv->C_in + k / K * C + c,
+                                      ((kh * conv->KW + kw) * C + c) * conv->C_out + k,
+                                      ((n * conv->OH + h) * conv->OW + w) * conv->C_out + k, sums);
+                    }
+}
+
+/* Three of these are operands, the others NULL; each product of two is added to its place in the third. */
+typedef struct {
+    const double *x, *kernel, *dy;
+    double *y, *dx, *dkernel;
+} conv_sums;
+
+static void add_product(int64_t x, int64_t kernel, int64_t y, void *sums) {
+    const conv_sums *s = sums;
+    if (s->y) s->y[y] += s->x[x] * s->kernel[kernel];
+    if (s->dx) s->dx[x] += s->dy[y] * s->kernel[kernel];
+    if (s->dkernel) s->dkernel[kernel] += s->x[x] * s->dy[y];
+}
+
+/* ---- pooling ------------------------------------------------------------------------------------ */
+
+/* Forward y and switches, and dx += what dy sends back; mean selects the average. y, dy or dx may be NULL. */
+static void formula_pool(const fc_pool2d *pool, int mean, const double *x, double *y, int *switches, const double *dy,
+                         double *dx) {
+    for (int64_t n = 0; n < pool->N; n++)
+        for (int64_t h = 0; h < pool->OH; h++)
+            for (int64_t w = 0; w < pool->OW; w++)
+                for (int64_t c = 0; c < pool->C; c++) {
+                    const int64_t out = ((n * pool->OH + h) * pool->OW + w) * pool->C + c;
+                    int64_t winner = -1;
+                    int tap = 0, seen = 0;
+                    double sum = 0;
+                    for (int pass = 0; pass < 2; pass++)
+                        for (int64_t kh = 0; kh < pool->KH; kh++)
+                            for (int64_t kw = 0; kw < pool->KW; kw++) {
+                                const int64_t row = h * pool->stride_h + kh - pool->pad_top;
+                                const int64_t column = w * pool->stride_w + kw - pool->pad_left;
+                                if (row < 0 || row >= pool->H || column < 0 || column >= pool->W) continue;
+                                const int64_t in = ((n * pool->H + row) * pool->W + column) * pool->C + c;
+                                if (pass) {
+                                    if (mean && dx) dx[in] += dy[out] / seen;
+                                    continue;
+                                }
+                                seen++;
+                                sum += x[in];
+                                if (winner < 0 || x[in] > x[winner]) {
+                                    winner = in;
+                                    tap = (int)(kh * pool->KW + kw);
+                                }
+                            }
+                    if (y) y[out] = mean ? sum / seen : x[winner];
+                    if (switches) switches[out] = tap;
+                    if (!mean && dx) dx[winner] += dy[out];
+                }
+}
+
+/* ---- dense, activations, softmax ---------------------------------------------------------------- */
+
+/* y += x w,  dx += dy w^T,  dw += x^T dy, of those that are not NULL */
+static void formula_dense(int64_t M, int64_t C, int64_t K, const conv_sums *s) {
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t c = 0; c < C; c++)
+            for (int64_t k = 0; k < K; k++)
+                add_product(m * C + c, c * K + k, m * K + k, (void *)s);
+}
+
+static double formula_activation(fc_activation kind, double alpha, double x) {
+    const double selu_scale = 1.0507009873554805, selu_alpha = 1.6732632423543772;
+    switch (kind) {
+    case FC_RELU: return x > 0 ? x : 0;
+    case FC_LEAKY_RELU: return x > 0 ? x : alpha * x;
+    case FC_SIGMOID: return 1 / (1 + exp(-x));
+    case FC_TANH: return tanh(x);
+    case FC_ELU: return x > 0 ? x : alpha * expm1(x);
+    case FC_SELU: return selu_scale * (x > 0 ? x : selu_alpha * expm1(x));
+    default: return x;
+    }
+}
+
+/* p = softmax(x) of one row, and log(p) */
+static void formula_softmax(int64_t C, const double *x, double *p, double *log_p) {
+    double largest = x[0], sum = 0;
+    for (int64_t c = 1; c < C; c++) largest = fmax(largest, x[c]);
+    for (int64_t c = 0; c < C; c++) sum += exp(x[c] - largest);
+    for (int64_t c = 0; c < C; c++) {
+        log_p[c] = x[c] - largest - log(sum);
+        p[c] = exp(log_p[c]);
+    }
+}
+
+#endif

@@ -1,0 +1,450 @@
+/* kernels_test.c - the C API against the formulas, without Python.
+ *
+ * For machines that have no Python of ours, foremost other architectures under an emulator:
+ *
+ *     cc -std=gnu11 -O2 -fopenmp -Icsrc tests/c/kernels_test.c csrc/[all].c -lm && ./a.out
+ *
+ * tools/qemu_tests.sh does that for this machine and for aarch64. Every instruction set that the CPU has is
+ * tested; the Python tests go deeper into each operation.
+ */
+#include "arrays.h"
+#include "fastconv.h"
+#include "formulas.h"
+#include "plan.h"
+
+static double *widened(const float *array, int64_t count) {
+    double *wide = zeros(count);
+    for (int64_t i = 0; i < count; i++) wide[i] = array[i];
+    return wide;
+}
+
+/* ---- convolution -------------------------------------------------------------------------------- */
+
+typedef struct {
+    const char *name;
+    fc_conv2d_forward *forward;
+    fc_conv2d_backward_data *backward_data;
+    fc_conv2d_backward_kernel *backward_kernel;
+    double tolerance; /* of the largest element: roundings of sums of up to some thousand products */
+} algorithm;
+
+static const algorithm algorithms[] = {
+    {"naive", fc_conv2d_forward_naive, fc_conv2d_backward_data_naive, fc_conv2d_backward_kernel_naive, 2e-5},
+    {"im2col", fc_conv2d_forward_im2col, fc_conv2d_backward_data_im2col, fc_conv2d_backward_kernel_im2col, 2e-5},
+    {"direct", fc_conv2d_forward_direct, fc_conv2d_backward_data_direct, fc_conv2d_backward_kernel_direct, 2e-5},
+    /* Its transforms round about ten times as much. */
+    {"winograd", fc_conv2d_forward_winograd, fc_conv2d_backward_data_winograd, fc_conv2d_backward_kernel_winograd,
+     2e-4},
+};
+
+/* N, H, W, C_in, C_out, KH, KW, stride, dilation, pad_top, pad_left, pad_bottom, pad_right, groups */
+static const int conv_cases[][14] = {
+    {1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1},      {2, 5, 4, 3, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1},
+    {1, 28, 28, 1, 6, 5, 5, 1, 1, 2, 2, 2, 2, 1},    {3, 14, 14, 6, 16, 5, 5, 1, 1, 0, 0, 0, 0, 1},
+    {2, 8, 8, 3, 10, 3, 3, 1, 1, 1, 1, 1, 1, 1},     {2, 9, 7, 10, 10, 3, 3, 1, 1, 1, 1, 1, 1, 1},
+    {17, 6, 6, 10, 10, 3, 3, 1, 1, 1, 1, 1, 1, 1},   {2, 16, 16, 16, 20, 5, 5, 1, 1, 2, 2, 2, 2, 1},
+    {1, 14, 14, 64, 64, 3, 3, 1, 1, 1, 1, 1, 1, 1},  {2, 7, 7, 33, 65, 3, 3, 1, 1, 1, 1, 1, 1, 1},
+    {1, 6, 5, 130, 31, 3, 3, 1, 1, 0, 0, 0, 0, 1},   {1, 7, 7, 1, 64, 7, 7, 1, 1, 3, 3, 3, 3, 1},
+    {2, 11, 9, 4, 5, 3, 3, 2, 1, 0, 0, 1, 1, 1},     {2, 11, 9, 4, 5, 3, 2, 2, 1, 1, 0, 0, 1, 1},
+    {1, 12, 13, 5, 7, 3, 3, 3, 1, 1, 1, 1, 1, 1},    {1, 13, 12, 3, 4, 3, 3, 1, 2, 2, 2, 2, 2, 1},
+    {2, 15, 10, 2, 3, 2, 4, 2, 3, 1, 3, 2, 0, 1},    {2, 6, 6, 8, 12, 3, 3, 1, 1, 1, 1, 1, 1, 4},
+    {1, 9, 9, 6, 6, 3, 3, 2, 1, 1, 1, 1, 1, 6},      {2, 5, 5, 12, 8, 1, 1, 1, 1, 0, 0, 0, 0, 1},
+    {2, 6, 4, 7, 9, 1, 1, 2, 1, 0, 0, 0, 0, 1},      {1, 4, 30, 3, 17, 1, 5, 1, 1, 0, 2, 0, 2, 1},
+    {1, 30, 4, 3, 17, 5, 1, 1, 1, 2, 0, 2, 0, 1},    {1, 3, 3, 2, 2, 3, 3, 1, 1, 2, 2, 2, 2, 1},
+    {1, 2, 2, 3, 4, 5, 5, 1, 1, 4, 4, 4, 4, 1},      {5, 4, 4, 1, 1, 4, 4, 4, 1, 0, 0, 0, 0, 1},
+    {1, 5, 6, 20, 257, 3, 3, 1, 1, 1, 1, 1, 1, 1},   {1, 1, 40, 9, 3, 1, 3, 1, 1, 0, 1, 0, 1, 1},
+    {4, 10, 10, 48, 48, 3, 3, 1, 1, 2, 0, 0, 2, 1},  {1, 8, 8, 17, 15, 2, 2, 1, 1, 0, 0, 1, 1, 1},
+    {3, 4, 4, 40, 40, 3, 3, 1, 1, 1, 1, 1, 1, 1},    {1, 19, 5, 32, 32, 3, 3, 1, 1, 1, 1, 1, 1, 1},
+};
+
+static int64_t outputs(int64_t pixels, int64_t before, int64_t after, int64_t size, int64_t stride, int64_t dilation) {
+    return (pixels + before + after - (size - 1) * dilation - 1) / stride + 1;
+}
+
+static fc_conv2d conv_case(const int *s) {
+    return (fc_conv2d){
+        .N = s[0], .H = s[1], .W = s[2], .C_in = s[3], .C_out = s[4], .KH = s[5], .KW = s[6],
+        .stride_h = s[7], .stride_w = s[7], .dilation_h = s[8], .dilation_w = s[8], .pad_top = s[9], .pad_left = s[10],
+        .OH = outputs(s[1], s[9], s[11], s[5], s[7], s[8]), .OW = outputs(s[2], s[10], s[12], s[6], s[7], s[8]),
+        .groups = s[13],
+    };
+}
+
+static int winograd_fits(const fc_conv2d *conv) {
+    return conv->KH == 3 && conv->KW == 3 && conv->stride_h == 1 && conv->dilation_h == 1 && conv->groups == 1;
+}
+
+static void test_convolution(const int *sizes, const char *isa) {
+    const fc_conv2d conv = conv_case(sizes);
+    const int64_t x_size = conv.N * conv.H * conv.W * conv.C_in, y_size = conv.N * conv.OH * conv.OW * conv.C_out;
+    const int64_t kernel_size = conv.KH * conv.KW * conv.C_in / conv.groups * conv.C_out;
+    const float *x = random_array(x_size), *kernel = random_array(kernel_size), *dy = random_array(y_size);
+    const float *bias = random_array(conv.C_out);
+    conv_sums s = {widened(x, x_size), widened(kernel, kernel_size), widened(dy, y_size),
+                   zeros(y_size), zeros(x_size), zeros(kernel_size)};
+    double *dbias = zeros(conv.C_out);
+    for (int64_t i = 0; i < y_size; i++) {
+        s.y[i] = bias[i % conv.C_out];
+        dbias[i % conv.C_out] += dy[i];
+    }
+    products(&conv, add_product, &s);
+
+    for (size_t a = 0; a < sizeof algorithms / sizeof *algorithms; a++) {
+        if (algorithms[a].forward == fc_conv2d_forward_winograd && !winograd_fits(&conv)) continue;
+        char what[160];
+        const float *first[4] = {0};
+        for (int threads = 1; threads <= 3; threads++) {
+            fc_set_num_threads(threads);
+            float *results[4] = {fresh(y_size), fresh(x_size), fresh(kernel_size), fresh(conv.C_out)};
+            fc_status status = algorithms[a].forward(&conv, x, kernel, bias, results[0]);
+            status |= algorithms[a].backward_data(&conv, dy, kernel, results[1]);
+            status |= algorithms[a].backward_kernel(&conv, x, dy, results[2], results[3]);
+            snprintf(what, sizeof what, "%s, %s, %lldx%lldx%lldx%lld -> %lld, %lldx%lld, stride %lld", isa,
+                     algorithms[a].name, (long long)conv.N, (long long)conv.H, (long long)conv.W, (long long)conv.C_in,
+                     (long long)conv.C_out, (long long)conv.KH, (long long)conv.KW, (long long)conv.stride_h);
+            report(status == FC_OK, what, "no memory");
+            const int64_t sizes_of[4] = {y_size, x_size, kernel_size, conv.C_out};
+            const double *expected[4] = {s.y, s.dx, s.dkernel, dbias};
+            for (int i = 0; i < 4; i++) {
+                if (threads == 1) {
+                    compare(what, results[i], expected[i], sizes_of[i], algorithms[a].tolerance);
+                    first[i] = results[i];
+                } else {
+                    const int same = !memcmp(first[i], results[i], sizeof(float) * (size_t)sizes_of[i]);
+                    report(same, what, "other bits with more threads");
+                }
+            }
+        }
+    }
+    fc_set_num_threads(1);
+    arrays_check("convolution");
+    free((void *)s.x), free((void *)s.kernel), free((void *)s.dy), free(s.y), free(s.dx), free(s.dkernel), free(dbias);
+}
+
+/* ---- pooling ------------------------------------------------------------------------------------ */
+
+/* N, H, W, C, KH, KW, stride_h, stride_w, pad_top, pad_left, pad_bottom, pad_right */
+static const int pool_cases[][12] = {
+    {1, 2, 2, 1, 2, 2, 2, 2, 0, 0, 0, 0},  {3, 28, 28, 6, 2, 2, 2, 2, 0, 0, 0, 0}, {2, 7, 7, 16, 2, 2, 2, 2, 0, 0, 0, 0},
+    {2, 7, 9, 17, 2, 2, 2, 2, 0, 0, 1, 1}, {1, 8, 8, 10, 3, 3, 2, 2, 0, 0, 1, 1},  {2, 6, 7, 3, 3, 2, 1, 1, 1, 0, 1, 1},
+    {1, 9, 9, 33, 2, 3, 3, 4, 0, 1, 0, 1}, {2, 5, 5, 64, 5, 5, 1, 1, 0, 0, 0, 0},  {1, 4, 6, 5, 1, 1, 2, 2, 0, 0, 0, 0},
+};
+
+static void test_pooling(const int *s, const char *isa) {
+    const fc_pool2d pool = {
+        .N = s[0], .H = s[1], .W = s[2], .C = s[3], .KH = s[4], .KW = s[5], .stride_h = s[6], .stride_w = s[7],
+        .pad_top = s[8], .pad_left = s[9],
+        .OH = outputs(s[1], s[8], s[10], s[4], s[6], 1), .OW = outputs(s[2], s[9], s[11], s[5], s[7], 1),
+    };
+    const int64_t x_size = pool.N * pool.H * pool.W * pool.C, y_size = pool.N * pool.OH * pool.OW * pool.C;
+    const float *x = random_array(x_size), *dy = random_array(y_size);
+    double *wide_x = widened(x, x_size), *wide_dy = widened(dy, y_size);
+    uint16_t *switches = malloc(sizeof(uint16_t) * (size_t)y_size);
+    int *expected_switches = malloc(sizeof(int) * (size_t)y_size);
+    for (int mean = 0; mean < 2; mean++) {
+        double *y = zeros(y_size), *dx = zeros(x_size);
+        formula_pool(&pool, mean, wide_x, y, expected_switches, wide_dy, dx);
+        float *found_y = fresh(y_size), *found_dx = fresh(x_size);
+        if (mean) {
+            fc_avg_pool2d_forward(&pool, x, found_y);
+            fc_avg_pool2d_backward(&pool, dy, found_dx);
+        } else {
+            fc_max_pool2d_forward(&pool, x, found_y, switches);
+            fc_max_pool2d_backward(&pool, dy, switches, found_dx);
+            int same = 1;
+            for (int64_t i = 0; i < y_size; i++) same &= switches[i] == expected_switches[i];
+            report(same, isa, "max pooling: wrong switches");
+        }
+        compare(mean ? "average pooling" : "max pooling", found_y, y, y_size, 1e-6);
+        compare(mean ? "average pooling, dx" : "max pooling, dx", found_dx, dx, x_size, 2e-6);
+        free(y), free(dx);
+    }
+    arrays_check("pooling");
+    free(wide_x), free(wide_dy), free(switches), free(expected_switches);
+}
+
+static void test_global_max_pooling(int64_t N, int64_t pixels, int64_t C) {
+    const float *x = random_array(N * pixels * C), *dy = random_array(N * C);
+    float *y = fresh(N * C), *dx = fresh(N * pixels * C);
+    int32_t *switches = malloc(sizeof(int32_t) * (size_t)(N * C));
+    double *expected = zeros(N * C), *expected_dx = zeros(N * pixels * C);
+    int right = 1;
+    fc_global_max_pool2d_forward(N, pixels, C, x, y, switches);
+    fc_global_max_pool2d_backward(N, pixels, C, dy, switches, dx);
+    for (int64_t n = 0; n < N; n++)
+        for (int64_t c = 0; c < C; c++) {
+            int64_t winner = 0;
+            for (int64_t p = 1; p < pixels; p++)
+                if (x[(n * pixels + p) * C + c] > x[(n * pixels + winner) * C + c]) winner = p;
+            expected[n * C + c] = x[(n * pixels + winner) * C + c];
+            expected_dx[(n * pixels + winner) * C + c] = dy[n * C + c];
+            right &= switches[n * C + c] == winner;
+        }
+    report(right, "global max pooling", "wrong switches");
+    compare("global max pooling", y, expected, N * C, 0);
+    compare("global max pooling, dx", dx, expected_dx, N * pixels * C, 0);
+    arrays_check("global max pooling");
+    free(switches), free(expected), free(expected_dx);
+}
+
+/* ---- dense -------------------------------------------------------------------------------------- */
+
+static void test_dense(int64_t M, int64_t C, int64_t K) {
+    const float *x = random_array(M * C), *w = random_array(C * K), *bias = random_array(K), *dy = random_array(M * K);
+    float *y = fresh(M * K), *dx = fresh(M * C), *dw = fresh(C * K), *db = fresh(K);
+    conv_sums s = {widened(x, M * C), widened(w, C * K), widened(dy, M * K), zeros(M * K), zeros(M * C), zeros(C * K)};
+    double *dbias = zeros(K);
+    for (int64_t i = 0; i < M * K; i++) {
+        s.y[i] = bias[i % K];
+        dbias[i % K] += dy[i];
+    }
+    formula_dense(M, C, K, &s);
+    fc_status status = fc_dense_forward(M, C, K, x, w, bias, y);
+    status |= fc_dense_backward_data(M, C, K, dy, w, dx);
+    status |= fc_dense_backward_kernel(M, C, K, x, dy, dw, db);
+    report(status == FC_OK, "dense", "no memory");
+    compare("dense, y", y, s.y, M * K, 2e-5);
+    compare("dense, dx", dx, s.dx, M * C, 2e-5);
+    compare("dense, dw", dw, s.dkernel, C * K, 2e-5);
+    compare("dense, dbias", db, dbias, K, 2e-5);
+    arrays_check("dense");
+    free((void *)s.x), free((void *)s.kernel), free((void *)s.dy), free(s.y), free(s.dx), free(s.dkernel), free(dbias);
+}
+
+/* ---- activations, softmax, cross-entropy -------------------------------------------------------- */
+
+static void test_activations(int64_t n) {
+    const char *names[] = {"linear", "relu", "leaky_relu", "sigmoid", "tanh", "elu", "selu"};
+    const float alpha = 0.3f;
+    for (int kind = FC_LINEAR; kind <= FC_SELU; kind++) {
+        float *x = random_array(n);
+        const float *dy = random_array(n);
+        for (int64_t i = 0; i < n; i++) x[i] *= 6;
+        float *y = fresh(n), *dx = fresh(n);
+        double *expected = zeros(n), *slope = zeros(n);
+        fc_activation_forward(kind, alpha, n, x, y);
+        fc_activation_backward(kind, alpha, n, dy, y, dx);
+        for (int64_t i = 0; i < n; i++) {
+            expected[i] = formula_activation(kind, alpha, x[i]);
+            /* a central difference, good to some 1e-10 away from the kink at 0 */
+            const double h = fabs(x[i]) < 1e-5 ? 0 : 1e-6;
+            slope[i] = h == 0 ? dx[i]
+                              : dy[i] * (formula_activation(kind, alpha, x[i] + h) -
+                                         formula_activation(kind, alpha, x[i] - h)) / (2 * h);
+        }
+        compare(names[kind], y, expected, n, 1e-6);
+        compare(names[kind], dx, slope, n, 2e-6);
+        arrays_check(names[kind]);
+        free(expected), free(slope);
+    }
+}
+
+static void test_softmax(int64_t rows, int64_t C) {
+    float *x = random_array(rows * C);
+    const float *dp = random_array(rows * C);
+    for (int64_t i = 0; i < rows * C; i++) x[i] *= 9;
+    float *p = fresh(rows * C), *log_p = fresh(rows * C), *dx = fresh(rows * C), *dlogits = fresh(rows * C);
+    double *wide = widened(x, rows * C), *expected = zeros(rows * C), *expected_log = zeros(rows * C);
+    double *expected_dx = zeros(rows * C), *expected_dlogits = zeros(rows * C), loss, expected_loss = 0;
+    int64_t *labels = malloc(sizeof(int64_t) * (size_t)rows);
+    for (int64_t r = 0; r < rows; r++) {
+        labels[r] = (7 * r + 3) % C;
+        formula_softmax(C, wide + r * C, expected + r * C, expected_log + r * C);
+        expected_loss -= expected_log[r * C + labels[r]] / (double)rows;
+        double dot = 0;
+        for (int64_t c = 0; c < C; c++) dot += dp[r * C + c] * expected[r * C + c];
+        for (int64_t c = 0; c < C; c++) {
+            expected_dx[r * C + c] = expected[r * C + c] * (dp[r * C + c] - dot);
+            expected_dlogits[r * C + c] = (expected[r * C + c] - (c == labels[r])) / (double)rows;
+        }
+    }
+    fc_softmax_forward(rows, C, x, p);
+    fc_log_softmax(rows, C, x, log_p);
+    fc_softmax_backward(rows, C, dp, p, dx);
+    const fc_status status = fc_softmax_cross_entropy(rows, C, x, (fc_targets){.labels = labels}, &loss, dlogits);
+    report(status == FC_OK && fabs(loss - expected_loss) <= 1e-5 * fabs(expected_loss) + 1e-6, "cross-entropy",
+           "wrong loss");
+    compare("softmax", p, expected, rows * C, 1e-6);
+    compare("log-softmax", log_p, expected_log, rows * C, 1e-6);
+    compare("softmax, dx", dx, expected_dx, rows * C, 2e-6);
+    compare("cross-entropy, dlogits", dlogits, expected_dlogits, rows * C, 1e-6);
+    arrays_check("softmax");
+    free(wide), free(expected), free(expected_log), free(expected_dx), free(expected_dlogits), free(labels);
+}
+
+/* ---- optimizers --------------------------------------------------------------------------------- */
+
+static void test_optimizers(int64_t n) {
+    const double rate = 0.1, momentum = 0.9, beta_1 = 0.9, beta_2 = 0.99, epsilon = 1e-3;
+    const float *start = random_array(n), *grad = random_array(n);
+    double *sgd = zeros(n), *adam = zeros(n);
+    float *sgd_value = copy_of(start, n), *adam_value = copy_of(start, n);
+    float *velocity = random_array(n), *m = fresh(n), *v = fresh(n);
+    for (int64_t i = 0; i < n; i++) {
+        const double g = grad[i], moved = momentum * velocity[i] - rate * g;
+        sgd[i] = start[i] + momentum * moved - rate * g;
+        m[i] = v[i] = 0;
+        /* the first step of Adam: both means, corrected for their start at zero, are g and g^2 */
+        adam[i] = start[i] - rate * g / (sqrt(g * g) + epsilon / sqrt(1 - beta_2));
+    }
+    fc_sgd_update(n, sgd_value, grad, velocity, rate, momentum, 1);
+    fc_adam_update(n, adam_value, grad, m, v, NULL, rate, beta_1, beta_2, epsilon, 1);
+    compare("SGD", sgd_value, sgd, n, 1e-6);
+    compare("Adam", adam_value, adam, n, 2e-6);
+    arrays_check("optimizers");
+    free(sgd), free(adam);
+}
+
+/* ---- plans: a whole network --------------------------------------------------------------------- */
+
+/* conv 3x3 padded, relu - max pool - conv 3x3, relu - average pool - dense, relu - dense - softmax */
+enum { CONV_1, MAX_POOL, CONV_2, AVG_POOL, DENSE_1, DENSE_2, STEPS };
+
+static const fc_step plan_steps[STEPS] = {
+    [CONV_1] = {.kind = FC_CONV, .H = 12, .W = 10, .C = 2, .OH = 12, .OW = 10, .K = 5, .size_h = 3, .size_w = 3,
+                .pad_top = 1, .pad_left = 1, .activation = FC_RELU},
+    [MAX_POOL] = {.kind = FC_MAX_POOL, .H = 12, .W = 10, .C = 5, .OH = 6, .OW = 5, .K = 5, .size_h = 2, .size_w = 2},
+    [CONV_2] = {.kind = FC_CONV, .H = 6, .W = 5, .C = 5, .OH = 4, .OW = 3, .K = 7, .size_h = 3, .size_w = 3,
+                .activation = FC_RELU},
+    [AVG_POOL] = {.kind = FC_AVG_POOL, .H = 4, .W = 3, .C = 7, .OH = 2, .OW = 1, .K = 7, .size_h = 2, .size_w = 2},
+    [DENSE_1] = {.kind = FC_DENSE, .H = 1, .W = 1, .C = 14, .OH = 1, .OW = 1, .K = 9, .size_h = 1, .size_w = 1,
+                 .activation = FC_RELU},
+    [DENSE_2] = {.kind = FC_DENSE, .H = 1, .W = 1, .C = 9, .OH = 1, .OW = 1, .K = 4, .size_h = 1, .size_w = 1},
+};
+
+static int64_t input_size(const fc_step *s, int64_t N) { return N * s->H * s->W * s->C; }
+static int64_t output_size(const fc_step *s, int64_t N) { return N * s->OH * s->OW * s->K; }
+static int64_t weight_count(const fc_step *s) {
+    return s->kind == FC_CONV || s->kind == FC_DENSE ? s->size_h * s->size_w * s->C * s->K : 0;
+}
+
+/* One step of the network as a convolution or as pooling: a dense layer is a 1x1 convolution of one pixel. */
+static fc_conv2d step_conv(const fc_step *s, int64_t N) {
+    return (fc_conv2d){.N = N, .H = s->H, .W = s->W, .C_in = s->C, .KH = s->size_h, .KW = s->size_w, .C_out = s->K,
+                       .OH = s->OH, .OW = s->OW, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1,
+                       .pad_top = s->pad_top, .pad_left = s->pad_left, .groups = 1};
+}
+static fc_pool2d step_pool(const fc_step *s, int64_t N) {
+    return (fc_pool2d){.N = N, .H = s->H, .W = s->W, .C = s->C, .KH = s->size_h, .KW = s->size_w, .OH = s->OH,
+                       .OW = s->OW, .stride_h = s->size_h, .stride_w = s->size_w};
+}
+
+typedef struct {
+    double *value[STEPS + 1]; /* what goes into each step; the last: the logits, then the probabilities */
+    double *dkernel[STEPS], *dbias[STEPS];
+} network;
+
+static network formula_network(const fc_step *steps, int64_t N, const float *x, const int64_t *labels) {
+    network net = {0};
+    net.value[0] = widened(x, input_size(steps, N));
+    for (int i = 0; i < STEPS; i++) {
+        const fc_step *s = steps + i;
+        const int64_t count = output_size(s, N);
+        net.value[i + 1] = zeros(count);
+        if (!s->kernel) {
+            const fc_pool2d pool = step_pool(s, N);
+            formula_pool(&pool, s->kind == FC_AVG_POOL, net.value[i], net.value[i + 1], NULL, NULL, NULL);
+            continue;
+        }
+        const fc_conv2d conv = step_conv(s, N);
+        double *kernel = widened(s->kernel, weight_count(s));
+        for (int64_t j = 0; j < count; j++) net.value[i + 1][j] = s->bias[j % s->K];
+        products(&conv, add_product, &(conv_sums){.x = net.value[i], .kernel = kernel, .y = net.value[i + 1]});
+        for (int64_t j = 0; j < count; j++)
+            net.value[i + 1][j] = formula_activation(s->activation, s->alpha, net.value[i + 1][j]);
+        free(kernel);
+    }
+    const int64_t classes = steps[STEPS - 1].K;
+    double *gradient = zeros(N * classes), *log_p = zeros(classes);
+    for (int64_t n = 0; n < N; n++) {
+        double *p = net.value[STEPS] + n * classes;
+        formula_softmax(classes, p, p, log_p);
+        for (int64_t c = 0; c < classes; c++) gradient[n * classes + c] = (p[c] - (c == labels[n])) / (double)N;
+    }
+    free(log_p);
+    for (int i = STEPS - 1; i >= 0; i--) {
+        const fc_step *s = steps + i;
+        double *below = zeros(input_size(s, N));
+        if (s->kernel) {
+            const fc_conv2d conv = step_conv(s, N);
+            double *kernel = widened(s->kernel, weight_count(s));
+            net.dkernel[i] = zeros(weight_count(s)), net.dbias[i] = zeros(s->K);
+            for (int64_t j = 0; j < output_size(s, N); j++) {
+                if (s->activation == FC_RELU && net.value[i + 1][j] == 0) gradient[j] = 0;
+                net.dbias[i][j % s->K] += gradient[j];
+            }
+            products(&conv, add_product, &(conv_sums){.x = net.value[i], .kernel = kernel, .dy = gradient,
+                                                      .dx = below, .dkernel = net.dkernel[i]});
+            free(kernel);
+        } else {
+            const fc_pool2d pool = step_pool(s, N);
+            formula_pool(&pool, s->kind == FC_AVG_POOL, net.value[i], NULL, NULL, gradient, below);
+        }
+        free(gradient);
+        gradient = below;
+    }
+    free(gradient);
+    return net;
+}
+
+static void test_plan(int64_t N, const char *isa) {
+    fc_step steps[STEPS];
+    memcpy(steps, plan_steps, sizeof steps);
+    for (int i = 0; i < STEPS; i++)
+        if (weight_count(steps + i)) {
+            steps[i].kernel = random_array(weight_count(steps + i)), steps[i].bias = random_array(steps[i].K);
+            steps[i].dkernel = fresh(weight_count(steps + i)), steps[i].dbias = fresh(steps[i].K);
+        }
+    const float *x = random_array(input_size(steps, N));
+    int64_t *labels = malloc(sizeof(int64_t) * (size_t)N);
+    for (int64_t n = 0; n < N; n++) labels[n] = (5 * n + 2) % 4;
+    network net = formula_network(steps, N, x, labels);
+
+    char what[80];
+    fc_plan *plan = fc_plan_new(steps, STEPS);
+    report(plan != NULL, isa, "no plan");
+    for (int way = 0; plan && way < 4; way++) { /* in bundles and in layers, on one thread and on three */
+        fc_set_num_threads(way < 2 ? 1 : 3);
+        float *probabilities = fresh(N * 4);
+        for (int i = 0; i < STEPS; i++)
+            if (steps[i].kernel) steps[i].dkernel[0] = steps[i].dbias[0] = NAN;
+        const fc_batch batch = {.N = N, .x = x, .targets = {.labels = labels}, .scale = 1.0f / (float)N,
+                                .probabilities = probabilities};
+        const fc_status status = way % 2 ? fc_run_layers(steps, STEPS, &batch, 1) : fc_plan_run(plan, &batch, 1);
+        snprintf(what, sizeof what, "%s, plan of %lld images, in %s", isa, (long long)N, way % 2 ? "layers" : "bundles");
+        report(status == FC_OK, what, "no memory");
+        /* logits of up to about 50, so rounded by some 1e-6, which is how much their probabilities then differ */
+        compare(what, probabilities, net.value[STEPS], N * 4, 1e-5);
+        for (int i = 0; i < STEPS; i++)
+            if (steps[i].kernel) {
+                compare(what, steps[i].dkernel, net.dkernel[i], weight_count(steps + i), 1e-5);
+                compare(what, steps[i].dbias, net.dbias[i], steps[i].K, 1e-5);
+            }
+    }
+    fc_set_num_threads(1);
+    fc_plan_free(plan);
+    arrays_check("plan");
+    for (int i = 0; i <= STEPS; i++) free(net.value[i]);
+    for (int i = 0; i < STEPS; i++) free(net.dkernel[i]), free(net.dbias[i]);
+    free(labels);
+}
+
+int main(void) {
+    for (int isa = 0; isa < fc_isa_count(); isa++) {
+        const int before = passed;
+        fc_isa_select(isa);
+        for (size_t i = 0; i < sizeof conv_cases / sizeof *conv_cases; i++)
+            test_convolution(conv_cases[i], fc_isa_name(isa));
+        for (size_t i = 0; i < sizeof pool_cases / sizeof *pool_cases; i++)
+            test_pooling(pool_cases[i], fc_isa_name(isa));
+        test_global_max_pooling(3, 49, 20);
+        test_dense(1, 1, 1), test_dense(5, 400, 120), test_dense(33, 84, 10), test_dense(7, 19, 70);
+        test_activations(1), test_activations(1003);
+        test_softmax(1, 1), test_softmax(33, 10), test_softmax(4, 100);
+        test_optimizers(1), test_optimizers(1003);
+        for (int64_t N = 1; N <= 41; N += 8) test_plan(N, fc_isa_name(isa));
+        printf("%s: %d checks\n", fc_isa_name(isa), passed - before);
+    }
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed > 0;
+}
