@@ -87,8 +87,8 @@ def test_numpy_gradient_is_a_derivative():
 
 
 def test_a_wrong_gradient_is_found():
-    expected = {"probabilities": np.ones(3), "change of weight 0": np.array([1.0, -2.0])}
-    found = {"probabilities": np.ones(3), "change of weight 0": np.array([1.0, -2.004])}
+    expected = {"probabilities": np.ones(3), "change of weight 0": np.array([3.0, -4.0])}
+    found = {"probabilities": np.ones(3), "change of weight 0": np.array([3.0, -4.01])}
     assert race.disagreement(found, expected) == ("change of weight 0", pytest.approx(0.002))
     found["probabilities"] = np.full(3, np.nan)
     what, error = race.disagreement(found, expected)
