@@ -351,19 +351,21 @@ fc_status fc_conv2d_backward_kernel_direct(const fc_conv2d *conv, const float *x
     const int64_t most_images = fc_pieces(conv->N, chunks);
     const int64_t images = padded ? fc_max(1, fc_min(most_images, (1 << 18) / (chunks * image_size))) : most_images;
 
-    /* The last vector of dy may reach past its pixel: harmless, but for the batch's last image, whose copy
-     * has room to spare. Lanes beyond the pixel are never stored. */
-    const int roomy = K % kernels->lanes != 0;
+    /* The last vector of dy may reach past its pixel: harmless, but where it reaches past the array. So the
+     * batch's last image, or as many as are a tile's width, is copied to where there is room. Lanes beyond
+     * the pixel are never stored. */
+    const int64_t roomy =
+        K % kernels->lanes ? fc_min(conv->N, fc_pieces(kernels->tile_lanes, dy_image)) : 0;
     const int64_t copies_size = padded ? chunks * images * image_size : 0;
-    const int64_t roomy_size = roomy ? dy_image + kernels->tile_lanes : 0;
+    const int64_t roomy_size = roomy ? roomy * dy_image + kernels->tile_lanes : 0;
     const int64_t partial_size = chunks > 1 ? chunks * kernel_size : 0;
     float *memory = fc_floats(copies_size + roomy_size + partial_size);
     if (!memory) return FC_OUT_OF_MEMORY;
     float *copies = memory, *roomy_dy = memory + copies_size;
     float *partial = chunks > 1 ? roomy_dy + roomy_size : dkernel;
     if (roomy) {
-        memcpy(roomy_dy, dy + (conv->N - 1) * dy_image, sizeof(float) * (size_t)dy_image);
-        memset(roomy_dy + dy_image, 0, sizeof(float) * (size_t)kernels->tile_lanes);
+        memcpy(roomy_dy, dy + (conv->N - roomy) * dy_image, sizeof(float) * (size_t)(roomy * dy_image));
+        memset(roomy_dy + roomy * dy_image, 0, sizeof(float) * (size_t)kernels->tile_lanes);
     }
     if (chunks > 1) memset(partial, 0, sizeof(float) * (size_t)partial_size);
 
@@ -401,15 +403,15 @@ fc_status fc_conv2d_backward_kernel_direct(const fc_conv2d *conv, const float *x
                                 .x_image = image_size, .x_row = conv->stride_h * width * conv->C_in,
                                 .x_step = conv->stride_w * conv->C_in,
                                 .dy_image = dy_image, .dy_row = conv->OW * conv->C_out, .dy_step = conv->C_out};
-            const int has_last = roomy && first + count == conv->N;
-            pixels.images = count - has_last;
+            const int64_t in_place = fc_max(0, fc_min(count, conv->N - roomy - first));
+            pixels.images = in_place;
             kernels->outer_tile(&pixels, (int)rows, channels, from, dy + first * dy_image + group * K + k, to,
                                 conv->C_out);
-            if (has_last) {
-                pixels.images = 1;
-                kernels->outer_tile(&pixels, (int)rows, channels, from + (count - 1) * image_size,
-                                    roomy_dy + group * K + k, to, conv->C_out);
-            }
+            pixels.images = count - in_place;
+            if (pixels.images)
+                kernels->outer_tile(&pixels, (int)rows, channels, from + in_place * image_size,
+                                    roomy_dy + (first + in_place - (conv->N - roomy)) * dy_image + group * K + k, to,
+                                    conv->C_out);
         }
     }
     if (chunks > 1) kernels->add_rows(chunks, kernel_size, partial, dkernel);
