@@ -44,14 +44,22 @@ def normal(*shape: int) -> np.ndarray:
     return array
 
 
-def convolutions(C_in: int, C_out: int, groups: int, **arguments: object) -> None:
-    x, bias = normal(3, 7, 13, C_in), normal(C_out)
-    kernel = normal(3, 2, C_in // groups, C_out)
+def convolutions(
+    C_in: int, C_out: int, groups: int, images: tuple[int, int, int] = (3, 7, 13), **arguments: object
+) -> None:
+    x, bias = normal(*images, C_in), normal(C_out)
     for algorithm in ("naive", "im2col", "direct"):
-        how = arguments | {"groups": groups, "algorithm": algorithm}
-        dy = normal(*ops.conv2d(x, kernel, bias, **how).shape)
-        ops.conv2d_backward_data(dy, kernel, x.shape, **how)
-        ops.conv2d_backward_kernel(x, dy, (3, 2), **how)
+        convolve(
+            x, normal(3, 2, C_in // groups, C_out), bias, groups=groups, algorithm=algorithm, **arguments
+        )
+    if groups == 1:
+        convolve(x, normal(3, 3, C_in, C_out), bias, padding="same", algorithm="winograd")
+
+
+def convolve(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, **how: object) -> None:
+    dy = normal(*ops.conv2d(x, kernel, bias, **how).shape)
+    ops.conv2d_backward_data(dy, kernel, x.shape, **how)
+    ops.conv2d_backward_kernel(x, dy, kernel.shape[:2], **how)
 
 
 def poolings(C: int, **arguments: object) -> None:
@@ -93,6 +101,7 @@ for isa in fastconv.available_isas():
     with fastconv.set_isa(isa):
         for C_in, C_out, groups in [(1, 1, 1), (3, 17, 1), (16, 32, 1), (5, 33, 1), (6, 10, 2), (34, 38, 2)]:
             convolutions(C_in, C_out, groups)
+            convolutions(C_in, C_out, groups, images=(6, 3, 2))
             convolutions(C_in, C_out, groups, padding="same", strides=2)
             convolutions(C_in, C_out, groups, padding=((0, 3), (4, 0)), dilation_rate=2)
         for C in (1, 3, 8, 17, 33):
