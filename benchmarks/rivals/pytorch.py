@@ -56,7 +56,7 @@ class RivalNetwork(NetworkContestant):
             (torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=memory), torch.from_numpy(y))
             for x, y in batches
         ]
-        # One fused kernel for all parameters: the fastest of PyTorch's own implementations.
+        # One kernel for all parameters: the fewest calls of the implementations PyTorch has.
         self.optimizer = torch.optim.SGD(
             self.model.parameters(), lr=learning_rate, momentum=MOMENTUM, nesterov=True, fused=True
         )
