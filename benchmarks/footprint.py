@@ -1,8 +1,8 @@
 """Import time, size installed and size of the wheel: ``python -m benchmarks.footprint``.
 
-Installed size is that of the package alone and with everything it needs, as its metadata says; Keras leaves
-it to its users to install JAX, which is to be added. The rivals' wheels are not here any more: the size given is
-that of their installed files packed as a wheel is packed.
+Installed size is that of the package alone and with everything it needs, as its metadata says (Keras leaves
+it to its users to install JAX). The rivals' wheels are not here any more: the size given is that of their
+installed files packed as a wheel is packed.
 """
 
 from __future__ import annotations
