@@ -95,7 +95,7 @@ int fc_thread_index(void) {
 }
 
 int fc_threads_for(double operations) {
-    /* Waking a thread costs a few microseconds: about this many operations done alone. */
-    const double worth_waking = 5e4;
+    /* Waking a thread and waiting for it costs some ten microseconds: about this many operations done alone. */
+    const double worth_waking = 1e6;
     return operations < worth_waking ? 1 : threads;
 }

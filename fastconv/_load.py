@@ -4,12 +4,12 @@ A thread that has finished its share of the work waits for the others at a barri
 spin there for milliseconds by default. On a machine with a core to itself for every thread that is the
 fastest; where anything else is running, the spinning thread keeps the one it waits for off the CPU, and a
 kernel of 0.1 ms takes 20 ms (measured: 2 cores, load 8). So unless the user has said otherwise, threads spin
-for some 20 microseconds and then sleep. The library reads its environment once, when it is loaded: now.
+for some 100 microseconds and then sleep. The library reads its environment once, when it is loaded: now.
 """
 
 import os
 
-_SETTING, _SPINS = "GOMP_SPINCOUNT", "1000"
+_SETTING, _SPINS = "GOMP_SPINCOUNT", "5000"
 
 _ours = not {_SETTING, "OMP_WAIT_POLICY"} & os.environ.keys()
 if _ours:
