@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastconv import losses, metrics, optimizers
 from fastconv._atomic_file import write_atomically
 from fastconv._errors import unknown_name
 from fastconv.callbacks import History
@@ -201,16 +200,8 @@ def _set_weights(model: Sequential, arrays: Mapping[str, Array], path: PathLike,
 
 
 def _compile(model: Sequential, config: Mapping[str, Any], custom: Mapping[str, Any], path: PathLike) -> None:
-    def metric(saved: Any) -> Any:
-        return saved if isinstance(saved, str) else metrics.deserialize(saved, custom)
-
     try:
-        model.compile(
-            optimizer=optimizers.deserialize(config["optimizer"], custom),
-            loss=None if config["loss"] is None else losses.deserialize(config["loss"], custom),
-            metrics=[metric(saved) for saved in config["metrics"]],
-            weighted_metrics=[metric(saved) for saved in config["weighted_metrics"]],
-        )
+        model.compile_from_config(config, custom)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{path}: cannot restore its training configuration: {error} "

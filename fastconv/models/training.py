@@ -145,8 +145,8 @@ class Trainer(Layer):
         self.compile(
             optimizers.deserialize(config["optimizer"], custom_objects),
             losses.deserialize(config["loss"], custom_objects),
-            metrics=restored(config.get("metrics", ())),
-            weighted_metrics=restored(config.get("weighted_metrics", ())),
+            metrics=restored(config["metrics"]),
+            weighted_metrics=restored(config["weighted_metrics"]),
         )
 
     # ---- the loops
