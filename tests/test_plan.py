@@ -208,6 +208,16 @@ def test_auto_takes_the_plan_unless_told_not_to(monkeypatch):
     assert used == [32]
 
 
+@pytest.mark.parametrize("jit_compile", [True, False, "auto"])
+def test_a_saved_model_keeps_the_choice(jit_compile, tmp_path):
+    model = network("one channel, same")
+    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit_compile)
+    model.save(tmp_path / "model.safetensors")
+    loaded = fastconv.models.load_model(tmp_path / "model.safetensors")
+    assert loaded.get_compile_config()["jit_compile"] == jit_compile
+    assert (loaded._plan() is None) == (jit_compile is False)
+
+
 def test_a_plan_follows_the_layers():
     model = network("one channel, same")
     x, _ = batch(model, 32)

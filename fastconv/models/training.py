@@ -132,6 +132,7 @@ class Trainer(Layer):
             "loss": losses.serialize(loss),
             "metrics": serialized(measures.unweighted),
             "weighted_metrics": serialized(measures.weighted),
+            "jit_compile": self._jit_compile,
         }
 
     def compile_from_config(
@@ -147,6 +148,7 @@ class Trainer(Layer):
             losses.deserialize(config["loss"], custom_objects),
             metrics=restored(config["metrics"]),
             weighted_metrics=restored(config["weighted_metrics"]),
+            jit_compile=config.get("jit_compile", "auto"),
         )
 
     # ---- the loops
