@@ -132,10 +132,8 @@ class Conv2D(ActivatedLayer):
         x, _ = self.recall()
         how = (self.strides, self.padding, self.dilation_rate, self.groups, self.algorithm)
         if self.parameters:
-            dkernel, dbias = ops.conv2d_backward_kernel(x, dz, self.kernel_size, *how)
-            self.kernel.grad = dkernel
-            if self.bias is not None:
-                self.bias.grad = dbias
+            grads = (self.kernel.grad, None if self.bias is None else self.bias.grad)
+            ops.conv2d_backward_kernel(x, dz, self.kernel_size, *how, out=grads)
         return ops.conv2d_backward_data(dz, self.kernel.value, x.shape, *how) if input_gradient else None
 
     def get_config(self) -> dict[str, Any]:

@@ -76,10 +76,8 @@ class Dense(ActivatedLayer):
     def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
         x, _ = self.recall()
         if self.parameters:
-            dkernel, dbias = ops.dense_backward_kernel(x, dz)
-            self.kernel.grad = dkernel
-            if self.bias is not None:
-                self.bias.grad = dbias
+            grads = (self.kernel.grad, None if self.bias is None else self.bias.grad)
+            ops.dense_backward_kernel(x, dz, out=grads)
         return ops.dense_backward_data(dz, self.kernel.value) if input_gradient else None
 
     def get_config(self) -> dict[str, Any]:

@@ -45,6 +45,24 @@ def laid_out(given: Array, dtype: type[np.generic]) -> Array:
     return result if result.flags.aligned else result.copy()
 
 
+def output(given: Array | None, name: str, shape: tuple[int, ...]) -> Array:
+    """``given``, an array that a float32 result of this shape can be written to; a new one where None."""
+    if given is None:
+        return np.empty(shape, np.float32)
+    check_shape(given, name, shape, "the result's shape")
+    if given.dtype != np.float32 or not given.flags.carray:
+        raise ValueError(f"{name} must be a C-contiguous, writable float32 array; got dtype {given.dtype}")
+    return given
+
+
+def written(results: tuple[Array, ...], out: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    """``results``, each copied to its array of ``out`` where that is not None."""
+    for result, to in zip(results, out, strict=True):
+        if to is not None:
+            to[...] = result
+    return tuple(result if to is None else to for result, to in zip(results, out, strict=True))
+
+
 def check_axes(given: Array, name: str, axes: str) -> None:
     expected = axes.count(",") + 1
     if given.ndim == expected:

@@ -109,11 +109,13 @@ def conv2d_backward_kernel(
     dilation_rate: int | Pair = 1,
     groups: int = 1,
     algorithm: str = "auto",
+    out: tuple[Array | None, Array | None] = (None, None),
 ) -> tuple[Array, Array]:
     """(dkernel, dbias), the gradients of the convolution's kernel and bias.
 
     x is (N, H, W, C_in), dy (N, H_out, W_out, C_out), ``kernel_size`` a number or (KH, KW); the rest as in
-    ``conv2d``. dkernel is (KH, KW, C_in / groups, C_out), dbias (C_out,).
+    ``conv2d``. dkernel is (KH, KW, C_in / groups, C_out), dbias (C_out,); ``out`` are float32 arrays to write
+    them to, None for new ones.
     """
     x = _door.array(x, "x", "N, H, W, C")
     dy = _door.array(dy, "dy", "N, H, W, C")
@@ -128,11 +130,14 @@ def conv2d_backward_kernel(
     _check_dy(dy, x.shape, view, C_out)
     index = _algorithm_index(algorithm, view, groups, kernel_shape, dy.shape[:3])
     if _door.on_reference():
-        return reference.conv2d_backward_kernel(x, dy, size, strides, padding, dilation_rate, groups)
-    if not dy.size or not x.size:
-        return np.zeros(kernel_shape, np.float32), np.zeros(C_out, np.float32)
-    dkernel, dbias = np.empty(kernel_shape, np.float32), np.empty(C_out, np.float32)
-    _kernels.conv2d_backward_kernel(index, x, dy, view, groups, dkernel, dbias)
+        results = reference.conv2d_backward_kernel(x, dy, size, strides, padding, dilation_rate, groups)
+        return _door.written(results, out)
+    dkernel = _door.output(out[0], "out[0]", kernel_shape)
+    dbias = _door.output(out[1], "out[1]", (C_out,))
+    if dy.size and x.size:
+        _kernels.conv2d_backward_kernel(index, x, dy, view, groups, dkernel, dbias)
+    else:
+        dkernel[...] = dbias[...] = 0
     return dkernel, dbias
 
 

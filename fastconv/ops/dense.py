@@ -49,18 +49,25 @@ def dense_backward_data(dy: ArrayLike, kernel: ArrayLike) -> Array:
     return dx
 
 
-def dense_backward_kernel(x: ArrayLike, dy: ArrayLike) -> tuple[Array, Array]:
-    """(dkernel, dbias) = (xᵀ · dy, Σ dy): x (..., in) and dy (..., out), with the same leading axes."""
+def dense_backward_kernel(
+    x: ArrayLike, dy: ArrayLike, out: tuple[Array | None, Array | None] = (None, None)
+) -> tuple[Array, Array]:
+    """(dkernel, dbias) = (xᵀ · dy, Σ dy): x (..., in) and dy (..., out), with the same leading axes.
+
+    ``out`` are float32 arrays to write them to, None for new ones.
+    """
     x, dy = _door.array(x, "x"), _door.array(dy, "dy")
     if not x.ndim or not dy.ndim or x.shape[:-1] != dy.shape[:-1]:
         raise ValueError(f"x and dy must agree in all axes but the last; got {x.shape} and {dy.shape}")
     if _door.on_reference():
-        return reference.dense_backward_kernel(x, dy)
+        return _door.written(reference.dense_backward_kernel(x, dy), out)
     features, units = x.shape[-1], dy.shape[-1]
-    if not x.size or not dy.size:
-        return np.zeros((features, units), np.float32), np.zeros(units, np.float32)
-    dkernel, dbias = np.empty((features, units), np.float32), np.empty(units, np.float32)
-    _kernels.dense_backward_kernel(x.reshape(-1, features), dy.reshape(-1, units), dkernel, dbias)
+    dkernel = _door.output(out[0], "out[0]", (features, units))
+    dbias = _door.output(out[1], "out[1]", (units,))
+    if x.size and dy.size:
+        _kernels.dense_backward_kernel(x.reshape(-1, features), dy.reshape(-1, units), dkernel, dbias)
+    else:
+        dkernel[...] = dbias[...] = 0
     return dkernel, dbias
 
 
