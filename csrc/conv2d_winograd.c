@@ -48,6 +48,8 @@ enum {
     PATCH = 6,            /* input pixels under them */
     POSITIONS = PATCH * PATCH,
     BLOCK = 24,           /* tiles multiplied together: with their 36 V of 128 channels half of a level-2 cache */
+    BAND = 48,            /* input channels whose kernel gradients are summed together, about */
+    AHEAD = 2,            /* tiles, or rows of weights, that memory is asked for before they are needed */
     LINE = 16,            /* floats in a cache line: keeps the 36 streams out of one another's cache sets */
 };
 
@@ -97,7 +99,55 @@ static void output_pixels(const grid *g, int64_t tile, const float *y, const flo
         }
 }
 
-static fc_status convolve(const grid *g, const float *x, const float *kernel, const float *bias, float *y) {
+/* What the transforms are to ask memory for: the pixels of a tile that comes soon. */
+static int64_t tile_ahead(const grid *g, int64_t tile) { return fc_min(tile + AHEAD, g->tiles - 1); }
+
+static void transform_input(const grid *g, int64_t tile, const float *x, const float *zeros, float *V, int64_t step) {
+    const float *pixel[POSITIONS], *ahead[POSITIONS];
+    input_pixels(g, tile, x, zeros, pixel);
+    input_pixels(g, tile_ahead(g, tile), x, zeros, ahead);
+    fc_kernels_active()->winograd_input(pixel, ahead, g->C, V, step);
+}
+
+static void transform_gradient(const grid *g, int64_t tile, const float *dy, const float *zeros, float *W,
+                               int64_t step) {
+    const float *pixel[TILE * TILE], *ahead[TILE * TILE];
+    output_pixels(g, tile, dy, zeros, pixel);
+    output_pixels(g, tile_ahead(g, tile), dy, zeros, ahead);
+    fc_kernels_active()->winograd_gradient(pixel, ahead, g->K, W, step);
+}
+
+static void transform_output(const grid *g, int64_t tile, const float *M, int64_t step, const float *bias,
+                             int64_t channels, float *y) {
+    const float *pixel[TILE * TILE], *ahead[TILE * TILE];
+    output_pixels(g, tile, y, NULL, pixel);
+    output_pixels(g, tile_ahead(g, tile), y, y, ahead);
+    fc_kernels_active()->winograd_output(M, step, bias, (int)channels, (float *const *)pixel, (float *const *)ahead);
+}
+
+/* Where a kernel's numbers are: a vector of output channels of a tap and an input channel. */
+typedef struct {
+    const float *kernel;
+    int64_t tap, row, vector; /* floats from one tap, input channel or vector to the next */
+} taps;
+
+/* A vector of output channels from k on, those past the last one zero. */
+static void transform_weights(const grid *g, const taps *w, int64_t c, int64_t k, float *U, int64_t step) {
+    const fc_kernels *kernels = fc_kernels_active();
+    const int64_t channels = fc_min(kernels->lanes, g->K - k);
+    if (channels < kernels->lanes)
+        for (int64_t i = 0; i < POSITIONS; i++) memset(U + i * step, 0, sizeof(float) * (size_t)kernels->lanes);
+    if (channels <= 0) return;
+    const float *tap[9], *ahead[9];
+    for (int64_t i = 0; i < 9; i++) {
+        const float *from = w->kernel + i * w->tap + k / kernels->lanes * w->vector;
+        tap[i] = from + c * w->row;
+        ahead[i] = from + fc_min(c + AHEAD, g->C - 1) * w->row;
+    }
+    kernels->winograd_weights(tap, ahead, channels, U, step);
+}
+
+static fc_status convolve(const grid *g, const float *x, const taps *w, const float *bias, float *y) {
     const fc_kernels *kernels = fc_kernels_active();
     const int64_t lanes = kernels->tile_lanes, panels = fc_pieces(g->K, lanes), C = g->C, K = g->K;
     const int64_t blocks = fc_pieces(g->tiles, BLOCK);
@@ -116,24 +166,16 @@ static fc_status convolve(const grid *g, const float *x, const float *kernel, co
     {
 #pragma omp for schedule(static)
         for (int64_t pc = 0; pc < panels * C; pc++) {
-            const int64_t p = pc / C, c = pc % C, channels = fc_min(lanes, K - p * lanes);
-            const float *tap[9];
-            for (int64_t i = 0; i < 9; i++) tap[i] = kernel + (i * C + c) * K + p * lanes;
-            float *to = U + p * POSITIONS * u_step + c * lanes;
-            if (channels < lanes)
-                for (int64_t i = 0; i < POSITIONS; i++) memset(to + i * u_step, 0, sizeof(float) * (size_t)lanes);
-            kernels->winograd_weights(tap, channels, to, u_step);
+            float *row = U + pc / C * POSITIONS * u_step + pc % C * lanes;
+            for (int64_t k = 0; k < lanes; k += kernels->lanes)
+                transform_weights(g, w, pc % C, pc / C * lanes + k, row + k, u_step);
         }
 
         float *V = scratch + fc_thread_index() * (v_size + m_size), *M = V + v_size;
 #pragma omp for schedule(dynamic)
         for (int64_t b = 0; b < blocks; b++) {
             const int64_t first = fc_part(g->tiles, blocks, b), count = fc_part(g->tiles, blocks, b + 1) - first;
-            for (int64_t t = 0; t < count; t++) {
-                const float *pixel[POSITIONS];
-                input_pixels(g, first + t, x, zeros, pixel);
-                kernels->winograd_input(pixel, C, V + t * C, v_step);
-            }
+            for (int64_t t = 0; t < count; t++) transform_input(g, first + t, x, zeros, V + t * C, v_step);
             const int64_t start = 0, pieces = fc_pieces(count, kernels->tile_pixels);
             const fc_product product = {
                 .runs = 1, .offset = &start, .length = C, .x_step = C, .w_step = lanes, .y_step = lanes};
@@ -145,12 +187,9 @@ static fc_status convolve(const grid *g, const float *x, const float *kernel, co
                         kernels->product_tile(&product, (int)(next - t), (int)lanes, V + i * v_step + t * C,
                                               U + (p * POSITIONS + i) * u_step, zeros, M + i * m_step + t * lanes);
                     }
-                for (int64_t t = 0; t < count; t++) {
-                    const float *pixel[TILE * TILE];
-                    output_pixels(g, first + t, y + p * lanes, NULL, pixel);
-                    kernels->winograd_output(M + t * lanes, m_step, padded_bias + p * lanes, (int)channels,
-                                             (float *const *)pixel);
-                }
+                for (int64_t t = 0; t < count; t++)
+                    transform_output(g, first + t, M + t * lanes, m_step, padded_bias + p * lanes, channels,
+                                     y + p * lanes);
             }
         }
     }
@@ -161,23 +200,25 @@ static fc_status convolve(const grid *g, const float *x, const float *kernel, co
 fc_status fc_conv2d_forward_winograd(const fc_conv2d *conv, const float *x, const float *kernel, const float *bias,
                                      float *y) {
     const grid g = forward_grid(conv);
-    return convolve(&g, x, kernel, bias, y);
+    const taps w = {.kernel = kernel, .tap = g.C * g.K, .row = g.K, .vector = fc_kernels_active()->lanes};
+    return convolve(&g, x, &w, bias, y);
 }
 
 fc_status fc_conv2d_backward_data_winograd(const fc_conv2d *conv, const float *dy, const float *kernel, float *dx) {
     const int64_t C = conv->C_in, K = conv->C_out;
     const grid g = grid_of(conv->N, conv->OH, conv->OW, K, conv->H, conv->W, C, 2 - conv->pad_top, 2 - conv->pad_left);
-    float *turned = fc_floats(9 * K * C);
+    const fc_kernels *kernels = fc_kernels_active();
+    const int64_t V = kernels->lanes, vectors = fc_pieces(C, V);
+    float *turned = fc_floats(9 * vectors * K * V);
     if (!turned) return FC_OUT_OF_MEMORY;
-    /* turned[i, k, c] = kernel[8 - i, c, k], a cache line of output channels at a time */
-    const int64_t lines = fc_pieces(K, LINE);
+    /* turned[i, v, k, :] = kernel[8 - i, the input channels of vector v, k] */
 #pragma omp parallel for schedule(static) num_threads(fc_threads_for(g.flops))
-    for (int64_t task = 0; task < 9 * lines; task++) {
-        const int64_t i = task / lines, k = task % lines * LINE, end = fc_min(K, k + LINE);
-        for (int64_t c = 0; c < C; c++)
-            for (int64_t q = k; q < end; q++) turned[(i * K + q) * C + c] = kernel[((8 - i) * C + c) * K + q];
+    for (int64_t task = 0; task < 9 * vectors; task++) {
+        const int64_t i = task / vectors, c = task % vectors * V;
+        kernels->bundle_pack((int)fc_min(V, C - c), K, kernel + ((8 - i) * C + c) * K, K, turned + task * K * V);
     }
-    fc_status status = convolve(&g, dy, turned, NULL, dx);
+    const taps w = {.kernel = turned, .tap = vectors * K * V, .row = V, .vector = K * V};
+    fc_status status = convolve(&g, dy, &w, NULL, dx);
     fc_free(turned);
     return status;
 }
@@ -187,7 +228,9 @@ fc_status fc_conv2d_backward_kernel_winograd(const fc_conv2d *conv, const float 
     const fc_kernels *kernels = fc_kernels_active();
     const grid g = forward_grid(conv);
     const int64_t C = g.C, K = g.K, lanes = kernels->tile_lanes, panels = fc_pieces(K, lanes);
-    const int64_t row_tiles = fc_pieces(C, kernels->tile_pixels), rows_most = kernels->tile_pixels;
+    /* A task is a panel of output channels by a few register tiles of input channels: of its 36 sums each adds up
+     * all tiles' outer products, V and W of one position at a time, while W is in the level-1 or 2 cache. */
+    const int64_t bands = fc_pieces(C, BAND), band_most = fc_min(C, BAND + kernels->tile_pixels);
     const int threads = fc_threads_for(g.flops);
     fc_status status = fc_column_sums(g.N * g.OH * g.OW, K, dy, dbias);
     if (status != FC_OK) return status;
@@ -196,7 +239,7 @@ fc_status fc_conv2d_backward_kernel_winograd(const fc_conv2d *conv, const float 
     /* Tiles whose 36 V and W go through together: four megabytes of the larger, enough tiles to a sum. */
     const int64_t most = fc_max(64, (1 << 20) / (POSITIONS * fc_max(C, K)));
     const int64_t block = fc_min(g.tiles, most);
-    const int64_t v_step = block * C + LINE, w_step = block * K + LINE, m_step = rows_most * lanes + LINE;
+    const int64_t v_step = block * C + LINE, w_step = block * K + LINE, m_step = band_most * lanes + LINE;
     const int64_t m_size = POSITIONS * m_step, zeros_size = fc_max(C, K);
     /* The last vector of W may reach past its tile: there is room after the last one. */
     float *memory = fc_floats(POSITIONS * (v_step + w_step) + lanes + zeros_size + m_size * threads);
@@ -210,24 +253,24 @@ fc_status fc_conv2d_backward_kernel_winograd(const fc_conv2d *conv, const float 
         const int64_t count = fc_min(block, g.tiles - first);
 #pragma omp for schedule(static)
         for (int64_t t = 0; t < count; t++) {
-            const float *pixel[POSITIONS];
-            input_pixels(&g, first + t, x, zeros, pixel);
-            kernels->winograd_input(pixel, C, V + t * C, v_step);
-            output_pixels(&g, first + t, dy, zeros, pixel);
-            kernels->winograd_gradient(pixel, K, W + t * K, w_step);
+            transform_input(&g, first + t, x, zeros, V + t * C, v_step);
+            transform_gradient(&g, first + t, dy, zeros, W + t * K, w_step);
         }
 
         float *M = scratch + fc_thread_index() * m_size;
+        const fc_pixels pixels = {.images = 1, .rows = 1, .pixels = count, .x_step = C, .dy_step = K};
 #pragma omp for schedule(dynamic)
-        for (int64_t task = 0; task < panels * row_tiles; task++) {
-            const int64_t k = task / row_tiles * lanes, channels = fc_min(lanes, K - k);
-            const int64_t c = fc_part(C, row_tiles, task % row_tiles);
-            const int64_t rows = fc_part(C, row_tiles, task % row_tiles + 1) - c;
-            const fc_pixels pixels = {.images = 1, .rows = 1, .pixels = count, .x_step = C, .dy_step = K};
+        for (int64_t task = 0; task < panels * bands; task++) {
+            const int64_t k = task / bands * lanes, channels = fc_min(lanes, K - k);
+            const int64_t c = fc_part(C, bands, task % bands);
+            const int64_t rows = fc_part(C, bands, task % bands + 1) - c, pieces = fc_pieces(rows, kernels->tile_pixels);
             memset(M, 0, sizeof(float) * (size_t)m_size);
             for (int64_t i = 0; i < POSITIONS; i++)
-                kernels->outer_tile(&pixels, (int)rows, (int)lanes, V + i * v_step + c, W + i * w_step + k,
-                                    M + i * m_step, lanes);
+                for (int64_t q = 0; q < pieces; q++) {
+                    const int64_t r = fc_part(rows, pieces, q), next = fc_part(rows, pieces, q + 1);
+                    kernels->outer_tile(&pixels, (int)(next - r), (int)lanes, V + i * v_step + c + r,
+                                        W + i * w_step + k, M + i * m_step + r * lanes, lanes);
+                }
             for (int64_t r = 0; r < rows; r++) {
                 float *tap[9];
                 for (int64_t i = 0; i < 9; i++) tap[i] = dkernel + (i * C + c + r) * K + k;

@@ -76,12 +76,14 @@ typedef struct {
     void (*outer_tile)(const fc_pixels *pixels, int rows, int channels, const float *x, const float *dy,
                        float *dw, int64_t dw_step);
 
-    /* The transforms of conv2d_winograd.c. Pixels and taps are pointers to C (or `channels`) floats each; the
-     * transformed side is 36 blocks of as many floats, `step` apart. */
-    void (*winograd_input)(const float *const *pixel, int64_t C, float *to, int64_t step);
-    void (*winograd_gradient)(const float *const *pixel, int64_t C, float *to, int64_t step);
-    void (*winograd_weights)(const float *const *tap, int64_t C, float *to, int64_t step);
-    void (*winograd_output)(const float *from, int64_t step, const float *bias, int channels, float *const *pixel);
+    /* The transforms of conv2d_winograd.c. Pixels and taps are pointers to C (or `channels`) floats each, `ahead`
+     * those of a later call; the transformed side is 36 blocks of as many floats, `step` apart. */
+    void (*winograd_input)(const float *const *pixel, const float *const *ahead, int64_t C, float *to, int64_t step);
+    void (*winograd_gradient)(const float *const *pixel, const float *const *ahead, int64_t C, float *to,
+                              int64_t step);
+    void (*winograd_weights)(const float *const *tap, const float *const *ahead, int64_t C, float *to, int64_t step);
+    void (*winograd_output)(const float *from, int64_t step, const float *bias, int channels, float *const *pixel,
+                            float *const *ahead);
     void (*winograd_weights_gradient)(const float *from, int64_t step, int channels, float *const *tap);
 
     /* The same two sums with a vector of images in place of each float of x, y and dy: bundle_kernel.h. Steps

@@ -101,6 +101,35 @@ INLINE float vmax_lanes(vfloat v) {
     return lane[0];
 }
 
+/* A square of VLEN x VLEN floats turned over its diagonal, in log2(VLEN) rounds: in the round of `half`, the
+ * right upper and left lower quarters of all squares of 2 half x 2 half change places. */
+INLINE void vtranspose(vfloat *rows) {
+#if VLEN > 1 && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC unroll 4
+    for (int half = VLEN / 2; half > 0; half /= 2) {
+        vint upper, lower;
+        for (int i = 0; i < VLEN; i++) {
+            LANE(upper, i) = i & half ? VLEN + i - half : i;
+            LANE(lower, i) = i & half ? VLEN + i : i + half;
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < VLEN; i++) {
+            if (i & half) continue;
+            const vfloat a = rows[i], b = rows[i + half];
+            rows[i] = __builtin_shuffle(a, b, upper);
+            rows[i + half] = __builtin_shuffle(a, b, lower);
+        }
+    }
+#elif VLEN > 1
+    vfloat columns[VLEN];
+    for (int i = 0; i < VLEN; i++)
+        for (int j = 0; j < VLEN; j++) LANE(columns[j], i) = LANE(rows[i], j);
+    memcpy(rows, columns, sizeof columns);
+#else
+    (void)rows;
+#endif
+}
+
 /* ---- the bits of a float: sign 1, exponent 8, fraction 23 --------------------------------------- */
 
 INLINE vint vbits(vfloat v) {

@@ -26,8 +26,13 @@ typedef float vfloat_anywhere;
 
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline))
+/* Ask for the cache line at p before it is needed. Any address will do: none is read in the sense of C. */
+#define PREFETCH(p) __builtin_prefetch(p)
+#define PREFETCH_FOR_WRITING(p) __builtin_prefetch(p, 1)
 #else
 #define INLINE static inline
+#define PREFETCH(p) ((void)(p))
+#define PREFETCH_FOR_WRITING(p) ((void)(p))
 #endif
 
 INLINE vfloat vload(const float *p) { return *(const vfloat_anywhere *)p; }
