@@ -415,3 +415,16 @@ def test_errors_of_the_backward_passes_name_the_argument(backend):
         ]:
             with pytest.raises(ValueError, match=message):
                 call()
+
+
+@pytest.mark.parametrize("backend", ["native", "reference"])
+def test_gradients_are_written_to_the_arrays_given(backend):
+    x, dy = np.arange(16.0).reshape(1, 4, 4, 1), np.ones((1, 3, 3, 2))
+    dkernel, dbias = np.full((2, 2, 1, 2), np.nan, np.float32), np.full(2, np.nan, np.float32)
+    with fastconv.set_backend(backend):
+        results = ops.conv2d_backward_kernel(x, dy, 2, out=(dkernel, dbias))
+        assert results[0] is dkernel
+        assert results[1] is dbias
+        assert np.array_equal(dkernel, ops.conv2d_backward_kernel(x, dy, 2)[0])
+        assert np.array_equal(dkernel[0, 0, 0], [45, 45])
+        assert np.array_equal(dbias, [9, 9])

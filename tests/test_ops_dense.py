@@ -147,3 +147,24 @@ def test_errors_name_the_argument(backend):
         ]:
             with pytest.raises(ValueError, match=message):
                 call()
+
+
+@pytest.mark.parametrize("backend", ["native", "reference"])
+def test_gradients_are_written_to_the_arrays_given(backend):
+    x, dy = np.arange(6.0).reshape(3, 2), np.ones((3, 4))
+    dkernel, dbias = np.full((2, 4), np.nan, np.float32), np.full(4, np.nan, np.float32)
+    with fastconv.set_backend(backend):
+        results = ops.dense_backward_kernel(x, dy, out=(dkernel, dbias))
+    assert results[0] is dkernel
+    assert results[1] is dbias
+    assert np.array_equal(dkernel, x.T @ dy)
+    assert np.array_equal(dbias, [3, 3, 3, 3])
+
+
+def test_an_array_that_gradients_cannot_be_written_to_is_refused():
+    x, dy = np.ones((3, 2)), np.ones((3, 4))
+    for wrong in (np.zeros((2, 4)), np.zeros((4, 2), np.float32).T):
+        with pytest.raises(ValueError, match="C-contiguous, writable float32"):
+            ops.dense_backward_kernel(x, dy, out=(wrong, None))
+    with pytest.raises(ValueError, match=r"out\[1\] must have shape \(4,\)"):
+        ops.dense_backward_kernel(x, dy, out=(None, np.zeros(3, np.float32)))

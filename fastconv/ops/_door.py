@@ -55,14 +55,6 @@ def output(given: Array | None, name: str, shape: tuple[int, ...]) -> Array:
     return given
 
 
-def written(results: tuple[Array, ...], out: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    """``results``, each copied to its array of ``out`` where that is not None."""
-    for result, to in zip(results, out, strict=True):
-        if to is not None:
-            to[...] = result
-    return tuple(result if to is None else to for result, to in zip(results, out, strict=True))
-
-
 def check_axes(given: Array, name: str, axes: str) -> None:
     expected = axes.count(",") + 1
     if given.ndim == expected:

@@ -130,8 +130,8 @@ def conv2d_backward_kernel(
     _check_dy(dy, x.shape, view, C_out)
     index = _algorithm_index(algorithm, view, groups, kernel_shape, dy.shape[:3])
     if _door.on_reference():
-        results = reference.conv2d_backward_kernel(x, dy, size, strides, padding, dilation_rate, groups)
-        return _door.written(results, out)
+        how = (strides, padding, dilation_rate, groups, algorithm)
+        return reference.conv2d_backward_kernel(x, dy, size, *how, out)
     dkernel = _door.output(out[0], "out[0]", kernel_shape)
     dbias = _door.output(out[1], "out[1]", (C_out,))
     if dy.size and x.size:

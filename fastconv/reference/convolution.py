@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastconv._geometry import Padding, Pair, window
+from fastconv.reference._output import written
 from fastconv.reference.activations import activation as apply_activation
 
 Array = NDArray[np.float64]
@@ -120,6 +121,7 @@ def conv2d_backward_kernel(
     dilation_rate: int | Pair = 1,
     groups: int = 1,
     algorithm: str = "auto",
+    out: tuple[Array | None, Array | None] = (None, None),
 ) -> tuple[Array, Array]:
     """dkernel[kh,kw,c,k] += dy[n,h,w,k] · x[…, row, column, c], and dbias[k] += dy[n,h,w,k]."""
     x, dy = np.asarray(x, np.float64), np.asarray(dy, np.float64)
@@ -149,4 +151,4 @@ def conv2d_backward_kernel(
                             pixel, dtap = pixels[n][row][column], dkernel[kh][kw]
                             for c in range(C):
                                 dtap[c][k] += dz * pixel[first + c]
-    return np.array(dkernel, np.float64), np.array(dbias, np.float64)
+    return written(np.array(dkernel, np.float64), out[0]), written(np.array(dbias, np.float64), out[1])

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastconv.reference._output import written
 from fastconv.reference.activations import activation as apply_activation
 
 Array = NDArray[np.float64]
@@ -49,7 +50,9 @@ def dense_backward_data(dy: ArrayLike, kernel: ArrayLike) -> Array:
     return dx.reshape((*dy.shape[:-1], inputs))
 
 
-def dense_backward_kernel(x: ArrayLike, dy: ArrayLike) -> tuple[Array, Array]:
+def dense_backward_kernel(
+    x: ArrayLike, dy: ArrayLike, out: tuple[Array | None, Array | None] = (None, None)
+) -> tuple[Array, Array]:
     """dkernel[i,k] = Σn x[n,i] · dy[n,k] and dbias[k] = Σn dy[n,k]"""
     x, dy = np.asarray(x, np.float64), np.asarray(dy, np.float64)
     inputs, outputs = x.shape[-1], dy.shape[-1]
@@ -60,7 +63,8 @@ def dense_backward_kernel(x: ArrayLike, dy: ArrayLike) -> tuple[Array, Array]:
             dbias[k] += dz[k]
             for i in range(inputs):
                 dkernel[i][k] += row[i] * dz[k]
-    return np.array(dkernel, np.float64).reshape(inputs, outputs), np.array(dbias, np.float64)
+    results = np.array(dkernel, np.float64).reshape(inputs, outputs), np.array(dbias, np.float64)
+    return written(results[0], out[0]), written(results[1], out[1])
 
 
 def _rows(x: Array) -> Array:
