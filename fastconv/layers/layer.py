@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv import initializers
+from fastconv import constraints, initializers, regularizers
 from fastconv._errors import unsupported_argument
 from fastconv._names import automatic_name, take_name
 from fastconv.layers._input_errors import input_shape_error
 from fastconv.ops._door import array as floats
 from fastconv.parameter import Array, Parameter
+from fastconv.regularizers import Regularizer
 
 Shape = tuple[int, ...]
 
-_KERAS_ONLY = {"dtype", "activity_regularizer", "autocast", "batch_size", "batch_shape", "batch_input_shape"}
+_KERAS_ONLY = {"dtype", "autocast", "batch_size", "batch_shape", "batch_input_shape"}
 
 
 class Layer:
@@ -56,6 +57,9 @@ class Layer:
     input_rank: int | None = None
     """How many axes x has, with the batch; None where any number will do."""
 
+    activity_regularizer: Regularizer | None = None
+    """The penalty on the outputs. Layers that take it as an argument add ``activity_gradient`` to dy."""
+
     output_activation: str | None = None
     """The name of the activation that the output comes from, where ``backward_from_logits`` can skip it."""
 
@@ -78,6 +82,7 @@ class Layer:
         self._memory: tuple[Any, ...] | None = None
         self._input_shape: Shape | None = None
         self._output_shape: Shape | None = None
+        self._activity_losses: list[float] = []
 
     # ---- shapes and weights
 
@@ -108,9 +113,13 @@ class Layer:
         *,
         name: str,
         trainable: bool = True,
+        regularizer: Any = None,
         constraint: Any = None,
     ) -> Parameter:
-        """A new parameter of this layer, filled by the initializer."""
+        """A new parameter of this layer, filled by the initializer.
+
+        ``regularizer`` and ``constraint`` may be names: see ``fastconv.regularizers`` and ``.constraints``.
+        """
         value = np.asarray(initializers.get(initializer)(shape))
         if value.shape != tuple(shape):
             raise ValueError(f"{self}: {name} has shape {shape}, its initializer made {value.shape}")
@@ -119,7 +128,8 @@ class Layer:
             name,
             path=f"{self.name}/{name}",
             trainable=trainable,
-            constraint=constraint,
+            constraint=constraints.get(constraint),
+            regularizer=regularizers.get(regularizer),
         )
         self._weights.append(parameter)
         return parameter
@@ -163,7 +173,10 @@ class Layer:
         self.check_input(batch.shape)
         if not self.built:
             self.build(batch.shape[1:])
-        return self.call(batch, training)
+        y = self.call(batch, training)
+        if self.activity_regularizer is not None:
+            self._activity_losses = [float(self.activity_regularizer(y)) / max(len(y), 1)]
+        return y
 
     def __call__(self, x: ArrayLike, training: bool = False) -> Array:
         return self.forward(x, training)
@@ -197,6 +210,29 @@ class Layer:
     def forget(self) -> None:
         """Let go of the arrays kept for ``backward``."""
         self._memory = None
+
+    # ---- penalties
+
+    @property
+    def activity_losses(self) -> list[float]:
+        """The penalties on the outputs of the most recent ``forward``, per example."""
+        return list(self._activity_losses)
+
+    @property
+    def losses(self) -> list[float]:
+        """What the loss of a model has besides its own: penalties on outputs, then on trainable weights."""
+        return self.activity_losses + [
+            float(parameter.regularizer(parameter.value))
+            for parameter in self.parameters
+            if parameter.regularizer is not None
+        ]
+
+    def activity_gradient(self, y: Array) -> Array:
+        """The gradient of the penalty on the outputs y, divided by their number as the penalty is."""
+        gradient = np.zeros_like(y)
+        if self.activity_regularizer is not None:
+            self.activity_regularizer.penalize(y, gradient, 1 / max(len(y), 1))
+        return gradient
 
     # ---- weights as users see them
 
@@ -290,6 +326,10 @@ def _refuse_unknown_arguments(layer: str, unknown: dict[str, Any]) -> None:
     for argument, value in unknown.items():
         if argument == "dtype" and value in (None, "float32", np.float32):
             continue
+        if argument == "activity_regularizer":
+            if value is None:
+                continue
+            raise unsupported_argument(layer, argument, "put an ActivityRegularization layer behind it")
         if argument in _KERAS_ONLY:
             raise unsupported_argument(layer, argument)
         raise TypeError(f"{layer} has no argument {argument!r}")

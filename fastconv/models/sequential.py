@@ -188,6 +188,10 @@ class Sequential(Trainer):
     def output_activation(self) -> str | None:  # type: ignore[override]
         return self._layers[-1].output_activation if self._layers else None
 
+    @property
+    def activity_losses(self) -> list[float]:
+        return [loss for layer in self._layers for loss in layer.activity_losses]
+
     # ---- weights
 
     @property
