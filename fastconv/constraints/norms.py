@@ -40,7 +40,7 @@ class NormConstraint(Constraint):
         axes = (self.axis,) if isinstance(self.axis, int) else tuple(self.axis)
         if not all(-w.ndim <= a < w.ndim for a in axes):
             raise ValueError(f"{self!r} needs the axes {list(axes)}, the weights have shape {w.shape}")
-        norms = np.sqrt(np.sum(np.square(w), axis=axes, keepdims=True, dtype=np.float64))
+        norms = np.sqrt(np.sum(np.square(w), axis=axes, keepdims=True, dtype=np.float64)).astype(w.dtype)
         return w * (self.desired(norms) / (_EPSILON + norms)).astype(w.dtype)
 
     def get_config(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -288,6 +288,17 @@ class Layer:
         if not self.built:
             raise ValueError(f"{self} has no weights to count yet: build it first, or give an input_shape")
         return sum(weight.size for weight in self.weights)
+
+    # ---- randomness
+
+    def random_state(self) -> dict[str, Any]:
+        """All that the random numbers of the calls to come depend on, in plain numbers; {} for none."""
+        return {}
+
+    def set_random_state(self, state: Mapping[str, Any]) -> None:
+        """Go on drawing where ``random_state`` was taken. Raises ValueError for another layer's state."""
+        if state:
+            raise ValueError(f"{self} draws no random numbers; got the state {dict(state)!r}")
 
     # ---- configuration
 

@@ -214,6 +214,23 @@ class Sequential(Trainer):
         for layer in self._layers:
             layer.trainable = value
 
+    # ---- randomness
+
+    def random_state(self) -> dict[str, Any]:
+        """{layer's name: its random state}, of the layers that have one."""
+        states = {layer.name: layer.random_state() for layer in self._layers}
+        return {name: state for name, state in states.items() if state}
+
+    def set_random_state(self, state: Mapping[str, Any]) -> None:
+        own = self.random_state()
+        if own.keys() != state.keys():
+            raise ValueError(
+                f"{self}: this is the random state of layers {sorted(state)}, but those that draw are {sorted(own)}"
+            )
+        for layer in self._layers:
+            if layer.name in state:
+                layer.set_random_state(state[layer.name])
+
     # ---- looking at it, keeping it
 
     def summary(
