@@ -4,7 +4,8 @@
 >>> model = keras.models.Sequential([keras.layers.Dense(10, activation="softmax")])
 
 ``models``, ``layers``, ``optimizers``, ``losses``, ``metrics``, ``callbacks``, ``initializers``,
-``regularizers``, ``constraints``, ``activations``, ``datasets``, ``applications`` and ``utils`` are what their namesakes in Keras are.
+``regularizers``, ``constraints``, ``activations``, ``datasets``, ``applications`` and ``utils`` are what
+their namesakes in Keras are.
 Below them: ``ops``, the operations on arrays; ``reference``, the same in pure Python; ``gradcheck``.
 """
 

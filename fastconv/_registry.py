@@ -52,7 +52,7 @@ class Registry(Generic[T]):
 
     def find(self, name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
         """The class of that name; ``custom_objects`` (name -> class) are looked at first."""
-        for custom in (custom_objects or {}, _custom_objects.get()):
+        for custom in (custom_objects or {}, _custom_objects.get() or {}):
             if name in custom:
                 return custom[name]
         try:
@@ -79,13 +79,13 @@ class Registry(Generic[T]):
             return cls.from_config(dict(config.get("config") or {}))
 
 
-# What the object being made from its configuration may be made of: a layer has initializers, regularizers, ...
-_custom_objects: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects", default={})
+# What the object being made from its configuration may be made of: a layer has initializers and more.
+_custom_objects: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
 
 
 @contextmanager
 def _known_inside(custom_objects: Mapping[str, Any] | None) -> Iterator[None]:
-    token = _custom_objects.set({**_custom_objects.get(), **(custom_objects or {})})
+    token = _custom_objects.set({**(_custom_objects.get() or {}), **(custom_objects or {})})
     try:
         yield
     finally:

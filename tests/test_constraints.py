@@ -9,6 +9,7 @@ import golden_regularization
 import numpy as np
 import pytest
 from golden_models import examples
+from strategies import UNIT_ROUNDOFF
 
 import fastconv
 from fastconv import constraints, layers, optimizers
@@ -74,7 +75,9 @@ def test_they_hold_after_every_step(optimizer):
     model = Sequential(
         [
             layers.Input((6, 6, 2)),
-            layers.Conv2D(5, 3, activation="relu", kernel_constraint=constraints.MaxNorm(0.5, axis=[0, 1, 2])),
+            layers.Conv2D(
+                5, 3, activation="relu", kernel_constraint=constraints.MaxNorm(0.5, axis=[0, 1, 2])
+            ),
             layers.Flatten(),
             layers.Dense(
                 3, activation="softmax", kernel_constraint=constraints.MaxNorm(0.3), bias_constraint="non_neg"
@@ -85,14 +88,15 @@ def test_they_hold_after_every_step(optimizer):
     rule.learning_rate = 0.1
     model.compile(rule, "sparse_categorical_crossentropy")
     x, y = examples(32, (6, 6, 2), 3)
+    rounded = 1 + 3 * UNIT_ROUNDOFF  # of the factor, and of every weight
     reached = []
     for _ in range(20):
         model.train_on_batch(x, y)
         convolution, _, dense = model.layers
         of_filters = np.sqrt((convolution.kernel.value.astype(np.float64) ** 2).sum(axis=(0, 1, 2)))
         of_units = np.sqrt((dense.kernel.value.astype(np.float64) ** 2).sum(axis=0))
-        assert of_filters.max() <= 0.5
-        assert of_units.max() <= 0.3
+        assert of_filters.max() <= 0.5 * rounded
+        assert of_units.max() <= 0.3 * rounded
         assert dense.bias.value.min() >= 0
         reached.append((of_filters.max(), of_units.max()))
     assert np.max(reached, axis=0) == pytest.approx([0.5, 0.3], rel=1e-5)  # they had something to do
@@ -104,7 +108,7 @@ def test_any_function_of_the_weights_will_do():
     model.compile("sgd", "mse")
     model.train_on_batch(np.ones((4, 3)), np.full((4, 2), 50.0))
     assert np.abs(layer.kernel.value).max() == np.float32(0.1)
-    with pytest.raises(ValueError, match="subclass of fastconv.constraints.Constraint"):
+    with pytest.raises(ValueError, match=r"subclass of fastconv\.constraints\.Constraint"):
         model.get_config()
 
 

@@ -33,7 +33,7 @@ def test_penalty_and_gradient_equal_keras(name):
     regularizer, array = PENALIZED[name]
     np.testing.assert_allclose(regularizer(array), KERAS[f"penalty {name}"], rtol=1e-6)
     gradient = KERAS[f"gradient {name}"]
-    # Orthogonality takes differences of numbers as large as the factor: 1e-6 of the largest is their rounding.
+    # Orthogonality takes differences of numbers as large as the factor, which leave their rounding.
     atol = 1e-6 * np.abs(gradient).max()
     np.testing.assert_allclose(regularizer.gradient(array), gradient, rtol=1e-6, atol=atol)
 
@@ -145,11 +145,11 @@ def test_what_cannot_be_a_regularizer():
     assert regularizers.get(None) is None
     assert regularizers.serialize(None) is None
     assert regularizers.deserialize(None) is None
-    with pytest.raises(ValueError, match="unknown regularizer 'l3'. Known: 'l1', 'l1_l2', 'l2'"):
+    with pytest.raises(ValueError, match=r"unknown regularizer 'l3'\. Known: 'l1', 'l1_l2', 'l2'"):
         regularizers.get("l3")
     with pytest.raises(TypeError, match="has no derivative here: make it a subclass"):
         regularizers.get(np.sum)
-    with pytest.raises(TypeError, match="0.01 is no regularizer"):
+    with pytest.raises(TypeError, match=r"0\.01 is no regularizer"):
         regularizers.get(0.01)
     for factor in (-1.0, float("nan"), float("inf"), "0.1", True):
         with pytest.raises(ValueError, match="l2 must be a finite number, 0 or more"):
@@ -189,7 +189,9 @@ class Cubes(regularizers.Regularizer):
 @pytest.mark.parametrize(
     "layer",
     [
-        layers.Conv2D(3, 2, activation="tanh", kernel_regularizer="l2", bias_regularizer=regularizers.L1(0.3)),
+        layers.Conv2D(
+            3, 2, activation="tanh", kernel_regularizer="l2", bias_regularizer=regularizers.L1(0.3)
+        ),
         layers.Conv2D(17, 1, activation="sigmoid", activity_regularizer=regularizers.L1L2(0.1, 0.5)),
         layers.Conv2D(2, 3, activation="elu", kernel_regularizer=Cubes(), activity_regularizer=Cubes(0.5)),
         layers.Activation("softmax", activity_regularizer="l2"),
@@ -347,7 +349,7 @@ def test_frozen_layers_cost_nothing():
 
 
 def test_a_fused_softmax_gets_the_gradient_of_its_activity():
-    """Softmax and cross-entropy are differentiated together; the penalty on the probabilities comes on top."""
+    """Softmax and cross-entropy are differentiated together; the penalty on probabilities comes on top."""
     x, y = examples(8, (6, 6, 2), 3)
     flattened = []
     for factor in (0.0, 5.0):
@@ -386,4 +388,6 @@ def test_models_with_penalties_survive_saving(tmp_path):
     restored = load_model(path, custom_objects={"Cubes": Cubes})
     assert restored.layers[0].kernel.regularizer.get_config() == {"factor": 0.2}
     for other in (restored, copy.deepcopy(model)):
-        assert other.train_on_batch(x, y) == pytest.approx(copy.deepcopy(model).train_on_batch(x, y), rel=1e-7)
+        assert other.train_on_batch(x, y) == pytest.approx(
+            copy.deepcopy(model).train_on_batch(x, y), rel=1e-7
+        )

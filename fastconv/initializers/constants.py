@@ -46,7 +46,9 @@ class Identity(Initializer):
 
     def __call__(self, shape: Sequence[int]) -> Array:
         if len(shape) != 2:
-            raise ValueError(f"Identity makes matrices, such as the kernel of Dense; got shape {tuple(shape)}")
+            raise ValueError(
+                f"Identity makes matrices, such as the kernel of Dense; got shape {tuple(shape)}"
+            )
         return np.float32(self.gain) * np.eye(*shape, dtype=np.float32)
 
     def get_config(self) -> dict[str, Any]:

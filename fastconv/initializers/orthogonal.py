@@ -13,7 +13,7 @@ from fastconv.parameter import Array
 
 
 class Orthogonal(RandomInitializer):
-    """``gain`` times a random matrix whose columns, or rows if they are fewer, have length 1 and right angles.
+    """``gain`` times a random matrix of columns, or rows if they are fewer, of length 1 and at right angles.
 
     Such a matrix neither stretches nor squeezes what goes through it. A kernel of more than two axes is taken
     as the matrix (everything but the last axis, last axis).

@@ -19,7 +19,7 @@ from fastconv.regularizers import RegularizerLike
 class Dense(ActivatedLayer):
     """y = φ(x · kernel + bias), along the last axis: (N, ..., in) → (N, ..., units).
 
-    Weights: kernel (in, units), bias (units,). Arguments as those of ``Conv2D``; a constraint's ``axis`` is 0.
+    Weights: kernel (in, units), bias (units,). Arguments are as those of ``Conv2D``; constraints have axis 0.
     """
 
     kernel: Parameter

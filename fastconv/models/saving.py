@@ -255,9 +255,7 @@ def _read(path: PathLike) -> tuple[dict[str, Array], dict[str, Any]]:
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged, or no safetensors file: {error}") from error
     try:
-        texts = {
-            name: json.loads(metadata[name]) for name in _TEXTS if name in metadata
-        }
+        texts = {name: json.loads(metadata[name]) for name in _TEXTS if name in metadata}
     except ValueError as error:
         raise ValueError(f"{path} is damaged: its description of the model is not JSON: {error}") from error
     return arrays, texts

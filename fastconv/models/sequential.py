@@ -225,7 +225,8 @@ class Sequential(Trainer):
         own = self.random_state()
         if own.keys() != state.keys():
             raise ValueError(
-                f"{self}: this is the random state of layers {sorted(state)}, but those that draw are {sorted(own)}"
+                f"{self}: this is the random state of layers {sorted(state)}, "
+                f"but those that draw are {sorted(own)}"
             )
         for layer in self._layers:
             if layer.name in state:

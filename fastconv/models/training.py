@@ -348,7 +348,7 @@ class Trainer(Layer):
         return self._infer(x)
 
     def _train_step(self, compiled: Compiled, batch: Batch) -> None:
-        """Forward, loss, backward, penalties, step. A batch that does not fit is found out before any change."""
+        """Forward, loss, backward, penalties, step. A batch that does not fit changes nothing."""
         x, y, sample_weight = batch.x, _targets(batch), batch.sample_weight
         optimizer, loss, measures = compiled
         if not self._looked_for_mistakes:

@@ -12,9 +12,7 @@ from fastconv.ops import _door
 from fastconv.ops._door import Array
 
 
-def l1_l2_penalty(
-    x: ArrayLike, l1: float, l2: float, grad: Array | None = None, scale: float = 1.0
-) -> float:
+def l1_l2_penalty(x: ArrayLike, l1: float, l2: float, grad: Array | None = None, scale: float = 1.0) -> float:
     """penalty = l1 · Σ|x_i| + l2 · Σ x_i²; in the same pass grad_i += scale · (l1 · sign x_i + 2 · l2 · x_i)
 
     ``grad`` is changed in place: where given, it must be a writeable, C-contiguous float32 array of x's shape

@@ -1,6 +1,6 @@
 """What large weights cost.
 
-    penalty = l1 · Σ|x_i| + l2 · Σ x_i²         ∂penalty/∂x_i = l1 · sign x_i + 2 · l2 · x_i,   sign 0 = 0
+penalty = l1 · Σ|x_i| + l2 · Σ x_i²         ∂penalty/∂x_i = l1 · sign x_i + 2 · l2 · x_i,   sign 0 = 0
 """
 
 from __future__ import annotations

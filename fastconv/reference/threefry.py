@@ -1,4 +1,4 @@
-"""Random numbers without a memory: number i of a stream is a function of i, so that anyone can begin anywhere.
+"""Random numbers without a memory: number i of a stream is a function of i.
 
     w0, w1 = threefry2x32(key = (k0, k1), counter = (c0, c1))
 

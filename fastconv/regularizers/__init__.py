@@ -1,4 +1,4 @@
-"""Penalties that keep weights, or a layer's outputs, small: they are part of the loss that is reported and learnt.
+"""Penalties that keep weights, or a layer's outputs, small: they are part of the loss.
 
 ``Conv2D(8, 3, kernel_regularizer="l2")``, or ``regularizers.L2(1e-4)``; biases and outputs (activities) have
 theirs. The penalty on outputs is divided by the number of examples in the batch. ``layer.losses`` are the

@@ -63,7 +63,7 @@ def monte_carlo_predict(
                 for layer in layers[:first]:
                     batch = layer.forward(batch)
                 mean, squares = np.float64(0), np.float64(0)
-                for sample in range(1, samples + 1):  # Welford 1962: one pass, and no differences of large sums
+                for sample in range(1, samples + 1):  # Welford 1962: no differences of large sums
                     y = batch
                     for layer in layers[first:]:
                         y = layer.forward(y)

@@ -28,4 +28,8 @@ for name, (regularizer, array) in golden.penalized(keras).items():
     outputs[f"gradient {name}"] = np.array(jax.grad(regularizer)(array))
 for name, (constraint, array) in golden.constrained(keras).items():
     outputs[f"constrained {name}"] = np.array(constraint(array))
+for rate in (0.1, 0.3, 0.5, 0.9):  # what alpha dropout makes of zeros and of ones, kept or dropped
+    for x in (0.0, 1.0):
+        y = keras.layers.AlphaDropout(rate, seed=1)(np.full((1000,), x, np.float32), training=True)
+        outputs[f"alpha dropout {rate} of {x}"] = np.unique(y)
 np.savez_compressed(Path(__file__).with_name("regularization.npz"), **outputs)
