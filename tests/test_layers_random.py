@@ -208,6 +208,24 @@ def test_random_states_of_others_are_refused():
     layers.Dense(2).set_random_state({})
 
 
+def test_a_layer_of_your_own_may_draw_from_a_generator_of_numpy():
+    class Jitter(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.random = np.random.default_rng(3)
+
+        def call(self, x, training):
+            return x + self.random.random(x.shape)
+
+    model = Sequential([Jitter(name="jitter")])
+    state = json.loads(json.dumps(model.random_state()))
+    expected = model(np.zeros((2, 3)))
+    model.set_random_state(state)
+    np.testing.assert_array_equal(model(np.zeros((2, 3))), expected)
+    with pytest.raises(ValueError, match=r"Jitter 'jitter' draws from \['random'\]; got the state {}"):
+        model.layers[0].set_random_state({})
+
+
 def test_the_global_generator_goes_on_too():
     state = json.loads(json.dumps(_random.generator_state()))
     expected = _random.generator().random(3)

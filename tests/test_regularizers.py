@@ -231,6 +231,15 @@ def test_losses_are_penalties_on_outputs_and_trainable_weights():
     assert layer.losses == pytest.approx([5.0])
 
 
+def test_activity_regularizers_can_be_given_later_to_layers_that_learn_from_them():
+    layer = layers.Dense(2, kernel_initializer="ones")
+    layer.activity_regularizer = regularizers.L2(1.0)
+    y = layer(np.ones((1, 2)))
+    np.testing.assert_allclose(layer.backward(np.zeros_like(y)), [[8.0, 8.0]])
+    with pytest.raises(AttributeError):
+        layers.MaxPooling2D().activity_regularizer = regularizers.L2(1.0)
+
+
 def test_an_empty_batch_costs_nothing():
     layer = layers.Dense(3, activity_regularizer="l2")
     layer(np.ones((1, 2)))

@@ -7,7 +7,7 @@ from typing import Any
 from fastconv import activations, regularizers
 from fastconv.layers.layer import Layer
 from fastconv.parameter import Array
-from fastconv.regularizers import RegularizerLike
+from fastconv.regularizers import Regularizer, RegularizerLike
 
 
 class ActivatedLayer(Layer):
@@ -20,6 +20,8 @@ class ActivatedLayer(Layer):
     ``call`` must remember the output y as the last of its arrays. ``backward_from_logits`` must begin with
     ``with_activity_gradient``, for ``activity_regularizer`` penalizes y.
     """
+
+    activity_regularizer: Regularizer | None = None
 
     def __init__(
         self,

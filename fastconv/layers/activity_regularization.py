@@ -12,10 +12,12 @@ from fastconv.parameter import Array
 class ActivityRegularization(Layer):
     """y = x; the loss grows by (l1 · Σ|x| + l2 · Σ x²) / N."""
 
+    activity_regularizer: regularizers.Regularizer | None = None
+
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **options: Any) -> None:
         super().__init__(**options)
-        self.activity_regularizer = regularizers.L1L2(l1, l2)
-        self.l1, self.l2 = self.activity_regularizer.l1, self.activity_regularizer.l2
+        self.activity_regularizer = penalty = regularizers.L1L2(l1, l2)
+        self.l1, self.l2 = penalty.l1, penalty.l2
 
     def call(self, x: Array, training: bool) -> Array:
         self.remember(x)

@@ -57,9 +57,6 @@ class Layer:
     input_rank: int | None = None
     """How many axes x has, with the batch; None where any number will do."""
 
-    activity_regularizer: Regularizer | None = None
-    """The penalty on the outputs. Layers that take it as an argument add ``activity_gradient`` to dy."""
-
     output_activation: str | None = None
     """The name of the activation that the output comes from, where ``backward_from_logits`` can skip it."""
 
@@ -214,6 +211,11 @@ class Layer:
     # ---- penalties
 
     @property
+    def activity_regularizer(self) -> Regularizer | None:
+        """The penalty on the outputs. Layers that can be given one begin ``backward`` with its gradient."""
+        return None
+
+    @property
     def activity_losses(self) -> list[float]:
         """The penalties on the outputs of the most recent ``forward``, per example."""
         return list(self._activity_losses)
@@ -292,13 +294,23 @@ class Layer:
     # ---- randomness
 
     def random_state(self) -> dict[str, Any]:
-        """All that the random numbers of the calls to come depend on, in plain numbers; {} for none."""
-        return {}
+        """All that the random numbers of the calls to come depend on, in plain numbers; {} for none.
+
+        Of NumPy's generators among the attributes it is the state; a layer that draws otherwise overrides it.
+        """
+        return {name: generator.bit_generator.state for name, generator in self._generators().items()}
 
     def set_random_state(self, state: Mapping[str, Any]) -> None:
         """Go on drawing where ``random_state`` was taken. Raises ValueError for another layer's state."""
-        if state:
-            raise ValueError(f"{self} draws no random numbers; got the state {dict(state)!r}")
+        generators = self._generators()
+        if state.keys() != generators.keys():
+            own = "draws no random numbers" if not generators else f"draws from {sorted(generators)}"
+            raise ValueError(f"{self} {own}; got the state {dict(state)!r}")
+        for name, generator in generators.items():
+            generator.bit_generator.state = state[name]
+
+    def _generators(self) -> dict[str, np.random.Generator]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, np.random.Generator)}
 
     # ---- configuration
 
