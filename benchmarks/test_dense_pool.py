@@ -1,4 +1,4 @@
-"""What is not convolution, beside NumPy: dense layers, pooling, activations, softmax, the update."""
+"""What is not convolution, beside NumPy: dense layers, pooling, activations, dropout, penalties, updates."""
 
 from __future__ import annotations
 
@@ -148,3 +148,30 @@ def test_update(race, benchmark, n: int, rival: str) -> None:
 
     calls = {"fastconv": ours, "numpy": with_numpy}
     compare(race, benchmark, rival, f"SGD update of {n:,} parameters", calls, 5 * n)
+
+
+@pytest.mark.parametrize("rival", RIVALS)
+@pytest.mark.parametrize("shape", [(BATCH, 128), (BATCH, 14, 14, 64)])
+def test_dropout(race, benchmark, shape: tuple[int, ...], rival: str) -> None:
+    """Numbers from different generators: what both must have in common is the mean."""
+    x, random = np.ones(shape, np.float32), np.random.default_rng(0)
+    calls = {
+        "fastconv": lambda: ops.dropout(x, 0.5, seed=1),
+        "numpy": lambda: x * ((random.random(shape, np.float32) >= 0.5) * np.float32(2)),
+    }
+    benchmark.group = f"dropout {shape}"
+    assert abs(calls[rival]().mean() - 1) < 5 / np.sqrt(x.size)
+    race(calls[rival], x.size)
+
+
+@pytest.mark.parametrize("rival", RIVALS)
+@pytest.mark.parametrize("count", [10_000, 1_413_834])
+def test_penalty(race, benchmark, count: int, rival: str) -> None:
+    w, grad = normal(count), np.zeros(count, np.float32)
+
+    def with_numpy() -> Array:
+        np.add(grad, 0.02 * w + 0.01 * np.sign(w), out=grad)
+        return 0.01 * np.abs(w).sum() + 0.01 * np.square(w).sum()
+
+    calls = {"fastconv": lambda: ops.l1_l2_penalty(w, 0.01, 0.01, grad), "numpy": with_numpy}
+    compare(race, benchmark, rival, f"penalty on {count} weights", calls, 8 * count)

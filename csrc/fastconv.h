@@ -110,6 +110,24 @@ void fc_activation_forward(fc_activation kind, float alpha, int64_t n, const flo
 /* dx = dy phi'(x), from y = phi(x) alone. dx may be dy. */
 void fc_activation_backward(fc_activation kind, float alpha, int64_t n, const float *dy, const float *y, float *dx);
 
+/* ---- dropout ------------------------------------------------------------------------------------ */
+
+/* A stream of random numbers; see threefry.h. They are dealt in blocks of FC_RANDOM_BLOCK. */
+typedef struct {
+    uint64_t seed;
+    uint32_t call;
+} fc_random;
+enum { FC_RANDOM_BLOCK = 32 };
+
+/* y[i] = scale x[i] + shift where random word i is at least the threshold, else fill. y may be x. */
+void fc_dropout(int64_t n, fc_random stream, uint32_t threshold, float scale, float shift, float fill,
+                const float *x, float *y);
+
+/* ---- penalties ---------------------------------------------------------------------------------- */
+
+/* Returns l1 sum |x| + l2 sum x^2;  grad += scale (l1 sign x + 2 l2 x), or NULL. */
+double fc_l1_l2_penalty(int64_t n, const float *x, double l1, double l2, float *grad, double scale);
+
 /* ---- softmax and cross-entropy, along the last axis of (rows, C) -------------------------------- */
 
 void fc_softmax_forward(int64_t rows, int64_t C, const float *x, float *p);

@@ -17,6 +17,8 @@
 #include "sum_kernel.h"
 #include "pool_kernel.h"
 #include "activation_kernel.h"
+#include "dropout_kernel.h"
+#include "penalty_kernel.h"
 #include "softmax_kernel.h"
 #include "optimizer_kernel.h"
 #include "bundle_kernel.h"
@@ -52,6 +54,8 @@ const fc_kernels NAME(fc_kernels) = {
     .avg_pool_backward = NAME(avg_pool_backward),
     .activate = NAME(activate),
     .activate_backward = NAME(activate_backward),
+    .dropout = NAME(dropout),
+    .penalize = NAME(penalize),
     .softmax = NAME(softmax),
     .softmax_backward = NAME(softmax_backward),
     .log_softmax = NAME(log_softmax),

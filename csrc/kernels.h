@@ -53,6 +53,18 @@ typedef struct {
     float learning_rate, rho, rate, momentum, epsilon; /* rate = 1 - rho */
 } fc_rmsprop;
 
+/* Which numbers stay, and what becomes of them; see dropout.c. */
+typedef struct {
+    fc_random stream;
+    uint32_t threshold;
+    float scale, shift, fill;
+} fc_dropout_rule;
+
+/* See penalty.c; scale is the gradient's. */
+typedef struct {
+    float l1, l2, scale;
+} fc_penalty;
+
 /* One row of pooling windows in a bundle, steps in vectors: see bundle_kernel.h. */
 typedef struct {
     int64_t pixels, C; /* of the output row */
@@ -126,6 +138,12 @@ typedef struct {
     void (*log_softmax)(int64_t rows, int64_t C, const float *x, float *y);
     void (*cross_entropy)(int64_t rows, int64_t C, const float *logits, fc_targets targets, float scale,
                           float *losses, float *dlogits);
+
+    /* Elements first <= i < end, first a multiple of FC_RANDOM_BLOCK. Pointers are to the start of the arrays. */
+    void (*dropout)(const fc_dropout_rule *rule, int64_t first, int64_t end, const float *x, float *y);
+
+    /* sums[0] += |x|, sums[1] += x^2, grad += its slope (or NULL), of n elements */
+    void (*penalize)(const fc_penalty *penalty, int64_t n, const float *x, float *grad, double sums[2]);
 
     /* Parameters first <= i < end. Pointers are to the start of the arrays. */
     void (*sgd)(const fc_sgd *rule, int64_t first, int64_t end, float *value, const float *grad, float *velocity);

@@ -4,7 +4,8 @@
 >>> model = keras.models.Sequential([keras.layers.Dense(10, activation="softmax")])
 
 ``models``, ``layers``, ``optimizers``, ``losses``, ``metrics``, ``callbacks``, ``initializers``,
-``activations``, ``datasets``, ``applications`` and ``utils`` are what their namesakes in Keras are.
+``regularizers``, ``constraints``, ``activations``, ``datasets``, ``applications`` and ``utils`` are what
+their namesakes in Keras are.
 Below them: ``ops``, the operations on arrays; ``reference``, the same in pure Python; ``gradcheck``.
 """
 
@@ -13,6 +14,7 @@ from fastconv import (
     activations,
     applications,
     callbacks,
+    constraints,
     datasets,
     initializers,
     layers,
@@ -22,6 +24,7 @@ from fastconv import (
     ops,
     optimizers,
     reference,
+    regularizers,
     utils,
 )
 from fastconv._backend import get_backend, set_backend
@@ -58,6 +61,7 @@ __all__ = [
     "applications",
     "available_isas",
     "callbacks",
+    "constraints",
     "datasets",
     "get_backend",
     "get_isa",
@@ -72,6 +76,7 @@ __all__ = [
     "ops",
     "optimizers",
     "reference",
+    "regularizers",
     "set_backend",
     "set_isa",
     "set_num_threads",

@@ -6,7 +6,7 @@ Nothing is checked here but memory: fastconv.ops validates, then calls. Arrays a
 """
 
 from libc.stdlib cimport calloc, free
-from libc.stdint cimport int32_t, int64_t, uint16_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "fastconv.h" nogil:
@@ -71,6 +71,14 @@ cdef extern from "fastconv.h" nogil:
     void fc_activation_forward(fc_activation kind, float alpha, int64_t n, const float *x, float *y)
     void fc_activation_backward(
         fc_activation kind, float alpha, int64_t n, const float *dy, const float *y, float *dx)
+
+    ctypedef struct fc_random:
+        uint64_t seed
+        uint32_t call
+
+    void fc_dropout(int64_t n, fc_random stream, uint32_t threshold, float scale, float shift, float fill,
+                    const float *x, float *y)
+    double fc_l1_l2_penalty(int64_t n, const float *x, double l1, double l2, float *grad, double scale)
 
     void fc_softmax_forward(int64_t rows, int64_t C, const float *x, float *p)
     void fc_softmax_backward(int64_t rows, int64_t C, const float *dp, const float *p, float *dx)
@@ -363,6 +371,25 @@ def activation(int kind, float alpha, const float[::1] x, float[::1] y) -> None:
 def activation_backward(int kind, float alpha, const float[::1] dy, const float[::1] y, float[::1] dx) -> None:
     with nogil:
         fc_activation_backward(<fc_activation>kind, alpha, y.shape[0], &dy[0], &y[0], &dx[0])
+
+
+# ---- dropout and penalties ----------------------------------------------------------------------
+
+def dropout(
+    uint64_t seed, uint32_t call, uint32_t threshold, float scale, float shift, float fill,
+    const float[::1] x, float[::1] y,
+) -> None:
+    cdef fc_random stream = fc_random(seed, call)
+    with nogil:
+        fc_dropout(x.shape[0], stream, threshold, scale, shift, fill, &x[0], &y[0])
+
+
+def l1_l2_penalty(const float[::1] x, double l1, double l2, float[::1] grad, double scale) -> float:
+    cdef float *gradient = NULL if grad is None else &grad[0]
+    cdef double penalty
+    with nogil:
+        penalty = fc_l1_l2_penalty(x.shape[0], &x[0], l1, l2, gradient, scale)
+    return penalty
 
 
 # ---- softmax and cross-entropy ------------------------------------------------------------------

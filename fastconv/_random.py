@@ -1,6 +1,8 @@
-"""The one source of randomness: weights, shuffling and dropout all draw from it."""
+"""The one source of randomness: weights, shuffling and the seeds of dropout all draw from it."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -20,3 +22,13 @@ def seed_generator(seed: int) -> None:
 def generator_for(seed: int | None) -> np.random.Generator:
     """A generator of its own for a given seed, the global one for None."""
     return _generator if seed is None else np.random.default_rng(seed)
+
+
+def generator_state() -> dict[str, Any]:
+    """Where the global generator is, in plain numbers and strings that JSON can hold."""
+    return dict(_generator.bit_generator.state)
+
+
+def set_generator_state(state: dict[str, Any]) -> None:
+    """Go on where ``generator_state`` was taken."""
+    _generator.bit_generator.state = state

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Generic, TypeVar, overload
 
 from fastconv._errors import unknown_name
@@ -50,8 +52,9 @@ class Registry(Generic[T]):
 
     def find(self, name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
         """The class of that name; ``custom_objects`` (name -> class) are looked at first."""
-        if custom_objects and name in custom_objects:
-            return custom_objects[name]
+        for custom in (custom_objects or {}, _custom_objects.get() or {}):
+            if name in custom:
+                return custom[name]
         try:
             return self._classes[_canonical(name)]
         except KeyError:
@@ -71,7 +74,22 @@ class Registry(Generic[T]):
             raise ValueError(
                 f'a serialized {self.kind} is {{"class_name": ..., "config": ...}}; got {dict(config)!r}'
             )
-        return self.find(config["class_name"], custom_objects).from_config(dict(config.get("config") or {}))
+        cls = self.find(config["class_name"], custom_objects)
+        with _known_inside(custom_objects):
+            return cls.from_config(dict(config.get("config") or {}))
+
+
+# What the object being made from its configuration may be made of: a layer has initializers and more.
+_custom_objects: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
+
+
+@contextmanager
+def _known_inside(custom_objects: Mapping[str, Any] | None) -> Iterator[None]:
+    token = _custom_objects.set({**(_custom_objects.get() or {}), **(custom_objects or {})})
+    try:
+        yield
+    finally:
+        _custom_objects.reset(token)
 
 
 def _canonical(name: str) -> str:

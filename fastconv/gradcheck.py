@@ -3,7 +3,8 @@
     d/dt f(θ + t·d) at t = 0   ≈   (f(θ + h·d) − f(θ − h·d)) / 2h,      f = Σ y · r
 
 y is what the layer puts out, r a fixed random array of the same shape: one number f then depends on every
-output, and ``layer.backward(r)`` has to return its gradient. The measured slope always comes from the
+output, and ``layer.backward(r)`` has to return its gradient. The penalties of regularizers, ``layer.losses``,
+are part of f, as they are of a model's loss. The measured slope always comes from the
 reference backend in float64, where it is right to about ten digits; the derivative under test may come from
 either backend.
 """
@@ -23,6 +24,7 @@ from fastconv import _random
 from fastconv._backend import set_backend
 from fastconv._errors import unknown_name
 from fastconv.parameter import Array
+from fastconv.regularizers import penalize
 
 
 @dataclass(frozen=True)
@@ -146,13 +148,14 @@ def gradcheck(
         arrays = {"x": point.astype(np.float64)}
         arrays |= {parameter.path: parameter.value for parameter in exact.parameters}
 
-        def output() -> Array:
-            """y at ``arrays``, by a fresh copy: layers may remember things from one call to the next."""
+        def output() -> tuple[Array, float]:
+            """y and penalties at ``arrays``, by a fresh copy: layers may remember things between calls."""
             restart()
             with set_backend("reference"):
-                return copy.deepcopy(exact).forward(arrays["x"].copy(), training)  # y may be a view of x
+                fresh = copy.deepcopy(exact)
+                return fresh.forward(arrays["x"].copy(), training), sum(fresh.losses)  # y may be a view of x
 
-        y = output()
+        y, penalties = output()
         if not np.isfinite(y).all():
             raise ValueError("gradcheck: the output has NaN or infinite elements, which have no slope")
         r = random.standard_normal(y.shape, dtype=np.float32)  # exact in both backends
@@ -163,7 +166,8 @@ def gradcheck(
 
         def change() -> float:
             """How far f has moved from where it began; outputs that did not move add no rounding error."""
-            return float(np.sum((output() - y) * r))
+            moved, penalties_there = output()
+            return float(np.sum((moved - y) * r)) + penalties_there - penalties
 
         lines = [line for name, array in arrays.items() for line in _lines(name, array, samples, random)]
         if not lines:
@@ -273,6 +277,7 @@ def _gradients(subject: Any, x: Array, r: Array, training: bool) -> dict[str, Ar
         raise ValueError(
             f"gradcheck: backward must return dx of the shape of x, {x.shape}; it returned {got}"
         )
+    penalize(subject.parameters)
     return {"x": dx} | {parameter.path: parameter.grad for parameter in subject.parameters}
 
 

@@ -21,6 +21,7 @@ class Parameter:
     path        "conv2d_1/kernel": the layer's name and this one
     trainable   False for numbers that no optimizer should touch
     constraint  a function of the value that the optimizer applies after each step; None for none
+    regularizer a ``regularizers.Regularizer`` whose penalty on the value is part of the loss; None for none
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Parameter:
         path: str | None = None,
         trainable: bool = True,
         constraint: Any = None,
+        regularizer: Any = None,
     ) -> None:
         self._value = np.array(value, dtype=np.float32, order="C")
         self._grad = np.zeros_like(self._value)
@@ -38,6 +40,7 @@ class Parameter:
         self.path = path or name
         self.trainable = trainable
         self.constraint = constraint
+        self.regularizer = regularizer
 
     @property
     def value(self) -> Array:

@@ -83,6 +83,43 @@ def test_constants():
     np.testing.assert_array_equal(initializers.Constant([1, 2])((2, 2)), [[1, 2], [1, 2]])
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (20, 6), (6, 20), (3, 3, 4, 17), (2, 2, 3, 40), (1, 1), (5, 1)])
+def test_orthogonal_weights_have_unit_lengths_and_right_angles(shape):
+    weights = initializers.Orthogonal(gain=3.0, seed=2)(shape)
+    assert weights.shape == shape
+    assert weights.dtype == np.float32
+    matrix = weights.reshape(-1, shape[-1]).astype(np.float64) / 3
+    products = matrix.T @ matrix if matrix.shape[0] >= matrix.shape[1] else matrix @ matrix.T
+    # Rounded to float32 at the end: an inner product of vectors of length 1 is off by a few 6e-8.
+    np.testing.assert_allclose(products, np.eye(len(products)), atol=1e-6)
+
+
+def test_every_orthogonal_matrix_is_as_likely():
+    """Haar measure: no column prefers a sign, and every element has variance 1/n."""
+    utils.set_random_seed(4)
+    matrices = np.array([initializers.get("orthogonal")((5, 5)) for _ in range(2000)])
+    assert np.abs(matrices.mean(axis=0)).max() < 4.5 * np.sqrt(1 / 5 / 2000)
+    np.testing.assert_allclose(matrices.var(axis=0), 1 / 5, rtol=0.15)
+    with pytest.raises(ValueError, match=r"at least two axes; got shape \(3,\)"):
+        initializers.Orthogonal()((3,))
+
+
+def test_identity_is_for_matrices():
+    np.testing.assert_array_equal(initializers.Identity(2.0)((2, 3)), [[2, 0, 0], [0, 2, 0]])
+    assert initializers.get("identity")((3, 3)).dtype == np.float32
+    with pytest.raises(ValueError, match=r"Identity makes matrices, .* got shape \(1, 1, 2, 2\)"):
+        initializers.Identity()((1, 1, 2, 2))
+
+
+def test_an_array_is_an_initializer():
+    start = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(initializers.get(start)((2, 3)), start)
+    restored = initializers.deserialize(initializers.serialize(initializers.get(start)))
+    np.testing.assert_array_equal(restored((2, 3)), start)
+    with pytest.raises(ValueError, match="broadcast"):
+        initializers.get(start)((3, 2))
+
+
 def test_a_seeded_initializer_repeats_itself_and_draws_from_nobody_else():
     utils.set_random_seed(1)
     expected = initializers.get("he_normal")((4,))
@@ -109,6 +146,10 @@ def test_without_a_seed_every_call_differs_and_the_global_seed_decides():
         initializers.VarianceScaling(2.0, "fan_avg", "uniform", seed=3),
         initializers.RandomUniform(-1, 2, seed=3),
         initializers.RandomNormal(1.0, 2.0, seed=3),
+        initializers.TruncatedNormal(0.5, 0.1, seed=3),
+        initializers.LecunUniform(seed=3),
+        initializers.Orthogonal(0.5, seed=3),
+        initializers.Identity(2.0),
         initializers.Constant(0.3),
         initializers.Zeros(),
     ],

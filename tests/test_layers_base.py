@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from fastconv import layers, utils
+from fastconv import constraints, initializers, layers, regularizers, utils
 from fastconv.parameter import Parameter
 
 
@@ -108,6 +108,11 @@ def test_a_frozen_layer_passes_gradients_on_and_keeps_its_own_at_rest():
         layers.ReLU(),
         layers.Softmax(),
         layers.Dropout(0.5),
+        layers.SpatialDropout2D(0.5),
+        layers.AlphaDropout(0.5),
+        layers.GaussianDropout(0.5),
+        layers.GaussianNoise(0.5),
+        layers.ActivityRegularization(l2=0.1),
         layers.Rescaling(2),
     ],
     ids=lambda layer: type(layer).__name__,
@@ -231,7 +236,28 @@ EXAMPLES = [
     layers.Activation("elu"),
     layers.ReLU(6.0, 0.1, 0.5),
     layers.Softmax(axis=1),
-    layers.Dropout(0.3, seed=4),
+    layers.Dropout(0.3, noise_shape=(None, 4, 1, None), seed=4),
+    layers.SpatialDropout2D(0.3, seed=2**63),
+    layers.AlphaDropout(0.3, noise_shape=[None, 1, 1, 1]),
+    layers.GaussianDropout(0.3),
+    layers.GaussianNoise(0.2, seed=1),
+    layers.ActivityRegularization(0.1, 0.2),
+    layers.Conv2D(
+        3,
+        2,
+        kernel_regularizer="l1",
+        bias_regularizer=regularizers.L1L2(0.1, 0.2),
+        activity_regularizer="l2",
+        kernel_constraint=constraints.MaxNorm(1.5, axis=[0, 1, 2]),
+        bias_constraint="non_neg",
+    ),
+    layers.Dense(
+        3,
+        kernel_regularizer=regularizers.OrthogonalRegularizer(0.1, "columns"),
+        kernel_initializer=initializers.Orthogonal(0.5, seed=3),
+        kernel_constraint=constraints.MinMaxNorm(0.1, 2.0, 0.9),
+        bias_constraint=constraints.UnitNorm(axis=-1),
+    ),
     layers.Rescaling([1.0, 2.0], offset=-1.0),
 ]
 

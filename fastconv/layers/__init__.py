@@ -1,20 +1,26 @@
 """The layers: each a formula, its derivative, and the weights in between."""
 
 from fastconv.layers.activation import Activation
+from fastconv.layers.activity_regularization import ActivityRegularization
+from fastconv.layers.alpha_dropout import AlphaDropout
 from fastconv.layers.average_pooling2d import AveragePooling2D
 from fastconv.layers.conv2d import Conv2D
 from fastconv.layers.dense import Dense
 from fastconv.layers.dropout import Dropout
 from fastconv.layers.flatten import Flatten
+from fastconv.layers.gaussian_dropout import GaussianDropout
+from fastconv.layers.gaussian_noise import GaussianNoise
 from fastconv.layers.global_pooling2d import GlobalAveragePooling2D, GlobalMaxPooling2D
 from fastconv.layers.input_layer import Input, InputLayer
 from fastconv.layers.layer import Layer
 from fastconv.layers.max_pooling2d import MaxPooling2D
+from fastconv.layers.random_layer import RandomLayer
 from fastconv.layers.relu import ReLU
 from fastconv.layers.rescaling import Rescaling
 from fastconv.layers.reshape import Reshape
 from fastconv.layers.serialization import deserialize, serialize
 from fastconv.layers.softmax import Softmax
+from fastconv.layers.spatial_dropout2d import SpatialDropout2D
 from fastconv.layers.zero_padding2d import ZeroPadding2D
 
 # Keras' other names.
@@ -26,6 +32,8 @@ Convolution2D = Conv2D
 
 __all__ = [
     "Activation",
+    "ActivityRegularization",
+    "AlphaDropout",
     "AveragePooling2D",
     "AvgPool2D",
     "Conv2D",
@@ -33,6 +41,8 @@ __all__ = [
     "Dense",
     "Dropout",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
     "GlobalAveragePooling2D",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
@@ -42,10 +52,12 @@ __all__ = [
     "Layer",
     "MaxPool2D",
     "MaxPooling2D",
+    "RandomLayer",
     "ReLU",
     "Rescaling",
     "Reshape",
     "Softmax",
+    "SpatialDropout2D",
     "ZeroPadding2D",
     "deserialize",
     "serialize",

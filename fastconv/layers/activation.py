@@ -21,4 +21,4 @@ class Activation(ActivatedLayer):
         return y
 
     def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
-        return dz if input_gradient else None
+        return self.with_activity_gradient(dz) if input_gradient else None

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv import initializers, ops
+from fastconv import constraints, initializers, ops, regularizers
 from fastconv._errors import unknown_name
 from fastconv._geometry import Padding, Pair, explicit_padding, pair, window
 from fastconv.activations import ActivationFunction
+from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
-from fastconv.layers._arguments import check_data_format, errors_named, refuse_unless_none, whole
+from fastconv.layers._arguments import check_data_format, errors_named, whole
 from fastconv.layers._input_errors import warn_if_channels_first
 from fastconv.layers.activated import ActivatedLayer
 from fastconv.layers.layer import Shape
 from fastconv.parameter import Array, Parameter
+from fastconv.regularizers import RegularizerLike
 
 
 class Conv2D(ActivatedLayer):
@@ -29,6 +31,8 @@ class Conv2D(ActivatedLayer):
         numbers: one number, (vertical, horizontal) or ((top, bottom), (left, right))
     groups : channels and filters are split into this many groups that do not see each other
     activation : φ, a name such as "relu"
+    kernel_regularizer, bias_regularizer, activity_regularizer : penalties on weights and on y, such as "l2"
+    kernel_constraint, bias_constraint : such as ``constraints.MaxNorm(1.0, axis=[0, 1, 2])``
     algorithm : beyond Keras, how it is computed: "auto", "naive", "im2col", "direct" or "winograd"; the
         results are the same up to rounding
 
@@ -52,25 +56,17 @@ class Conv2D(ActivatedLayer):
         use_bias: bool = True,
         kernel_initializer: InitializerLike = "glorot_uniform",
         bias_initializer: InitializerLike = "zeros",
-        kernel_regularizer: None = None,
-        bias_regularizer: None = None,
-        activity_regularizer: None = None,
-        kernel_constraint: None = None,
-        bias_constraint: None = None,
+        kernel_regularizer: RegularizerLike | None = None,
+        bias_regularizer: RegularizerLike | None = None,
+        activity_regularizer: RegularizerLike | None = None,
+        kernel_constraint: ConstraintLike | None = None,
+        bias_constraint: ConstraintLike | None = None,
         *,
         algorithm: str = "auto",
         **options: Any,
     ) -> None:
-        super().__init__(activation, **options)
+        super().__init__(activation, activity_regularizer, **options)
         check_data_format(data_format, "Conv2D")
-        refuse_unless_none(
-            "Conv2D",
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-        )
         self.filters = whole(filters, "Conv2D: filters")
         self.groups = whole(groups, "Conv2D: groups")
         with errors_named("Conv2D"):
@@ -85,6 +81,10 @@ class Conv2D(ActivatedLayer):
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
         if algorithm not in ops.ALGORITHMS:
             raise unknown_name("algorithm", algorithm, ops.ALGORITHMS)
         self.algorithm = algorithm
@@ -108,10 +108,22 @@ class Conv2D(ActivatedLayer):
     def create_weights(self, input_shape: Shape) -> None:
         warn_if_channels_first(self, input_shape)
         kernel_shape = (*self.kernel_size, input_shape[-1] // self.groups, self.filters)
-        self.kernel = self.add_weight(kernel_shape, self.kernel_initializer, name="kernel")
-        self.bias = (
-            self.add_weight((self.filters,), self.bias_initializer, name="bias") if self.use_bias else None
+        self.kernel = self.add_weight(
+            kernel_shape,
+            self.kernel_initializer,
+            name="kernel",
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
         )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                (self.filters,),
+                self.bias_initializer,
+                name="bias",
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
 
     def call(self, x: Array, training: bool) -> Array:
         y = ops.conv2d(
@@ -130,6 +142,7 @@ class Conv2D(ActivatedLayer):
 
     def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
         x, _ = self.recall()
+        dz = self.with_activity_gradient(dz)
         how = (self.strides, self.padding, self.dilation_rate, self.groups, self.algorithm)
         if self.parameters:
             grads = (self.kernel.grad, None if self.bias is None else self.bias.grad)
@@ -148,5 +161,9 @@ class Conv2D(ActivatedLayer):
             "use_bias": self.use_bias,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": constraints.serialize(self.kernel_constraint),
+            "bias_constraint": constraints.serialize(self.bias_constraint),
             "algorithm": self.algorithm,
         }

@@ -2,51 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from fastconv._random import generator
-from fastconv.layers._arguments import refuse_unless_none
-from fastconv.layers.layer import Layer
+from fastconv import ops
+from fastconv.layers._noise_shape import concrete_shape, noise_shape_argument
+from fastconv.layers.random_layer import RandomLayer, kept, share_to_drop
 from fastconv.parameter import Array
 
 
-class Dropout(Layer):
+class Dropout(RandomLayer):
     """Training: y = x · m / (1 − rate), with m = 0 with probability ``rate`` and 1 otherwise. Else y = x.
 
     The division (*inverted* dropout) keeps the expected value, E[y] = x, so that nothing changes when dropout
-    is off. Masks come from the global generator or, given ``seed``, from one of the layer's own.
+    is off. Numbers that share an axis where ``noise_shape`` is 1 are kept or dropped together; None in it
+    stands for the input's size, as in ``noise_shape=(None, 1, 1, None)``.
 
     Srivastava et al. 2014, *Dropout: a simple way to prevent neural networks from overfitting*.
     """
 
     def __init__(
-        self, rate: float, noise_shape: None = None, seed: int | None = None, **options: Any
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(**options)
-        if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or not 0 <= rate <= 1:
-            raise ValueError(f"Dropout: rate is the share to switch off, between 0 and 1; got {rate!r}")
-        refuse_unless_none("Dropout", noise_shape=noise_shape)
-        self.rate = float(rate)
-        self.seed = seed
-        self._own_generator = None if seed is None else np.random.default_rng(seed)
+        super().__init__(seed, **options)
+        self.rate = share_to_drop(type(self).__name__, rate)
+        self.noise_shape = noise_shape_argument(type(self).__name__, noise_shape)
 
     def call(self, x: Array, training: bool) -> Array:
-        if not training or self.rate == 0:
+        if not self.is_random(training) or self.rate == 0:
             self.remember(None)
             return x
-        random = self._own_generator or generator()
-        kept = random.random(x.shape, dtype=np.float32) >= self.rate
-        mask = kept * x.dtype.type(1 / (1 - self.rate) if self.rate < 1 else 0)
-        self.remember(mask)
-        return x * mask
+        draw = self.draw()
+        self.remember(draw)
+        return self._drop(x, draw)
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        (mask,) = self.recall()
+        (draw,) = self.recall()
         if not input_gradient:
             return None
-        return dy if mask is None else dy * mask
+        return dy if draw is None else self._drop(dy, draw)
+
+    def _drop(self, x: Array, draw: tuple[int, int]) -> Array:
+        """The same numbers each time for the same ``draw``: there is no mask to be kept for ``backward``."""
+        if self.noise_shape is None:
+            return ops.dropout(x, self.rate, *draw)
+        return x * kept(draw, concrete_shape(self, self.noise_shape, x.shape), self.rate)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+        return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape}

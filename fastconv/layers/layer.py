@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv import initializers
+from fastconv import constraints, initializers, regularizers
 from fastconv._errors import unsupported_argument
 from fastconv._names import automatic_name, take_name
 from fastconv.layers._input_errors import input_shape_error
 from fastconv.ops._door import array as floats
 from fastconv.parameter import Array, Parameter
+from fastconv.regularizers import Regularizer
 
 Shape = tuple[int, ...]
 
-_KERAS_ONLY = {"dtype", "activity_regularizer", "autocast", "batch_size", "batch_shape", "batch_input_shape"}
+_KERAS_ONLY = {"dtype", "autocast", "batch_size", "batch_shape", "batch_input_shape"}
 
 
 class Layer:
@@ -78,6 +79,7 @@ class Layer:
         self._memory: tuple[Any, ...] | None = None
         self._input_shape: Shape | None = None
         self._output_shape: Shape | None = None
+        self._activity_losses: list[float] = []
 
     # ---- shapes and weights
 
@@ -108,9 +110,13 @@ class Layer:
         *,
         name: str,
         trainable: bool = True,
+        regularizer: Any = None,
         constraint: Any = None,
     ) -> Parameter:
-        """A new parameter of this layer, filled by the initializer."""
+        """A new parameter of this layer, filled by the initializer.
+
+        ``regularizer`` and ``constraint`` may be names: see ``fastconv.regularizers`` and ``.constraints``.
+        """
         value = np.asarray(initializers.get(initializer)(shape))
         if value.shape != tuple(shape):
             raise ValueError(f"{self}: {name} has shape {shape}, its initializer made {value.shape}")
@@ -119,7 +125,8 @@ class Layer:
             name,
             path=f"{self.name}/{name}",
             trainable=trainable,
-            constraint=constraint,
+            constraint=constraints.get(constraint),
+            regularizer=regularizers.get(regularizer),
         )
         self._weights.append(parameter)
         return parameter
@@ -163,7 +170,10 @@ class Layer:
         self.check_input(batch.shape)
         if not self.built:
             self.build(batch.shape[1:])
-        return self.call(batch, training)
+        y = self.call(batch, training)
+        if self.activity_regularizer is not None:
+            self._activity_losses = [float(self.activity_regularizer(y)) / max(len(y), 1)]
+        return y
 
     def __call__(self, x: ArrayLike, training: bool = False) -> Array:
         return self.forward(x, training)
@@ -197,6 +207,34 @@ class Layer:
     def forget(self) -> None:
         """Let go of the arrays kept for ``backward``."""
         self._memory = None
+
+    # ---- penalties
+
+    @property
+    def activity_regularizer(self) -> Regularizer | None:
+        """The penalty on the outputs. Layers that can be given one begin ``backward`` with its gradient."""
+        return None
+
+    @property
+    def activity_losses(self) -> list[float]:
+        """The penalties on the outputs of the most recent ``forward``, per example."""
+        return list(self._activity_losses)
+
+    @property
+    def losses(self) -> list[float]:
+        """What the loss of a model has besides its own: penalties on outputs, then on trainable weights."""
+        return self.activity_losses + [
+            float(parameter.regularizer(parameter.value))
+            for parameter in self.parameters
+            if parameter.regularizer is not None
+        ]
+
+    def activity_gradient(self, y: Array) -> Array:
+        """The gradient of the penalty on the outputs y, divided by their number as the penalty is."""
+        gradient = np.zeros_like(y)
+        if self.activity_regularizer is not None:
+            self.activity_regularizer.penalize(y, gradient, 1 / max(len(y), 1))
+        return gradient
 
     # ---- weights as users see them
 
@@ -253,6 +291,27 @@ class Layer:
             raise ValueError(f"{self} has no weights to count yet: build it first, or give an input_shape")
         return sum(weight.size for weight in self.weights)
 
+    # ---- randomness
+
+    def random_state(self) -> dict[str, Any]:
+        """All that the random numbers of the calls to come depend on, in plain numbers; {} for none.
+
+        Of NumPy's generators among the attributes it is the state; a layer that draws otherwise overrides it.
+        """
+        return {name: generator.bit_generator.state for name, generator in self._generators().items()}
+
+    def set_random_state(self, state: Mapping[str, Any]) -> None:
+        """Go on drawing where ``random_state`` was taken. Raises ValueError for another layer's state."""
+        generators = self._generators()
+        if state.keys() != generators.keys():
+            own = "draws no random numbers" if not generators else f"draws from {sorted(generators)}"
+            raise ValueError(f"{self} {own}; got the state {dict(state)!r}")
+        for name, generator in generators.items():
+            generator.bit_generator.state = state[name]
+
+    def _generators(self) -> dict[str, np.random.Generator]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, np.random.Generator)}
+
     # ---- configuration
 
     def get_config(self) -> dict[str, Any]:
@@ -290,6 +349,10 @@ def _refuse_unknown_arguments(layer: str, unknown: dict[str, Any]) -> None:
     for argument, value in unknown.items():
         if argument == "dtype" and value in (None, "float32", np.float32):
             continue
+        if argument == "activity_regularizer":
+            if value is None:
+                continue
+            raise unsupported_argument(layer, argument, "put an ActivityRegularization layer behind it")
         if argument in _KERAS_ONLY:
             raise unsupported_argument(layer, argument)
         raise TypeError(f"{layer} has no argument {argument!r}")

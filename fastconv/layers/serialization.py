@@ -7,11 +7,15 @@ from typing import Any
 
 from fastconv._registry import Registry
 from fastconv.layers.activation import Activation
+from fastconv.layers.activity_regularization import ActivityRegularization
+from fastconv.layers.alpha_dropout import AlphaDropout
 from fastconv.layers.average_pooling2d import AveragePooling2D
 from fastconv.layers.conv2d import Conv2D
 from fastconv.layers.dense import Dense
 from fastconv.layers.dropout import Dropout
 from fastconv.layers.flatten import Flatten
+from fastconv.layers.gaussian_dropout import GaussianDropout
+from fastconv.layers.gaussian_noise import GaussianNoise
 from fastconv.layers.global_pooling2d import GlobalAveragePooling2D, GlobalMaxPooling2D
 from fastconv.layers.layer import Layer
 from fastconv.layers.max_pooling2d import MaxPooling2D
@@ -19,6 +23,7 @@ from fastconv.layers.relu import ReLU
 from fastconv.layers.rescaling import Rescaling
 from fastconv.layers.reshape import Reshape
 from fastconv.layers.softmax import Softmax
+from fastconv.layers.spatial_dropout2d import SpatialDropout2D
 from fastconv.layers.zero_padding2d import ZeroPadding2D
 
 _registry: Registry[Layer] = Registry(
@@ -28,11 +33,15 @@ _registry: Registry[Layer] = Registry(
         cls.__name__: cls
         for cls in (
             Activation,
+            ActivityRegularization,
+            AlphaDropout,
             AveragePooling2D,
             Conv2D,
             Dense,
             Dropout,
             Flatten,
+            GaussianDropout,
+            GaussianNoise,
             GlobalAveragePooling2D,
             GlobalMaxPooling2D,
             MaxPooling2D,
@@ -40,6 +49,7 @@ _registry: Registry[Layer] = Registry(
             Rescaling,
             Reshape,
             Softmax,
+            SpatialDropout2D,
             ZeroPadding2D,
         )
     },

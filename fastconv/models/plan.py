@@ -38,7 +38,7 @@ class Plan:
     """The layers of a network, ready to run in one call. Raises NoPlan where they do not suit.
 
     It works on the parameters' own arrays: it sees their values as they are at each call, and fills
-    ``parameter.grad`` as the layers' ``backward`` does.
+    ``parameter.grad`` as the layers' ``backward`` does. Penalties on weights are added afterwards, as always.
     """
 
     def __init__(self, layers: list[Layer]) -> None:
@@ -74,7 +74,7 @@ class Plans:
     """
 
     def __init__(self) -> None:
-        self._made_for: list[tuple[Layer, bool]] | None = None
+        self._made_for: list[tuple[Any, ...]] | None = None
         self._plan: Plan | None = None
         self._why_not = ""
 
@@ -82,7 +82,7 @@ class Plans:
         """The plan for these layers; None, or with ``insist`` NoPlan, where there is none."""
         if on_reference():
             return None
-        wanted = [(layer, layer.trainable) for layer in layers]
+        wanted = [(layer, layer.trainable, layer.activity_regularizer) for layer in layers]
         if wanted != self._made_for:
             self._made_for = wanted
             try:
@@ -113,6 +113,8 @@ def _steps(layers: list[Layer]) -> list[Step]:
     for layer in layers:
         if not layer.trainable:
             raise NoPlan(f"{layer} is frozen")
+        if layer.activity_regularizer is not None:
+            raise NoPlan(f"{layer} penalizes its outputs (activity_regularizer)")
         if isinstance(layer, Flatten):
             continue
         describe = _DESCRIBE.get(type(layer))

@@ -9,6 +9,7 @@ tensor ``optimizer/momentum.0``      what the optimizer remembers between steps,
 metadata ``format, format_version``  "fastconv", "1"
 metadata ``model``                   JSON: the layers and their arguments; absent in a file of weights alone
 metadata ``compile``                 JSON: optimizer, loss and metrics
+metadata ``random_state``            JSON: where dropout and noise are in their random numbers
 metadata ``history``                 JSON: what ``fit`` returned last
 ===================================  ======================================================================
 """
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 
 FORMAT_VERSION = 1
+_TEXTS = ("model", "compile", "random_state", "history")
 SUFFIX = ".safetensors"
 
 
@@ -56,6 +58,8 @@ def save_model(model: Sequential, path: PathLike, overwrite: bool = True) -> Non
         texts["compile"] = model.get_compile_config()
         state = model.optimizer.state_dict()
         arrays |= {f"optimizer/{name}": np.asarray(value) for name, value in state.items()}
+    if model.random_state():
+        texts["random_state"] = model.random_state()
     if model.history is not None:
         texts["history"] = model.history.history
     _write(path, arrays, texts, overwrite)
@@ -137,6 +141,8 @@ def load_model(
     if compile and "compile" in texts:
         _compile(model, texts["compile"], custom, path)
         _restore_optimizer(model, arrays, path)
+    if "random_state" in texts:
+        _restore_random_state(model, texts["random_state"], path)
     if "history" in texts:
         model.history = History()
         model.history.history = texts["history"]
@@ -209,6 +215,13 @@ def _compile(model: Sequential, config: Mapping[str, Any], custom: Mapping[str, 
         ) from error
 
 
+def _restore_random_state(model: Sequential, state: Mapping[str, Any], path: PathLike) -> None:
+    try:
+        model.set_random_state(state)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: cannot restore the state of its random layers: {error}") from error
+
+
 def _restore_optimizer(model: Sequential, arrays: Mapping[str, Array], path: PathLike) -> None:
     """Put the optimizer's memory back. It no longer fits where layers were frozen after it was built."""
     assert model.optimizer is not None
@@ -242,9 +255,7 @@ def _read(path: PathLike) -> tuple[dict[str, Array], dict[str, Any]]:
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged, or no safetensors file: {error}") from error
     try:
-        texts = {
-            name: json.loads(metadata[name]) for name in ("model", "compile", "history") if name in metadata
-        }
+        texts = {name: json.loads(metadata[name]) for name in _TEXTS if name in metadata}
     except ValueError as error:
         raise ValueError(f"{path} is damaged: its description of the model is not JSON: {error}") from error
     return arrays, texts

@@ -188,6 +188,10 @@ class Sequential(Trainer):
     def output_activation(self) -> str | None:  # type: ignore[override]
         return self._layers[-1].output_activation if self._layers else None
 
+    @property
+    def activity_losses(self) -> list[float]:
+        return [loss for layer in self._layers for loss in layer.activity_losses]
+
     # ---- weights
 
     @property
@@ -209,6 +213,24 @@ class Sequential(Trainer):
         self._trainable = bool(value)
         for layer in self._layers:
             layer.trainable = value
+
+    # ---- randomness
+
+    def random_state(self) -> dict[str, Any]:
+        """{layer's name: its random state}, of the layers that have one."""
+        states = {layer.name: layer.random_state() for layer in self._layers}
+        return {name: state for name, state in states.items() if state}
+
+    def set_random_state(self, state: Mapping[str, Any]) -> None:
+        own = self.random_state()
+        if own.keys() != state.keys():
+            raise ValueError(
+                f"{self}: this is the random state of layers {sorted(state)}, "
+                f"but those that draw are {sorted(own)}"
+            )
+        for layer in self._layers:
+            if layer.name in state:
+                layer.set_random_state(state[layer.name])
 
     # ---- looking at it, keeping it
 

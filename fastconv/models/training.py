@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv import losses, metrics, optimizers
+from fastconv import losses, metrics, optimizers, regularizers
 from fastconv._errors import unsupported_argument
 from fastconv.callbacks import Callback, CallbackList, History
 from fastconv.layers._arguments import whole
@@ -348,7 +348,7 @@ class Trainer(Layer):
         return self._infer(x)
 
     def _train_step(self, compiled: Compiled, batch: Batch) -> None:
-        """Forward, loss, backward, step. A batch that does not fit is found out before anything changes."""
+        """Forward, loss, backward, penalties, step. A batch that does not fit changes nothing."""
         x, y, sample_weight = batch.x, _targets(batch), batch.sample_weight
         optimizer, loss, measures = compiled
         if not self._looked_for_mistakes:
@@ -366,6 +366,7 @@ class Trainer(Layer):
                 self.backward_from_logits(dz, input_gradient=False)
             else:
                 self.backward(loss.gradient(y, y_pred, sample_weight), input_gradient=False)
+        value += sum(self.activity_losses) + regularizers.penalize(self.parameters)
         with whole_step():
             optimizer.step(self.parameters)
             measures.update(value, y, y_pred, sample_weight)
@@ -373,7 +374,8 @@ class Trainer(Layer):
     def _test_step(self, compiled: Compiled, batch: Batch) -> None:
         y_pred = self._infer(batch.x)
         y, sample_weight = _targets(batch), batch.sample_weight
-        compiled.measures.update(compiled.loss(y, y_pred, sample_weight), y, y_pred, sample_weight)
+        value = compiled.loss(y, y_pred, sample_weight) + sum(self.losses)
+        compiled.measures.update(value, y, y_pred, sample_weight)
 
     def _infer(self, x: ArrayLike) -> Array:
         """The outputs for one batch, by the plan where there is one."""

@@ -13,6 +13,7 @@ else, so the kernels behind it check nothing.
 from fastconv.ops.activations import ACTIVATIONS, activation, activation_backward
 from fastconv.ops.convolution import ALGORITHMS, conv2d, conv2d_backward_data, conv2d_backward_kernel
 from fastconv.ops.dense import dense, dense_backward_data, dense_backward_kernel
+from fastconv.ops.dropout import dropout
 from fastconv.ops.losses import log_softmax, softmax_cross_entropy
 from fastconv.ops.optimizers import (
     UpdateArrays,
@@ -25,6 +26,7 @@ from fastconv.ops.optimizers import (
     sgd_step,
     sgd_update,
 )
+from fastconv.ops.penalties import l1_l2_penalty
 from fastconv.ops.pooling import (
     avg_pool2d,
     avg_pool2d_backward,
@@ -52,10 +54,12 @@ __all__ = [
     "dense",
     "dense_backward_data",
     "dense_backward_kernel",
+    "dropout",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
     "global_max_pool2d",
     "global_max_pool2d_backward",
+    "l1_l2_penalty",
     "log_softmax",
     "max_pool2d",
     "max_pool2d_backward",

@@ -8,6 +8,9 @@ in double precision with plain loops. It is what the C kernels are tested agains
     pooling.py       maximum and average over windows and over whole maps
     dense.py         the fully connected layer
     activations.py   the nonlinearities and their derivatives, written with the output
+    threefry.py      random numbers that need no memory
+    dropout.py       switching numbers off at random
+    penalties.py     what large weights cost
     losses.py        softmax and cross-entropy, together
     optimizers.py    one step of SGD, Adam, Nadam, RMSprop
 
@@ -18,8 +21,10 @@ handful of operations for which Python raises an exception where floating point 
 from fastconv.reference.activations import activation, activation_backward
 from fastconv.reference.convolution import conv2d, conv2d_backward_data, conv2d_backward_kernel
 from fastconv.reference.dense import dense, dense_backward_data, dense_backward_kernel
+from fastconv.reference.dropout import dropout
 from fastconv.reference.losses import log_softmax, softmax_cross_entropy
 from fastconv.reference.optimizers import adam_update, nadam_update, rmsprop_update, sgd_update
+from fastconv.reference.penalties import l1_l2_penalty
 from fastconv.reference.pooling import (
     avg_pool2d,
     avg_pool2d_backward,
@@ -43,10 +48,12 @@ __all__ = [
     "dense",
     "dense_backward_data",
     "dense_backward_kernel",
+    "dropout",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
     "global_max_pool2d",
     "global_max_pool2d_backward",
+    "l1_l2_penalty",
     "log_softmax",
     "max_pool2d",
     "max_pool2d_backward",

@@ -295,6 +295,53 @@ static void test_optimizers(int64_t n) {
     free(sgd), free(adam);
 }
 
+/* ---- dropout and penalties ---------------------------------------------------------------------- */
+
+static void test_dropout(int64_t n, const char *isa) {
+    const fc_random stream = {.seed = 0x0370734413198a2e, .call = 0x85a308d3};
+    const uint32_t threshold = 0x60000000; /* drops 3/8 */
+    const float *x = random_array(n);
+    double *y = zeros(n);
+    for (int64_t i = 0; i < n; i++)
+        y[i] = formula_random_word(stream, i) >= threshold ? 1.6 * x[i] + 0.5 : -3.0;
+    char what[80];
+    snprintf(what, sizeof what, "%s, dropout of %lld", isa, (long long)n);
+    /* The authors' known answer for counter 243f6a88 85a308d3, in the block of counters that it begins. */
+    report(formula_threefry(stream, 0x243f6a88, 0) == 0xc4923a9c, what, "not Threefry's words");
+    for (int threads = 1; threads <= 3; threads += 2) {
+        fc_set_num_threads(threads);
+        float *found = fresh(n);
+        fc_dropout(n, stream, threshold, 1.6f, 0.5f, -3.0f, x, found);
+        compare(what, found, y, n, 1e-6);
+    }
+    fc_set_num_threads(1);
+    arrays_check("dropout");
+    free(y);
+}
+
+static void test_penalty(int64_t n, const char *isa) {
+    const float *x = random_array(n), *start = random_array(n);
+    double *grad = widened(start, n), expected = 0;
+    for (int64_t i = 0; i < n; i++) {
+        expected += 0.3 * fabs(x[i]) + 0.7 * (double)x[i] * x[i];
+        grad[i] += 0.5 * (0.3 * (x[i] > 0 ? 1 : x[i] < 0 ? -1 : 0) + 2 * 0.7 * x[i]);
+    }
+    char what[80];
+    snprintf(what, sizeof what, "%s, penalty of %lld", isa, (long long)n);
+    for (int threads = 1; threads <= 3; threads += 2) {
+        fc_set_num_threads(threads);
+        float *found = fresh(n);
+        memcpy(found, start, sizeof(float) * (size_t)n);
+        const double penalty = fc_l1_l2_penalty(n, x, 0.3, 0.7, found, 0.5);
+        compare(what, found, grad, n, 1e-6);
+        report(fabs(penalty - expected) <= 1e-5 * expected, what, "another penalty");
+        report(penalty == fc_l1_l2_penalty(n, x, 0.3, 0.7, NULL, 0), what, "another one without gradient");
+    }
+    fc_set_num_threads(1);
+    arrays_check("penalty");
+    free(grad);
+}
+
 /* ---- plans: a whole network --------------------------------------------------------------------- */
 
 /* conv 3x3 padded, relu - max pool - conv 3x3, relu - average pool - dense, relu - dense - softmax */
@@ -440,6 +487,8 @@ int main(void) {
         test_global_max_pooling(3, 49, 20);
         test_dense(1, 1, 1), test_dense(5, 400, 120), test_dense(33, 84, 10), test_dense(7, 19, 70);
         test_activations(1), test_activations(1003);
+        test_dropout(1, fc_isa_name(isa)), test_dropout(1003, fc_isa_name(isa)), test_dropout(20000, fc_isa_name(isa));
+        test_penalty(1, fc_isa_name(isa)), test_penalty(1003, fc_isa_name(isa)), test_penalty(70001, fc_isa_name(isa));
         test_softmax(1, 1), test_softmax(33, 10), test_softmax(4, 100);
         test_optimizers(1), test_optimizers(1003);
         for (int64_t N = 1; N <= 41; N += 8) test_plan(N, fc_isa_name(isa));

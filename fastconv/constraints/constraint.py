@@ -1,0 +1,28 @@
+"""The base class of constraints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv.parameter import Array
+
+
+class Constraint:
+    """What weights must be: a function that takes them to the nearest ones that are, after every step.
+
+    One of your own overrides ``__call__``; and ``get_config`` where its constructor takes arguments.
+    """
+
+    def __call__(self, w: Array) -> Array:
+        """Weights of the same shape that keep to the rule; w itself is not changed."""
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(w)")
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Constraint:
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items())})"

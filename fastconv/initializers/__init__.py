@@ -1,0 +1,144 @@
+"""How weights start: constants, and random numbers.
+
+An initializer is called with a shape and returns a float32 array. The random ones draw from the global
+generator (``fastconv.utils.set_random_seed``) or, given ``seed=``, from one of their own, and then return the
+same numbers at every call with the same shape, as Keras does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastconv._registry import Registry
+from fastconv.initializers.constants import Constant, Identity, Ones, Zeros
+from fastconv.initializers.initializer import Initializer
+from fastconv.initializers.orthogonal import Orthogonal
+from fastconv.initializers.random import RandomInitializer, RandomNormal, RandomUniform, TruncatedNormal
+from fastconv.initializers.variance_scaling import (
+    GlorotNormal,
+    GlorotUniform,
+    HeNormal,
+    HeUniform,
+    LecunNormal,
+    LecunUniform,
+    VarianceScaling,
+    fans,
+)
+from fastconv.parameter import Array
+
+_registry: Registry[Initializer] = Registry(
+    "initializer",
+    Initializer,
+    {
+        "zeros": Zeros,
+        "ones": Ones,
+        "constant": Constant,
+        "identity": Identity,
+        "orthogonal": Orthogonal,
+        "random_uniform": RandomUniform,
+        "random_normal": RandomNormal,
+        "truncated_normal": TruncatedNormal,
+        "variance_scaling": VarianceScaling,
+        "glorot_uniform": GlorotUniform,
+        "glorot_normal": GlorotNormal,
+        "he_uniform": HeUniform,
+        "he_normal": HeNormal,
+        "lecun_uniform": LecunUniform,
+        "lecun_normal": LecunNormal,
+        "zero": Zeros,
+        "one": Ones,
+        "uniform": RandomUniform,
+        "normal": RandomNormal,
+        "identity_initializer": Identity,
+        "orthogonal_initializer": Orthogonal,
+    },
+)
+
+InitializerFunction = Callable[[Sequence[int]], Any]
+InitializerLike = str | Mapping[str, Any] | type[Initializer] | InitializerFunction | Array
+
+
+def get(identifier: InitializerLike) -> InitializerFunction:
+    """The initializer for a name ("he_normal"), a configuration, a class, or any function of a shape.
+
+    An array is the initializer that starts with just these numbers.
+    """
+    if isinstance(identifier, (np.ndarray, np.generic)):
+        return Constant(identifier)
+    if callable(identifier) and not isinstance(identifier, type):
+        return identifier
+    initializer: InitializerFunction | None = _registry.get(identifier)
+    if initializer is None:
+        raise ValueError("an initializer is missing: got None; biases usually start at 'zeros'")
+    return initializer
+
+
+def serialize(initializer: InitializerFunction) -> dict[str, Any]:
+    """The configuration from which ``get`` makes the initializer again."""
+    if not isinstance(initializer, Initializer):
+        raise ValueError(
+            f"the initializer {initializer!r} is a function of your own and has no configuration to save: "
+            "make it a subclass of fastconv.initializers.Initializer, or use save_weights()"
+        )
+    return _registry.serialize(initializer)
+
+
+def deserialize(
+    config: str | Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+) -> Initializer:
+    """The way back from ``serialize``; classes of your own come by name in ``custom_objects``."""
+    return _registry.deserialize(config, custom_objects)
+
+
+# The names Keras gives the classes in lower case, for `initializers.he_normal(seed=1)`.
+zeros, ones, constant = Zeros, Ones, Constant
+random_uniform, random_normal, truncated_normal = RandomUniform, RandomNormal, TruncatedNormal
+variance_scaling = VarianceScaling
+orthogonal, identity = Orthogonal, Identity
+glorot_uniform, glorot_normal = GlorotUniform, GlorotNormal
+he_uniform, he_normal = HeUniform, HeNormal
+lecun_uniform, lecun_normal = LecunUniform, LecunNormal
+
+__all__ = [
+    "Constant",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "Initializer",
+    "InitializerFunction",
+    "InitializerLike",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "Orthogonal",
+    "RandomInitializer",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+    "constant",
+    "deserialize",
+    "fans",
+    "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "identity",
+    "lecun_normal",
+    "lecun_uniform",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "serialize",
+    "truncated_normal",
+    "variance_scaling",
+    "zeros",
+]

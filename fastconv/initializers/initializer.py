@@ -1,0 +1,25 @@
+"""The base class of initializers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastconv.parameter import Array
+
+
+class Initializer:
+    """Base class: override ``__call__`` and, where the constructor takes arguments, ``get_config``."""
+
+    def __call__(self, shape: Sequence[int]) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(shape)")
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Initializer:
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items())})"

@@ -1,0 +1,77 @@
+"""Random numbers of a given spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastconv._random import generator_for
+from fastconv.initializers.initializer import Initializer
+from fastconv.parameter import Array
+
+
+class RandomInitializer(Initializer):
+    """Base of the random ones: ``seed=None`` draws from the global generator."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        if seed is not None and not hasattr(seed, "__index__"):
+            raise ValueError(f"seed must be a whole number or None, got {seed!r}")
+        self.seed = seed
+
+    def get_config(self) -> dict[str, Any]:
+        return {"seed": self.seed}
+
+    def _uniform(self, shape: Sequence[int], low: float, high: float) -> Array:
+        return generator_for(self.seed).uniform(low, high, shape).astype(np.float32)
+
+    def _normal(self, shape: Sequence[int], mean: float, stddev: float) -> Array:
+        return generator_for(self.seed).normal(mean, stddev, shape).astype(np.float32)
+
+    def _truncated_normal(self, shape: Sequence[int], mean: float, stddev: float) -> Array:
+        """Normal numbers, those further than two standard deviations from the mean drawn again."""
+        random = generator_for(self.seed)
+        values = random.standard_normal(shape)
+        outside = np.abs(values) > 2
+        while np.any(outside):
+            values[outside] = random.standard_normal(np.count_nonzero(outside))
+            outside = np.abs(values) > 2
+        return (mean + stddev * values).astype(np.float32)
+
+
+class RandomUniform(RandomInitializer):
+    """Evenly distributed in [minval, maxval)."""
+
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.minval, self.maxval = minval, maxval
+
+    def __call__(self, shape: Sequence[int]) -> Array:
+        return self._uniform(shape, self.minval, self.maxval)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"minval": self.minval, "maxval": self.maxval, **super().get_config()}
+
+
+class RandomNormal(RandomInitializer):
+    """Normally distributed."""
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.mean, self.stddev = mean, stddev
+
+    def __call__(self, shape: Sequence[int]) -> Array:
+        return self._normal(shape, self.mean, self.stddev)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"mean": self.mean, "stddev": self.stddev, **super().get_config()}
+
+
+class TruncatedNormal(RandomNormal):
+    """Normally distributed, values beyond two ``stddev`` drawn again (so the result deviates by 0.88
+    ``stddev``).
+    """
+
+    def __call__(self, shape: Sequence[int]) -> Array:
+        return self._truncated_normal(shape, self.mean, self.stddev)

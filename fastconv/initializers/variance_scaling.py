@@ -1,0 +1,130 @@
+"""Random numbers whose variance keeps signals alive through deep networks.
+
+With n_in and n_out the numbers of connections into and out of a unit:
+
+    glorot   variance 2 / (n_in + n_out)   Glorot & Bengio 2010, for tanh, sigmoid and softmax
+    he       variance 2 / n_in             He et al. 2015, for ReLU and its relatives
+    lecun    variance 1 / n_in             LeCun et al. 1998, for SELU
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from fastconv._errors import unknown_name
+from fastconv.initializers.random import RandomInitializer
+from fastconv.parameter import Array
+
+# Standard deviation of a unit normal distribution cut off at two standard deviations.
+_TRUNCATED_STDDEV = 0.87962566103423978
+
+
+def fans(shape: Sequence[int]) -> tuple[int, int]:
+    """Connections into and out of a unit: (n_in, n_out) of weights of this shape.
+
+    A dense kernel (in, out) has just these; a convolution kernel (KH, KW, C_in, C_out) has KH·KW·C_in and
+    KH·KW·C_out.
+    """
+    if not shape:
+        return 1, 1
+    if len(shape) == 1:
+        return shape[0], shape[0]
+    taps = math.prod(shape[:-2])
+    return taps * shape[-2], taps * shape[-1]
+
+
+class VarianceScaling(RandomInitializer):
+    """Random weights of variance ``scale / n``, n being n_in ("fan_in"), n_out ("fan_out") or their mean
+    ("fan_avg").
+
+    ``distribution``: "truncated_normal" (also "normal"), "untruncated_normal" or "uniform".
+    """
+
+    modes = ("fan_in", "fan_out", "fan_avg")
+    distributions = ("truncated_normal", "untruncated_normal", "uniform")
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(seed)
+        if scale <= 0:
+            raise ValueError(f"scale must be positive, got {scale!r}")
+        if mode not in self.modes:
+            raise unknown_name("mode", mode, self.modes)
+        distribution = "truncated_normal" if distribution == "normal" else distribution
+        if distribution not in self.distributions:
+            raise unknown_name("distribution", distribution, self.distributions)
+        self.scale, self.mode, self.distribution = scale, mode, distribution
+
+    def __call__(self, shape: Sequence[int]) -> Array:
+        fan_in, fan_out = fans(shape)
+        n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        variance = self.scale / max(1.0, n)
+        if self.distribution == "uniform":
+            limit = math.sqrt(3 * variance)  # the variance of U(-a, a) is a²/3
+            return self._uniform(shape, -limit, limit)
+        if self.distribution == "untruncated_normal":
+            return self._normal(shape, 0.0, math.sqrt(variance))
+        return self._truncated_normal(shape, 0.0, math.sqrt(variance) / _TRUNCATED_STDDEV)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "scale": self.scale,
+            "mode": self.mode,
+            "distribution": self.distribution,
+            **super().get_config(),
+        }
+
+
+class _NamedScaling(VarianceScaling):
+    """A VarianceScaling with everything but the seed fixed."""
+
+    preset: tuple[float, str, str]
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(*self.preset, seed=seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"seed": self.seed}
+
+
+class GlorotUniform(_NamedScaling):
+    """Variance 2 / (n_in + n_out), uniform: the default of Conv2D and Dense."""
+
+    preset = (1.0, "fan_avg", "uniform")
+
+
+class GlorotNormal(_NamedScaling):
+    """Variance 2 / (n_in + n_out), truncated normal."""
+
+    preset = (1.0, "fan_avg", "truncated_normal")
+
+
+class HeUniform(_NamedScaling):
+    """Variance 2 / n_in, uniform."""
+
+    preset = (2.0, "fan_in", "uniform")
+
+
+class HeNormal(_NamedScaling):
+    """Variance 2 / n_in, truncated normal."""
+
+    preset = (2.0, "fan_in", "truncated_normal")
+
+
+class LecunUniform(_NamedScaling):
+    """Variance 1 / n_in, uniform."""
+
+    preset = (1.0, "fan_in", "uniform")
+
+
+class LecunNormal(_NamedScaling):
+    """Variance 1 / n_in, truncated normal."""
+
+    preset = (1.0, "fan_in", "truncated_normal")

@@ -1,0 +1,31 @@
+"""A penalty on what a layer puts out, as a layer of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv import regularizers
+from fastconv.layers.layer import Layer
+from fastconv.parameter import Array
+
+
+class ActivityRegularization(Layer):
+    """y = x; the loss grows by (l1 · Σ|x| + l2 · Σ x²) / N."""
+
+    activity_regularizer: regularizers.Regularizer | None = None
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.activity_regularizer = penalty = regularizers.L1L2(l1, l2)
+        self.l1, self.l2 = penalty.l1, penalty.l2
+
+    def call(self, x: Array, training: bool) -> Array:
+        self.remember(x)
+        return x
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        (x,) = self.recall()
+        return dy + self.activity_gradient(x) if input_gradient else None
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "l1": self.l1, "l2": self.l2}
