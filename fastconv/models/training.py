@@ -65,6 +65,10 @@ class Trainer(Layer):
     ) -> None:
         """Choose what to make small, how, and what to measure on the way.
 
+        Layers frozen later (``layer.trainable = False``) stop learning at once, and the optimizer keeps what
+        it remembers of them. Layers that were frozen when it took its first step are unknown to it: compile
+        again after unfreezing them, with a lower learning rate say.
+
         Parameters
         ----------
         optimizer, loss : a name such as "adam" or "mse", or an object
