@@ -127,6 +127,12 @@ typedef struct {
     void (*cross_entropy)(int64_t rows, int64_t C, const float *logits, fc_targets targets, float scale,
                           float *losses, float *dlogits);
 
+    /* Rows [first, first + rows) of all images' outputs; `outside` is a pixel of the fill value. Backward, dx of
+     * image n. Pointers are to the start of the arrays. */
+    void (*affine)(const fc_affine *affine, int64_t first, int64_t rows, const float *x, const float *outside,
+                   float *y);
+    void (*affine_backward)(const fc_affine *affine, int64_t n, const float *dy, float *dx);
+
     /* Parameters first <= i < end. Pointers are to the start of the arrays. */
     void (*sgd)(const fc_sgd *rule, int64_t first, int64_t end, float *value, const float *grad, float *velocity);
     void (*adam)(const fc_adam *rule, int64_t first, int64_t end, float *value, const float *grad, float *m, float *v,

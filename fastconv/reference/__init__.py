@@ -8,6 +8,7 @@ in double precision with plain loops. It is what the C kernels are tested agains
     pooling.py       maximum and average over windows and over whole maps
     dense.py         the fully connected layer
     activations.py   the nonlinearities and their derivatives, written with the output
+    images.py        images under affine maps: shifted, turned, stretched
     losses.py        softmax and cross-entropy, together
     optimizers.py    one step of SGD, Adam, Nadam, RMSprop
 
@@ -18,6 +19,7 @@ handful of operations for which Python raises an exception where floating point 
 from fastconv.reference.activations import activation, activation_backward
 from fastconv.reference.convolution import conv2d, conv2d_backward_data, conv2d_backward_kernel
 from fastconv.reference.dense import dense, dense_backward_data, dense_backward_kernel
+from fastconv.reference.images import affine_transform, affine_transform_backward
 from fastconv.reference.losses import log_softmax, softmax_cross_entropy
 from fastconv.reference.optimizers import adam_update, nadam_update, rmsprop_update, sgd_update
 from fastconv.reference.pooling import (
@@ -35,6 +37,8 @@ __all__ = [
     "activation",
     "activation_backward",
     "adam_update",
+    "affine_transform",
+    "affine_transform_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
     "conv2d",
