@@ -1,6 +1,8 @@
 """Small helpers around training."""
 
+from fastconv.utils.prefetch import Prefetch
+from fastconv.utils.py_dataset import PyDataset
 from fastconv.utils.seeds import clear_session, set_random_seed
 from fastconv.utils.targets import to_categorical
 
-__all__ = ["clear_session", "set_random_seed", "to_categorical"]
+__all__ = ["Prefetch", "PyDataset", "clear_session", "set_random_seed", "to_categorical"]
