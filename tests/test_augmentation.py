@@ -151,7 +151,7 @@ def turns(maps):
 )  # fmt: skip
 def test_factors_are_uniform_in_their_range(layer, drawn_from, lower, upper):
     N = 4000
-    (drawn,) = layer.draw((N, 10, 20, 1), np.random.default_rng(SEED))
+    (drawn,) = layer.roll((N, 10, 20, 1), np.random.default_rng(SEED))
     numbers = drawn_from(drawn)
     width = upper - lower
     assert lower <= numbers.min() < lower + 0.01 * width  # misses with probability 0.99^4000
@@ -163,9 +163,9 @@ def test_factors_are_uniform_in_their_range(layer, drawn_from, lower, upper):
 
 
 def test_zoom_keeps_proportions_unless_told_otherwise():
-    (maps,) = layers.RandomZoom(0.3).draw((50, 8, 9, 1), np.random.default_rng(0))
+    (maps,) = layers.RandomZoom(0.3).roll((50, 8, 9, 1), np.random.default_rng(0))
     np.testing.assert_array_equal(maps[:, 0], maps[:, 4])
-    (maps,) = layers.RandomZoom(0.3, 0.3).draw((50, 8, 9, 1), np.random.default_rng(0))
+    (maps,) = layers.RandomZoom(0.3, 0.3).roll((50, 8, 9, 1), np.random.default_rng(0))
     assert (maps[:, 0] != maps[:, 4]).all()
 
 

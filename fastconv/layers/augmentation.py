@@ -19,7 +19,7 @@ class Augmentation(Layer):
     They learn nothing and go first in a model, or into a ``fastconv.utils.Loader``. Called by themselves, as
     ``layer(images)``, they are at work: ``training`` is True unless said otherwise.
 
-    A subclass overrides ``draw``, which rolls the dice for a batch, ``apply``, and ``apply_backward``, the
+    A subclass overrides ``roll``, which rolls the dice for a batch, ``apply``, and ``apply_backward``, the
     adjoint. Random numbers come from the global generator or, given ``seed``, from one of the layer's own;
     they do not depend on the number of threads.
     """
@@ -32,9 +32,9 @@ class Augmentation(Layer):
         self.seed = seed
         self._own_generator = None if seed is None else np.random.default_rng(seed)
 
-    def draw(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
+    def roll(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
         """What to do to each image of a batch of this shape."""
-        raise NotImplementedError(f"{type(self).__name__} has no draw(shape, random)")
+        raise NotImplementedError(f"{type(self).__name__} has no roll(shape, random)")
 
     def apply(self, x: Array, *drawn: Any) -> Array:
         """Do to the images x what was drawn."""
@@ -45,7 +45,7 @@ class Augmentation(Layer):
         raise NotImplementedError(f"{type(self).__name__} has no apply_backward(dy, x, ...)")
 
     def at_rest(self, shape: tuple[int, ...]) -> tuple[Any, ...] | None:
-        """What to do instead of ``draw`` while not training; None for nothing."""
+        """What to do instead of ``roll`` while not training; None for nothing."""
         return None
 
     def __call__(self, x: ArrayLike, training: bool = True) -> Array:
@@ -53,7 +53,7 @@ class Augmentation(Layer):
 
     def call(self, x: Array, training: bool) -> Array:
         if training:
-            drawn: tuple[Any, ...] | None = self.draw(x.shape, self._own_generator or generator())
+            drawn: tuple[Any, ...] | None = self.roll(x.shape, self._own_generator or generator())
         else:
             drawn = self.at_rest(x.shape)
         self.remember(x, drawn)

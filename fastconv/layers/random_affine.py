@@ -41,7 +41,7 @@ class RandomAffine(Augmentation):
         """
         raise NotImplementedError(f"{type(self).__name__} has no maps(shape, random)")
 
-    def draw(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
+    def roll(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
         transform = np.zeros((shape[0], 8))
         for column, numbers in enumerate(self.maps(shape, random)):
             transform[:, column] = numbers

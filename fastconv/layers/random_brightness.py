@@ -31,7 +31,7 @@ class RandomBrightness(RandomColor):
         super().__init__(value_range, seed, **options)
         self.factor = factor_range(factor, "RandomBrightness: factor")
 
-    def draw(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
+    def roll(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
         low, high = self.value_range
         return (random.uniform(*self.factor, (shape[0], 1, 1, 1)) * (high - low),)
 

@@ -12,7 +12,7 @@ from fastconv.parameter import Array
 
 
 class RandomColor(Augmentation):
-    """Base of RandomBrightness and RandomContrast. A subclass overrides ``draw``, ``change`` and its adjoint.
+    """Base of RandomBrightness and RandomContrast. A subclass overrides ``roll``, ``change`` and its adjoint.
 
     value_range : (least, most) that a pixel may be; what is beyond after the change is clipped
     """

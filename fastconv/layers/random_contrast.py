@@ -33,7 +33,7 @@ class RandomContrast(RandomColor):
         lower, upper = factor_range(factor, "RandomContrast: factor", least=0)
         self.factor = abs(lower), upper
 
-    def draw(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
+    def roll(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
         lower, upper = self.factor
         return (random.uniform(1 - lower, 1 + upper, (shape[0], 1, 1, 1)),)
 

@@ -35,7 +35,7 @@ class RandomCrop(Augmentation):
         self.check_input((None, *input_shape))
         return self.height, self.width, input_shape[-1]
 
-    def draw(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
+    def roll(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
         _, H, W, _ = shape
         if self.height > H or self.width > W:
             return self.at_rest(shape)

@@ -34,7 +34,7 @@ class RandomFlip(Augmentation):
             raise unknown_name("RandomFlip mode", mode, _AXES)
         self.mode = mode
 
-    def draw(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
+    def roll(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
         return (random.random(shape[0]) < 0.5,)
 
     def apply(self, x: Array, flipped: Array) -> Array:
