@@ -144,6 +144,23 @@ typedef struct {
 fc_status fc_softmax_cross_entropy(int64_t N, int64_t C, const float *logits, fc_targets targets, double *loss,
                                    float *dlogits);
 
+/* ---- images under affine maps ------------------------------------------------------------------- */
+
+typedef enum { FC_FILL_CONSTANT, FC_FILL_NEAREST, FC_FILL_REFLECT, FC_FILL_WRAP } fc_fill;
+
+typedef struct {
+    int64_t N, H, W, C;
+    int64_t OH, OW;
+    const float *maps; /* (N, 6): column = a0 w + a1 h + a2, row = b0 w + b1 h + b2; both within 32 bits */
+    int bilinear;      /* the four pixels around, else the nearest one */
+    fc_fill fill;      /* what stands for pixels outside; the constant is fill_value */
+    float fill_value;
+} fc_affine;
+
+/* y (N, OH, OW, C) = x at (row, column);  dx = dy handed to the pixels that y came from */
+fc_status fc_affine_forward(const fc_affine *affine, const float *x, float *y);
+void fc_affine_backward(const fc_affine *affine, const float *dy, float *dx);
+
 /* ---- optimizers: one step, in place, of n parameters -------------------------------------------- */
 
 /* velocity may be NULL: no momentum */

@@ -20,6 +20,7 @@
 #include "dropout_kernel.h"
 #include "penalty_kernel.h"
 #include "softmax_kernel.h"
+#include "affine_kernel.h"
 #include "optimizer_kernel.h"
 #include "bundle_kernel.h"
 #include "peak_kernel.h"
@@ -60,6 +61,8 @@ const fc_kernels NAME(fc_kernels) = {
     .softmax_backward = NAME(softmax_backward),
     .log_softmax = NAME(log_softmax),
     .cross_entropy = NAME(cross_entropy),
+    .affine = NAME(affine),
+    .affine_backward = NAME(affine_backward),
     .sgd = NAME(sgd),
     .adam = NAME(adam),
     .nadam = NAME(nadam),

@@ -92,6 +92,23 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_softmax_cross_entropy(
         int64_t N, int64_t C, const float *logits, fc_targets targets, double *loss, float *dlogits)
 
+    ctypedef enum fc_fill:
+        FC_FILL_CONSTANT
+        FC_FILL_NEAREST
+        FC_FILL_REFLECT
+        FC_FILL_WRAP
+
+    ctypedef struct fc_affine:
+        int64_t N, H, W, C
+        int64_t OH, OW
+        const float *maps
+        int bilinear
+        fc_fill fill
+        float fill_value
+
+    fc_status fc_affine_forward(const fc_affine *, const float *x, float *y)
+    void fc_affine_backward(const fc_affine *, const float *dy, float *dx)
+
     void fc_sgd_update(int64_t n, float *value, const float *grad, float *velocity, double learning_rate,
                        double momentum, int nesterov)
     void fc_adam_update(int64_t n, float *value, const float *grad, float *m, float *v, float *v_hat,
@@ -430,6 +447,45 @@ def softmax_cross_entropy(
             logits.shape[0], logits.shape[1], &logits[0, 0], targets, &loss, &dlogits[0, 0])
     check(status)
     return loss
+
+
+# ---- images under affine maps -------------------------------------------------------------------
+
+FILL_MODES = {
+    "constant": FC_FILL_CONSTANT,
+    "nearest": FC_FILL_NEAREST,
+    "reflect": FC_FILL_REFLECT,
+    "wrap": FC_FILL_WRAP,
+}
+
+
+cdef fc_affine describe_affine(
+    tuple x_shape, tuple y_shape, const float[:, ::1] maps, bint bilinear, int fill, float fill_value
+):
+    cdef fc_affine affine
+    affine.N, affine.H, affine.W, affine.C = x_shape
+    affine.OH, affine.OW = y_shape[1:3]
+    affine.maps, affine.bilinear = &maps[0, 0], bilinear
+    affine.fill, affine.fill_value = <fc_fill>fill, fill_value
+    return affine
+
+
+def affine(x, const float[:, ::1] maps, bint bilinear, int fill, float fill_value, y) -> None:
+    cdef fc_affine affine = describe_affine(x.shape, y.shape, maps, bilinear, fill, fill_value)
+    cdef const float[:, :, :, ::1] x_view = x
+    cdef float[:, :, :, ::1] y_view = y
+    cdef fc_status status
+    with nogil:
+        status = fc_affine_forward(&affine, &x_view[0, 0, 0, 0], &y_view[0, 0, 0, 0])
+    check(status)
+
+
+def affine_backward(dy, const float[:, ::1] maps, bint bilinear, int fill, dx) -> None:
+    cdef fc_affine affine = describe_affine(dx.shape, dy.shape, maps, bilinear, fill, 0)
+    cdef const float[:, :, :, ::1] dy_view = dy
+    cdef float[:, :, :, ::1] dx_view = dx
+    with nogil:
+        fc_affine_backward(&affine, &dy_view[0, 0, 0, 0], &dx_view[0, 0, 0, 0])
 
 
 # ---- optimizers ---------------------------------------------------------------------------------

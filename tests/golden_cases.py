@@ -1,4 +1,4 @@
-"""The golden cases of ops.npz (see golden/make_ops.py) by operation."""
+"""The golden cases of ops.npz and images.npz (see golden/make_ops.py and make_images.py) by operation."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class Case(NamedTuple):
 
 
 @cache
-def all_cases() -> dict[str, list[Case]]:
+def all_cases(name: str = "ops") -> dict[str, list[Case]]:
     cases: dict[str, dict[int, Case]] = {}
-    with np.load(Path(__file__).parent / "golden" / "ops.npz") as file:
+    with np.load(Path(__file__).parent / "golden" / f"{name}.npz") as file:
         for key in file.files:
-            operation, number, name = key.split("/")
+            operation, number, array = key.split("/")
             case = cases.setdefault(operation, {}).setdefault(int(number), Case({}, {}))
-            if name == "arguments":
+            if array == "arguments":
                 case.arguments.update(json.loads(str(file[key])))
             else:
-                case.arrays[name] = file[key]
+                case.arrays[array] = file[key]
     return {operation: [numbered[i] for i in sorted(numbered)] for operation, numbered in cases.items()}
 
 
-def golden(operation: str):
+def golden(operation: str, file: str = "ops"):
     """Decorator: one run of the test for each case, as the argument ``case``."""
-    cases = all_cases()[operation]
+    cases = all_cases(file)[operation]
     return pytest.mark.parametrize("case", cases, ids=[str(case.arguments) for case in cases])

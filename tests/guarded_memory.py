@@ -8,6 +8,7 @@ Arguments and results alike. Started by test_ops_memory.py, in a process of its 
 from __future__ import annotations
 
 import ctypes
+import itertools
 import math
 import mmap
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 
 import fastconv
 from fastconv import ops
+from fastconv.ops.images import FILL_MODES, INTERPOLATIONS
 
 PAGE = mmap.PAGESIZE
 PROT_NONE = 0
@@ -74,6 +76,17 @@ def poolings(C: int, **arguments: object) -> None:
     ops.global_avg_pool2d_backward(small, x.shape)
 
 
+def affine_maps(C: int) -> None:
+    """Maps that lead out of the image on all sides."""
+    x, size = normal(2, 5, 6, C), (4, 9)
+    maps = guarded((2, 8), np.float32)
+    maps[:] = [[1.5, -0.5, -3.25, 0.75, 1.25, -4, 0, 0], [-1, 0, 9, 0.5, -2, 8, 0, 0]]
+    dy = normal(2, *size, C)
+    for interpolation, fill_mode in itertools.product(INTERPOLATIONS, FILL_MODES):
+        ops.affine_transform(x, maps, interpolation, fill_mode, output_size=size)
+        ops.affine_transform_backward(dy, maps, x.shape, interpolation, fill_mode)
+
+
 def the_rest(rows: int, n: int, k: int) -> None:
     x, kernel, dy = normal(rows, n), normal(n, k), normal(rows, k)
     ops.dense(x, kernel, normal(k))
@@ -107,5 +120,6 @@ for isa in fastconv.available_isas():
         for C in (1, 3, 8, 17, 33):
             poolings(C)
             poolings(C, pool_size=3, strides=2, padding="same")
+            affine_maps(C)
         for rows, n, k in [(1, 1, 1), (5, 7, 10), (13, 16, 33), (30, 35, 3), (2, 65, 64)]:
             the_rest(rows, n, k)

@@ -352,21 +352,6 @@ def test_compile_configuration_round_trip():
     assert Sequential([layers.Dense(1)]).get_compile_config() == {}
 
 
-def test_freezing_a_layer_takes_a_new_compile():
-    model = compiled("adam")
-    model.fit(X, Y, verbose=0)
-    model.layers[0].trainable = False
-    with pytest.raises(ValueError, match="compile the model again"):
-        model.fit(X, Y, verbose=0)
-    frozen = model.layers[0].get_weights()
-    model.compile("adam", "sparse_categorical_crossentropy")
-    before = weights_of(model)
-    model.fit(X, Y, verbose=0)
-    assert (weights_of(model) != before).any()
-    for array, old in zip(model.layers[0].get_weights(), frozen, strict=True):
-        np.testing.assert_array_equal(array, old)
-
-
 def test_training_runs_on_the_reference_too():
     def trained():
         utils.set_random_seed(0)

@@ -18,6 +18,7 @@ def whole(*shape: int) -> np.ndarray:
 
 
 X, KERNEL, BIAS, DY = whole(2, 7, 6, 5), whole(3, 2, 5, 18), whole(18), whole(2, 5, 5, 18)
+AFFINE = np.float32([1] * 6 + [0] * 2)
 POOLED, _SWITCHES = ops.max_pool2d(X)
 _PLACES = ops.global_max_pool2d(X)[1]
 
@@ -36,6 +37,11 @@ OPERATIONS = {
     "global_max_pool2d_backward": (
         lambda dy: ops.global_max_pool2d_backward(dy, _PLACES, X.shape),
         (whole(2, 5),),
+    ),
+    "affine_transform": (ops.affine_transform, (X, whole(2, 8) * AFFINE)),
+    "affine_transform_backward": (
+        lambda dy, maps: ops.affine_transform_backward(dy, maps, X.shape, fill_mode="reflect"),
+        (X, whole(2, 8) * AFFINE),
     ),
     "dense": (ops.dense, (X, whole(5, 19), whole(19))),
     "dense_backward_data": (ops.dense_backward_data, (DY, whole(3, 18))),

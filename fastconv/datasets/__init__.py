@@ -9,11 +9,13 @@ name                      images, NHWC or NHW      where they come from
 ``cifar10``               60,000 of 32×32×3        ``FASTCONV_DATA``, cache, download (162 MB)
 ========================  =======================  ==========================================================
 
-Everything is uint8, as in Keras. Read ``search.py`` for the order in which places are searched.
+Everything is uint8, as in Keras. Read ``search.py`` for the order in which places are searched. ``Loader``
+makes batches of arrays, in the background.
 """
 
 from __future__ import annotations
 
 from fastconv.datasets import cifar10, digits, fashion_mnist, mnist
+from fastconv.datasets.loader import Loader
 
-__all__ = ["cifar10", "digits", "fashion_mnist", "mnist"]
+__all__ = ["Loader", "cifar10", "digits", "fashion_mnist", "mnist"]

@@ -4,6 +4,7 @@ from fastconv.layers.activation import Activation
 from fastconv.layers.activity_regularization import ActivityRegularization
 from fastconv.layers.alpha_dropout import AlphaDropout
 from fastconv.layers.average_pooling2d import AveragePooling2D
+from fastconv.layers.center_crop import CenterCrop
 from fastconv.layers.conv2d import Conv2D
 from fastconv.layers.dense import Dense
 from fastconv.layers.dropout import Dropout
@@ -14,10 +15,18 @@ from fastconv.layers.global_pooling2d import GlobalAveragePooling2D, GlobalMaxPo
 from fastconv.layers.input_layer import Input, InputLayer
 from fastconv.layers.layer import Layer
 from fastconv.layers.max_pooling2d import MaxPooling2D
+from fastconv.layers.random_brightness import RandomBrightness
+from fastconv.layers.random_contrast import RandomContrast
+from fastconv.layers.random_crop import RandomCrop
+from fastconv.layers.random_flip import RandomFlip
 from fastconv.layers.random_layer import RandomLayer
+from fastconv.layers.random_rotation import RandomRotation
+from fastconv.layers.random_translation import RandomTranslation
+from fastconv.layers.random_zoom import RandomZoom
 from fastconv.layers.relu import ReLU
 from fastconv.layers.rescaling import Rescaling
 from fastconv.layers.reshape import Reshape
+from fastconv.layers.resizing import Resizing
 from fastconv.layers.serialization import deserialize, serialize
 from fastconv.layers.softmax import Softmax
 from fastconv.layers.spatial_dropout2d import SpatialDropout2D
@@ -36,6 +45,7 @@ __all__ = [
     "AlphaDropout",
     "AveragePooling2D",
     "AvgPool2D",
+    "CenterCrop",
     "Conv2D",
     "Convolution2D",
     "Dense",
@@ -52,10 +62,18 @@ __all__ = [
     "Layer",
     "MaxPool2D",
     "MaxPooling2D",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomFlip",
     "RandomLayer",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "Softmax",
     "SpatialDropout2D",
     "ZeroPadding2D",

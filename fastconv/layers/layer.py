@@ -76,6 +76,7 @@ class Layer:
         self.requested_input_shape = None if input_shape is None else example_shape(input_shape)
         self._trainable = bool(trainable)
         self._weights: list[Parameter] = []
+        self._learnable: list[Parameter] = []  # those of them that ``trainable`` switches
         self._memory: tuple[Any, ...] | None = None
         self._input_shape: Shape | None = None
         self._output_shape: Shape | None = None
@@ -93,6 +94,7 @@ class Layer:
                 self.create_weights(shape)
             except BaseException:
                 self._weights.clear()
+                self._learnable.clear()
                 raise
         self._input_shape, self._output_shape = shape, output_shape
 
@@ -129,6 +131,8 @@ class Layer:
             regularizer=regularizers.get(regularizer),
         )
         self._weights.append(parameter)
+        if trainable:
+            self._learnable.append(parameter)
         return parameter
 
     @property
@@ -240,11 +244,17 @@ class Layer:
 
     @property
     def trainable(self) -> bool:
+        """False: the layer is frozen. Its weights stay as they are and no gradient is computed for them.
+
+        May be assigned at any time; see ``Trainer.compile`` for what that means to an optimizer.
+        """
         return self._trainable
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
+        for parameter in self._learnable:
+            parameter.trainable = self._trainable
 
     @property
     def weights(self) -> list[Parameter]:

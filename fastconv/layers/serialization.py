@@ -10,6 +10,7 @@ from fastconv.layers.activation import Activation
 from fastconv.layers.activity_regularization import ActivityRegularization
 from fastconv.layers.alpha_dropout import AlphaDropout
 from fastconv.layers.average_pooling2d import AveragePooling2D
+from fastconv.layers.center_crop import CenterCrop
 from fastconv.layers.conv2d import Conv2D
 from fastconv.layers.dense import Dense
 from fastconv.layers.dropout import Dropout
@@ -19,9 +20,17 @@ from fastconv.layers.gaussian_noise import GaussianNoise
 from fastconv.layers.global_pooling2d import GlobalAveragePooling2D, GlobalMaxPooling2D
 from fastconv.layers.layer import Layer
 from fastconv.layers.max_pooling2d import MaxPooling2D
+from fastconv.layers.random_brightness import RandomBrightness
+from fastconv.layers.random_contrast import RandomContrast
+from fastconv.layers.random_crop import RandomCrop
+from fastconv.layers.random_flip import RandomFlip
+from fastconv.layers.random_rotation import RandomRotation
+from fastconv.layers.random_translation import RandomTranslation
+from fastconv.layers.random_zoom import RandomZoom
 from fastconv.layers.relu import ReLU
 from fastconv.layers.rescaling import Rescaling
 from fastconv.layers.reshape import Reshape
+from fastconv.layers.resizing import Resizing
 from fastconv.layers.softmax import Softmax
 from fastconv.layers.spatial_dropout2d import SpatialDropout2D
 from fastconv.layers.zero_padding2d import ZeroPadding2D
@@ -36,6 +45,7 @@ _registry: Registry[Layer] = Registry(
             ActivityRegularization,
             AlphaDropout,
             AveragePooling2D,
+            CenterCrop,
             Conv2D,
             Dense,
             Dropout,
@@ -45,9 +55,17 @@ _registry: Registry[Layer] = Registry(
             GlobalAveragePooling2D,
             GlobalMaxPooling2D,
             MaxPooling2D,
+            RandomBrightness,
+            RandomContrast,
+            RandomCrop,
+            RandomFlip,
+            RandomRotation,
+            RandomTranslation,
+            RandomZoom,
             ReLU,
             Rescaling,
             Reshape,
+            Resizing,
             Softmax,
             SpatialDropout2D,
             ZeroPadding2D,

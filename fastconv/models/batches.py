@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from fastconv._random import generator
 from fastconv.layers._arguments import whole
 from fastconv.parameter import Array
+from fastconv.utils.prefetch import Prefetch
+from fastconv.utils.py_dataset import PyDataset
 
 
 class Batch(NamedTuple):
@@ -39,9 +41,12 @@ class ArrayBatches:
         self.number: int | None = math.ceil(len(x) / batch_size)
         self.repeatable = True
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Generator[Batch]:
+        return self.dealt(generator().permutation(len(self.data.x)) if self.shuffle is True else None)
+
+    def dealt(self, order: Array | None) -> Generator[Batch]:
+        """The batches of one pass, the examples in this order."""
         n = len(self.data.x)
-        order = generator().permutation(n) if self.shuffle is True else None
         for start in range(0, n, self.batch_size):
             stop = min(start + self.batch_size, n)
             which: slice | Array = slice(start, stop)
@@ -60,10 +65,10 @@ class IterableBatches:
         self.source = source
         self.class_weight = class_weight
         self.shape: tuple[int, ...] | None = None  # not known before the first batch
-        self.number: int | None = len(source) if isinstance(source, Sized) else None
-        self.repeatable = not isinstance(source, Iterator)
+        self.number = _length(source)
+        self.repeatable: bool = getattr(source, "repeatable", not isinstance(source, Iterator))
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Generator[Batch]:
         for given in self.source:
             parts = given if isinstance(given, (tuple, list)) else (given,)
             if not 1 <= len(parts) <= 3:
@@ -73,7 +78,7 @@ class IterableBatches:
 
 
 class IndexedBatches:
-    """An object with ``len(source)`` batches ``source[i]``, as Keras' PyDataset."""
+    """An object with ``len(source)`` batches ``source[i]``: a ``utils.PyDataset``, say."""
 
     def __init__(self, source: Any, shuffle: bool | str) -> None:
         self.source = source
@@ -83,7 +88,11 @@ class IndexedBatches:
         return len(self.source)
 
     def __iter__(self) -> Iterator[Any]:
-        order = generator().permutation(len(self)) if self.shuffle else range(len(self))
+        return self._dealt(generator().permutation(len(self)) if self.shuffle else range(len(self)))
+
+    def _dealt(self, order: Iterable[int]) -> Iterator[Any]:
+        if hasattr(self.source, "on_epoch_begin"):
+            self.source.on_epoch_begin()
         for index in order:
             yield self.source[int(index)]
         if hasattr(self.source, "on_epoch_end"):
@@ -123,8 +132,9 @@ def batches(
             raise ValueError(
                 f"x is {_article(x)}, so {name} must be in its batches: (x, y) or (x, y, sample_weight)"
             )
-    if not hasattr(x, "__iter__"):
-        x = IndexedBatches(x, shuffle)
+    if isinstance(x, PyDataset) or not hasattr(x, "__iter__"):
+        indexed = IndexedBatches(x, shuffle)
+        x = Prefetch(indexed, depth=x.max_queue_size) if getattr(x, "workers", 1) > 1 else indexed
     return IterableBatches(x, class_weight)
 
 
@@ -203,6 +213,13 @@ def unpacked(data: Any) -> tuple[Any, Any, Any]:
         x, y, sample_weight = [*data, None, None][:3]
         return x, y, sample_weight
     return data, None, None
+
+
+def _length(source: Any) -> int | None:
+    try:
+        return len(source)
+    except TypeError:
+        return None
 
 
 def _array(value: Any, name: str) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from fastconv.layers._arguments import whole
@@ -21,7 +21,7 @@ class Epochs:
         self.source = source
         self.steps = steps
         self.exhausted = False
-        self._stream: Iterator[Batch] | None = None
+        self._stream: Generator[Batch] | None = None
 
     @property
     def number(self) -> int | None:
@@ -40,11 +40,18 @@ class Epochs:
     def restart(self) -> None:
         """Begin the next epoch with the first batch, if the source can: evaluations see the same ones."""
         if self.source.repeatable:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the source in the middle of a pass: a thread that prepares batches ends here."""
+        if self._stream is not None:
+            self._stream.close()
             self._stream = None
 
     def __iter__(self) -> Iterator[Batch]:
         if self.steps is None:
-            yield from self.source
+            self._stream = iter(self.source)
+            yield from self._stream
             return
         for step in range(self.steps):
             batch = self._next()

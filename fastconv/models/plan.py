@@ -8,6 +8,7 @@ applies and pays; ``compile(jit_compile=False)`` does without, ``jit_compile=Tru
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from fastconv import _kernels
 from fastconv._geometry import window
 from fastconv._targets import broadcast_weights
 from fastconv.layers import AveragePooling2D, Conv2D, Dense, Flatten, MaxPooling2D
-from fastconv.layers.layer import Layer
+from fastconv.layers.layer import Layer, Shape
 from fastconv.losses import CategoricalCrossentropy, Loss, SparseCategoricalCrossentropy
 from fastconv.ops._door import on_reference
 from fastconv.ops.activations import DEFAULT_ALPHA
@@ -78,14 +79,15 @@ class Plans:
         self._plan: Plan | None = None
         self._why_not = ""
 
-    def find(self, layers: list[Layer], insist: bool) -> Plan | None:
-        """The plan for these layers; None, or with ``insist`` NoPlan, where there is none."""
+    def find(self, layers: list[Layer], input_shape: Shape | None, insist: bool) -> Plan | None:
+        """The plan for these layers and images; None, or with ``insist`` NoPlan, where there is none."""
         if on_reference():
             return None
-        wanted = [(layer, layer.trainable, layer.activity_regularizer) for layer in layers]
+        wanted = [(layer, layer.trainable, layer.input_shape, layer.activity_regularizer) for layer in layers]
         if wanted != self._made_for:
             self._made_for = wanted
             try:
+                _check_sizes(layers, input_shape)
                 self._plan, self._why_not = Plan(layers), ""
             except NoPlan as error:
                 self._plan, self._why_not = None, str(error)
@@ -105,6 +107,13 @@ def can_train_with(loss: Loss) -> bool:
 
 
 # ---- layers as steps ----------------------------------------------------------------------------
+
+
+def _check_sizes(layers: list[Layer], input_shape: Shape | None) -> None:
+    """A layer knows the size of the images of the last model that was built with it; a plan relies on it."""
+    fits = not layers or layers[0].input_shape == input_shape
+    if not fits or any(below.output_shape != above.input_shape for below, above in pairwise(layers)):
+        raise NoPlan("some of its layers are shared with a model for images of another size")
 
 
 def _steps(layers: list[Layer]) -> list[Step]:

@@ -28,6 +28,7 @@ import numpy as np
 from fastconv._atomic_file import write_atomically
 from fastconv._errors import unknown_name
 from fastconv.callbacks import History
+from fastconv.models.matching import load_matching
 from fastconv.parameter import Array
 
 if TYPE_CHECKING:
@@ -150,16 +151,35 @@ def load_model(
     return model
 
 
-def load_weights(model: Sequential, path: PathLike, *, allow_nan: bool = False) -> None:
-    """Copy the weights of a file by ``save_weights``, or ``save_model``, into a model with the same layers.
+def load_weights(
+    model: Sequential,
+    path: PathLike,
+    skip_mismatch: bool = False,
+    *,
+    by_name: bool = False,
+    allow_nan: bool = False,
+) -> None:
+    """Copy the weights of a file by ``save_weights``, or ``save_model``, into a model.
 
-    Weights are matched by their order; names of layers may differ. Raises ValueError that names what differs;
+    Layers are matched by their order, and their names may differ. Raises ValueError that names what differs;
     the model is unchanged then.
+
+    Parameters
+    ----------
+    skip_mismatch : load what fits; a warning lists the layers that do not
+    by_name : match layers by name: only layers of the same name have to fit, all others are left alone
+    allow_nan : accept weights that are NaN or infinite
     """
     arrays, _ = _read(path)
     if not model.built:
         raise ValueError(f"{model} has no weights yet: call build(input_shape) before load_weights")
-    _set_weights(model, arrays, path, allow_nan)
+    if not (by_name or skip_mismatch):
+        _set_weights(model, arrays, path, allow_nan)
+        return
+    saved = _saved_weights(arrays)
+    for name, array in saved:
+        _check_numbers(path, name, array, allow_nan)
+    load_matching(saved, model, path, by_name, skip_mismatch)
 
 
 def _make_layers(path: PathLike, config: Mapping[str, Any], custom: Mapping[str, Any]) -> Sequential:
@@ -179,8 +199,7 @@ def _make_layers(path: PathLike, config: Mapping[str, Any], custom: Mapping[str,
 
 def _set_weights(model: Sequential, arrays: Mapping[str, Array], path: PathLike, allow_nan: bool) -> None:
     """Check everything, then copy everything."""
-    names = sorted(name for name in arrays if name.startswith("weights/"))
-    saved = [(name.split("/", 2)[-1], arrays[name]) for name in names]
+    saved = _saved_weights(arrays)
     own = [(weight.path, weight.value) for weight in model.weights]
     for index, ((saved_name, array), (own_name, value)) in enumerate(zip(saved, own, strict=False)):
         if array.shape != value.shape or saved_name.rpartition("/")[2] != own_name.rpartition("/")[2]:
@@ -188,13 +207,7 @@ def _set_weights(model: Sequential, arrays: Mapping[str, Array], path: PathLike,
                 f"{path} does not fit {model}: weight array {index} is {saved_name} {array.shape} in the "
                 f"file and {own_name} {value.shape} in the model"
             )
-        if array.dtype != value.dtype:
-            raise ValueError(f"{path}: {saved_name} is {array.dtype}, not {value.dtype}")
-        if not allow_nan and not np.isfinite(array).all():
-            raise ValueError(
-                f"{path}: {saved_name} holds NaN or infinity, the training that made it diverged; "
-                "allow_nan=True loads it all the same"
-            )
+        _check_numbers(path, saved_name, array, allow_nan)
     if len(saved) != len(own):
         side, longer = ("file", saved) if len(saved) > len(own) else ("model", own)
         extra = ", ".join(f"{name} {array.shape}" for name, array in longer[min(len(saved), len(own)) :])
@@ -203,6 +216,22 @@ def _set_weights(model: Sequential, arrays: Mapping[str, Array], path: PathLike,
             f"only the {side} has {extra}"
         )
     model.set_weights([array for _, array in saved])
+
+
+def _saved_weights(arrays: Mapping[str, Array]) -> list[tuple[str, Array]]:
+    """("layer/kernel", array) for all weights in a file, in their order."""
+    names = sorted(name for name in arrays if name.startswith("weights/"))
+    return [(name.split("/", 2)[-1], arrays[name]) for name in names]
+
+
+def _check_numbers(path: PathLike, name: str, array: Array, allow_nan: bool) -> None:
+    if array.dtype != np.float32:
+        raise ValueError(f"{path}: {name} is {array.dtype}, not float32")
+    if not allow_nan and not np.isfinite(array).all():
+        raise ValueError(
+            f"{path}: {name} holds NaN or infinity, the training that made it diverged; "
+            "allow_nan=True loads it all the same"
+        )
 
 
 def _compile(model: Sequential, config: Mapping[str, Any], custom: Mapping[str, Any], path: PathLike) -> None:

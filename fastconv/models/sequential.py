@@ -22,7 +22,8 @@ class Sequential(Trainer):
     """y = layer_n( ... layer_2(layer_1(x)))
 
     ``forward`` goes through the layers first to last, ``backward`` last to first: the chain rule. The model
-    is a layer too, so that models can be parts of models.
+    is a layer too, so that models can be parts of models. Models may share layers:
+    ``Sequential(other.layers[:-1])`` is made of the other's, all but the top, with their weights.
 
     The weights are made as soon as the shape of the input is known: from ``Input(shape)`` as the first item,
     from ``input_shape=`` of the first layer, from ``build(shape)``, or from the first batch.
@@ -49,6 +50,8 @@ class Sequential(Trainer):
     def add(self, layer: Layer) -> None:
         """Put a layer on top. A model whose input shape is known builds it at once."""
         self._check_addable(layer)
+        if not self._trainable:
+            layer.trainable = False
         if isinstance(layer, InputLayer):
             self.requested_input_shape = layer.requested_input_shape
             return
@@ -153,8 +156,9 @@ class Sequential(Trainer):
     def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
         """The chain rule through all layers: fills ``parameter.grad`` everywhere.
 
-        By default it stops at the first layer that has something to learn. With ``input_gradient=True`` it
-        goes on to the input and returns dx.
+        By default it stops at the first layer that has something to learn: below it nothing is computed.
+        Frozen layers above it pass the gradient on and compute none for their weights. With
+        ``input_gradient=True`` it goes on to the input and returns dx.
         """
         return self._backward(dy, input_gradient, from_logits=False)
 
@@ -165,7 +169,8 @@ class Sequential(Trainer):
     def _backward(self, gradient: Array, input_gradient: bool, from_logits: bool) -> Array | None:
         lowest = 0
         if not input_gradient:
-            lowest = next((i for i, layer in enumerate(self._layers) if layer.parameters), len(self._layers))
+            learning = (i for i, layer in enumerate(self._layers) if self.trainable and layer.parameters)
+            lowest = next(learning, len(self._layers))
         for i in range(len(self._layers) - 1, lowest - 1, -1):
             layer = self._layers[i]
             step = layer.backward_from_logits if from_logits and layer is self._layers[-1] else layer.backward
@@ -178,7 +183,7 @@ class Sequential(Trainer):
     def _plan(self) -> Plan | None:
         if not self.built or self._jit_compile is False:
             return None
-        return self._plans.find(self._layers, insist=self._jit_compile is True)
+        return self._plans.find(self._layers, self._input_shape, insist=self._jit_compile is True)
 
     def forget(self) -> None:
         for layer in self._layers:
@@ -206,6 +211,7 @@ class Sequential(Trainer):
 
     @property
     def trainable(self) -> bool:
+        """False: nothing in the model learns. Assigning to it assigns to all its layers."""
         return self._trainable
 
     @trainable.setter
@@ -286,8 +292,19 @@ class Sequential(Trainer):
 
         save_weights(self, path, overwrite=overwrite)
 
-    def load_weights(self, path: str | os.PathLike[str]) -> None:
-        """Load what ``save_weights`` or ``save`` of a model with the same layers wrote."""
+    def load_weights(
+        self,
+        path: str | os.PathLike[str],
+        skip_mismatch: bool = False,
+        *,
+        by_name: bool = False,
+        allow_nan: bool = False,
+    ) -> None:
+        """Load what ``save_weights`` or ``save`` of a model with the same layers wrote.
+
+        ``skip_mismatch=True`` leaves out layers that do not fit, and warns of them. ``by_name=True`` loads
+        into layers that have the name of a saved one, whatever else the two models have.
+        """
         from fastconv.models.saving import load_weights
 
-        load_weights(self, path)
+        load_weights(self, path, skip_mismatch, by_name=by_name, allow_nan=allow_nan)

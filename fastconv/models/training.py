@@ -65,6 +65,10 @@ class Trainer(Layer):
     ) -> None:
         """Choose what to make small, how, and what to measure on the way.
 
+        Layers frozen later (``layer.trainable = False``) stop learning at once, and the optimizer keeps what
+        it remembers of them. Layers that were frozen when it took its first step are unknown to it: compile
+        again after unfreezing them, with a lower learning rate say.
+
         Parameters
         ----------
         optimizer, loss : a name such as "adam" or "mse", or an object
@@ -220,7 +224,7 @@ class Trainer(Layer):
         hooks = self._hooks(callbacks, report, verbose, epochs, data.number, history)
         self.history = history
         self.stop_training = False
-        with _tidy(self, report):
+        with _tidy(self, report, data, validation):
             logs: Logs = {}
             try:
                 hooks.on_train_begin()
@@ -270,7 +274,7 @@ class Trainer(Layer):
         data = self._epochs(x, y, sample_weight, batch_size, steps, "steps")
         report = progress(verbose, "test", 1, data.number)
         hooks = self._hooks(callbacks, report, verbose, 1, data.number)
-        with _tidy(self, report):
+        with _tidy(self, report, data):
             return _returned(self._evaluate(compiled, data, hooks), return_dict)
 
     def _evaluate(self, compiled: Compiled, data: Epochs, hooks: CallbackList) -> Logs:
@@ -301,7 +305,7 @@ class Trainer(Layer):
         report = progress(verbose, "predict", 1, data.number)
         hooks = self._hooks(callbacks, report, verbose, 1, data.number)
         outputs = []
-        with _tidy(self, report):
+        with _tidy(self, report, data):
             hooks.on_predict_begin()
             for step, batch in enumerate(data):
                 hooks.on_predict_batch_begin(step)
@@ -461,11 +465,14 @@ def _is_due(epoch: int, validation_freq: int | Sequence[int]) -> bool:
 
 
 @contextmanager
-def _tidy(model: Layer, report: Progress | None) -> Iterator[None]:
-    """However the block ends: close the progress bar and let go of the batch kept for ``backward``."""
+def _tidy(model: Layer, report: Progress | None, *sources: Epochs | None) -> Iterator[None]:
+    """However the block ends: close progress bar and data, let go of the batch kept for ``backward``."""
     try:
         yield
     finally:
         if report is not None:
             report.close()
+        for data in sources:
+            if data is not None:
+                data.close()
         model.forget()

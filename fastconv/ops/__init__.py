@@ -14,6 +14,7 @@ from fastconv.ops.activations import ACTIVATIONS, activation, activation_backwar
 from fastconv.ops.convolution import ALGORITHMS, conv2d, conv2d_backward_data, conv2d_backward_kernel
 from fastconv.ops.dense import dense, dense_backward_data, dense_backward_kernel
 from fastconv.ops.dropout import dropout
+from fastconv.ops.images import affine_transform, affine_transform_backward
 from fastconv.ops.losses import log_softmax, softmax_cross_entropy
 from fastconv.ops.optimizers import (
     UpdateArrays,
@@ -46,6 +47,8 @@ __all__ = [
     "activation_backward",
     "adam_step",
     "adam_update",
+    "affine_transform",
+    "affine_transform_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
     "conv2d",

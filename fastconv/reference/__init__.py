@@ -11,6 +11,7 @@ in double precision with plain loops. It is what the C kernels are tested agains
     threefry.py      random numbers that need no memory
     dropout.py       switching numbers off at random
     penalties.py     what large weights cost
+    images.py        images under affine maps: shifted, turned, stretched
     losses.py        softmax and cross-entropy, together
     optimizers.py    one step of SGD, Adam, Nadam, RMSprop
 
@@ -22,6 +23,7 @@ from fastconv.reference.activations import activation, activation_backward
 from fastconv.reference.convolution import conv2d, conv2d_backward_data, conv2d_backward_kernel
 from fastconv.reference.dense import dense, dense_backward_data, dense_backward_kernel
 from fastconv.reference.dropout import dropout
+from fastconv.reference.images import affine_transform, affine_transform_backward
 from fastconv.reference.losses import log_softmax, softmax_cross_entropy
 from fastconv.reference.optimizers import adam_update, nadam_update, rmsprop_update, sgd_update
 from fastconv.reference.penalties import l1_l2_penalty
@@ -40,6 +42,8 @@ __all__ = [
     "activation",
     "activation_backward",
     "adam_update",
+    "affine_transform",
+    "affine_transform_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
     "conv2d",

@@ -78,6 +78,45 @@ static void formula_pool(const fc_pool2d *pool, int mean, const double *x, doubl
                 }
 }
 
+/* ---- images under affine maps ------------------------------------------------------------------- */
+
+/* The pixel that stands for number i of n, or -1, by walking there. */
+static int64_t formula_pixel(fc_fill fill, int64_t i, int64_t n) {
+    if (fill == FC_FILL_CONSTANT && (i < 0 || i >= n)) return -1;
+    while (i < 0 || i >= n) {
+        if (fill == FC_FILL_NEAREST) i = i < 0 ? 0 : n - 1;
+        if (fill == FC_FILL_WRAP) i += i < 0 ? n : -n;
+        if (fill == FC_FILL_REFLECT) i = i < 0 ? -1 - i : 2 * n - 1 - i;
+    }
+    return i;
+}
+
+/* y of x, and dx of dy: every pixel within a pixel's reach of the place, weighted with how near it is. */
+static void formula_affine(const fc_affine *affine, const double *x, double *y, const double *dy, double *dx) {
+    for (int64_t n = 0; n < affine->N; n++)
+        for (int64_t h = 0; h < affine->OH; h++)
+            for (int64_t w = 0; w < affine->OW; w++) {
+                const float *map = affine->maps + 6 * n;
+                const double column = (double)map[0] * (double)w + (double)map[1] * (double)h + map[2];
+                const double row = (double)map[3] * (double)w + (double)map[4] * (double)h + map[5];
+                for (int64_t i = (int64_t)floor(row) - 1; i <= floor(row) + 2; i++)
+                    for (int64_t j = (int64_t)floor(column) - 1; j <= floor(column) + 2; j++) {
+                        double weight = fmax(0, 1 - fabs(row - (double)i)) * fmax(0, 1 - fabs(column - (double)j));
+                        if (!affine->bilinear) weight = (double)i == round(row) && (double)j == round(column);
+                        if (weight == 0) continue;
+                        const int64_t from_row = formula_pixel(affine->fill, i, affine->H);
+                        const int64_t from_column = formula_pixel(affine->fill, j, affine->W);
+                        const int64_t out = ((n * affine->OH + h) * affine->OW + w) * affine->C;
+                        const int64_t in = ((n * affine->H + from_row) * affine->W + from_column) * affine->C;
+                        const int outside = from_row < 0 || from_column < 0;
+                        for (int64_t c = 0; c < affine->C; c++) {
+                            y[out + c] += weight * (outside ? affine->fill_value : x[in + c]);
+                            if (!outside) dx[in + c] += weight * dy[out + c];
+                        }
+                    }
+            }
+}
+
 /* ---- dense, activations, softmax ---------------------------------------------------------------- */
 
 /* y += x w,  dx += dy w^T,  dw += x^T dy, of those that are not NULL */

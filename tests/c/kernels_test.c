@@ -476,6 +476,31 @@ static void test_plan(int64_t N, const char *isa) {
     free(labels);
 }
 
+/* ---- images under affine maps ------------------------------------------------------------------- */
+
+static void test_affine(int64_t N, int64_t H, int64_t W, int64_t C, int64_t OH, int64_t OW) {
+    const int64_t x_size = N * H * W * C, y_size = N * OH * OW * C;
+    float *maps = random_array(6 * N);
+    for (int64_t n = 0; n < N; n++) maps[6 * n + 2] *= (float)W, maps[6 * n + 5] *= (float)H;
+    const float *x = random_array(x_size), *dy = random_array(y_size);
+    double *wide_x = widened(x, x_size), *wide_dy = widened(dy, y_size);
+    for (int bilinear = 0; bilinear < 2; bilinear++)
+        for (fc_fill fill = FC_FILL_CONSTANT; fill <= FC_FILL_WRAP; fill++) {
+            const fc_affine affine = {.N = N, .H = H, .W = W, .C = C, .OH = OH, .OW = OW, .maps = maps,
+                                      .bilinear = bilinear, .fill = fill, .fill_value = 0.75f};
+            double *y = zeros(y_size), *dx = zeros(x_size);
+            float *found_y = fresh(y_size), *found_dx = fresh(x_size);
+            formula_affine(&affine, wide_x, y, wide_dy, dx);
+            fc_affine_forward(&affine, x, found_y);
+            fc_affine_backward(&affine, dy, found_dx);
+            compare("affine map", found_y, y, y_size, 2e-6);
+            compare("affine map, dx", found_dx, dx, x_size, 2e-5);
+            free(y), free(dx);
+        }
+    arrays_check("affine map");
+    free(wide_x), free(wide_dy);
+}
+
 int main(void) {
     for (int isa = 0; isa < fc_isa_count(); isa++) {
         const int before = passed;
@@ -490,6 +515,7 @@ int main(void) {
         test_dropout(1, fc_isa_name(isa)), test_dropout(1003, fc_isa_name(isa)), test_dropout(20000, fc_isa_name(isa));
         test_penalty(1, fc_isa_name(isa)), test_penalty(1003, fc_isa_name(isa)), test_penalty(70001, fc_isa_name(isa));
         test_softmax(1, 1), test_softmax(33, 10), test_softmax(4, 100);
+        test_affine(1, 1, 1, 1, 2, 3), test_affine(3, 9, 8, 3, 9, 8), test_affine(2, 5, 7, 19, 4, 9);
         test_optimizers(1), test_optimizers(1003);
         for (int64_t N = 1; N <= 41; N += 8) test_plan(N, fc_isa_name(isa));
         printf("%s: %d checks\n", fc_isa_name(isa), passed - before);

@@ -1,0 +1,96 @@
+"""Which saved weights belong to which layers of a model that is not quite the one that was saved."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+from fastconv.parameter import Array
+
+
+class LayerWeights(NamedTuple):
+    """The weights of one layer, saved arrays or parameters: {"kernel": ..., "bias": ...}."""
+
+    layer: str
+    weights: dict[str, Any]
+
+    def __str__(self) -> str:
+        shapes = ", ".join(f"{name} {weight.shape}" for name, weight in self.weights.items())
+        return f"{self.layer} ({shapes})"
+
+
+Pair = tuple[LayerWeights | None, LayerWeights | None]
+
+
+def load_matching(
+    saved: Iterable[tuple[str, Array]], model: Any, where: Any, by_name: bool, skip_mismatch: bool
+) -> None:
+    """Copy the arrays of a file, as (path, array), into the layers of ``model`` that they belong to.
+
+    by_name : layers with the same name belong together, and others are left alone; else the first layer with
+        weights belongs to the first one in the file, and so on
+    skip_mismatch : layers whose weights differ in number, names or shapes are left alone and a warning lists
+        them; else they are a ValueError, and nothing has changed
+    """
+    theirs, own = by_layer(saved), by_layer((weight.path, weight) for weight in model.weights)
+    pairs = _by_name(theirs, own, where, model) if by_name else list(zip_longest(theirs, own))
+    problems = [problem for pair in pairs if (problem := _misfit(*pair))]
+    if problems and not skip_mismatch:
+        raise ValueError(f"{where} does not fit {model}: {problems[0]}; skip_mismatch=True loads the rest")
+    for file_layer, model_layer in pairs:
+        if file_layer and model_layer and not _misfit(file_layer, model_layer):
+            for name, parameter in model_layer.weights.items():
+                parameter.value = file_layer.weights[name]
+    if problems:
+        warnings.warn(
+            f"{where}: {len(problems)} of {len(pairs)} layers skipped: {'; '.join(problems)}", stacklevel=4
+        )
+
+
+def by_layer(weights: Iterable[tuple[str, Any]]) -> list[LayerWeights]:
+    """Weights by their paths, "layer/kernel", gathered by layer in their order."""
+    layers: list[LayerWeights] = []
+    for path, weight in weights:
+        layer, _, name = path.rpartition("/")
+        # Models inside models may hold two layers of one name, one after the other.
+        if not layers or layers[-1].layer != layer or name in layers[-1].weights:
+            layers.append(LayerWeights(layer, {}))
+        layers[-1].weights[name] = weight
+    return layers
+
+
+def _by_name(
+    theirs: Sequence[LayerWeights], own: Sequence[LayerWeights], where: Any, model: Any
+) -> list[Pair]:
+    """Pairs of one name; where a name occurs repeatedly, the first with the first and so on."""
+    known = _numbered(theirs)
+    pairs: list[Pair] = [(known[key], layer) for key, layer in _numbered(own).items() if key in known]
+    if not pairs:
+        names = (", ".join(layer.layer for layer in layers) or "none" for layers in (theirs, own))
+        raise ValueError(
+            f"{where} and {model} have no layer of the same name. Layers with weights in the file: "
+            f"{next(names)}; in the model: {next(names)}"
+        )
+    return pairs
+
+
+def _numbered(layers: Iterable[LayerWeights]) -> dict[tuple[str, int], LayerWeights]:
+    seen: Counter[str] = Counter()
+    numbered = {}
+    for layer in layers:
+        numbered[layer.layer, seen[layer.layer]] = layer
+        seen[layer.layer] += 1
+    return numbered
+
+
+def _misfit(saved: LayerWeights | None, own: LayerWeights | None) -> str | None:
+    """What is wrong with a pair; None where it fits."""
+    if saved is None:
+        return f"only the model has {own}"
+    if own is None:
+        return f"only the file has {saved}"
+    shapes = [{name: weight.shape for name, weight in layer.weights.items()} for layer in (saved, own)]
+    return None if shapes[0] == shapes[1] else f"{saved} in the file, {own} in the model"

@@ -1,0 +1,50 @@
+"""Batches by their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastconv._errors import unsupported_argument
+from fastconv.layers._arguments import whole
+
+
+class PyDataset:
+    """Base of data sets of your own: ``len(dataset)`` batches, ``dataset[i]`` is (x, y) or (x, y, weights).
+
+    ``fit`` takes them in a new order each epoch unless it is told ``shuffle=False``. ``on_epoch_begin`` and
+    ``on_epoch_end`` are called before the first and after the last batch is made.
+
+    Parameters
+    ----------
+    workers : more than 1 makes the batches in a background thread (in a single one: their order is kept, and
+        so ``__getitem__`` needs no lock)
+    max_queue_size : so many of them at most are ready and waiting then
+    use_multiprocessing : not supported: an error
+    """
+
+    def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10) -> None:
+        if use_multiprocessing:
+            raise unsupported_argument("PyDataset", "use_multiprocessing", "say workers=2 for a thread")
+        self.workers = whole(workers, "PyDataset: workers", 0)
+        self.max_queue_size = whole(max_queue_size, "PyDataset: max_queue_size")
+
+    def __getitem__(self, index: int) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} has no __getitem__(index), which makes a batch")
+
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} has no __len__(), the number of its batches")
+
+    @property
+    def num_batches(self) -> int:
+        return len(self)
+
+    def __iter__(self) -> Iterator[Any]:
+        for index in range(len(self)):
+            yield self[index]
+
+    def on_epoch_begin(self) -> None:
+        """Hook: before the first batch of an epoch."""
+
+    def on_epoch_end(self) -> None:
+        """Hook: after the last batch of an epoch."""
