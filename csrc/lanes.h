@@ -130,6 +130,15 @@ INLINE void vtranspose(vfloat *rows) {
 #endif
 }
 
+/* Lane i of the result is the sum of the lanes of rows[i]; rows is used up. */
+INLINE vfloat vsum_square(vfloat *rows) {
+    vtranspose(rows);
+#pragma GCC unroll 4
+    for (int half = VLEN / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) rows[i] += rows[i + half];
+    return rows[0];
+}
+
 /* ---- the bits of a float: sign 1, exponent 8, fraction 23 --------------------------------------- */
 
 INLINE vint vbits(vfloat v) {
