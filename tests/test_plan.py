@@ -152,7 +152,7 @@ def test_any_number_of_threads_gives_the_same_bits(isa):
 
 @pytest.mark.parametrize("images", [1, 20])
 def test_the_loss_is_that_of_clipped_probabilities(images):
-    """A class that is as good as impossible costs -log 1e-7, one that is certain almost nothing, NaN is NaN."""
+    """A class as good as impossible costs -log 1e-7, one that is certain almost nothing, NaN is NaN."""
     model, loss = network("one channel, same"), SparseCategoricalCrossentropy()
     x, _ = batch(model, images)
     model.layers[-1].kernel.value[...], model.layers[-1].bias.value[...] = 0, 0
@@ -222,7 +222,7 @@ def test_auto_takes_the_plan_unless_told_not_to(monkeypatch):
 
     def train(self, x, *rest):
         used.append(len(x))
-        return np.full((len(x), CLASSES), 1 / CLASSES)
+        return np.full((len(x), CLASSES), 1 / CLASSES), 1.0
 
     monkeypatch.setattr(Plan, "train", train)
     model = network("one channel, same")
