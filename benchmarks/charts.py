@@ -133,7 +133,7 @@ def roofline(
 def scaling(
     path: Path, about: dict[str, str], rows: list[dict[str, Any]], speedups: list[dict[str, Any]]
 ) -> Path | None:
-    """Time over size, each pass a line through its points beside one of slope 1; speed-ups as bars."""
+    """Time over size, each pass as points and its linear fit; speed-ups as bars."""
     if not available():
         return None
     axes_names = list(dict.fromkeys(row["axis"] for row in rows))
@@ -141,13 +141,13 @@ def scaling(
         for panel, name in zip(axes[0], axes_names, strict=False):
             for k, row in enumerate(row for row in rows if row["axis"] == name):
                 sizes, seconds = row["sizes"], row["seconds"]
-                label = f"{row['what']}: slope {row['slope']:.2f}"
-                panel.plot(sizes, [1e3 * s for s in seconds], "o-", color=f"C{k}", label=label, markersize=3)
-                straight = [1e3 * seconds[-1] * size / sizes[-1] for size in sizes]
-                panel.plot(sizes, straight, ":", color=f"C{k}", linewidth=0.8)
+                label = f"{row['what']}: fit within {row['error']:.0%}"
+                panel.plot(sizes, [1e3 * s for s in seconds], "o", color=f"C{k}", label=label, markersize=3)
+                fitted = [1e3 * (row["fixed"] + row["each"] * size) for size in sizes]
+                panel.plot(sizes, fitted, "-", color=f"C{k}", linewidth=0.8)
             panel.set(xscale="log", yscale="log", xlabel=name)
             panel.legend(fontsize=6)
-        axes[0][0].set_ylabel("milliseconds (dotted: straight through the last)", fontsize=8)
+        axes[0][0].set_ylabel("milliseconds (lines: fixed + each * size)", fontsize=8)
         for i, row in enumerate(speedups):
             axes[0][-1].bar(i, row["speedup"], color=COLOURS["fastconv"])
         axes[0][-1].axhline(1, color="black", linewidth=0.5)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 
 import fastconv
+from benchmarks import realtime
+from benchmarks.checking import Check, save_batches
 from benchmarks.rivals import environment
 
 PAUSE = 0.02  # seconds for the last contestant's threads to fall asleep
@@ -69,15 +71,16 @@ class Process:
             raise WorkerError(f"{self.rival}: {answer['error']}")
         return answer
 
-    def results(self) -> dict[str, np.ndarray]:
+    def results(self, check: Check) -> dict[str, np.ndarray]:
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "results.npz"
-            self.ask(results=str(path))
+            given, path = Path(folder) / "batches.npz", Path(folder) / "results.npz"
+            save_batches(given, check.batches)
+            self.ask(results=str(path), batches=str(given))
             with np.load(path) as file:
                 return dict(file)
 
-    def steps_per_second(self, mode: str, seconds: float) -> float:
-        answer = self.ask(mode=mode, seconds=seconds)
+    def steps_per_second(self, mode: str, seconds: float, in_real_time: bool = False) -> float:
+        answer = self.ask(mode=mode, seconds=seconds, realtime=in_real_time)
         return answer["steps"] / answer["seconds"]
 
     def close(self) -> None:
@@ -112,18 +115,26 @@ class Race:
         return [a / b for a, b in zip(self.rates[ours], self.rates[theirs], strict=True)]
 
 
-def run(processes: list[Process], mode: str, rounds: int, seconds: float, threads: int) -> Race:
+def run(
+    processes: list[Process],
+    mode: str,
+    rounds: int,
+    seconds: float,
+    threads: int,
+    in_real_time: bool = False,
+) -> Race:
     """Slices of ``seconds`` in turn, ``rounds`` times; who begins changes from round to round."""
     entrants = [process for process in processes if mode in process.modes]
     for process in entrants:
-        process.steps_per_second(mode, seconds / 4)
+        process.steps_per_second(mode, seconds / 4, in_real_time)
     race = Race({process.rival: [] for process in entrants})
     for turn in range(rounds):
-        race.peaks.append(fastconv.measure_peak(threads, seconds=0.02))
+        with realtime.running() if in_real_time else nullcontext():
+            race.peaks.append(fastconv.measure_peak(threads, seconds=0.02))
         shift = turn % len(entrants)
         for process in entrants[shift:] + entrants[:shift]:
             time.sleep(PAUSE)
-            race.rates[process.rival].append(process.steps_per_second(mode, seconds))
+            race.rates[process.rival].append(process.steps_per_second(mode, seconds, in_real_time))
     return race
 
 
@@ -131,17 +142,3 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
     """Where a quarter, half and three quarters of the values lie below."""
     low, middle, high = np.percentile(values, [25, 50, 75])
     return float(low), float(middle), float(high)
-
-
-def disagreement(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> tuple[str, float]:
-    """The worst result and its error: the norm of the difference over that of what is expected.
-
-    The norm, not the largest difference: where two pixels of a pooling window are equal but for a rounding,
-    another one may win than in float64, and a few numbers of the gradient move by much.
-    """
-    errors = {
-        name: float(np.linalg.norm(found[name] - expected[name]) / np.linalg.norm(expected[name]))
-        for name in found
-    }
-    worst = max(errors, key=lambda name: errors[name] if np.isfinite(errors[name]) else np.inf)
-    return worst, errors[worst]
