@@ -8,10 +8,13 @@ how much the peak varied says how much there was.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
@@ -27,6 +30,7 @@ from benchmarks.checking import Check, save_batches
 from benchmarks.rivals import environment
 
 PAUSE = 0.02  # seconds for the last contestant's threads to fall asleep
+PATIENCE = 900  # seconds for an answer: torch.compile may take minutes, and what crashed may never end
 
 
 class WorkerError(RuntimeError):
@@ -46,6 +50,7 @@ class Process:
             stderr=self._log,
             text=True,
             env=environment(threads, isa),
+            start_new_session=True,  # with whatever processes it starts, to be ended together
         )
         try:
             built = self.ask(build={"rival": rival, "subject": subject, "batch": batch})
@@ -58,10 +63,13 @@ class Process:
     def ask(self, **request: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        patience = threading.Timer(PATIENCE, self._kill)
+        patience.start()
         with suppress(BrokenPipeError):  # it has ended; the log says why
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
         line = self._process.stdout.readline()
+        patience.cancel()
         if not line:
             status = self._process.wait()
             self._log.seek(0)
@@ -84,9 +92,13 @@ class Process:
         return answer["steps"] / answer["seconds"]
 
     def close(self) -> None:
-        self._process.kill()
+        self._kill()
         self._process.communicate()
         self._log.close()
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def __enter__(self) -> Process:
         return self

@@ -92,7 +92,7 @@ class Worker:
             for i in range(request["steps"]):
                 step(i)
             return {}
-        with realtime.running() if request["realtime"] else nullcontext():
+        with realtime.running() if request.get("realtime") else nullcontext():
             return timed(self.contestant, request["mode"], request["seconds"])
 
 

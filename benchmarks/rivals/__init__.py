@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib.util import find_spec
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,6 +120,12 @@ FORCED = {
 }
 
 
+@cache
+def _compiled() -> TemporaryDirectory[str]:
+    """For what torch.compile makes, of this run alone: what another run left may crash, as has been seen."""
+    return TemporaryDirectory()
+
+
 def environment(threads: int, isa: str | None) -> dict[str, str]:
     """The environment of a worker: as many threads, and, where it can be told, no more than that instruction
     set: see FORCED.
@@ -133,5 +141,6 @@ def environment(threads: int, isa: str | None) -> dict[str, str]:
         found |= {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "OPENBLAS_CORETYPE": "Haswell"}
         found |= {"MKL_ENABLE_INSTRUCTIONS": "AVX2", "TORCHINDUCTOR_CPP_MARCH": "haswell"}
         xla.append("--xla_cpu_max_isa=AVX2")
+    found["TORCHINDUCTOR_CACHE_DIR"] = _compiled().name
     found |= {"XLA_FLAGS": " ".join(xla), "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     return found
