@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--packages", nargs="+", choices=PACKAGES, default=PACKAGES)
     parser.add_argument("--imports", type=int, default=5, help="processes to time (default: 5)")
     parser.add_argument("--no-wheels", action="store_true", help="leave out the wheels, which take minutes")
-    options = parse(parser, argv)
+    options = parse(parser, argv, timed=False)
     report = Report("footprint", options)
     bare = statistics.median(_import_seconds("sys", options.imports))
     report.line(f"{'':14}{'import':>9}{'installed':>12}{'with all it needs':>20}{'wheel':>10}")

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rivals", nargs="+", choices=RIVALS, help="default: all")
     parser.add_argument("--steps", type=int, default=10_000, help="of training, for the growth (0: leave it)")
     parser.add_argument("--growth-net", choices=NETWORKS, default="lenet5")
-    options = parse(parser, argv)
+    options = parse(parser, argv, timed=False)
     report = Report("memory", options)
     names = ["fastconv", *(name for name in options.rivals or RIVALS if name != "fastconv")]
     peaks = _peaks(report, [name for name in names if not RIVALS[name].missing()], options)

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -141,7 +141,7 @@ def run(
         process.steps_per_second(mode, seconds / 4, in_real_time)
     race = Race({process.rival: [] for process in entrants})
     for turn in range(rounds):
-        with realtime.running() if in_real_time else nullcontext():
+        with realtime.running(in_real_time):
             race.peaks.append(fastconv.measure_peak(threads, seconds=0.02))
         shift = turn % len(entrants)
         for process in entrants[shift:] + entrants[:shift]:

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
+from benchmarks import machine, realtime
 
 
-def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """The options, among them ``out``, and the ``command`` that they were."""
+def parse(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None, timed: bool = True
+) -> argparse.Namespace:
+    """The options, among them ``out`` and, if anything is ``timed``, ``realtime``; and the ``command``."""
     parser.add_argument(
         "--out",
         type=Path,
@@ -22,7 +24,13 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
         metavar="FOLDER",
         help="where the report goes (default: build/benchmarks)",
     )
+    if timed:
+        parser.add_argument(
+            "--realtime", action="store_true", help="while something is timed, other processes wait (as root)"
+        )
     options = parser.parse_args(argv)
+    if timed and options.realtime and not realtime.permitted():
+        parser.error("--realtime: this system does not let us (it takes Linux, and root or CAP_SYS_NICE)")
     options.command = shlex.join([*parser.prog.split(), *(sys.argv[1:] if argv is None else argv)])
     return options
 
@@ -33,6 +41,9 @@ class Report:
     def __init__(self, name: str, options: argparse.Namespace, **more: str):
         self.name, self.folder = name, options.out
         self.about = machine.describe() | {"command": options.command} | more
+        if hasattr(options, "realtime"):
+            scheduling = "real time: other processes wait" if options.realtime else "among other processes"
+            self.about["scheduling"] = scheduling
         self.lines: list[str] = []
         print(machine.text(self.about), "\n", sep="")
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import fastconv
-from benchmarks import charts
+from benchmarks import charts, realtime
 from benchmarks.layers import LAYERS, ConvLayer, layer_operands
 from benchmarks.reports import Report, parse
 from fastconv import ops
@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--isa", choices=fastconv.available_isas(), default=fastconv.get_isa())
     parser.add_argument("--seconds", type=float, default=0.2, help="for each kernel (default: 0.2)")
     options = parse(parser, argv)
-    with fastconv.set_isa(options.isa), fastconv.set_num_threads(options.threads):
+    isa, threads = fastconv.set_isa(options.isa), fastconv.set_num_threads(options.threads)
+    with isa, threads, realtime.running(options.realtime):
         return _measure_all(options)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import fastconv
-from benchmarks import charts
+from benchmarks import charts, realtime
 from benchmarks.networks import NETWORKS, batches
 from benchmarks.reports import Report, parse
 from benchmarks.rivals.ours import RivalNetwork
@@ -42,11 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="of turns with one thread (default: 5)")
     options = parse(parser, argv)
     report = Report("scaling", options)
-    peaks = [fastconv.measure_peak(1)]
-    rows = _growth(report, options.seconds)
-    peaks.append(fastconv.measure_peak(1))
-    speedups = _speedups(report, options)
-    peaks.append(fastconv.measure_peak(1))
+    with realtime.running(options.realtime):
+        peaks = [fastconv.measure_peak(1)]
+        rows = _growth(report, options.seconds)
+        peaks.append(fastconv.measure_peak(1))
+        speedups = _speedups(report, options)
+        peaks.append(fastconv.measure_peak(1))
     rates = ", ".join(f"{peak / 1e9:.0f}" for peak in peaks)
     report.about["noise"] = f"FMA peak of one thread at the start, between, at the end: {rates} GFLOP/s"
     report.write(growth=rows, speedups=speedups)

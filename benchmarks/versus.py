@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import fastconv
-from benchmarks import charts, realtime
+from benchmarks import charts
 from benchmarks.checking import Check, check, fault
 from benchmarks.layers import LAYERS
 from benchmarks.networks import NETWORKS
@@ -46,15 +46,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         choices=fastconv.available_isas(),
         help="hold fastconv to this instruction set, and at avx2 all who can be held to it",
     )
-    parser.add_argument(
-        "--realtime", action="store_true", help="while something is timed, other processes wait (as root)"
-    )
     parser.add_argument("--rivals", nargs="+", choices=[name for name in RIVALS if name != "fastconv"])
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a slice (default: 0.5)")
     parser.add_argument("--rounds", type=int, default=7, help="slices for each (default: 7)")
     found = parse(parser, argv)
-    if found.realtime and not realtime.permitted():
-        parser.error("--realtime: this system does not let us (it takes Linux, and root or CAP_SYS_NICE)")
     if found.layers is not None:
         found.subjects = found.layers or LAYER_NAMES
     else:
@@ -73,9 +68,8 @@ def _race_all(options: argparse.Namespace) -> int:
     if options.layers is not None:
         rivals = [name for name in rivals if RIVALS[name].races_layers]
     held = {"held to": f"{options.isa}: {FORCED.get(options.isa, 'fastconv alone')}"} if options.isa else {}
-    scheduling = "real time: other processes wait" if options.realtime else "usual: among other processes"
     name = "versus" if options.layers is None else "versus-layers"
-    report = Report(name, options, scheduling=scheduling, **held)
+    report = Report(name, options, **held)
     report.line(_header())
     rows: list[dict[str, Any]] = []
     versions: set[str] = set()

@@ -20,7 +20,6 @@ import json
 import os
 import sys
 import time
-from contextlib import nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -92,7 +91,7 @@ class Worker:
             for i in range(request["steps"]):
                 step(i)
             return {}
-        with realtime.running() if request.get("realtime") else nullcontext():
+        with realtime.running(request.get("realtime", False)):
             return timed(self.contestant, request["mode"], request["seconds"])
 
 
