@@ -235,19 +235,19 @@ fc_status fc_conv2d_backward_kernel_winograd(const fc_conv2d *conv, const float 
     const int threads = fc_threads_for(g.flops);
     fc_status status = fc_column_sums(g.N * g.OH * g.OW, K, dy, dbias);
     if (status != FC_OK) return status;
-    memset(dkernel, 0, sizeof(float) * (size_t)(9 * C * K));
 
     /* Tiles whose 36 V and W go through together: four megabytes of the larger, enough tiles to a sum. */
     const int64_t most = fc_max(64, (1 << 20) / (POSITIONS * fc_max(C, K)));
     const int64_t block = fc_min(g.tiles, most);
     const int64_t v_step = block * C + LINE, w_step = block * K + LINE, m_step = band_most * lanes + LINE;
     const int64_t m_size = POSITIONS * m_step, zeros_size = fc_max(C, K);
-    /* The last vector of W may reach past its tile: there is room after the last one. */
+    /* The last vector of W may reach past its tile: there is room after the last one, and what is there is
+     * multiplied in lanes that are never stored. */
     float *memory = fc_floats(POSITIONS * (v_step + w_step) + lanes + zeros_size + m_size * threads);
     if (!memory) return FC_OUT_OF_MEMORY;
     float *V = memory, *W = V + POSITIONS * v_step, *zeros = W + POSITIONS * w_step + lanes;
     float *scratch = zeros + zeros_size;
-    memset(W, 0, sizeof(float) * (size_t)(POSITIONS * w_step + lanes + zeros_size));
+    memset(zeros, 0, sizeof(float) * (size_t)zeros_size);
 
 #pragma omp parallel num_threads(threads)
     for (int64_t first = 0; first < g.tiles; first += block) {
@@ -274,7 +274,7 @@ fc_status fc_conv2d_backward_kernel_winograd(const fc_conv2d *conv, const float 
             for (int64_t r = 0; r < rows; r++) {
                 float *tap[9];
                 for (int64_t i = 0; i < 9; i++) tap[i] = dkernel + (i * C + c + r) * K + k;
-                kernels->winograd_weights_gradient(M + r * lanes, m_step, (int)channels, tap);
+                kernels->winograd_weights_gradient(M + r * lanes, m_step, (int)channels, tap, first == 0);
             }
         }
     }

@@ -142,8 +142,9 @@ static void NAME(winograd_output)(const float *from, int64_t step, const float *
     }
 }
 
-/* dg += G^T M G: 6x6 numbers per channel, `step` floats apart, to 3x3 taps */
-static void NAME(winograd_weights_gradient)(const float *from, int64_t step, int channels, float *const *tap) {
+/* dg += G^T M G, or = where fresh: 6x6 numbers per channel, `step` floats apart, to 3x3 taps */
+static void NAME(winograd_weights_gradient)(const float *from, int64_t step, int channels, float *const *tap,
+                                            int fresh) {
     for (int c = 0; c < channels; c += VLEN) {
         const int lanes = channels - c < VLEN ? channels - c : VLEN;
         vfloat in[36], out[9];
@@ -151,10 +152,9 @@ static void NAME(winograd_weights_gradient)(const float *from, int64_t step, int
         NAME(winograd_sandwich)(winograd_G[0], 1, 3, 6, in, out);
         for (int i = 0; i < 9; i++) {
             float *to = tap[i] + c;
-            if (lanes == VLEN)
-                vstore(to, vload(to) + out[i]);
-            else
-                vstore_first(to, vload_first(to, lanes) + out[i], lanes);
+            if (!fresh) out[i] += lanes == VLEN ? vload(to) : vload_first(to, lanes);
+            if (lanes == VLEN) vstore(to, out[i]);
+            else vstore_first(to, out[i], lanes);
         }
     }
 }
