@@ -105,9 +105,7 @@ def class_labels(y_true: ArrayLike, prediction: Array, owner: str, one_hot_owner
     return labels.astype(np.intp, copy=False)
 
 
-def check_one_hot(
-    y_true: ArrayLike, prediction: Array, owner: str, label_owner: str | None = None
-) -> None:
+def check_one_hot(y_true: ArrayLike, prediction: Array, owner: str, label_owner: str | None = None) -> None:
     """Raise a ValueError unless ``y_true`` has the shape of ``prediction`` (N, ..., C).
 
     It sends whole-number labels to ``label_owner``, if there is one.

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv._targets import check_one_hot, floats
-from fastconv.losses.loss import Array
 from fastconv.losses._plain import PlainLoss
+from fastconv.losses.loss import Array
 
 
 class SignedTargetsLoss(PlainLoss):
@@ -34,7 +34,7 @@ class Hinge(SignedTargetsLoss):
 
 
 class SquaredHinge(SignedTargetsLoss):
-    """l = mean_d max(1 - t_d p_d, 0)², for targets t of -1 and 1; ∂l/∂p_d = -2 t_d max(1 - t_d p_d, 0) / D."""
+    """l = mean_d m_d² with m_d = max(1 - t_d p_d, 0), for targets t of -1 and 1; ∂l/∂p_d = -2 t_d m_d / D."""
 
     default_name = "squared_hinge"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv.losses.loss import EPSILON, Array
 from fastconv.losses._plain import PlainLoss
+from fastconv.losses.loss import EPSILON, Array
 
 
 class KLDivergence(PlainLoss):

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv.losses.loss import Array
 from fastconv.losses._plain import PlainLoss
+from fastconv.losses.loss import Array
 
 
 class LogCosh(PlainLoss):

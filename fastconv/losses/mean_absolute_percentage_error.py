@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv.losses.loss import EPSILON, Array
 from fastconv.losses._plain import PlainLoss
+from fastconv.losses.loss import EPSILON, Array
 
 
 class MeanAbsolutePercentageError(PlainLoss):
-    """l = 100 mean_d |p_d - t_d| / s_d with s_d = max(|t_d|, 1e-7); ∂l/∂p_d = 100 sign(p_d - t_d) / s_d / D."""
+    """l = 100 mean_d |p_d - t_d| / s_d, s_d = max(|t_d|, 1e-7); ∂l/∂p_d = 100 sign(p_d - t_d) / s_d / D."""
 
     default_name = "mean_absolute_percentage_error"
 

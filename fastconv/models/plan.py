@@ -99,7 +99,7 @@ class Plans:
 
 def can_train_with(loss: Loss) -> bool:
     """True for the losses whose gradient at the logits a plan knows."""
-    if type(loss) not in (SparseCategoricalCrossentropy, CategoricalCrossentropy):
+    if type(loss) is not SparseCategoricalCrossentropy and type(loss) is not CategoricalCrossentropy:
         return False  # what extends them has a derivative of its own
     return not loss.from_logits and loss.reduction in ("sum_over_batch_size", "sum")
 
