@@ -219,6 +219,12 @@ def test_unknown_monitor_warns_and_lists_what_there_is():
         EarlyStopping().on_epoch_end(0, {"loss": 0.5})
 
 
+@pytest.mark.parametrize("callback", [EarlyStopping("f1", mode="max"), EarlyStopping("f1")])
+def test_an_array_cannot_be_monitored(callback):
+    with pytest.raises(ValueError, match=r"'f1' is an array of shape \(3,\).*average='macro'"):
+        train(callback, [np.ones(3)], "f1")
+
+
 def test_nan_is_never_the_best():
     callback = EarlyStopping(patience=2, restore_best_weights=True)
     model, last = train(callback, [np.nan, 0.5, np.nan, np.nan, np.nan])

@@ -31,15 +31,15 @@ class Metric:
         """Take a batch into account."""
         raise NotImplementedError(f"{type(self).__name__} has no update_state(y_true, y_pred)")
 
-    def result(self) -> float:
-        """The metric over all batches since the last reset."""
+    def result(self) -> Any:
+        """The metric over all batches since the last reset: a float, or an array of several."""
         raise NotImplementedError(f"{type(self).__name__} has no result()")
 
     def reset_state(self) -> None:
         """Forget all batches."""
         raise NotImplementedError(f"{type(self).__name__} has no reset_state()")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> float:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """``update_state`` and ``result`` in one."""
         self.update_state(*args, **kwargs)
         return self.result()

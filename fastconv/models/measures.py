@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from fastconv import metrics
 from fastconv.metrics import Metric
 from fastconv.parameter import Array
@@ -37,10 +39,13 @@ class Measures:
         self._loss_sum += loss * len(y_pred)
         self._examples += len(y_pred)
 
-    def results(self) -> dict[str, float]:
-        """{"loss": ..., "accuracy": ..., ...}, the loss first, then in the order of ``compile``."""
+    def results(self) -> dict[str, Any]:
+        """{"loss": ..., "accuracy": ..., ...}, the loss first, then in the order of ``compile``.
+
+        Floats, but for metrics whose result is an array.
+        """
         loss = self._loss_sum / self._examples if self._examples else 0.0
-        return {"loss": loss, **{name: float(metric.result()) for name, metric, _ in self._metrics or ()}}
+        return {"loss": loss, **{name: _plain(metric.result()) for name, metric, _ in self._metrics or ()}}
 
     def reset(self) -> None:
         self._loss_sum, self._examples = 0.0, 0
@@ -74,6 +79,10 @@ def resolve_metric(identifier: Any, y_true: Array, y_pred: Array) -> Metric:
     if isinstance(identifier, str):
         metric.name = identifier
     return metric
+
+
+def _plain(result: Any) -> Any:
+    return result if np.ndim(result) else float(result)
 
 
 def _is_accuracy(identifier: Any) -> bool:

@@ -7,7 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from fastconv.callbacks import Callback
+
+_LONGEST_ROW = 10
 
 
 class Progress(Callback):
@@ -46,8 +50,16 @@ def _in_notebook() -> bool:
 
 
 def format_logs(logs: Mapping[str, Any]) -> str:
-    """``accuracy: 0.9123 - loss: 0.3012``"""
-    return " - ".join(f"{name}: {format_number(value)}" for name, value in logs.items())
+    """``accuracy: 0.9123 - loss: 0.3012``; of arrays those that are a row of few numbers."""
+    return " - ".join(f"{name}: {_format(value)}" for name, value in logs.items() if _is_short(value))
+
+
+def _is_short(value: Any) -> bool:
+    return np.ndim(value) == 0 or (np.ndim(value) == 1 and np.size(value) <= _LONGEST_ROW)
+
+
+def _format(value: Any) -> str:
+    return f"[{' '.join(map(format_number, value))}]" if np.ndim(value) else format_number(value)
 
 
 def format_number(value: float) -> str:

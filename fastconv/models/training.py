@@ -27,7 +27,7 @@ from fastconv.ops._door import array as floats
 from fastconv.optimizers import Optimizer
 from fastconv.parameter import Array
 
-Logs = dict[str, float]
+Logs = dict[str, Any]
 
 
 class Compiled(NamedTuple):
