@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any, NamedTuple
@@ -39,10 +40,14 @@ class ArrayBatches:
         self.number: int | None = math.ceil(len(x) / batch_size)
         self.repeatable = True
 
-    def __iter__(self) -> Iterator[Batch]:
+    def start(self, skip: int = 0) -> Iterator[Batch]:
+        """A pass over the data, without its first ``skip`` batches. The new order is drawn at once."""
+        order = generator().permutation(len(self.data.x)) if self.shuffle is True else None
+        return self._deal(order, skip)
+
+    def _deal(self, order: Array | None, skip: int) -> Iterator[Batch]:
         n = len(self.data.x)
-        order = generator().permutation(n) if self.shuffle is True else None
-        for start in range(0, n, self.batch_size):
+        for start in range(skip * self.batch_size, n, self.batch_size):
             stop = min(start + self.batch_size, n)
             which: slice | Array = slice(start, stop)
             if order is not None:
@@ -63,8 +68,15 @@ class IterableBatches:
         self.number: int | None = len(source) if isinstance(source, Sized) else None
         self.repeatable = not isinstance(source, Iterator)
 
-    def __iter__(self) -> Iterator[Batch]:
-        for given in self.source:
+    def start(self, skip: int = 0) -> Iterator[Batch]:
+        """A pass over the data, without its first ``skip`` batches, which are made all the same."""
+        items = iter(self.source)
+        for _ in itertools.islice(items, skip):
+            pass
+        return self._check(items)
+
+    def _check(self, items: Iterator[Any]) -> Iterator[Batch]:
+        for given in items:
             parts = given if isinstance(given, (tuple, list)) else (given,)
             if not 1 <= len(parts) <= 3:
                 raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight); got {len(parts)} items")

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fastconv._random import generator_state, set_generator_state
 from fastconv.layers._arguments import whole
 from fastconv.models.batches import Batch, BatchSource, batches
 
@@ -21,7 +22,9 @@ class Epochs:
         self.source = source
         self.steps = steps
         self.exhausted = False
-        self._stream: Iterator[Batch] | None = None
+        self._pass: Iterator[Batch] | None = None
+        self._dealt = 0  # batches of the pass
+        self._order: dict[str, Any] | None = None  # the random state from which the pass drew its order
 
     @property
     def number(self) -> int | None:
@@ -40,14 +43,23 @@ class Epochs:
     def restart(self) -> None:
         """Begin the next epoch with the first batch, if the source can: evaluations see the same ones."""
         if self.source.repeatable:
-            self._stream = None
+            self._pass = None
 
     def __iter__(self) -> Iterator[Batch]:
+        return self.epoch()
+
+    def epoch(self, first_step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch; of one that was begun before ``load_state_dict``, those from a step on."""
         if self.steps is None:
-            yield from self.source
+            if first_step == 0:
+                self.restart()
+            while (batch := self._next()) is not None:
+                yield batch
             return
-        for step in range(self.steps):
+        for step in range(first_step, self.steps):
             batch = self._next()
+            if batch is None and self.source.repeatable:
+                batch = self._next()
             if batch is None:
                 self.exhausted = True
                 warnings.warn(
@@ -57,13 +69,38 @@ class Epochs:
             yield batch
 
     def _next(self) -> Batch | None:
-        if self._stream is None:
-            self._stream = iter(self.source)
-        batch = next(self._stream, None)
-        if batch is None and self.source.repeatable:
-            self._stream = iter(self.source)
-            batch = next(self._stream, None)
+        """The next batch of the pass, or of a new one; None where it ends."""
+        if self._pass is None:
+            self._start()
+        assert self._pass is not None
+        batch = next(self._pass, None)
+        if batch is not None:
+            self._dealt += 1
+        elif self.source.repeatable:
+            self._pass = None
         return batch
+
+    def _start(self, skip: int = 0) -> None:
+        self._order = generator_state()
+        self._pass = self.source.start(skip)
+        self._dealt = skip
+
+    # ---- for going on in another process
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where in the data this is: how far a pass has come, and what its order was drawn from."""
+        return {"dealt": self._dealt, "order": self._order if self._pass is not None else None}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go to where ``state_dict`` was taken, in the same data.
+
+        What makes batches by itself is started anew, and the batches seen before are made and thrown away.
+        The global generator is left where drawing the order brings it.
+        """
+        self._pass = None
+        if state["order"] is not None:
+            set_generator_state(state["order"])
+            self._start(state["dealt"])
 
 
 def epochs_of(

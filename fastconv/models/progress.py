@@ -117,11 +117,11 @@ class EpochBars(Progress):
             total=self._steps, desc=title, unit=unit, file=sys.stdout, dynamic_ncols=True, mininterval=0.2
         )
 
-    def _advance(self, logs: Mapping[str, Any] | None) -> None:
+    def _advance(self, batch: int, logs: Mapping[str, Any] | None) -> None:
         if self._bar is not None:
             if logs:
                 self._bar.set_postfix_str(format_logs(logs), refresh=False)
-            self._bar.update()
+            self._bar.update(batch + 1 - self._bar.n)
 
     def _finish(self, logs: Mapping[str, Any] | None) -> None:
         if self._bar is not None:
@@ -139,7 +139,7 @@ class EpochBars(Progress):
         self._open(f"Epoch {epoch + 1}/{self._epochs}")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._advance(logs)
+        self._advance(batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._finish(logs)
@@ -150,7 +150,7 @@ class EpochBars(Progress):
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         if self._what == "test":
-            self._advance(logs)
+            self._advance(batch, logs)
 
     def on_test_end(self, logs: Any = None) -> None:
         if self._what == "test":
@@ -160,7 +160,7 @@ class EpochBars(Progress):
         self._open("Predict")
 
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._advance(None)
+        self._advance(batch, None)
 
     def on_predict_end(self, logs: Any = None) -> None:
         self.close()
