@@ -52,16 +52,17 @@ class Run:
 
     def look_for_end(self) -> None:
         """After an epoch's last hook, for it may want to stop."""
-        self.is_over = self._model.stop_training or self._data.exhausted or self.epoch >= self.epochs
+        self.is_over = self._is_stopped() or self.epoch >= self.epochs
+
+    def _is_stopped(self) -> bool:
+        return self._model.stop_training or self._data.exhausted
 
     def state_dict(self) -> dict[str, Any]:
         """All that the rest of the training depends on, but the data and what the user's code draws itself."""
-        if self.step == 0:
-            self.look_for_end()
         return {
             "epoch": self.epoch,
             "step": self.step,
-            "is_over": self.is_over,
+            "is_stopped": self._is_stopped(),
             "model": snapshot(self._model),
             "measures": self._measures.state_dict(),
             "data": self._data.state_dict(),
@@ -86,7 +87,7 @@ class Run:
             callback.load_state_dict(its_state)
         restore(self._model, state["model"])  # comes last: dealing out data has drawn random numbers
         self.epoch, self.step = state["epoch"], state["step"]
-        self.is_over = state["is_over"] or self.epoch >= self.epochs
+        self.is_over = state["is_stopped"] or self.epoch >= self.epochs
 
     def _stateful(self) -> list[tuple[Any, dict[str, Any]]]:
         """The callbacks that remember something, and what."""
