@@ -15,7 +15,9 @@ def snapshot(model: Any) -> dict[str, Any]:
     parameters is shown them, which changes nothing. Raises ValueError for a model without weights yet.
     """
     if not model.built:
-        raise ValueError(f"{model} has no weights yet: give it an Input, or call build(input_shape) before fit")
+        raise ValueError(
+            f"{model} has no weights yet: give it an Input, or call build(input_shape) before fit"
+        )
     if model.optimizer is not None:
         model.optimizer.build(model.parameters)
     return {

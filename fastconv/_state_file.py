@@ -1,8 +1,8 @@
 """What a program remembers, in one file: dictionaries and lists of numbers, texts and arrays.
 
-The format is safetensors (https://github.com/huggingface/safetensors): a JSON header and raw arrays. Arrays are
-stored as tensors named after their place, "model/weights/0"; all else is JSON in the header, where an array's
-place is held by {"array": its name}. Reading such a file executes nothing.
+The format is safetensors (https://github.com/huggingface/safetensors): a JSON header and raw arrays. Arrays
+are stored as tensors named after their place, "model/weights/0"; all else is JSON in the header, where an
+array's place is held by {"array": its name}. Reading such a file executes nothing.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def read_state(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged, or no safetensors file: {error}") from error
     if metadata.get("format") != kind or metadata.get("format_version") != str(VERSION):
         raise ValueError(
-            f"{path} is {metadata.get('format', 'something')} in version {metadata.get('format_version', '?')}; "
-            f"expected {kind} in version {VERSION}"
+            f"{path} is {metadata.get('format', 'something')} in version "
+            f"{metadata.get('format_version', '?')}; expected {kind} in version {VERSION}"
         )
     return _with_arrays(json.loads(metadata["state"]), arrays)
 

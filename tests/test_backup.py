@@ -251,7 +251,9 @@ def test_a_damaged_backup_is_an_error(tmp_path):
 def test_a_backup_of_another_training_is_an_error(tmp_path):
     with pytest.raises(Killed):
         program(tmp_path, shuffled_arrays, killer=KillAfter(epochs=2))
-    with pytest.raises(ValueError, match=r"of another training: it was made with the callbacks \['EarlyStopping"):
+    with pytest.raises(
+        ValueError, match=r"of another training: it was made with the callbacks \['EarlyStopping"
+    ):
         program(tmp_path, shuffled_arrays, [callbacks.ReduceLROnPlateau()])
     other = models.Sequential([layers.Input((6,)), layers.Dense(2)])
     other.compile("sgd", "mse")

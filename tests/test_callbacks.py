@@ -292,7 +292,7 @@ def test_schedulers_say_what_they_do(capsys):
 
 
 def test_a_schedule_that_is_none():
-    with pytest.raises(TypeError, match="schedule must be a function of the epoch, got 0.1"):
+    with pytest.raises(TypeError, match=r"schedule must be a function of the epoch, got 0\.1"):
         LearningRateScheduler(0.1)
     with pytest.raises(ValueError, match=r"schedule\(0, 0.5\) must return the learning rate.*returned None"):
         learning_rates(LearningRateScheduler(lambda epoch, rate: None), [1.0], "loss", 0.5)
@@ -302,7 +302,7 @@ def test_a_schedule_that_is_none():
     def confused(epoch, rate):
         return len(epoch)
 
-    with pytest.raises(TypeError, match="'int' has no len"):
+    with pytest.raises(TypeError, match=r"'int' has no len"):
         learning_rates(LearningRateScheduler(confused), [1.0], "loss", 0.5)
 
 

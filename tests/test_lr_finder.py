@@ -160,7 +160,9 @@ def test_where_there_is_no_turning_point():
         LRFinder().suggestion()
     with pytest.raises(ValueError, match=r"only climbed, from a rate of 1.0e-03 on: lower min_learning_rate"):
         seen([1e-3, 1e-2], [1.0, 2.0]).suggestion()
-    with pytest.raises(ValueError, match=r"rate of 1.0e-02 the loss was still falling: raise max_learning_rate"):
+    with pytest.raises(
+        ValueError, match=r"rate of 1.0e-02 the loss was still falling: raise max_learning_rate"
+    ):
         seen([1e-3, 1e-2], [2.0, 1.0]).suggestion()
 
 

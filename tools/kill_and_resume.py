@@ -1,4 +1,4 @@
-"""Kill a training at random moments, run it again, and compare what comes out with an unbroken one, bit by bit.
+"""Kill a training at random moments, run it again, and compare the result with an unbroken one, bit by bit.
 
     python tools/kill_and_resume.py [--runs 50] [--seed 0]
 
@@ -71,7 +71,9 @@ def train(folder: Path, save_freq: str | int) -> None:
     result = {
         "seconds": time.perf_counter() - begin,
         "weights": [array.tobytes().hex() for array in model.get_weights()],
-        "optimizer": {name: np.asarray(v).tobytes().hex() for name, v in model.optimizer.state_dict().items()},
+        "optimizer": {
+            name: np.asarray(v).tobytes().hex() for name, v in model.optimizer.state_dict().items()
+        },
         "best": [array.tobytes().hex() for array in best.get_weights()],
         "history": history.history,
         "log": (folder / "log.csv").read_text(),
@@ -112,7 +114,9 @@ def run(folder: Path, save_freq: str | int, waits: list[float]) -> tuple[dict, i
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--kills", type=int, default=3, help="at most so many in a run")
     parser.add_argument("--seed", type=int, default=0)

@@ -17,6 +17,7 @@ from fastconv.callbacks.lr_finder import LRFinder
 from fastconv.callbacks.model_checkpoint import ModelCheckpoint
 from fastconv.callbacks.one_cycle import OneCycle
 from fastconv.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
+from fastconv.callbacks.tensorboard import TensorBoard
 from fastconv.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "ModelCheckpoint",
     "OneCycle",
     "ReduceLROnPlateau",
+    "TensorBoard",
     "TerminateOnNaN",
 ]

@@ -61,8 +61,8 @@ class BackupAndRestore(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         if not self.model.built:
             raise ValueError(
-                f"BackupAndRestore: {self.model} has no weights yet that could be restored: give it an Input, or "
-                "call build(input_shape) before fit"
+                f"BackupAndRestore: {self.model} has no weights yet that could be restored: give it an "
+                "Input, or call build(input_shape) before fit"
             )
         self.backup_dir.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self._latest)
@@ -85,8 +85,8 @@ class BackupAndRestore(Callback):
             self.model.run.load_state_dict(self._found)
         except (ValueError, KeyError) as error:
             raise ValueError(
-                f"BackupAndRestore: the backup in {self.backup_dir} is of another training: {error}. Delete the "
-                "folder to start afresh"
+                f"BackupAndRestore: the backup in {self.backup_dir} is of another training: {error}. Delete "
+                "the folder to start afresh"
             ) from error
         self._found = None
 

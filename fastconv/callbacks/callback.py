@@ -47,7 +47,7 @@ class Callback:
     """True for a callback whose hooks run after those of all others."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What a later process needs to go on: numbers, strings, arrays, and lists and dictionaries of them."""
+        """What a later process needs to go on: numbers, strings, arrays, lists and dictionaries of them."""
         return {name: copy.deepcopy(getattr(self, name)) for name in self.remembers}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

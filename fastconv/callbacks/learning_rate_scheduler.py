@@ -22,7 +22,9 @@ class LearningRateScheduler(Callback):
 
     def __init__(self, schedule: Callable[..., Any], verbose: int = 0) -> None:
         if not callable(schedule):
-            raise TypeError(f"LearningRateScheduler: schedule must be a function of the epoch, got {schedule!r}")
+            raise TypeError(
+                f"LearningRateScheduler: schedule must be a function of the epoch, got {schedule!r}"
+            )
         self.schedule = schedule
         self.verbose = verbose
 

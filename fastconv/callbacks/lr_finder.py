@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.callbacks.callback import Callback, Logs
 from fastconv._snapshot import restore, snapshot
+from fastconv.callbacks.callback import Callback, Logs
 
 TURNING_POINT_OVER_SUGGESTION = 10
 
@@ -82,7 +82,9 @@ class LRFinder(Callback):
         own = {"epochs": 1, "steps_per_epoch": self.steps, "callbacks": self}
         batch_size = batch_size or 32  # steps_per_epoch would cut the arrays into so many batches
         for argument in own.keys() & fit_arguments.keys():
-            raise TypeError(f"LRFinder.find: {argument} is its own affair; LRFinder(steps=...) sets the length")
+            raise TypeError(
+                f"LRFinder.find: {argument} is its own affair; LRFinder(steps=...) sets the length"
+            )
         if not model.built and hasattr(x, "shape"):
             model.build(x.shape[1:])
         history = model.history

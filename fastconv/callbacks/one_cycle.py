@@ -72,6 +72,7 @@ class OneCycle(Callback):
             self.total_steps = (params["epochs"] - epoch) * params["steps"]
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        assert self.total_steps is not None
         schedule = schedules.OneCycle(total_steps=self.total_steps, **self.options)
         optimizer = self.model.optimizer
         optimizer.learning_rate = float(schedule(self.step))

@@ -7,7 +7,9 @@ from fastconv.callbacks.monitor import MonitorCallback
 
 
 class ReduceLROnPlateau(MonitorCallback):
-    """Performance scheduling: η ← max(factor · η, min_lr) once ``monitor`` has stood still for ``patience`` epochs.
+    """η ← max(factor · η, min_lr) once ``monitor`` has not improved for ``patience`` epochs.
+
+    Also called performance scheduling.
 
     Parameters
     ----------
@@ -38,7 +40,9 @@ class ReduceLROnPlateau(MonitorCallback):
     ) -> None:
         super().__init__(monitor, mode, min_delta)
         if not 0 < factor < 1:
-            raise ValueError(f"ReduceLROnPlateau: factor makes the rate smaller, 0 < factor < 1; got {factor!r}")
+            raise ValueError(
+                f"ReduceLROnPlateau: factor makes the rate smaller, 0 < factor < 1; got {factor!r}"
+            )
         self.factor = factor
         self.patience = patience
         self.verbose = verbose

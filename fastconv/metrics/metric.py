@@ -10,7 +10,6 @@ import numpy as np
 
 from fastconv._errors import unsupported_argument
 
-
 _STATE = (bool, int, float, str, list, np.number, np.ndarray)
 
 

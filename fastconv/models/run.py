@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fastconv._snapshot import restore, snapshot
 from fastconv.callbacks import CallbackList
 from fastconv.models.epochs import Epochs
 from fastconv.models.measures import Measures
-from fastconv._snapshot import restore, snapshot
 
 
 class Run:
@@ -46,7 +46,7 @@ class Run:
         self.is_over = epoch >= self.epochs
 
     def end_epoch(self) -> int:
-        """Before the epoch's last hook: from now on the next epoch is the one to begin. Returns the old one."""
+        """Before the epoch's last hook: the next epoch is now the one to begin. Returns the old one."""
         self.epoch, self.step = self.epoch + 1, 0
         return self.epoch - 1
 
@@ -58,7 +58,7 @@ class Run:
         return self._model.stop_training or self._data.exhausted
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the rest of the training depends on, but the data and what the user's code draws itself."""
+        """All that the rest of the training depends on, but the data and the user's own random numbers."""
         return {
             "epoch": self.epoch,
             "step": self.step,

@@ -80,7 +80,6 @@ for series, mode, threshold in itertools.product(every_series, ("auto", "max"), 
     checkpoints.append([series, arguments, model.saved])
 
 
-
 def learning_rates(callback, series, name, start):
     model = Model()
     model.optimizer = keras.optimizers.SGD(start)

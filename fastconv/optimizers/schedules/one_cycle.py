@@ -33,8 +33,8 @@ class OneCycle:
         self._momenta = [max_momentum, min_momentum, max_momentum, max_momentum]
 
     def __call__(self, step: ArrayLike) -> Any:
-        return np.interp(step, self._corners, self._rates)[()]
+        return np.interp(np.asarray(step, float), self._corners, self._rates)[()]
 
     def momentum(self, step: ArrayLike) -> Any:
         """The momentum that goes with the rate of this step."""
-        return np.interp(step, self._corners, self._momenta)[()]
+        return np.interp(np.asarray(step, float), self._corners, self._momenta)[()]
