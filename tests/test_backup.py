@@ -187,6 +187,33 @@ def test_one_cycle_and_a_plateau_go_on(tmp_path):
         assert_same(program(tmp_path / "b", shuffled_arrays, more, save_freq=2), unbroken)
 
 
+@pytest.mark.parametrize("save_freq", ["epoch", 2])
+def test_a_network_that_runs_as_a_plan(save_freq, tmp_path):
+    images = X[:, :, None, None] * np.ones((1, 1, 6, 1), np.float32)
+
+    def train(folder, killer=()):
+        utils.set_random_seed(5)
+        model = models.Sequential(
+            [
+                layers.Input((6, 6, 1)),
+                layers.Conv2D(3, 3, activation="relu"),
+                layers.MaxPooling2D(2),
+                layers.Flatten(),
+                layers.Dense(2, activation="softmax"),
+            ]
+        )
+        model.compile("adam", "sparse_categorical_crossentropy", jit_compile=True)
+        backup = BackupAndRestore(folder, save_freq)
+        model.fit(images, Y, batch_size=8, epochs=3, callbacks=[backup, *killer], verbose=0)
+        return model.get_weights()
+
+    unbroken = train(tmp_path / "unbroken")
+    with pytest.raises(Killed):
+        train(tmp_path / "b", [KillAfter(batches=12)])
+    for one, other in zip(train(tmp_path / "b"), unbroken, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_ctrl_c_leaves_the_backup(tmp_path):
     def interrupt(batch, logs):
         if batch == 3:
