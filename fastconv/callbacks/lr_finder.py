@@ -87,11 +87,11 @@ class LRFinder(Callback):
             )
         if not model.built and hasattr(x, "shape"):
             model.build(x.shape[1:])
-        history = model.history
+        before, history = snapshot(model), model.history
         try:
             model.fit(x, y, batch_size, **{"verbose": 0, **fit_arguments, **own})
-        finally:
-            self._undo()
+        finally:  # also what comes after on_train_end
+            restore(model, before)
             model.history = history
         return self
 
@@ -121,12 +121,9 @@ class LRFinder(Callback):
             self.model.stop_training = True
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        self._undo()
-
-    def _undo(self) -> None:
         if self._before is not None:
             restore(self.model, self._before)
-            self._before = None
+        self._before = None
 
     # ---- what came of it
 
