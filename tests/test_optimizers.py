@@ -10,7 +10,7 @@ import pytest
 
 import fastconv.optimizers as optimizers
 from fastconv import set_backend
-from fastconv.optimizers import SGD, Adam, Nadam, Optimizer, RMSprop
+from fastconv.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Nadam, Optimizer, RMSprop
 from fastconv.parameter import Parameter
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "optimizers.npz")  # made by golden/make_optimizers.py
@@ -27,6 +27,10 @@ ALL = [
     Nadam(),
     RMSprop(),
     RMSprop(momentum=0.5, centered=True),
+    Adagrad(),
+    AdamW(),
+    Adamax(),
+    Adadelta(),
 ]
 
 
@@ -35,7 +39,7 @@ def fresh(optimizer):
 
 
 def golden_parameters():
-    return [Parameter(GOLDEN[f"initial_{i}"], path=f"layer/{i}") for i in range(2)]
+    return [Parameter(GOLDEN[f"initial_{i}"], name, path=f"layer/{i}") for i, name in enumerate(["kernel", "bias"])]
 
 
 def take_steps(optimizer, parameters, start, stop):
@@ -54,19 +58,23 @@ def take_steps(optimizer, parameters, start, stop):
 )
 @pytest.mark.parametrize("case", CASES)
 def test_trajectory_is_that_of_keras(case, backend, tolerance):
-    name, arguments = CASES[case]
+    name, arguments, excluded = CASES[case]
     optimizer = optimizers.deserialize({"class_name": name, "config": arguments})
+    optimizer.exclude_from_weight_decay(var_names=excluded)
+    scheduled = isinstance(arguments.get("learning_rate"), dict)
     parameters = golden_parameters()
     series = [[], []]
     with set_backend(backend):
         for step in range(STEPS):
-            if step == 30:
+            if step == 30 and not scheduled:
                 optimizer.learning_rate /= 2
             take_steps(optimizer, parameters, step, step + 1)
+            if step == STEPS - 1:
+                optimizer.finalize_variable_values(parameters)
             if step % 5 == 4:
                 for values, parameter in zip(series, parameters, strict=True):
                     values.append(parameter.value.copy())
-    assert optimizer.iterations == STEPS
+    assert optimizer.iterations == STEPS // arguments.get("gradient_accumulation_steps", 1)
     for index, values in enumerate(series):
         expected = GOLDEN[f"{case}_{index}"]
         # Relative to the largest value on an element's way, which may end near 0.

@@ -235,8 +235,10 @@ class Trainer(Layer):
                     if self.stop_training or data.exhausted:
                         break
             except KeyboardInterrupt:
+                compiled.optimizer.finalize_variable_values(self.parameters)
                 hooks.on_train_end(logs)
                 raise
+            compiled.optimizer.finalize_variable_values(self.parameters)
             hooks.on_train_end(logs)
         return history
 

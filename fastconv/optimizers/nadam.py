@@ -21,7 +21,7 @@ class Nadam(MomentsOptimizer):
     Dozat 2016, "Incorporating Nesterov momentum into Adam".
     """
 
-    scalars = (*MomentsOptimizer.scalars, "momentum_product")
+    scalars = ("momentum_product",)
     momentum_product = 1.0  # u_1 u_2 ... u_t
 
     def _momentum_at(self, step: int) -> float:
