@@ -38,9 +38,9 @@ def clip_by_norm(grad: ArrayLike, norm: float) -> Array:
 
 
 def clip_by_global_norm(grads: Sequence[ArrayLike], norm: float) -> list[Array]:
-    """Copies of ``grads`` scaled alike so that the ℓ2 norm of all together is at most ``norm``, a positive number.
+    """Copies of ``grads`` scaled alike so that the ℓ2 norm of all together is at most ``norm``.
 
-    All become NaN if one holds NaN or infinity.
+    ``norm`` must be positive. All become NaN if one holds NaN or infinity.
     """
     if _door.on_reference():
         arrays = [_door.array(grad, f"grads[{i}]") for i, grad in enumerate(grads)]

@@ -50,12 +50,13 @@ class UpdateArrays:
     """The arrays of a step: for each parameter a row of value, grad and the rule's own.
 
     ``names`` are those of the rule's own; a row has None for one that is not kept. ``kept`` has what belongs
-    to the options. All are checked here, once; they must stay where they are afterwards.
+    to the ``options``, which may be others at every step. All arrays are checked here, once; they must stay
+    where they are afterwards.
     """
 
     def __init__(
         self,
-        rows: Sequence[tuple[Array | None, ...]],
+        rows: Sequence[tuple[Any, ...]],
         names: tuple[str, ...],
         kept: Sequence[Kept] | None = None,
     ) -> None:
@@ -109,6 +110,7 @@ class UpdateArrays:
         """Add the gradients to those that wait for a step."""
         if _door.on_reference():
             for (_, grad, *_), (gathered, _, _) in zip(self.rows, self.kept, strict=True):
+                assert gathered is not None
                 gathered += grad
         else:
             _kernels.gather_gradients(self._parameters)

@@ -61,8 +61,8 @@ serialize = _registry.serialize
 def deserialize(
     config: str | Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
 ) -> Optimizer:
-    """The way back from ``serialize``. Optimizers, schedules and functions for learning rates of your own come by
-    name in ``custom_objects``.
+    """The way back from ``serialize``. What is your own, optimizers, schedules and functions for learning rates,
+    comes by name in ``custom_objects``.
     """
     if not isinstance(config, str) and "learning_rate" in (config.get("config") or {}):
         rate = _rates.restored(config["config"]["learning_rate"], custom_objects)

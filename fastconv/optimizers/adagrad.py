@@ -21,10 +21,11 @@ class Adagrad(Optimizer):
         s ← s + g²                                  begins at initial_accumulator_value
         θ ← θ - η g / √(s + ε)
 
-    Steep directions are slowed down more than flat ones, which points a step on an elongated bowl at its bottom;
-    but rates only ever fall, and a deep network may stop before it is there.
+    Steep directions are slowed down more than flat ones, which points a step on an elongated bowl at its
+    bottom; but rates only ever fall, and a deep network may stop before it is there.
 
-    Duchi, Hazan & Singer 2011, "Adaptive subgradient methods for online learning and stochastic optimization".
+    Duchi, Hazan & Singer 2011, "Adaptive subgradient methods for online learning and stochastic
+    optimization".
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from fastconv.optimizers.learning_rate import RateSource
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from fastconv.optimizers.options import Options
+    from fastconv.optimizers.options import OptionsButDecay
 
 
 class AdamW(Adam):
@@ -18,8 +18,8 @@ class AdamW(Adam):
 
         θ ← θ - η λ θ - η √(1 - β₂ᵗ) / (1 - β₁ᵗ) · m / (√v + ε)
 
-    An ℓ2 penalty would add to the gradient, which Adam divides by its size: weights with large gradients would
-    hardly decay. Loshchilov & Hutter 2019, "Decoupled weight decay regularization".
+    An ℓ2 penalty would add to the gradient, which Adam divides by its size: weights with large gradients
+    would hardly decay. Loshchilov & Hutter 2019, "Decoupled weight decay regularization".
     """
 
     def __init__(
@@ -30,10 +30,10 @@ class AdamW(Adam):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
-        **options: Unpack[Options],
+        **options: Unpack[OptionsButDecay],
     ) -> None:
         if weight_decay is None:
             raise ValueError("AdamW needs a number as weight_decay, got None; without decay it is Adam")
         super().__init__(
-            learning_rate, beta_1, beta_2, epsilon, amsgrad, **options | {"weight_decay": weight_decay}
+            learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **options
         )

@@ -13,6 +13,7 @@ from fastconv.optimizers import schedules
 from fastconv.optimizers.schedules import LearningRateSchedule
 
 RateSource = float | LearningRateSchedule | Callable[[], float]
+_KINDS = "a number, a LearningRateSchedule or a function without arguments"
 
 
 def checked_source(source: Any) -> RateSource:
@@ -24,8 +25,8 @@ def checked_source(source: Any) -> RateSource:
             inspect.signature(source).bind()
         except TypeError:
             raise ValueError(
-                f"learning_rate must be a number, a LearningRateSchedule or a function without arguments; "
-                f"{source!r} wants some. A function of the step is a LearningRateSchedule with __call__(self, step)"
+                f"learning_rate must be {_KINDS}; {source!r} wants some. A function of the step is a "
+                "LearningRateSchedule with __call__(self, step)"
             ) from None
         except ValueError:  # a builtin without a signature
             pass
@@ -36,9 +37,7 @@ def checked_source(source: Any) -> RateSource:
 def checked_rate(rate: Any) -> float:
     """``rate`` as a float; ValueError unless it is one finite number, not negative."""
     if not isinstance(rate, (int, float, np.number, np.ndarray)) or np.ndim(rate):
-        raise ValueError(
-            f"learning_rate must be a number, a LearningRateSchedule or a function without arguments, got {rate!r}"
-        )
+        raise ValueError(f"learning_rate must be {_KINDS}, got {rate!r}")
     if not (math.isfinite(rate) and rate >= 0):
         raise ValueError(f"learning_rate must be finite and not negative, got {float(rate)}")
     return float(rate)
@@ -65,7 +64,7 @@ def serialized(source: RateSource) -> Any:
 
 
 def restored(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The way back from ``serialized``; schedules and functions of your own come by name in ``custom_objects``."""
+    """The way back from ``serialized``; what is your own comes by name in ``custom_objects``."""
     if not isinstance(config, Mapping):
         return config
     if config.get("class_name") != "function":

@@ -47,16 +47,15 @@ class Optimizer:
     ``scalars`` which attributes are state as well, and overrides ``update``. Those that come with fastconv
     override ``update_all`` instead: one call of C for all parameters.
 
-    Clipping: Pascanu et al. 2013, "On the difficulty of training recurrent neural networks"; weight decay apart
-    from the gradient: Loshchilov & Hutter 2019, "Decoupled weight decay regularization"; averages: Polyak &
-    Juditsky 1992, "Acceleration of stochastic approximation by averaging".
+    Clipping: Pascanu et al. 2013, "On the difficulty of training recurrent neural networks"; weight decay
+    apart from the gradient: Loshchilov & Hutter 2019, "Decoupled weight decay regularization"; averages:
+    Polyak & Juditsky 1992, "Acceleration of stochastic approximation by averaging".
     """
 
     scalars: tuple[str, ...] = ()
 
-    def __init__(
-        self, learning_rate: float | rates.RateSource, name: str | None = None, **options: Unpack[Options]
-    ) -> None:
+    def __init__(self, learning_rate: float | rates.RateSource, **options: Unpack[Options]) -> None:
+        self.name = options.pop("name", None) or type(self).__name__.lower()
         checked = shared.checked(type(self).__name__, dict(options))
         self.weight_decay: float | None = checked["weight_decay"]
         self.clipnorm: float | None = checked["clipnorm"]
@@ -67,7 +66,6 @@ class Optimizer:
         self.ema_overwrite_frequency: int | None = checked["ema_overwrite_frequency"]
         self.loss_scale_factor: None = checked["loss_scale_factor"]
         self.gradient_accumulation_steps: int | None = checked["gradient_accumulation_steps"]
-        self.name = name or type(self).__name__.lower()
         self._learning_rate = rates.checked_source(learning_rate)
         self._rate_of_step: float | None = None
         self._batches = 0
@@ -122,8 +120,8 @@ class Optimizer:
         new = rates.checked_source(rate)
         if isinstance(new, float) and not isinstance(self._learning_rate, float):
             raise TypeError(
-                f"the learning rate of this {type(self).__name__} follows {self._learning_rate!r} and cannot be "
-                "set to a number: assign another schedule, or compile with a new optimizer"
+                f"the learning rate of this {type(self).__name__} follows {self._learning_rate!r} and cannot "
+                "be set to a number: assign another schedule, or compile with a new optimizer"
             )
         self._learning_rate = new
 
@@ -131,7 +129,7 @@ class Optimizer:
 
     @property
     def iterations(self) -> int:
-        """How many steps were taken; with ``gradient_accumulation_steps`` it takes several batches for one."""
+        """How many steps were taken; with ``gradient_accumulation_steps`` one takes several batches."""
         return self._batches // (self.gradient_accumulation_steps or 1)
 
     def build(self, parameters: Sequence[Parameter]) -> None:
@@ -170,7 +168,7 @@ class Optimizer:
     def exclude_from_weight_decay(
         self, var_list: Sequence[Parameter] | None = None, var_names: Sequence[str] | None = None
     ) -> None:
-        """Let weight decay leave alone these parameters, and those in whose name one of ``var_names`` is found.
+        """Let weight decay leave alone these parameters, and those whose name one of ``var_names`` is in.
 
         >>> optimizer.exclude_from_weight_decay(var_names=["bias"])
 
@@ -295,8 +293,8 @@ class Optimizer:
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; ``from_config`` is the way back.
 
-        A schedule is a dictionary in it, a function its name. What weight decay leaves alone is there as well,
-        if ``exclude_from_weight_decay`` was called.
+        A schedule is a dictionary in it, a function its name. What weight decay leaves alone is there as
+        well, if ``exclude_from_weight_decay`` was called.
         """
         config = {"name": self.name, "learning_rate": rates.serialized(self._learning_rate)}
         config |= {option: getattr(self, option) for option in shared.DEFAULTS}

@@ -1,4 +1,4 @@
-"""What every optimizer can be asked for besides its rule: the arguments that all of Keras' optimizers share."""
+"""What every optimizer can be asked for besides its rule: arguments that all of Keras' optimizers share."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from fastconv._errors import unsupported_argument
 from fastconv.layers._arguments import whole
 
 
-class Options(TypedDict, total=False):
-    """The keyword arguments of every optimizer.
+class OptionsButDecay(TypedDict, total=False):
+    """The keyword arguments of every optimizer, without weight decay.
 
-    weight_decay       λ: each step also takes η λ θ away from θ
     clipnorm           a gradient's norm, parameter by parameter, is at most this
     global_clipnorm    the norm of all gradients together is at most this
     clipvalue          no element of a gradient is further from 0 than this. Only one of the three
@@ -24,7 +23,6 @@ class Options(TypedDict, total=False):
     name               of the optimizer
     """
 
-    weight_decay: float | None
     clipnorm: float | None
     global_clipnorm: float | None
     clipvalue: float | None
@@ -34,6 +32,15 @@ class Options(TypedDict, total=False):
     loss_scale_factor: float | None
     gradient_accumulation_steps: int | None
     name: str | None
+
+
+class Options(OptionsButDecay, total=False):
+    """The keyword arguments of every optimizer.
+
+    weight_decay       λ: each step also takes η λ θ away from θ
+    """
+
+    weight_decay: float | None
 
 
 DEFAULTS: dict[str, Any] = {
@@ -80,7 +87,9 @@ def checked(owner: str, options: dict[str, Any]) -> dict[str, Any]:
         whole(all_options["gradient_accumulation_steps"], "gradient_accumulation_steps", 2)
     if all_options["loss_scale_factor"] is not None:
         raise unsupported_argument(
-            owner, "loss_scale_factor", "leave it out: gradients are float32 here, whose small numbers need no help"
+            owner,
+            "loss_scale_factor",
+            "leave it out: gradients are float32 here, whose small numbers need no help",
         )
     return all_options
 

@@ -10,7 +10,7 @@ from fastconv.parameter import Parameter
 
 
 class DecayExclusion:
-    """Parameters that weight decay is not meant for: given ones, and those whose name a pattern is found in."""
+    """Parameters that weight decay is not meant for: given ones, and those in whose name a pattern is."""
 
     def __init__(
         self,
@@ -31,4 +31,7 @@ class DecayExclusion:
 
     def get_config(self) -> dict[str, Any]:
         """Plain strings, for ``DecayExclusion(**config)``."""
-        return {"names": self.names, "paths": [*self.paths, *(parameter.path for parameter in self.parameters)]}
+        return {
+            "names": self.names,
+            "paths": [*self.paths, *(parameter.path for parameter in self.parameters)],
+        }

@@ -20,8 +20,8 @@ u_t = β₁·(1 − ½·0.96ᵗ); Πu_t is the product of all up to u_t. What ma
     moving average   θ̄ ← β·θ̄ + (1−β)·θ
 
 Sources: Nesterov momentum: Sutskever et al. 2013; Adagrad: Duchi et al. 2011; RMSprop: Tieleman & Hinton
-2012, centered: Graves 2013; Adam and Adamax: Kingma & Ba 2015, its note on efficiency at the end of section 2,
-and section 7.1; AMSGrad: Reddi et al. 2018; Nadam: Dozat 2016; Adadelta: Zeiler 2012; weight decay:
+2012, centered: Graves 2013; Adam and Adamax: Kingma & Ba 2015, its note on efficiency at the end of section
+2, and section 7.1; AMSGrad: Reddi et al. 2018; Nadam: Dozat 2016; Adadelta: Zeiler 2012; weight decay:
 Loshchilov & Hutter 2019; moving average: Polyak & Juditsky 1992. Arithmetic as in Keras 3.
 """
 

@@ -33,7 +33,7 @@ class CosineDecayRestarts(LearningRateSchedule):
     ) -> None:
         if not t_mul >= 1:
             raise ValueError(
-                f"t_mul must be at least 1, got {t_mul!r}: periods that become shorter and shorter come to an end"
+                f"t_mul must be at least 1, got {t_mul!r}: ever shorter periods would come to an end"
             )
         self.initial_learning_rate = initial_learning_rate
         self.first_decay_steps = positive("first_decay_steps", first_decay_steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,10 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     ) -> None:
         if len(boundaries) != len(values) - 1:
             raise ValueError(
-                "values must be one more than boundaries: a rate before each boundary and one after the last; "
+                "values must be one more than boundaries: one before each boundary and one after the last; "
                 f"got {len(values)} values and {len(boundaries)} boundaries"
             )
-        if any(low >= high for low, high in zip(boundaries, boundaries[1:], strict=False)):
+        if any(low >= high for low, high in pairwise(boundaries)):
             raise ValueError(f"boundaries must rise, got {list(boundaries)}")
         self.boundaries = list(boundaries)
         self.values = list(values)
