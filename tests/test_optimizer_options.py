@@ -537,5 +537,5 @@ def test_other_mistakes():
         AdamW(weight_decay=None)
     with pytest.raises(TypeError, match=r"write \['bias'\]"):
         SGD().exclude_from_weight_decay(var_names="bias")
-    with pytest.raises(ValueError, match="wants some. A function of the step is a LearningRateSchedule"):
+    with pytest.raises(ValueError, match=r"wants some\. A function of the step is a LearningRateSchedule"):
         SGD(lambda step: 0.1)

@@ -61,7 +61,7 @@ serialize = _registry.serialize
 def deserialize(
     config: str | Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
 ) -> Optimizer:
-    """The way back from ``serialize``. What is your own, optimizers, schedules and functions for learning rates,
+    """The way back from ``serialize``. What is your own, optimizers, schedules and functions for rates,
     comes by name in ``custom_objects``.
     """
     if not isinstance(config, str) and "learning_rate" in (config.get("config") or {}):

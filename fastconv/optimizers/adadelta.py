@@ -43,8 +43,6 @@ class Adadelta(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("accumulated_grad", "accumulated_delta_var")
 
-    kernel_slots = ("accumulated_grad", "accumulated_delta_var")
-
     def update_all(self, arrays: ops.UpdateArrays) -> None:
         ops.adadelta_step(arrays, self.learning_rate, self.rho, self.epsilon)
 

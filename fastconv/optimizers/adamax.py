@@ -20,8 +20,6 @@ class Adamax(MomentsOptimizer):
     def slots(self) -> tuple[str, ...]:
         return ("momentum", "norm")
 
-    kernel_slots = ("momentum", "norm")
-
     def update_all(self, arrays: ops.UpdateArrays) -> None:
         rates = (self.learning_rate, self.beta_1, self.beta_2, self.epsilon)
         ops.adamax_step(arrays, *rates, self.iterations + 1)

@@ -30,8 +30,6 @@ class Nadam(MomentsOptimizer):
     def begin_step(self) -> None:
         self.momentum_product *= self._momentum_at(self.iterations + 1)
 
-    kernel_slots = ("momentum", "velocity")
-
     def update_all(self, arrays: ops.UpdateArrays) -> None:
         step = self.iterations + 1
         ops.nadam_step(

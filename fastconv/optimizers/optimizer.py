@@ -95,7 +95,7 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} has no update(value, grad)")
 
     kernel_slots: tuple[str, ...] = ()
-    """The slots in the order in which ``update_all`` takes them, those not kept included."""
+    """The slots in the order in which ``update_all`` takes them, those not kept included; () for ``slots``."""
 
     def update_all(self, arrays: ops.UpdateArrays) -> None:
         """Move all values, by ``update`` one after another."""
@@ -108,8 +108,9 @@ class Optimizer:
 
     @property
     def learning_rate(self) -> float:
-        """The rate of the next step. Assign a number, a schedule or a function; a schedule cannot be replaced
-        by a number (TypeError), for it would come back at the next step of a run that is resumed.
+        """The rate of the next step. Assign a number, a schedule or a function.
+
+        A schedule or a function gives way only to another one, not to a number (TypeError), as in Keras.
         """
         if self._rate_of_step is not None:
             return self._rate_of_step
@@ -180,13 +181,13 @@ class Optimizer:
         self._arrays = None
 
     def finalize_variable_values(self, var_list: Sequence[Parameter]) -> None:
-        """Replace the values of these parameters by their moving averages, where there are any: ``use_ema``.
+        """Replace the values of these parameters by their moving averages, if there are any: ``use_ema``.
 
         ``fit`` does so when it ends. Parameters that are frozen keep their values.
         """
         given = {id(parameter) for parameter in var_list}
         for parameter, state in zip(self._parameters, self._state, strict=True):
-            if id(parameter) in given and parameter.trainable and AVERAGE in state and self._batches:
+            if self.use_ema and self._batches and id(parameter) in given and parameter.trainable:
                 parameter.value = state[AVERAGE]
 
     def _options_now(self) -> ops.UpdateOptions:
@@ -226,8 +227,10 @@ class Optimizer:
             for parameter, state in zip(self._parameters, self._state, strict=True):
                 if parameter.trainable:
                     rows.append((parameter.value, parameter.grad, *(state.get(name) for name in names)))
+                    gathered = state[GATHERED] if self.gradient_accumulation_steps else None
+                    average = state[AVERAGE] if self.use_ema else None
                     decays = self._excluded is None or parameter not in self._excluded
-                    kept.append(ops.Kept(state.get(GATHERED), state.get(AVERAGE), decays))
+                    kept.append(ops.Kept(gathered, average, decays))
             self._arrays, self._arrays_for = ops.UpdateArrays(rows, names, kept), now
         return self._arrays
 
