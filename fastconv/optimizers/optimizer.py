@@ -95,7 +95,7 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} has no update(value, grad)")
 
     kernel_slots: tuple[str, ...] = ()
-    """The slots in the order in which ``update_all`` takes them, those not kept included; () for ``slots``."""
+    """The slots in the order in which ``update_all`` takes them, those not kept included; or ()."""
 
     def update_all(self, arrays: ops.UpdateArrays) -> None:
         """Move all values, by ``update`` one after another."""
