@@ -462,8 +462,8 @@ def softmax_cross_entropy(
 cdef class Parameters:
     """What a step works on, by its addresses: a row (value, grad, states, gathered, average, decays) for each.
 
-    ``states`` are up to three arrays; None stands for an array that is not kept. Keeps them alive; they must
-    stay where they are.
+    None stands for an array that is not kept. Of the states C knows as many as its rules have; a rule in Python
+    may have more. Keeps all arrays alive; they must stay where they are.
     """
 
     cdef fc_parameter *parameters
@@ -483,7 +483,7 @@ cdef class Parameters:
             p.n, p.first_block = grad.size, blocks
             blocks += (p.n + FC_OPTIMIZER_BLOCK - 1) // FC_OPTIMIZER_BLOCK
             p.value, p.grad = address_of(value), address_of(grad)
-            for s, state in enumerate(states):
+            for s, state in enumerate(states[:FC_OPTIMIZER_STATES]):
                 p.state[<int>s] = address_of(state)
             p.gathered, p.average, p.decays = address_of(gathered), address_of(average), decays
 

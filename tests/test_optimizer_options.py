@@ -417,6 +417,27 @@ def test_rules_in_python_have_all_options(backend, options):
         np.testing.assert_allclose(parameter.value, twin.value, rtol=1e-6, atol=1e-7)
 
 
+class Many(Optimizer):
+    """Keeps more arrays than any rule in C."""
+
+    slots = tuple(f"slot_{i}" for i in range(7))
+
+    def update(self, value, grad, **slots):
+        for i, array in enumerate(slots.values()):
+            array += grad * i
+        value -= self.learning_rate * slots["slot_6"]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "+".join(options))
+def test_a_rule_in_python_may_keep_many_arrays(options):
+    optimizer, given = Many(**{"learning_rate": 0.01} | options), parameters()
+    take_steps(optimizer, given, 0, 6)
+    state = optimizer.state_dict()
+    for i in range(7):
+        np.testing.assert_allclose(state[f"slot_{i}.0"], i * state["slot_1.0"], rtol=1e-5, atol=1e-6)
+    assert all(np.isfinite(parameter.value).all() for parameter in given)
+
+
 def test_momentum_may_come_and_go():
     optimizer, parameter = SGD(1.0), Parameter([0.0])
     for momentum, expected in [(0.0, -1.0), (0.5, -2.0), (0.5, -3.5), (0.0, -4.5)]:
