@@ -161,20 +161,60 @@ typedef struct {
 fc_status fc_affine_forward(const fc_affine *affine, const float *x, float *y);
 void fc_affine_backward(const fc_affine *affine, const float *dy, float *dx);
 
-/* ---- optimizers: one step, in place, of n parameters -------------------------------------------- */
+/* ---- optimizers: one step of many parameters, in place ------------------------------------------ */
 
-/* velocity may be NULL: no momentum */
-void fc_sgd_update(int64_t n, float *value, const float *grad, float *velocity, double learning_rate, double momentum,
-                   int nesterov);
-/* v_hat is AMSGrad's, else NULL; the first step is 1 */
-void fc_adam_update(int64_t n, float *value, const float *grad, float *m, float *v, float *v_hat,
-                    double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step);
-/* u_t, u_t1: the momentum of this step and of the next; u_product, u_product_1: the products up to them */
-void fc_nadam_update(int64_t n, float *value, const float *grad, float *m, float *v, double learning_rate,
-                     double beta_1, double beta_2, double epsilon, double u_t, double u_t1, double u_product,
-                     double u_product_1, int64_t step);
-/* average_grad (centered) and momentum_buffer may be NULL */
-void fc_rmsprop_update(int64_t n, float *value, const float *grad, float *velocity, float *average_grad,
-                       float *momentum_buffer, double learning_rate, double rho, double momentum, double epsilon);
+enum { FC_OPTIMIZER_STATES = 3, FC_OPTIMIZER_BLOCK = 1 << 13 };
+
+/* n numbers, their gradient, and what an optimizer keeps for each of them. */
+typedef struct {
+    int64_t n;
+    int64_t first_block;                /* blocks of FC_OPTIMIZER_BLOCK numbers in the parameters before this one */
+    float *value;
+    const float *grad;
+    float *state[FC_OPTIMIZER_STATES];  /* the rule's own, in the order told below */
+    float *gathered;                    /* sum of the gradients before this one that wait for a step, or NULL */
+    float *average;                     /* of the values, or NULL */
+    int decays;                         /* whether weight decay is meant for this one */
+} fc_parameter;
+
+/* What goes on around every rule; see optimizer.c. */
+typedef struct {
+    double gradient_scale;                         /* factor of the gradient, before it is clipped; 1 for none */
+    double clip_value, clip_norm, global_clip_norm; /* at most one is not 0 */
+    double weight_decay;
+    double average_momentum;
+    int overwrite; /* the values by their averages */
+} fc_update_options;
+
+/* state: velocity, NULL for no momentum */
+fc_status fc_sgd_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
+                      double learning_rate, double momentum, int nesterov);
+/* state: sum of squared gradients */
+fc_status fc_adagrad_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
+                          double learning_rate, double epsilon);
+/* state: velocity; average gradient (centered) or NULL; momentum buffer or NULL */
+fc_status fc_rmsprop_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
+                          double learning_rate, double rho, double momentum, double epsilon);
+/* state: m; v; v_hat of AMSGrad or NULL. The first step is 1. */
+fc_status fc_adam_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
+                       double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step);
+/* state: m; u, the infinity norm */
+fc_status fc_adamax_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
+                         double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step);
+/* state: m; v. u_t, u_t1: the momentum of this step and of the next; u_product, u_product_1: the products so far */
+fc_status fc_nadam_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
+                        double learning_rate, double beta_1, double beta_2, double epsilon, double u_t, double u_t1,
+                        double u_product, double u_product_1, int64_t step);
+/* state: mean of squared gradients; mean of squared steps */
+fc_status fc_adadelta_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
+                           double learning_rate, double rho, double epsilon);
+
+/* For rules that are not written in C: state[0] = the gradient as a rule would get it, and the weights decay. */
+fc_status fc_prepare_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
+                          double learning_rate);
+/* What follows a rule: the averages move, and overwrite the values if they are told to. */
+fc_status fc_average_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options);
+/* gathered += grad */
+fc_status fc_gather_gradients(int64_t count, const fc_parameter *parameters);
 
 #endif

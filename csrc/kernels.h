@@ -36,22 +36,55 @@ typedef struct {
     int32_t *wide;
 } fc_switches;
 
-/* An optimizer's step, all that does not depend on the parameter worked out; see optimizer.c. */
+/* An optimizer's rule, all that does not depend on the parameter worked out; see optimizer.c. */
 typedef struct {
     float learning_rate, momentum;
     int nesterov;
 } fc_sgd;
 typedef struct {
+    float learning_rate, epsilon;
+} fc_adagrad;
+typedef struct {
+    float learning_rate, rho, rate, momentum, epsilon; /* rate = 1 - rho */
+} fc_rmsprop;
+typedef struct {
     float learning_rate; /* times the corrections of both means' start at zero */
     float m_rate, v_rate, epsilon;
 } fc_adam;
+typedef struct {
+    float learning_rate; /* times the correction of the mean's start at zero */
+    float m_rate, fading, epsilon;
+} fc_adamax;
 typedef struct {
     float mean_part, grad_part; /* how much of m and of g is in the step */
     float m_rate, v_rate, v_scale, epsilon;
 } fc_nadam;
 typedef struct {
-    float learning_rate, rho, rate, momentum, epsilon; /* rate = 1 - rho */
-} fc_rmsprop;
+    float learning_rate, rho, rate, epsilon; /* rate = 1 - rho */
+} fc_adadelta;
+
+/* One parameter's step: its arrays, what is done to gradient and value around the rule, and the rule. */
+typedef struct {
+    float *value;
+    const float *grad;
+    float *state[FC_OPTIMIZER_STATES], *gathered, *average; /* NULL for what is not kept */
+    float scale, limit;                                     /* g = grad scale, between -limit and limit */
+    float decay;                                            /* learning rate times weight decay */
+    float average_rate;
+    int overwrite;
+    union {
+        fc_sgd sgd;
+        fc_adagrad adagrad;
+        fc_rmsprop rmsprop;
+        fc_adam adam;
+        fc_adamax adamax;
+        fc_nadam nadam;
+        fc_adadelta adadelta;
+    } rule;
+} fc_update;
+
+/* Does it to the numbers first <= i < end of the parameter. */
+typedef void fc_update_kernel(const fc_update *update, int64_t first, int64_t end);
 
 /* Which numbers stay, and what becomes of them; see dropout.c. */
 typedef struct {
@@ -150,14 +183,11 @@ typedef struct {
                    float *y);
     void (*affine_backward)(const fc_affine *affine, int64_t n, const float *dy, float *dx);
 
-    /* Parameters first <= i < end. Pointers are to the start of the arrays. */
-    void (*sgd)(const fc_sgd *rule, int64_t first, int64_t end, float *value, const float *grad, float *velocity);
-    void (*adam)(const fc_adam *rule, int64_t first, int64_t end, float *value, const float *grad, float *m, float *v,
-                 float *v_hat);
-    void (*nadam)(const fc_nadam *rule, int64_t first, int64_t end, float *value, const float *grad, float *m,
-                  float *v);
-    void (*rmsprop)(const fc_rmsprop *rule, int64_t first, int64_t end, float *value, const float *grad,
-                    float *velocity, float *average_grad, float *momentum);
+    /* The optimizers' rules with all that goes on around them, and the parts that are also needed alone. */
+    fc_update_kernel *sgd, *adagrad, *rmsprop, *adam, *adamax, *nadam, *adadelta;
+    fc_update_kernel *prepare_step, *average_step, *gather_gradients;
+    /* of (grad + gathered)^2, where gathered may be NULL */
+    double (*sum_of_squares)(int64_t n, const float *grad, const float *gathered);
 
     /* rounds x 2 x 12 x lanes multiply-adds in registers; returns something that depends on all of them */
     float (*fma_burst)(int64_t rounds);

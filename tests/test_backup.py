@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastconv import _random, callbacks, layers, models, utils
+from fastconv import _random, callbacks, layers, models, optimizers, utils
 from fastconv._random import generator, generator_state
 from fastconv._state_file import read_state, write_state
 from fastconv.callbacks import BackupAndRestore, Callback
@@ -309,6 +309,27 @@ def test_a_network_that_runs_as_a_plan(save_freq, tmp_path):
         train(tmp_path / "b", [KillAfter(batches=12)])
     for one, other in zip(train(tmp_path / "b"), unbroken, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("batches", [1, 4, 10, 19, 20])
+def test_an_optimizer_that_remembers_much(batches, tmp_path):
+    """Where in its schedule, averages, and half a step's gradients: two batches make a step, five an epoch."""
+
+    def train(folder, killer=()):
+        utils.set_random_seed(5)
+        rate = optimizers.schedules.CosineDecay(0.1, 10)
+        options = {"use_ema": True, "ema_momentum": 0.8, "ema_overwrite_frequency": 3, "clipnorm": 0.5}
+        model = models.Sequential([layers.Input((6,)), layers.Dense(2, activation="softmax")])
+        optimizer = optimizers.AdamW(rate, gradient_accumulation_steps=2, **options)
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        backup = BackupAndRestore(folder, save_freq=1)
+        model.fit(X, Y, batch_size=10, epochs=4, callbacks=[*killer, backup], verbose=0)
+        return {"weights": model.get_weights(), "optimizer": optimizer.state_dict()}
+
+    unbroken = train(tmp_path / "unbroken")
+    with pytest.raises(Killed):
+        train(tmp_path / "b", [KillAfter(batches=batches)])
+    assert_same(train(tmp_path / "b"), unbroken)
 
 
 def test_ctrl_c_leaves_the_backup(tmp_path):

@@ -71,6 +71,19 @@ def test_training_afterwards_is_as_without_it():
     assert_same(everything(tested), everything(plain))
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_averages_at_the_end_of_fit_are_undone_too(by_hand):
+    model = make_model(optimizers.SGD(0.1, momentum=0.9, use_ema=True))
+    model.fit(X, Y, verbose=0)
+    before, finder = everything(model), LRFinder(steps=20)
+    if by_hand:
+        model.fit(X, Y, batch_size=4, callbacks=finder, verbose=0)
+    else:
+        finder.find(model, X, Y)
+    assert len(finder.losses) > 10
+    assert_same(everything(model), before)
+
+
 def test_a_loader_begins_anew():
     loader = Loader(X, Y, seed=1)
     LRFinder(steps=20).find(make_model(), loader)

@@ -241,9 +241,11 @@ class Trainer(Layer):
                     hooks.on_epoch_end(run.end_epoch(), logs)
                     run.look_for_end()
             except KeyboardInterrupt:
+                compiled.optimizer.finalize_variable_values(self.parameters)
                 hooks.on_train_end(logs)
                 raise
             else:
+                compiled.optimizer.finalize_variable_values(self.parameters)
                 hooks.on_train_end(logs)
             finally:
                 self.run = None

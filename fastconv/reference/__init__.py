@@ -13,19 +13,29 @@ in double precision with plain loops. It is what the C kernels are tested agains
     penalties.py     what large weights cost
     images.py        images under affine maps: shifted, turned, stretched
     losses.py        softmax and cross-entropy, together
-    optimizers.py    one step of SGD, Adam, Nadam, RMSprop
+    optimizers.py    one step of gradient descent, from SGD to Nadam
+    clipping.py      gradients made smaller, by value and by norm
 
 NumPy only carries the arrays in and out. The arithmetic is Python's, on nested lists. ``ieee.py`` has the
 handful of operations for which Python raises an exception where floating point has an answer.
 """
 
 from fastconv.reference.activations import activation, activation_backward
+from fastconv.reference.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from fastconv.reference.convolution import conv2d, conv2d_backward_data, conv2d_backward_kernel
 from fastconv.reference.dense import dense, dense_backward_data, dense_backward_kernel
 from fastconv.reference.dropout import dropout
 from fastconv.reference.images import affine_transform, affine_transform_backward
 from fastconv.reference.losses import log_softmax, softmax_cross_entropy
-from fastconv.reference.optimizers import adam_update, nadam_update, rmsprop_update, sgd_update
+from fastconv.reference.optimizers import (
+    adadelta_update,
+    adagrad_update,
+    adam_update,
+    adamax_update,
+    nadam_update,
+    rmsprop_update,
+    sgd_update,
+)
 from fastconv.reference.penalties import l1_l2_penalty
 from fastconv.reference.pooling import (
     avg_pool2d,
@@ -41,11 +51,17 @@ from fastconv.reference.pooling import (
 __all__ = [
     "activation",
     "activation_backward",
+    "adadelta_update",
+    "adagrad_update",
     "adam_update",
+    "adamax_update",
     "affine_transform",
     "affine_transform_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
     "conv2d",
     "conv2d_backward_data",
     "conv2d_backward_kernel",

@@ -274,25 +274,46 @@ static void test_softmax(int64_t rows, int64_t C) {
 
 /* ---- optimizers --------------------------------------------------------------------------------- */
 
+/* Two parameters, of n numbers and of one, with all that goes on around a rule. */
 static void test_optimizers(int64_t n) {
     const double rate = 0.1, momentum = 0.9, beta_1 = 0.9, beta_2 = 0.99, epsilon = 1e-3;
-    const float *start = random_array(n), *grad = random_array(n);
-    double *sgd = zeros(n), *adam = zeros(n);
-    float *sgd_value = copy_of(start, n), *adam_value = copy_of(start, n);
-    float *velocity = random_array(n), *m = fresh(n), *v = fresh(n);
+    const double norm = 0.5, weight_decay = 0.25, average_momentum = 0.75;
+    const float *start = random_array(n), *grad = random_array(n), *lone_start = random_array(1);
+    const float *lone_grad = random_array(1);
+    double *sgd = zeros(n), *adam = zeros(n), *averages = zeros(n), squares = (double)lone_grad[0] * lone_grad[0];
+    float *sgd_value = copy_of(start, n), *adam_value = copy_of(start, n), *lone_value = copy_of(lone_start, 1);
+    float *velocity = random_array(n), *m = fresh(n), *v = fresh(n), *average = copy_of(start, n);
+    for (int64_t i = 0; i < n; i++) squares += (double)grad[i] * grad[i];
+    const double factor = fmin(1, norm / sqrt(squares));
     for (int64_t i = 0; i < n; i++) {
-        const double g = grad[i], moved = momentum * velocity[i] - rate * g;
-        sgd[i] = start[i] + momentum * moved - rate * g;
+        const double g = grad[i], moved = momentum * velocity[i] - rate * factor * g;
+        sgd[i] = start[i] - rate * weight_decay * start[i] + momentum * moved - rate * factor * g;
+        averages[i] = average_momentum * average[i] + (1 - average_momentum) * sgd[i];
         m[i] = v[i] = 0;
         /* the first step of Adam: both means, corrected for their start at zero, are g and g^2 */
         adam[i] = start[i] - rate * g / (sqrt(g * g) + epsilon / sqrt(1 - beta_2));
     }
-    fc_sgd_update(n, sgd_value, grad, velocity, rate, momentum, 1);
-    fc_adam_update(n, adam_value, grad, m, v, NULL, rate, beta_1, beta_2, epsilon, 1);
+    const double lone = lone_start[0] - rate * factor * lone_grad[0];
+    const int64_t blocks = (n + FC_OPTIMIZER_BLOCK - 1) / FC_OPTIMIZER_BLOCK;
+    const fc_parameter both[] = {
+        {.n = n, .value = sgd_value, .grad = grad, .state = {velocity}, .average = average, .decays = 1},
+        {.n = 1, .first_block = blocks, .value = lone_value, .grad = lone_grad},
+    };
+    const fc_parameter one = {.n = n, .value = adam_value, .grad = grad, .state = {m, v}, .decays = 1};
+    const fc_update_options all = {.gradient_scale = 1,
+                                   .global_clip_norm = norm,
+                                   .weight_decay = weight_decay,
+                                   .average_momentum = average_momentum};
+    const fc_update_options none = {.gradient_scale = 1};
+    const int done = fc_sgd_step(2, both, &all, rate, momentum, 1) == FC_OK &&
+                     fc_adam_step(1, &one, &none, rate, beta_1, beta_2, epsilon, 1) == FC_OK;
+    report(done, "optimizers", "no memory");
     compare("SGD", sgd_value, sgd, n, 1e-6);
+    compare("SGD, averages", average, averages, n, 1e-6);
+    compare("SGD, another parameter", lone_value, &lone, 1, 1e-6);
     compare("Adam", adam_value, adam, n, 2e-6);
     arrays_check("optimizers");
-    free(sgd), free(adam);
+    free(sgd), free(adam), free(averages);
 }
 
 /* ---- dropout and penalties ---------------------------------------------------------------------- */
@@ -516,7 +537,7 @@ int main(void) {
         test_penalty(1, fc_isa_name(isa)), test_penalty(1003, fc_isa_name(isa)), test_penalty(70001, fc_isa_name(isa));
         test_softmax(1, 1), test_softmax(33, 10), test_softmax(4, 100);
         test_affine(1, 1, 1, 1, 2, 3), test_affine(3, 9, 8, 3, 9, 8), test_affine(2, 5, 7, 19, 4, 9);
-        test_optimizers(1), test_optimizers(1003);
+        test_optimizers(1), test_optimizers(1003), test_optimizers(2 * FC_OPTIMIZER_BLOCK + 5);
         for (int64_t N = 1; N <= 41; N += 8) test_plan(N, fc_isa_name(isa));
         printf("%s: %d checks\n", fc_isa_name(isa), passed - before);
     }
