@@ -39,6 +39,7 @@ def race(benchmark, peak):
 
 def pytest_terminal_summary(terminalreporter, config) -> None:
     session = getattr(config, "_benchmarksession", None)
+    _show_bandwidths(terminalreporter, session)
     timed = [b for b in getattr(session, "benchmarks", []) if b.extra_info.get("gflops") is not None]
     if not timed:
         return
@@ -56,3 +57,19 @@ def pytest_terminal_summary(terminalreporter, config) -> None:
             if "best" in info:
                 line += f"  {info['auto_over_best']:.2f} x the time of {info['best']}, the best"
             write(f"{line}  {info['isa']}, {info['threads']}")
+
+
+def _show_bandwidths(terminalreporter, session) -> None:
+    """The table of those that wait for memory."""
+    timed = [b for b in getattr(session, "benchmarks", []) if "gigabytes_per_second" in b.extra_info]
+    if not timed:
+        return
+    terminalreporter.section("bandwidths (median)")
+    for group in dict.fromkeys(b.group for b in timed):
+        terminalreporter.write_line(group)
+        for b in sorted(
+            (b for b in timed if b.group == group), key=lambda b: -b.extra_info["gigabytes_per_second"]
+        ):
+            info = b.extra_info
+            rate = f"{info['gigabytes_per_second']:>10.2f} GB/s"
+            terminalreporter.write_line(f"  {b.params['rival']:<56}{rate}  {info['isa']}, {info['threads']}")

@@ -103,12 +103,24 @@ void fc_global_max_pool2d_backward(int64_t N, int64_t pixels, int64_t C, const f
 
 /* ---- activations -------------------------------------------------------------------------------- */
 
-typedef enum { FC_LINEAR, FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH, FC_ELU, FC_SELU } fc_activation;
+typedef enum {
+    /* their derivative is made of the output y */
+    FC_LINEAR, FC_RELU, FC_RELU6, FC_LEAKY_RELU, FC_SIGMOID, FC_HARD_SIGMOID, FC_LOG_SIGMOID, FC_TANH, FC_HARD_TANH,
+    FC_ELU, FC_CELU, FC_SELU, FC_SOFTPLUS, FC_SOFTSIGN, FC_EXPONENTIAL,
+    /* theirs of the input x */
+    FC_FIRST_OF_INPUT, FC_SILU = FC_FIRST_OF_INPUT, FC_HARD_SILU, FC_GELU, FC_GELU_TANH, FC_MISH
+} fc_activation;
 
-/* y = phi(x);  alpha is the slope of leaky ReLU, the depth of ELU. y may be x. */
+/* y = phi(x);  alpha is the slope of leaky ReLU, the depth of ELU and CELU. y may be x. */
 void fc_activation_forward(fc_activation kind, float alpha, int64_t n, const float *x, float *y);
-/* dx = dy phi'(x), from y = phi(x) alone. dx may be dy. */
-void fc_activation_backward(fc_activation kind, float alpha, int64_t n, const float *dy, const float *y, float *dx);
+/* dx = dy phi'(x), from what the derivative is made of: y = phi(x), or x. dx may be dy. */
+void fc_activation_backward(fc_activation kind, float alpha, int64_t n, const float *dy, const float *kept, float *dx);
+
+/* y = x, or alpha[k] x where x < 0;  x is (rows, K) */
+fc_status fc_prelu_forward(int64_t rows, int64_t K, const float *x, const float *alpha, float *y);
+/* dx = dy, or alpha[k] dy;  dalpha[k] = sum over rows of dy x where x < 0 */
+fc_status fc_prelu_backward(int64_t rows, int64_t K, const float *dy, const float *x, const float *alpha, float *dx,
+                            float *dalpha);
 
 /* ---- dropout ------------------------------------------------------------------------------------ */
 
@@ -133,6 +145,7 @@ double fc_l1_l2_penalty(int64_t n, const float *x, double l1, double l2, float *
 void fc_softmax_forward(int64_t rows, int64_t C, const float *x, float *p);
 void fc_softmax_backward(int64_t rows, int64_t C, const float *dp, const float *p, float *dx);
 void fc_log_softmax(int64_t rows, int64_t C, const float *x, float *y);
+void fc_log_softmax_backward(int64_t rows, int64_t C, const float *dy, const float *y, float *dx);
 
 typedef struct {
     const int64_t *labels; /* (N,) class numbers, or NULL and then */
@@ -143,6 +156,21 @@ typedef struct {
 /* loss = sum over n of weight[n] * cross-entropy[n] / N, and its gradient at the logits (N, C); N > 0 */
 fc_status fc_softmax_cross_entropy(int64_t N, int64_t C, const float *logits, fc_targets targets, double *loss,
                                    float *dlogits);
+
+/* ---- batch normalisation, of x (rows, C) with rows > 0 ------------------------------------------- */
+
+/* mean[c] and biased variance[c] over the rows */
+fc_status fc_moments(int64_t rows, int64_t C, const float *x, float *mean, float *variance);
+/* y = gamma (x - mean) / sqrt(variance + epsilon) + beta;  gamma and beta may be NULL: ones, zeros */
+fc_status fc_batch_norm_forward(int64_t rows, int64_t C, const float *x, const float *mean, const float *variance,
+                                const float *gamma, const float *beta, double epsilon, float *y);
+/* dgamma[c] = sum over rows of dy (x - mean) / sqrt(variance + epsilon);  dbeta[c] = sum over rows of dy */
+fc_status fc_batch_norm_backward_weights(int64_t rows, int64_t C, const float *dy, const float *x, const float *mean,
+                                         const float *variance, double epsilon, float *dgamma, float *dbeta);
+/* dx where mean and variance are x's own; with dgamma and dbeta NULL, where they are constants (x may be NULL) */
+fc_status fc_batch_norm_backward_data(int64_t rows, int64_t C, const float *dy, const float *x, const float *mean,
+                                      const float *variance, const float *gamma, const float *dgamma,
+                                      const float *dbeta, double epsilon, float *dx);
 
 /* ---- images under affine maps ------------------------------------------------------------------- */
 

@@ -98,6 +98,11 @@ typedef struct {
     float l1, l2, scale;
 } fc_penalty;
 
+/* What each column of dx is made with: dx = scale (dy - mean_dy - slope (x - mean)); see batch_norm.c. */
+typedef struct {
+    const float *mean, *scale, *mean_dy, *slope;
+} fc_norm_gradient;
+
 /* One row of pooling windows in a bundle, steps in vectors: see bundle_kernel.h. */
 typedef struct {
     int64_t pixels, C; /* of the output row */
@@ -161,14 +166,30 @@ typedef struct {
     void (*avg_pool)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *x, float *y);
     void (*avg_pool_backward)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *dy, float *dx);
 
-    /* y = phi(x), dx = dy phi'(x), of n elements */
+    /* y = phi(x), dx = dy phi'(x), of n elements; `kept` is y or x */
     void (*activate)(fc_activation kind, float alpha, int64_t n, const float *x, float *y);
-    void (*activate_backward)(fc_activation kind, float alpha, int64_t n, const float *dy, const float *y, float *dx);
+    void (*activate_backward)(fc_activation kind, float alpha, int64_t n, const float *dy, const float *kept,
+                              float *dx);
+
+    /* Rows of `width` floats, a column for each slope. sums[j] = the sum over rows of dy x where x < 0 */
+    void (*prelu)(int64_t rows, int64_t width, const float *x, const float *alpha, float *y);
+    void (*prelu_backward)(int64_t rows, int64_t width, const float *dy, const float *x, const float *alpha, float *dx,
+                           float *sums);
+
+    /* Rows of `width` floats, each column by itself: batch_norm_kernel.h. */
+    void (*moments)(int64_t rows, int64_t width, const float *x, float *about, float *sum, float *squares);
+    void (*normalise)(int64_t rows, int64_t width, const float *x, const float *mean, const float *scale,
+                      const float *shift, float *y);
+    void (*gradient_sums)(int64_t rows, int64_t width, const float *dy, const float *x, const float *mean, float *sum,
+                          float *products);
+    void (*normalise_backward)(int64_t rows, int64_t width, const float *dy, const float *x,
+                               const fc_norm_gradient *columns, float *dx);
 
     /* Rows of C scores. cross_entropy gives each row's loss, and its gradient times scale and the row's weight. */
     void (*softmax)(int64_t rows, int64_t C, const float *x, float *p);
     void (*softmax_backward)(int64_t rows, int64_t C, const float *dp, const float *p, float *dx);
     void (*log_softmax)(int64_t rows, int64_t C, const float *x, float *y);
+    void (*log_softmax_backward)(int64_t rows, int64_t C, const float *dy, const float *y, float *dx);
     void (*cross_entropy)(int64_t rows, int64_t C, const float *logits, fc_targets targets, float scale,
                           float *losses, float *dlogits);
 

@@ -62,15 +62,32 @@ cdef extern from "fastconv.h" nogil:
     ctypedef enum fc_activation:
         FC_LINEAR
         FC_RELU
+        FC_RELU6
         FC_LEAKY_RELU
         FC_SIGMOID
+        FC_HARD_SIGMOID
+        FC_LOG_SIGMOID
         FC_TANH
+        FC_HARD_TANH
         FC_ELU
+        FC_CELU
         FC_SELU
+        FC_SOFTPLUS
+        FC_SOFTSIGN
+        FC_EXPONENTIAL
+        FC_SILU
+        FC_HARD_SILU
+        FC_GELU
+        FC_GELU_TANH
+        FC_MISH
 
     void fc_activation_forward(fc_activation kind, float alpha, int64_t n, const float *x, float *y)
     void fc_activation_backward(
-        fc_activation kind, float alpha, int64_t n, const float *dy, const float *y, float *dx)
+        fc_activation kind, float alpha, int64_t n, const float *dy, const float *kept, float *dx)
+
+    fc_status fc_prelu_forward(int64_t rows, int64_t K, const float *x, const float *alpha, float *y)
+    fc_status fc_prelu_backward(
+        int64_t rows, int64_t K, const float *dy, const float *x, const float *alpha, float *dx, float *dalpha)
 
     ctypedef struct fc_random:
         uint64_t seed
@@ -83,6 +100,18 @@ cdef extern from "fastconv.h" nogil:
     void fc_softmax_forward(int64_t rows, int64_t C, const float *x, float *p)
     void fc_softmax_backward(int64_t rows, int64_t C, const float *dp, const float *p, float *dx)
     void fc_log_softmax(int64_t rows, int64_t C, const float *x, float *y)
+    void fc_log_softmax_backward(int64_t rows, int64_t C, const float *dy, const float *y, float *dx)
+
+    fc_status fc_moments(int64_t rows, int64_t C, const float *x, float *mean, float *variance)
+    fc_status fc_batch_norm_forward(
+        int64_t rows, int64_t C, const float *x, const float *mean, const float *variance, const float *gamma,
+        const float *beta, double epsilon, float *y)
+    fc_status fc_batch_norm_backward_weights(
+        int64_t rows, int64_t C, const float *dy, const float *x, const float *mean, const float *variance,
+        double epsilon, float *dgamma, float *dbeta)
+    fc_status fc_batch_norm_backward_data(
+        int64_t rows, int64_t C, const float *dy, const float *x, const float *mean, const float *variance,
+        const float *gamma, const float *dgamma, const float *dbeta, double epsilon, float *dx)
 
     ctypedef struct fc_targets:
         const int64_t *labels
@@ -397,11 +426,24 @@ def global_max_pool2d_backward(
 ACTIVATIONS = {
     "linear": FC_LINEAR,
     "relu": FC_RELU,
+    "relu6": FC_RELU6,
     "leaky_relu": FC_LEAKY_RELU,
     "sigmoid": FC_SIGMOID,
+    "hard_sigmoid": FC_HARD_SIGMOID,
+    "log_sigmoid": FC_LOG_SIGMOID,
     "tanh": FC_TANH,
+    "hard_tanh": FC_HARD_TANH,
     "elu": FC_ELU,
+    "celu": FC_CELU,
     "selu": FC_SELU,
+    "softplus": FC_SOFTPLUS,
+    "softsign": FC_SOFTSIGN,
+    "exponential": FC_EXPONENTIAL,
+    "silu": FC_SILU,
+    "hard_silu": FC_HARD_SILU,
+    "gelu": FC_GELU,
+    "gelu_tanh": FC_GELU_TANH,
+    "mish": FC_MISH,
 }
 
 
@@ -410,9 +452,28 @@ def activation(int kind, float alpha, const float[::1] x, float[::1] y) -> None:
         fc_activation_forward(<fc_activation>kind, alpha, x.shape[0], &x[0], &y[0])
 
 
-def activation_backward(int kind, float alpha, const float[::1] dy, const float[::1] y, float[::1] dx) -> None:
+def activation_backward(
+    int kind, float alpha, const float[::1] dy, const float[::1] kept, float[::1] dx
+) -> None:
     with nogil:
-        fc_activation_backward(<fc_activation>kind, alpha, y.shape[0], &dy[0], &y[0], &dx[0])
+        fc_activation_backward(<fc_activation>kind, alpha, kept.shape[0], &dy[0], &kept[0], &dx[0])
+
+
+def prelu(const float[:, ::1] x, const float[::1] alpha, float[:, ::1] y) -> None:
+    cdef fc_status status
+    with nogil:
+        status = fc_prelu_forward(x.shape[0], x.shape[1], &x[0, 0], &alpha[0], &y[0, 0])
+    check(status)
+
+
+def prelu_backward(
+    const float[:, ::1] dy, const float[:, ::1] x, const float[::1] alpha, float[:, ::1] dx, float[::1] dalpha
+) -> None:
+    cdef fc_status status
+    with nogil:
+        status = fc_prelu_backward(
+            x.shape[0], x.shape[1], &dy[0, 0], &x[0, 0], &alpha[0], &dx[0, 0], &dalpha[0])
+    check(status)
 
 
 # ---- dropout and penalties ----------------------------------------------------------------------
@@ -451,6 +512,11 @@ def log_softmax(const float[:, ::1] x, float[:, ::1] y) -> None:
         fc_log_softmax(x.shape[0], x.shape[1], &x[0, 0], &y[0, 0])
 
 
+def log_softmax_backward(const float[:, ::1] dy, const float[:, ::1] y, float[:, ::1] dx) -> None:
+    with nogil:
+        fc_log_softmax_backward(y.shape[0], y.shape[1], &dy[0, 0], &y[0, 0], &dx[0, 0])
+
+
 def softmax_cross_entropy(
     const float[:, ::1] logits,
     const int64_t[::1] labels,
@@ -472,6 +538,60 @@ def softmax_cross_entropy(
             logits.shape[0], logits.shape[1], &logits[0, 0], targets, &loss, &dlogits[0, 0])
     check(status)
     return loss
+
+
+# ---- batch normalisation ------------------------------------------------------------------------
+
+cdef const float *optional(const float[::1] columns) noexcept:
+    if columns is None:
+        return NULL
+    return &columns[0]
+
+
+def moments(const float[:, ::1] x, float[::1] mean, float[::1] variance) -> None:
+    cdef fc_status status
+    with nogil:
+        status = fc_moments(x.shape[0], x.shape[1], &x[0, 0], &mean[0], &variance[0])
+    check(status)
+
+
+def batch_norm(
+    const float[:, ::1] x, const float[::1] mean, const float[::1] variance, const float[::1] gamma,
+    const float[::1] beta, double epsilon, float[:, ::1] y
+) -> None:
+    cdef const float *gamma_data = optional(gamma)
+    cdef const float *beta_data = optional(beta)
+    cdef fc_status status
+    with nogil:
+        status = fc_batch_norm_forward(
+            x.shape[0], x.shape[1], &x[0, 0], &mean[0], &variance[0], gamma_data, beta_data, epsilon, &y[0, 0])
+    check(status)
+
+
+def batch_norm_backward_weights(
+    const float[:, ::1] dy, const float[:, ::1] x, const float[::1] mean, const float[::1] variance,
+    double epsilon, float[::1] dgamma, float[::1] dbeta
+) -> None:
+    cdef fc_status status
+    with nogil:
+        status = fc_batch_norm_backward_weights(
+            x.shape[0], x.shape[1], &dy[0, 0], &x[0, 0], &mean[0], &variance[0], epsilon, &dgamma[0], &dbeta[0])
+    check(status)
+
+
+def batch_norm_backward_data(
+    const float[:, ::1] dy, const float[:, ::1] x, const float[::1] mean, const float[::1] variance,
+    const float[::1] gamma, const float[::1] dgamma, const float[::1] dbeta, double epsilon, float[:, ::1] dx
+) -> None:
+    cdef const float *gamma_data = optional(gamma)
+    cdef const float *dgamma_data = optional(dgamma)
+    cdef const float *dbeta_data = optional(dbeta)
+    cdef fc_status status
+    with nogil:
+        status = fc_batch_norm_backward_data(
+            x.shape[0], x.shape[1], &dy[0, 0], &x[0, 0], &mean[0], &variance[0], gamma_data, dgamma_data,
+            dbeta_data, epsilon, &dx[0, 0])
+    check(status)
 
 
 # ---- images under affine maps -------------------------------------------------------------------

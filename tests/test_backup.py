@@ -221,6 +221,7 @@ def test_a_network_that_augments_its_images(save_freq, tmp_path):
                 layers.RandomFlip(),
                 layers.RandomRotation(0.1, seed=3),
                 layers.RandomCrop(5, 5),
+                layers.BatchNormalization(),
                 layers.Flatten(),
                 layers.Dense(2, activation="softmax"),
             ]
@@ -313,7 +314,7 @@ def test_a_network_that_runs_as_a_plan(save_freq, tmp_path):
 
 @pytest.mark.parametrize("batches", [1, 4, 10, 19, 20])
 def test_an_optimizer_that_remembers_much(batches, tmp_path):
-    """Where in its schedule, averages, and half a step's gradients: two batches make a step, five an epoch."""
+    """Schedule, averages, and half a step's gradients: two batches make a step, five an epoch."""
 
     def train(folder, killer=()):
         utils.set_random_seed(5)

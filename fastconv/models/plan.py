@@ -163,9 +163,13 @@ def _weighted(layer: Conv2D | Dense) -> Step:
     """What layers with weights and an activation have in common."""
     kernel: Parameter = layer.kernel
     bias: Parameter | None = layer.bias
+    activation = layer.activation
+    if activation.needs_input or activation.name == "log_softmax":
+        raise NoPlan(f"{layer} has the activation {activation.name}, which plans do not know")
+    alpha = DEFAULT_ALPHA.get(activation.name, 0.0) if activation.alpha is None else activation.alpha
     return {
-        "activation": layer.activation.name,
-        "alpha": DEFAULT_ALPHA.get(layer.activation.name, 0.0),
+        "activation": activation.name,
+        "alpha": alpha,
         "kernel": kernel.value,
         "dkernel": kernel.grad,
         "bias": None if bias is None else bias.value,
