@@ -108,30 +108,6 @@ static void NAME(bundle_outer_tile)(const fc_pixels *pixels, int rows, int chann
 #undef ALL_CASES
 #undef CHANNEL_CASES
 
-/* ---- in and out of a bundle --------------------------------------------------------------------- */
-
-/* Rows of n floats, one an image, `step` apart, to [n][VLEN]; lanes without an image become zero. */
-static void NAME(bundle_pack)(int images, int64_t n, const float *rows, int64_t step, float *bundle) {
-    for (int64_t i = 0; i < n; i += VLEN, bundle += VLEN * VLEN) {
-        const int floats = vlanes(i, n);
-        vfloat square[VLEN];
-        for (int image = 0; image < VLEN; image++)
-            square[image] = image < images ? vload_lanes(rows + image * step + i, floats) : (vfloat){0};
-        vtranspose(square);
-        for (int j = 0; j < floats; j++) vstore(bundle + j * VLEN, square[j]);
-    }
-}
-
-static void NAME(bundle_unpack)(int images, int64_t n, const float *bundle, float *rows, int64_t step) {
-    for (int64_t i = 0; i < n; i += VLEN, bundle += VLEN * VLEN) {
-        const int floats = vlanes(i, n);
-        vfloat square[VLEN];
-        for (int j = 0; j < VLEN; j++) square[j] = j < floats ? vload(bundle + j * VLEN) : (vfloat){0};
-        vtranspose(square);
-        for (int image = 0; image < images; image++) vstore_lanes(rows + image * step + i, square[image], floats);
-    }
-}
-
 /* ---- pooling, [H][W][C] vectors ----------------------------------------------------------------- */
 
 /* One output row: pixels of C vectors from windows of size_h x size_w that do not overlap. */

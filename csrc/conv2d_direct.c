@@ -194,30 +194,36 @@ static fc_status run_gather(const gather *g, int64_t kernel_columns, double flop
                        (most_columns - 1) * columns->step + columns->most >= columns->source;
     const int64_t strip_width = padded ? strip_columns : columns->source;
 
-    /* Pieces of work: blocks of output rows whose strip stays in a quarter of a megabyte, and, where the
-     * batch is small, groups of panels. Outputs do not share sums, so this cannot change a bit of them. */
-    const int64_t strip_floats = 1 << 16, wanted_tasks = 16;
+    /* Pieces of work: blocks of output rows whose strip stays in a quarter of a megabyte. Where the batch gives too
+     * few, they are cut by panels first if the weights are more than a cache holds, so that those are read once,
+     * and otherwise by rows. Outputs do not share sums, so this cannot change a bit of them. */
+    const int64_t strip_floats = 1 << 16, cached_weights = 1 << 17, wanted_tasks = 16, few_pixels = 128;
+    const int64_t taps = rows->first[rows->phases] * columns->first[columns->phases];
+    const int64_t weights_size = taps * C * panels * lanes * g->groups;
+    const int64_t by_panels = weights_size > cached_weights ? fc_min(panels * g->groups, wanted_tasks / 2) * 2 : 1;
     const int64_t by_cache = (strip_floats / (strip_width * g->C) - (rows->most - rows->least)) / rows->step;
-    const int64_t by_tasks = most_rows * g->N / wanted_tasks;
+    const int64_t by_tasks = most_rows * g->N * by_panels / wanted_tasks;
     const int64_t block = fc_max(1, fc_min(most_rows, fc_min(by_cache, fc_max(by_tasks, 1))));
-    const int64_t row_blocks = fc_pieces(most_rows, block);
-    const int64_t panel_groups =
-        fc_max(1, fc_min(panels * g->groups, wanted_tasks / fc_max(1, g->N * row_blocks)));
+    const int64_t row_blocks = fc_pieces(most_rows, block), strips_in_all = g->N * row_blocks;
+    const int64_t panel_groups = fc_max(1, fc_min(panels * g->groups, wanted_tasks / fc_max(1, strips_in_all)));
     const int64_t strip_rows = (block - 1) * rows->step + rows->most - rows->least + 1;
     const int64_t strip_size = padded ? fc_round_up(strip_rows * strip_columns * g->C, 16) : 0;
 
     phase *plan = malloc(sizeof(phase) * (size_t)phases);
-    const int64_t taps = rows->first[rows->phases] * columns->first[columns->phases];
     int64_t *run_offsets = malloc(sizeof(int64_t) * (size_t)taps);
-    const int64_t weights_size = taps * C * panels * lanes * g->groups, bias_size = g->groups * panels * lanes;
-    float *memory = fc_floats(weights_size + bias_size + strip_size * threads);
+    const int64_t bias_size = g->groups * panels * lanes;
+    /* Few pixels do not make up for copying the weights: rows of whole vectors can be read where they lie. */
+    const int in_place = g->kernel_k == 1 && g->groups == 1 && K % kernels->lanes == 0 &&
+                         g->N * rows->outputs * columns->outputs <= few_pixels;
+    const int64_t packed_size = in_place ? 0 : weights_size;
+    float *memory = fc_floats(packed_size + bias_size + strip_size * threads);
     if (!plan || !run_offsets || !memory) {
         free(plan);
         free(run_offsets);
         fc_free(memory);
         return FC_OUT_OF_MEMORY;
     }
-    float *packed = memory, *padded_bias = memory + weights_size, *strips = padded_bias + bias_size;
+    float *packed = memory, *padded_bias = memory + packed_size, *strips = padded_bias + bias_size;
 
     for (int64_t i = 0, weights = 0, run = 0; i < phases; i++) {
         phase *f = &plan[i];
@@ -240,7 +246,7 @@ static fc_status run_gather(const gather *g, int64_t kernel_columns, double flop
 #pragma omp parallel num_threads(threads)
     {
 #pragma omp for schedule(static)
-        for (int64_t i = 0; i < phases * g->groups * panels; i++) {
+        for (int64_t i = 0; i < (in_place ? 0 : phases * g->groups * panels); i++) {
             const phase *f = &plan[i / (g->groups * panels)];
             const int64_t group = i / panels % g->groups, k = i % panels * lanes;
             pack_phase(g, f, group, k, fc_min(lanes, K - k), lanes, kernel_columns,
@@ -248,8 +254,8 @@ static fc_status run_gather(const gather *g, int64_t kernel_columns, double flop
         }
 
 #pragma omp for schedule(dynamic)
-        for (int64_t task = 0; task < g->N * row_blocks * panel_groups; task++) {
-            const int64_t part = task % panel_groups, strip_index = task / panel_groups;
+        for (int64_t task = 0; task < strips_in_all * panel_groups; task++) {
+            const int64_t part = task / strips_in_all, strip_index = task % strips_in_all;
             const int64_t n = strip_index / row_blocks, b = strip_index % row_blocks;
             const int64_t begin = fc_part(most_rows, row_blocks, b), end = fc_part(most_rows, row_blocks, b + 1);
             const float *image = source + n * rows->source * columns->source * g->C;
@@ -269,12 +275,13 @@ static fc_status run_gather(const gather *g, int64_t kernel_columns, double flop
                 const int64_t pixels = fc_pieces(columns->outputs - f->column_phase, columns->phases);
                 const int64_t tiles = fc_pieces(pixels, tile_pixels);
                 const fc_product product = {.runs = f->runs, .offset = run_offsets + f->run, .length = f->length,
-                                            .x_step = columns->step * g->C, .w_step = lanes,
+                                            .x_step = columns->step * g->C, .w_step = in_place ? K : lanes,
                                             .y_step = columns->phases * g->K};
                 for (int64_t j = fc_part(panels * g->groups, panel_groups, part);
                      j < fc_part(panels * g->groups, panel_groups, part + 1); j++) {
                     const int64_t group = j / panels, k = j % panels * lanes;
-                    const float *w = packed + f->weights + j * f->row_taps * f->column_taps * C * lanes;
+                    const float *w = in_place ? g->kernel + k
+                                              : packed + f->weights + j * f->row_taps * f->column_taps * C * lanes;
                     for (int64_t h = begin; h < end; h++) {
                         const int64_t row = f->row_phase + h * rows->phases;
                         if (row >= rows->outputs) break;

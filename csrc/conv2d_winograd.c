@@ -215,7 +215,8 @@ fc_status fc_conv2d_backward_data_winograd(const fc_conv2d *conv, const float *d
 #pragma omp parallel for schedule(static) num_threads(fc_threads_for(g.flops))
     for (int64_t task = 0; task < 9 * vectors; task++) {
         const int64_t i = task / vectors, c = task % vectors * V;
-        kernels->bundle_pack((int)fc_min(V, C - c), K, kernel + ((8 - i) * C + c) * K, K, turned + task * K * V);
+        kernels->transpose((int)fc_min(V, C - c), (int)V, K, kernel + ((8 - i) * C + c) * K, K,
+                           turned + task * K * V, V);
     }
     const taps w = {.kernel = turned, .tap = vectors * K * V, .row = V, .vector = K * V};
     fc_status status = convolve(&g, dy, &w, NULL, dx);
@@ -258,13 +259,12 @@ fc_status fc_conv2d_backward_kernel_winograd(const fc_conv2d *conv, const float 
         }
 
         float *M = scratch + fc_thread_index() * m_size;
-        const fc_pixels pixels = {.images = 1, .rows = 1, .pixels = count, .x_step = C, .dy_step = K};
+        const fc_pixels pixels = {.fresh = 1, .images = 1, .rows = 1, .pixels = count, .x_step = C, .dy_step = K};
 #pragma omp for schedule(dynamic)
         for (int64_t task = 0; task < panels * bands; task++) {
             const int64_t k = task / bands * lanes, channels = fc_min(lanes, K - k);
             const int64_t c = fc_part(C, bands, task % bands);
             const int64_t rows = fc_part(C, bands, task % bands + 1) - c, pieces = fc_pieces(rows, kernels->tile_pixels);
-            memset(M, 0, sizeof(float) * (size_t)m_size);
             for (int64_t i = 0; i < POSITIONS; i++)
                 for (int64_t q = 0; q < pieces; q++) {
                     const int64_t r = fc_part(rows, pieces, q), next = fc_part(rows, pieces, q + 1);

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "matmul.h"
+#include "memory.h"
+#include "threads.h"
 
 fc_status fc_dense_forward(int64_t M, int64_t C, int64_t K, const float *x, const float *w, const float *bias,
                            float *y) {
@@ -16,6 +18,15 @@ fc_status fc_dense_forward(int64_t M, int64_t C, int64_t K, const float *x, cons
 }
 
 fc_status fc_dense_backward_data(int64_t M, int64_t C, int64_t K, const float *dy, const float *w, float *dx) {
+    const fc_kernels *kernels = fc_kernels_active();
+    if (M <= 2) { /* too few to make up for packing w^T */
+        const int64_t V = kernels->lanes, tasks = fc_pieces(C, V);
+#pragma omp parallel for schedule(static) num_threads(fc_threads_for(2.0 * (double)(M * C) * (double)K))
+        for (int64_t t = 0; t < tasks; t++)
+            for (int64_t m = 0; m < M; m++)
+                kernels->dot_rows((int)fc_min(V, C - t * V), K, w + t * V * K, K, dy + m * K, dx + m * C + t * V);
+        return FC_OK;
+    }
     return fc_matmul(M, K, C, dy, K, (fc_weights){w, 1, K}, NULL, dx, C);
 }
 

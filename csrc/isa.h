@@ -13,6 +13,8 @@
 #define STRING_EXPANDED(s) STRING(s)
 
 #include "tile_kernel.h"
+#include "transpose_kernel.h"
+
 #include "winograd_kernel.h"
 #include "sum_kernel.h"
 #include "pool_kernel.h"
@@ -34,6 +36,9 @@ const fc_kernels NAME(fc_kernels) = {
     .tile_lanes = 2 * VLEN,
     .product_tile = NAME(product_tile),
     .outer_tile = NAME(outer_tile),
+    .dot_rows = NAME(dot_rows),
+    .transpose = NAME(transpose),
+    .untranspose = NAME(untranspose),
     .winograd_input = NAME(winograd_input),
     .winograd_gradient = NAME(winograd_gradient),
     .winograd_weights = NAME(winograd_weights),
@@ -44,8 +49,6 @@ const fc_kernels NAME(fc_kernels) = {
     .bundle_tile = NAME(bundle_tile),
     .bundle_outer_tile = NAME(bundle_outer_tile),
     .bundle_sum = NAME(bundle_sum),
-    .bundle_pack = NAME(bundle_pack),
-    .bundle_unpack = NAME(bundle_unpack),
     .bundle_max_pool = NAME(bundle_max_pool),
     .bundle_max_pool_backward = NAME(bundle_max_pool_backward),
     .bundle_avg_pool = NAME(bundle_avg_pool),

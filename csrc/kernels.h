@@ -25,6 +25,7 @@ typedef struct {
 
 /* Pixels for a sum of outer products: images of rows of pixels, each at a constant step. */
 typedef struct {
+    int fresh; /* outer_tile only: the sums begin at zero, not at what is there */
     int64_t images, rows, pixels;
     int64_t x_image, x_row, x_step;
     int64_t dy_image, dy_row, dy_step;
@@ -121,10 +122,19 @@ typedef struct {
     void (*product_tile)(const fc_product *product, int pixels, int channels, const float *x, const float *w,
                          const float *bias, float *y);
 
-    /* dw[j, k] += sum over pixels p of x[p, j] dy[p, k]
+    /* dw[j, k] += sum over pixels p of x[p, j] dy[p, k], or = where pixels->fresh
      * for j < rows <= tile_pixels, k < channels <= tile_lanes; dy readable to a whole vector. */
     void (*outer_tile)(const fc_pixels *pixels, int rows, int channels, const float *x, const float *dy,
                        float *dw, int64_t dw_step);
+
+    /* y[c] = sum over k of w[c, k] x[k], c < rows <= lanes, rows of w w_step apart */
+    void (*dot_rows)(int rows, int64_t K, const float *w, int64_t w_step, const float *x, float *y);
+
+    /* to[j, i] = from[i, j], i < rows, j < columns; and 0 for rows <= i < width <= lanes. untranspose is the way
+     * back, from[j, i] to to[i, j]. */
+    void (*transpose)(int rows, int width, int64_t columns, const float *from, int64_t from_step, float *to,
+                      int64_t to_step);
+    void (*untranspose)(int rows, int64_t columns, const float *from, int64_t from_step, float *to, int64_t to_step);
 
     /* The transforms of conv2d_winograd.c. Pixels and taps are pointers to C (or `channels`) floats each, `ahead`
      * those of a later call; the transformed side is 36 blocks of as many floats, `step` apart. */
@@ -145,9 +155,6 @@ typedef struct {
                               float *dw, int64_t dw_step);
     /* sums[i] += the lanes of vector i, added up */
     void (*bundle_sum)(int64_t n, const float *vectors, float *sums);
-    /* Rows of n floats, one an image, to n vectors, and back; lanes without an image become zero. */
-    void (*bundle_pack)(int images, int64_t n, const float *rows, int64_t step, float *bundle);
-    void (*bundle_unpack)(int images, int64_t n, const float *bundle, float *rows, int64_t step);
     void (*bundle_max_pool)(const fc_bundle_pool *pool, const float *x, float *y);
     void (*bundle_max_pool_backward)(const fc_bundle_pool *pool, const float *x, const float *y, const float *dy,
                                      float *dx);

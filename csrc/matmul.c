@@ -11,6 +11,13 @@
 #include "threads.h"
 
 void fc_pack_panel(int64_t rows, fc_weights weights, int64_t channels, int64_t lanes, float *panel) {
+    const fc_kernels *kernels = fc_kernels_active();
+    if (weights.row == 1) { /* a transpose: its columns lie one after another */
+        for (int64_t k = 0; k < lanes; k += kernels->lanes)
+            kernels->transpose((int)fc_min(kernels->lanes, fc_max(0, channels - k)), kernels->lanes, rows,
+                               weights.w + k * weights.column, weights.column, panel + k, lanes);
+        return;
+    }
     for (int64_t r = 0; r < rows; r++, panel += lanes) {
         const float *row = weights.w + r * weights.row;
         for (int64_t k = 0; k < channels; k++) panel[k] = row[k * weights.column];

@@ -41,6 +41,7 @@ typedef struct {
 struct fc_plan {
     int count, convolutional; /* steps; those before the first dense one */
     fc_step *steps;
+    fc_layers *layers; /* for a few images */
     tensor *values, *gradients; /* convolutional + 1 of each: before step 0, between steps, after the last */
 
     /* What follows depends on the instruction set, the threads or the batch, and is laid out when they change. */
@@ -95,11 +96,12 @@ fc_plan *fc_plan_new(const fc_step *steps, int count) {
     plan->steps = malloc(sizeof(fc_step) * n);
     plan->values = calloc(2 * tensors, sizeof(tensor));
     plan->packed_at = calloc(5 * n, sizeof(int64_t));
-    if (!plan->steps || !plan->values || !plan->packed_at) {
+    if (plan->steps) memcpy(plan->steps, steps, sizeof(fc_step) * n);
+    plan->layers = plan->steps ? fc_layers_new(plan->steps, count) : NULL;
+    if (!plan->layers || !plan->values || !plan->packed_at) {
         fc_plan_free(plan);
         return NULL;
     }
-    memcpy(plan->steps, steps, sizeof(fc_step) * n);
     plan->gradients = plan->values + tensors;
     plan->packed_back_at = plan->packed_at + count;
     plan->batch_at = plan->packed_back_at + count;
@@ -121,6 +123,7 @@ static void release(fc_plan *plan) {
 void fc_plan_free(fc_plan *plan) {
     if (!plan) return;
     release(plan);
+    fc_layers_free(plan->layers);
     free(plan->steps);
     free(plan->values);
     free(plan->packed_at);
@@ -210,9 +213,11 @@ static void turn_kernel(const fc_plan *plan, int i) {
     const fc_step *s = &plan->steps[i];
     const int64_t taps = s->size_h * s->size_w;
     float *to = plan->packed + plan->packed_back_at[i];
-    for (int64_t tap = taps - 1; tap >= 0; tap--)
-        for (int64_t k = 0; k < s->K; k++)
-            for (int64_t c = 0; c < s->C; c++) *to++ = s->kernel[(tap * s->C + c) * s->K + k];
+    for (int64_t tap = taps - 1; tap >= 0; tap--, to += s->C * s->K)
+        for (int64_t c = 0; c < s->C; c += plan->kernels->lanes) {
+            const int channels = (int)fc_min(plan->kernels->lanes, s->C - c);
+            plan->kernels->transpose(channels, channels, s->K, s->kernel + (tap * s->C + c) * s->K, s->K, to + c, s->C);
+        }
 }
 
 static void pack_weights(const fc_plan *plan, int training) {
@@ -402,13 +407,13 @@ static void run_bundle(const fc_plan *plan, const fc_batch *batch, int64_t bundl
     const fc_step *first_dense = &plan->steps[plan->convolutional], *last = &plan->steps[plan->count - 1];
 
     for (int64_t h = 0; h < input->H; h++)
-        kernels->bundle_pack((int)images, input->W * input->C,
-                             batch->x + (n * input->H + h) * input->W * input->C, input->H * input->W * input->C,
-                             workspace + input->at + (inside(input) + h * row_of(input) * input->C) * V);
+        kernels->transpose((int)images, (int)V, input->W * input->C,
+                           batch->x + (n * input->H + h) * input->W * input->C, input->H * input->W * input->C,
+                           workspace + input->at + (inside(input) + h * row_of(input) * input->C) * V, V);
     for (int i = 0; i < plan->convolutional; i++) forward_step(plan, i, workspace);
     /* The last tensor before a dense layer has no border below or above: its rows are the flattened image. */
     float *rows = plan->batch + plan->batch_at[plan->convolutional] + n * first_dense->C;
-    kernels->bundle_unpack((int)images, first_dense->C, workspace + top->at, rows, first_dense->C);
+    kernels->untranspose((int)images, first_dense->C, workspace + top->at, V, rows, first_dense->C);
 
     float *outputs = batch->probabilities;
     forward_dense(plan, n, images, outputs);
@@ -428,9 +433,9 @@ static void run_bundle(const fc_plan *plan, const fc_batch *batch, int64_t bundl
     float *down = workspace + plan->rows_at;
     backward_dense(plan, n, images, plan->convolutional ? down : NULL);
     for (int64_t h = 0; h < gradient->H && plan->convolutional; h++)
-        kernels->bundle_pack((int)images, gradient->W * gradient->C, down + h * gradient->W * gradient->C,
-                             first_dense->C,
-                             workspace + gradient->at + (inside(gradient) + h * row_of(gradient) * gradient->C) * V);
+        kernels->transpose((int)images, (int)V, gradient->W * gradient->C, down + h * gradient->W * gradient->C,
+                           first_dense->C,
+                           workspace + gradient->at + (inside(gradient) + h * row_of(gradient) * gradient->C) * V, V);
     for (int i = plan->convolutional - 1; i >= 0; i--) backward_step(plan, i, workspace, chunk);
 }
 
@@ -443,14 +448,12 @@ static void dense_gradients(const fc_plan *plan, int64_t N) {
         const fc_step *s = &plan->steps[i];
         const int64_t panels = fc_pieces(s->K, lanes), tiles = fc_pieces(s->C, kernels->tile_pixels);
         const float *x = plan->batch + plan->batch_at[i], *dy = plan->batch + plan->batch_gradient_at[i];
-        const fc_pixels pixels = {.images = 1, .rows = 1, .pixels = N, .x_step = s->C, .dy_step = s->K};
+        const fc_pixels pixels = {.fresh = 1, .images = 1, .rows = 1, .pixels = N, .x_step = s->C, .dy_step = s->K};
 #pragma omp for schedule(static) nowait
         for (int64_t task = 0; task < panels * tiles; task++) {
             const int64_t k = task / tiles * lanes, channels = fc_min(lanes, s->K - k);
             const int64_t c = fc_part(s->C, tiles, task % tiles), end = fc_part(s->C, tiles, task % tiles + 1);
-            float *dw = s->dkernel + c * s->K + k;
-            for (int64_t r = 0; r < end - c; r++) memset(dw + r * s->K, 0, sizeof(float) * (size_t)channels);
-            kernels->outer_tile(&pixels, (int)(end - c), (int)channels, x + c, dy + k, dw, s->K);
+            kernels->outer_tile(&pixels, (int)(end - c), (int)channels, x + c, dy + k, s->dkernel + c * s->K + k, s->K);
         }
         if (!s->dbias) continue;
 #pragma omp single nowait
@@ -483,7 +486,7 @@ static void add_chunks(const fc_plan *plan, int64_t chunks) {
 
 fc_status fc_plan_run(fc_plan *plan, const fc_batch *batch, int training) {
     if (batch->N == 0) return FC_OK;
-    if (batch->N < fc_kernels_active()->lanes / 2) return fc_run_layers(plan->steps, plan->count, batch, training);
+    if (batch->N < fc_kernels_active()->lanes / 2) return fc_layers_run(plan->layers, batch, training);
     fc_status status = lay_out(plan, batch->N);
     if (status != FC_OK) return status;
     const int64_t bundles = bundles_of(plan->kernels, batch->N), chunks = chunks_of(plan->kernels, batch->N);

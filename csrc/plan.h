@@ -7,12 +7,14 @@
 enum {
     FC_PLAN_MOST_ROWS = 32,  /* of a kernel */
     FC_PLAN_MOST_LANES = 16, /* images in a bundle */
+    FC_PLAN_SLACK = 32,      /* floats past the end of a kernel or a bias that may be read, whatever they are */
 };
 
 typedef enum { FC_CONV, FC_MAX_POOL, FC_AVG_POOL, FC_DENSE } fc_step_kind;
 
 /* Convolutions have stride 1 and at most FC_PLAN_MOST_ROWS kernel rows, padded by less than the kernel's size;
- * pooling windows do not overlap and are not padded; dense steps are C -> K, everything else 1. */
+ * pooling windows do not overlap and are not padded; dense steps are C -> K, everything else 1. FC_PLAN_SLACK
+ * floats after a kernel and after a bias must be there to be read. */
 typedef struct {
     fc_step_kind kind;
     int64_t H, W, C, OH, OW, K;
@@ -40,7 +42,11 @@ void fc_plan_free(fc_plan *plan);
 /* Forward, and if training the gradients of all weights as well. */
 fc_status fc_plan_run(fc_plan *plan, const fc_batch *batch, int training);
 
-/* The same for a few images, which would leave most lanes of a bundle empty: plan_layers.c. */
-fc_status fc_run_layers(const fc_step *steps, int count, const fc_batch *batch, int training);
+/* The same for a few images, which would leave most lanes of a bundle empty: plan_layers.c. The steps are
+ * the caller's to keep. */
+typedef struct fc_layers fc_layers;
+fc_layers *fc_layers_new(const fc_step *steps, int count);
+void fc_layers_free(fc_layers *layers);
+fc_status fc_layers_run(fc_layers *layers, const fc_batch *batch, int training);
 
 #endif

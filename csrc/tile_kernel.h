@@ -75,6 +75,8 @@ INLINE void NAME(outer_tile_of)(const int J, const int V, const fc_pixels *pixel
 #pragma GCC unroll 16
     for (int j = 0; j < J; j++) {
         const float *from = dw + j * dw_step;
+        for (int v = 0; v < V; v++) sum[j][v] = (vfloat){0};
+        if (pixels->fresh) continue;
         if (V == 2) sum[j][0] = vload(from);
         sum[j][V - 1] = last == VLEN ? vload(from + (V - 1) * VLEN) : vload_first(from + (V - 1) * VLEN, last);
     }

@@ -41,12 +41,28 @@ INLINE vfloat vbroadcast(float s) { return s - (vfloat){0}; } /* s - 0 keeps the
 
 /* The first n < VLEN floats; the lanes beyond are zero and are not read from memory. */
 #if VLEN > 1
+/* n floats in pieces of 8, 4, 2 and 1, each a single instruction: a call of memcpy takes longer. */
+INLINE void vcopy_first(float *to, const float *from, int n) {
+    int at = 0;
+#pragma GCC unroll 4
+    for (int piece = VLEN / 2; piece > 0; piece /= 2)
+        if (n & piece) {
+            memcpy(to + at, from + at, sizeof(float) * (size_t)piece);
+            at += piece;
+        }
+}
 INLINE vfloat vload_first(const float *p, int n) {
-    vfloat v = (vfloat){0};
-    memcpy(&v, p, sizeof(float) * (size_t)n);
+    float lane[VLEN] = {0};
+    vfloat v;
+    vcopy_first(lane, p, n);
+    memcpy(&v, lane, sizeof v);
     return v;
 }
-INLINE void vstore_first(float *p, vfloat v, int n) { memcpy(p, &v, sizeof(float) * (size_t)n); }
+INLINE void vstore_first(float *p, vfloat v, int n) {
+    float lane[VLEN];
+    memcpy(lane, &v, sizeof v);
+    vcopy_first(p, lane, n);
+}
 #else
 INLINE vfloat vload_first(const float *p, int n) { return n ? *p : 0; }
 INLINE void vstore_first(float *p, vfloat v, int n) {

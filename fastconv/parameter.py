@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
+import copy
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
+
+_ROOM = 32  # floats, FC_PLAN_SLACK
+_ALIGNMENT = 16  # floats in a cache line
+
+
+def roomy_zeros(shape: tuple[int, ...]) -> Array:
+    """Float32 zeros that begin with a cache line and are followed by a few floats that nobody uses.
+
+    Kernels may then read whole vectors from where the weights lie, also the last ones (csrc/plan.h).
+    """
+    size = prod(shape)
+    memory = np.zeros(size + _ROOM + _ALIGNMENT, np.float32)
+    start = -(_address(memory) // memory.itemsize) % _ALIGNMENT
+    return memory[start : start + size].reshape(shape)
+
+
+def is_roomy(array: Array) -> bool:
+    """Whether ``array`` is one of ``roomy_zeros``."""
+    memory = array.base
+    if not isinstance(memory, np.ndarray):
+        return False
+    return _address(memory) + memory.nbytes >= _address(array) + array.nbytes + _ROOM * array.itemsize
+
+
+def _address(array: Array) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def _roomy_copy(array: Array) -> Array:
+    copied = roomy_zeros(array.shape)
+    copied[...] = array
+    return copied
 
 
 class Parameter:
@@ -34,8 +69,9 @@ class Parameter:
         constraint: Any = None,
         regularizer: Any = None,
     ) -> None:
-        self._value = np.array(value, dtype=np.float32, order="C")
-        self._grad = np.zeros_like(self._value)
+        given = np.asarray(value, np.float32)
+        self._value, self._grad = roomy_zeros(given.shape), roomy_zeros(given.shape)
+        self._value[...] = given
         self.name = name
         self.path = path or name
         self.trainable = trainable
@@ -86,6 +122,18 @@ class Parameter:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self._value, dtype=dtype, copy=True if copy is None else copy)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        copied = Parameter.__new__(Parameter)
+        memo[id(self)] = copied
+        for array in (self._value, self._grad):  # whoever else holds these arrays gets the same copies
+            memo[id(array)] = _roomy_copy(array)
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._value, self._grad = _roomy_copy(self._value), _roomy_copy(self._grad)
 
     def __repr__(self) -> str:
         return f"<Parameter {self.path} {self.shape}>"

@@ -21,7 +21,7 @@ from fastconv.layers.layer import Layer, Shape
 from fastconv.losses import CategoricalCrossentropy, Loss, SparseCategoricalCrossentropy
 from fastconv.ops._door import on_reference
 from fastconv.ops.activations import DEFAULT_ALPHA
-from fastconv.parameter import Array, Parameter
+from fastconv.parameter import Array, Parameter, is_roomy
 
 Step = dict[str, Any]
 
@@ -163,6 +163,8 @@ def _weighted(layer: Conv2D | Dense) -> Step:
     """What layers with weights and an activation have in common."""
     kernel: Parameter = layer.kernel
     bias: Parameter | None = layer.bias
+    if not all(is_roomy(parameter.value) for parameter in (kernel, bias) if parameter is not None):
+        raise NoPlan(f"{layer} has weights in arrays that are not its parameters' own")
     activation = layer.activation
     if activation.needs_input or activation.name == "log_softmax":
         raise NoPlan(f"{layer} has the activation {activation.name}, which plans do not know")

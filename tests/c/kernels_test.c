@@ -530,15 +530,16 @@ static void test_plan(int64_t N, const char *isa) {
 
     char what[80];
     fc_plan *plan = fc_plan_new(steps, STEPS);
-    report(plan != NULL, isa, "no plan");
-    for (int way = 0; plan && way < 4; way++) { /* in bundles and in layers, on one thread and on three */
+    fc_layers *layers = fc_layers_new(steps, STEPS);
+    report(plan && layers, isa, "no plan");
+    for (int way = 0; plan && layers && way < 4; way++) { /* in bundles and in layers, on one thread and on three */
         fc_set_num_threads(way < 2 ? 1 : 3);
         float *probabilities = fresh(N * 4);
         for (int i = 0; i < STEPS; i++)
             if (steps[i].kernel) steps[i].dkernel[0] = steps[i].dbias[0] = NAN;
         const fc_batch batch = {.N = N, .x = x, .targets = {.labels = labels}, .scale = 1.0f / (float)N,
                                 .probabilities = probabilities};
-        const fc_status status = way % 2 ? fc_run_layers(steps, STEPS, &batch, 1) : fc_plan_run(plan, &batch, 1);
+        const fc_status status = way % 2 ? fc_layers_run(layers, &batch, 1) : fc_plan_run(plan, &batch, 1);
         snprintf(what, sizeof what, "%s, plan of %lld images, in %s", isa, (long long)N, way % 2 ? "layers" : "bundles");
         report(status == FC_OK, what, "no memory");
         /* logits of up to about 50, so rounded by some 1e-6, which is how much their probabilities then differ */
@@ -551,6 +552,7 @@ static void test_plan(int64_t N, const char *isa) {
     }
     fc_set_num_threads(1);
     fc_plan_free(plan);
+    fc_layers_free(layers);
     arrays_check("plan");
     for (int i = 0; i <= STEPS; i++) free(net.value[i]);
     for (int i = 0; i < STEPS; i++) free(net.dkernel[i]), free(net.dbias[i]);

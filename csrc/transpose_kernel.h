@@ -1,0 +1,56 @@
+/* transpose_kernel.h - squares of VLEN x VLEN floats turned over their diagonal, in registers (lanes.h).
+ *
+ *     transpose    to[j, i] = from[i, j]     images into a bundle's lanes, a kernel turned round, weights into panels
+ *     untranspose  to[i, j] = from[j, i]     and a bundle back to images
+ *     dot_rows     y[c] = sum over k of w[c, k] x[k]
+ *
+ * dot_rows keeps a vector of partial sums for each of VLEN rows; adding up the lanes of VLEN vectors is turning
+ * the square over and adding up the vectors.
+ */
+#include "lanes.h"
+
+static void NAME(transpose)(int rows, int width, int64_t columns, const float *from, int64_t from_step, float *to,
+                            int64_t to_step) {
+    for (int64_t j = 0; j < columns; j += VLEN) {
+        const int floats = vlanes(j, columns);
+        vfloat square[VLEN];
+        for (int i = 0; i < VLEN; i++)
+            square[i] = i < rows ? vload_lanes(from + i * from_step + j, floats) : (vfloat){0};
+        vtranspose(square);
+        for (int i = 0; i < floats; i++) vstore_lanes(to + (j + i) * to_step, square[i], width);
+    }
+}
+
+static void NAME(untranspose)(int rows, int64_t columns, const float *from, int64_t from_step, float *to,
+                              int64_t to_step) {
+    for (int64_t j = 0; j < columns; j += VLEN) {
+        const int floats = vlanes(j, columns);
+        vfloat square[VLEN];
+        for (int i = 0; i < VLEN; i++) square[i] = i < floats ? vload(from + (j + i) * from_step) : (vfloat){0};
+        vtranspose(square);
+        for (int i = 0; i < rows; i++) vstore_lanes(to + i * to_step + j, square[i], floats);
+    }
+}
+
+static void NAME(dot_rows)(int rows, int64_t K, const float *w, int64_t w_step, const float *x, float *y) {
+    vfloat sum[VLEN] = {(vfloat){0}};
+    if (rows == VLEN) {
+        int64_t k = 0;
+        for (; k + VLEN <= K; k += VLEN) {
+            const vfloat part = vload(x + k);
+            for (int i = 0; i < VLEN; i++) sum[i] += part * vload(w + i * w_step + k);
+        }
+        if (k < K) {
+            const int rest = (int)(K - k);
+            const vfloat part = vload_first(x + k, rest);
+            for (int i = 0; i < VLEN; i++) sum[i] += part * vload_first(w + i * w_step + k, rest);
+        }
+    } else {
+        for (int i = 0; i < rows; i++)
+            for (int64_t k = 0; k < K; k += VLEN)
+                sum[i] += vload_lanes(x + k, vlanes(k, K)) * vload_lanes(w + i * w_step + k, vlanes(k, K));
+    }
+    vtranspose(sum);
+    for (int i = 1; i < VLEN; i++) sum[0] += sum[i];
+    vstore_lanes(y, sum[0], rows);
+}
