@@ -73,10 +73,6 @@ INLINE void NAME(bundle_outer_tile_of)(const int J, const int K, const fc_pixels
         for (int k = 0; k < K; k++) vstore(dw + (j * dw_step + k) * VLEN, sum[j][k]);
 }
 
-static void NAME(bundle_sum)(int64_t n, const float *vectors, float *sums) {
-    for (int64_t i = 0; i < n; i++) sums[i] += vsum_lanes(vload(vectors + i * VLEN));
-}
-
 #if BUNDLE_CHANNELS >= 6
 #define CHANNEL_CASES(P) CASE(P, 1) CASE(P, 2) CASE(P, 3) CASE(P, 4) CASE(P, 5) CASE(P, 6)
 #else

@@ -213,7 +213,7 @@ static fc_status run_gather(const gather *g, int64_t kernel_columns, double flop
     int64_t *run_offsets = malloc(sizeof(int64_t) * (size_t)taps);
     const int64_t bias_size = g->groups * panels * lanes;
     /* Few pixels do not make up for copying the weights: rows of whole vectors can be read where they lie. */
-    const int in_place = g->kernel_k == 1 && g->groups == 1 && K % kernels->lanes == 0 &&
+    const int in_place = g->kernel_k == 1 && g->kernel_c == K && K % kernels->lanes == 0 &&
                          g->N * rows->outputs * columns->outputs <= few_pixels;
     const int64_t packed_size = in_place ? 0 : weights_size;
     float *memory = fc_floats(packed_size + bias_size + strip_size * threads);

@@ -130,6 +130,9 @@ typedef struct {
     /* y[c] = sum over k of w[c, k] x[k], c < rows <= lanes, rows of w w_step apart */
     void (*dot_rows)(int rows, int64_t K, const float *w, int64_t w_step, const float *x, float *y);
 
+    /* sums[i] += the lanes of vector i, added up */
+    void (*sum_lanes)(int64_t n, const float *vectors, float *sums);
+
     /* to[j, i] = from[i, j], i < rows, j < columns; and 0 for rows <= i < width <= lanes. untranspose is the way
      * back, from[j, i] to to[i, j]. */
     void (*transpose)(int rows, int width, int64_t columns, const float *from, int64_t from_step, float *to,
@@ -153,8 +156,6 @@ typedef struct {
                         const float *bias, float *y);
     void (*bundle_outer_tile)(const fc_pixels *pixels, int rows, int channels, const float *x, const float *dy,
                               float *dw, int64_t dw_step);
-    /* sums[i] += the lanes of vector i, added up */
-    void (*bundle_sum)(int64_t n, const float *vectors, float *sums);
     void (*bundle_max_pool)(const fc_bundle_pool *pool, const float *x, float *y);
     void (*bundle_max_pool_backward)(const fc_bundle_pool *pool, const float *x, const float *y, const float *dy,
                                      float *dx);

@@ -130,6 +130,15 @@ INLINE void vtranspose(vfloat *rows) {
 #endif
 }
 
+/* Lane i of the result is the sum of the lanes of rows[i]; rows is used up. */
+INLINE vfloat vsum_square(vfloat *rows) {
+    vtranspose(rows);
+#pragma GCC unroll 4
+    for (int half = VLEN / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) rows[i] += rows[i + half];
+    return rows[0];
+}
+
 /* A vector of doubles, half as many as floats, for sums that must lose nothing. */
 #if VLEN > 1
 #define DOUBLES (VLEN / 2)

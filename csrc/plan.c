@@ -337,7 +337,7 @@ static void backward_step(const fc_plan *plan, int i, float *workspace, float *c
         float *sums = workspace + plan->sums_at;
         memset(sums, 0, sizeof(float) * (size_t)((kernel_size(s) + s->K) * V));
         correlate(kernels, s, workspace + x->at, x_row, gradient, dy_row, sums);
-        kernels->bundle_sum(kernel_size(s) + s->K, sums, chunk + plan->chunk_at[i]);
+        kernels->sum_lanes(kernel_size(s) + s->K, sums, chunk + plan->chunk_at[i]);
         if (i > 0)
             convolve(kernels, s->size_h, s->size_w, s->K, s->C, workspace + dy->at, dy_row,
                      plan->packed + plan->packed_back_at[i], NULL, s->H, s->W, to, dx_row);

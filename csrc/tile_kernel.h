@@ -40,6 +40,8 @@ INLINE void NAME(product_tile_of)(const int P, const int V, const fc_product *pr
             vfloat weight[2];
 #pragma GCC unroll 2
             for (int v = 0; v < V; v++) weight[v] = vload(w + v * VLEN);
+            PREFETCH(w + 16 * w_step); /* rows that lie far apart are no stream to the CPU's own prefetcher */
+            if (V == 2) PREFETCH(w + 16 * w_step + VLEN);
 #pragma GCC unroll 16
             for (int p = 0; p < P; p++) {
                 const vfloat pixel = vbroadcast(x3[p / 3][(p % 3) * x_step]);

@@ -2,16 +2,22 @@
  *
  *     transpose    to[j, i] = from[i, j]     images into a bundle's lanes, a kernel turned round, weights into panels
  *     untranspose  to[i, j] = from[j, i]     and a bundle back to images
+ *     sum_lanes    sums[i] += the lanes of vector i, added up
  *     dot_rows     y[c] = sum over k of w[c, k] x[k]
  *
- * dot_rows keeps a vector of partial sums for each of VLEN rows; adding up the lanes of VLEN vectors is turning
- * the square over and adding up the vectors.
+ * Adding up the lanes of VLEN vectors is turning the square over and adding up the vectors.
  */
 #include "lanes.h"
 
+/* The last square of many overlaps the one before rather than be cut off: whole vectors are quicker. */
+INLINE int64_t NAME(square_at)(int64_t at, int64_t columns) {
+    return columns >= VLEN && at + VLEN > columns ? columns - VLEN : at;
+}
+
 static void NAME(transpose)(int rows, int width, int64_t columns, const float *from, int64_t from_step, float *to,
                             int64_t to_step) {
-    for (int64_t j = 0; j < columns; j += VLEN) {
+    for (int64_t at = 0; at < columns; at += VLEN) {
+        const int64_t j = NAME(square_at)(at, columns);
         const int floats = vlanes(j, columns);
         vfloat square[VLEN];
         for (int i = 0; i < VLEN; i++)
@@ -23,7 +29,8 @@ static void NAME(transpose)(int rows, int width, int64_t columns, const float *f
 
 static void NAME(untranspose)(int rows, int64_t columns, const float *from, int64_t from_step, float *to,
                               int64_t to_step) {
-    for (int64_t j = 0; j < columns; j += VLEN) {
+    for (int64_t at = 0; at < columns; at += VLEN) {
+        const int64_t j = NAME(square_at)(at, columns);
         const int floats = vlanes(j, columns);
         vfloat square[VLEN];
         for (int i = 0; i < VLEN; i++) square[i] = i < floats ? vload(from + (j + i) * from_step) : (vfloat){0};
@@ -50,7 +57,14 @@ static void NAME(dot_rows)(int rows, int64_t K, const float *w, int64_t w_step, 
             for (int64_t k = 0; k < K; k += VLEN)
                 sum[i] += vload_lanes(x + k, vlanes(k, K)) * vload_lanes(w + i * w_step + k, vlanes(k, K));
     }
-    vtranspose(sum);
-    for (int i = 1; i < VLEN; i++) sum[0] += sum[i];
-    vstore_lanes(y, sum[0], rows);
+    vstore_lanes(y, vsum_square(sum), rows);
+}
+
+static void NAME(sum_lanes)(int64_t n, const float *vectors, float *sums) {
+    for (int64_t i = 0; i < n; i += VLEN, vectors += VLEN * VLEN) {
+        const int count = vlanes(i, n);
+        vfloat square[VLEN];
+        for (int j = 0; j < VLEN; j++) square[j] = j < count ? vload(vectors + j * VLEN) : (vfloat){0};
+        vstore_lanes(sums + i, vload_lanes(sums + i, count) + vsum_square(square), count);
+    }
 }

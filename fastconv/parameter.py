@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 Array = NDArray[Any]
 
@@ -15,13 +15,13 @@ _ROOM = 32  # floats, FC_PLAN_SLACK
 _ALIGNMENT = 16  # floats in a cache line
 
 
-def roomy_zeros(shape: tuple[int, ...]) -> Array:
-    """Float32 zeros that begin with a cache line and are followed by a few floats that nobody uses.
+def roomy_zeros(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Array:
+    """Zeros that begin with a cache line and are followed by a few numbers that nobody uses.
 
     Kernels may then read whole vectors from where the weights lie, also the last ones (csrc/plan.h).
     """
     size = prod(shape)
-    memory = np.zeros(size + _ROOM + _ALIGNMENT, np.float32)
+    memory = np.zeros(size + _ROOM + _ALIGNMENT, dtype)
     start = -(_address(memory) // memory.itemsize) % _ALIGNMENT
     return memory[start : start + size].reshape(shape)
 
@@ -40,7 +40,7 @@ def _address(array: Array) -> int:
 
 
 def _roomy_copy(array: Array) -> Array:
-    copied = roomy_zeros(array.shape)
+    copied = roomy_zeros(array.shape, array.dtype)  # float64 where gradients are checked
     copied[...] = array
     return copied
 
