@@ -133,7 +133,7 @@ def roofline(
 def scaling(
     path: Path, about: dict[str, str], rows: list[dict[str, Any]], speedups: list[dict[str, Any]]
 ) -> Path | None:
-    """Time over size, each pass a line through its points beside one of slope 1; speed-ups as bars."""
+    """Time over size, each pass as points and its linear fit; speed-ups as bars."""
     if not available():
         return None
     axes_names = list(dict.fromkeys(row["axis"] for row in rows))
@@ -141,13 +141,13 @@ def scaling(
         for panel, name in zip(axes[0], axes_names, strict=False):
             for k, row in enumerate(row for row in rows if row["axis"] == name):
                 sizes, seconds = row["sizes"], row["seconds"]
-                label = f"{row['what']}: slope {row['slope']:.2f}"
-                panel.plot(sizes, [1e3 * s for s in seconds], "o-", color=f"C{k}", label=label, markersize=3)
-                straight = [1e3 * seconds[-1] * size / sizes[-1] for size in sizes]
-                panel.plot(sizes, straight, ":", color=f"C{k}", linewidth=0.8)
+                label = f"{row['what']}: fit within {row['error']:.0%}"
+                panel.plot(sizes, [1e3 * s for s in seconds], "o", color=f"C{k}", label=label, markersize=3)
+                fitted = [1e3 * (row["fixed"] + row["each"] * size) for size in sizes]
+                panel.plot(sizes, fitted, "-", color=f"C{k}", linewidth=0.8)
             panel.set(xscale="log", yscale="log", xlabel=name)
             panel.legend(fontsize=6)
-        axes[0][0].set_ylabel("milliseconds (dotted: straight through the last)", fontsize=8)
+        axes[0][0].set_ylabel("milliseconds (lines: fixed + each * size)", fontsize=8)
         for i, row in enumerate(speedups):
             axes[0][-1].bar(i, row["speedup"], color=COLOURS["fastconv"])
         axes[0][-1].axhline(1, color="black", linewidth=0.5)
@@ -155,3 +155,48 @@ def scaling(
         axes[0][-1].set_xticks(range(len(names)), names, rotation=90, fontsize=6)
         axes[0][-1].set_title("all threads over one", fontsize=8)
     return path
+
+
+def memory(
+    path: Path, about: dict[str, str], peaks: dict[str, Any], growth: dict[str, Any] | None
+) -> Path | None:
+    """Bars of peak memory, and the line that must be level."""
+    if not available():
+        return None
+    with figure(path, 1, 2 if growth else 1, (9 if growth else 5, 4.2), about) as axes:
+        bars = [peak["trained"] / 1e6 for peak in peaks.values()]
+        _ranking(axes[0][0], list(peaks), bars, "peak resident memory in training, MB", "{:.0f}")
+        if growth:
+            rows = growth["rows"]
+            steps, megabytes = zip(*((row["steps"], row["bytes"] / 1e6) for row in rows), strict=True)
+            axes[0][1].plot(steps, megabytes, "o-", color=COLOURS["fastconv"])
+            axes[0][1].set_ylim(0, 1.3 * max(megabytes))
+            axes[0][1].set_xlabel("steps", fontsize=8)
+            axes[0][1].set_title(f"resident memory of fastconv training {growth['network']}, MB", fontsize=8)
+    return path
+
+
+def footprint(path: Path, about: dict[str, str], rows: list[dict[str, Any]]) -> Path | None:
+    """Bars of import time, of the size installed with all that is needed, and of the wheel."""
+    if not available():
+        return None
+    with figure(path, 1, 3, (11, 3.2), about) as axes:
+        names = [row["package"] for row in rows]
+        _ranking(axes[0][0], names, [row["import_seconds"] for row in rows], "import, seconds", "{:.2f}")
+        sizes = [row["with_dependencies"] / 1e6 for row in rows]
+        _ranking(axes[0][1], names, sizes, "installed with all it needs, MB", "{:.0f}")
+        packed = [row for row in rows if row["wheel"] is not None]
+        wheels = [row["wheel"] / 1e6 for row in packed]
+        _ranking(axes[0][2], [row["package"] for row in packed], wheels, "wheel, MB", "{:.1f}")
+    return path
+
+
+def _ranking(axes: Any, names: list[str], values: list[float], title: str, form: str) -> None:
+    """Horizontal bars from the top down; ours stands out."""
+    for place, (name, value) in enumerate(zip(names, values, strict=True)):
+        axes.barh(place, value, color=COLOURS["fastconv" if name == "fastconv" else "NumPy"])
+        axes.text(value, place, " " + form.format(value), va="center", fontsize=7)
+    axes.set_yticks(range(len(names)), names, fontsize=7)
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.set_title(title, fontsize=8)

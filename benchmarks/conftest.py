@@ -37,6 +37,15 @@ def race(benchmark, peak):
     return run
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config) -> None:
+    """Of pytest-benchmark's columns those that fit on a screen, unless others are asked for."""
+    asked = any(argument.startswith("--benchmark-columns") for argument in config.invocation_params.args)
+    if not asked and hasattr(config.option, "benchmark_columns"):
+        config.option.benchmark_columns = ["min", "median", "iqr", "rounds"]
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter, config) -> None:
     session = getattr(config, "_benchmarksession", None)
     _show_bandwidths(terminalreporter, session)
@@ -45,18 +54,19 @@ def pytest_terminal_summary(terminalreporter, config) -> None:
         return
     write = terminalreporter.write_line
     terminalreporter.section("rates (median)")
-    write(f"{'':58}{'GFLOP/s':>10}{'% of peak':>11}  isa, threads")
+    write(f"{'':40}{'GFLOP/s':>10}{'% of peak':>11}  isa, threads")
     for group in dict.fromkeys(b.group for b in timed):
         write(group)
         for b in sorted((b for b in timed if b.group == group), key=lambda b: -b.extra_info["gflops"]):
             info = b.extra_info
-            label = b.params["algorithm"] if b.params and "algorithm" in b.params else b.name
-            line = f"  {label:<56}{info['gflops']:>10.3f}{info['percent_of_peak']:>10.2f}%"
+            line = f"  {_label(b):<38}{info['gflops']:>10.3f}{info['percent_of_peak']:>10.2f}%"
             if "images_per_second" in info:
                 line += f"  {info['images_per_second']:>9,} images/s"
+            line += f"  {info['isa']}, {info['threads']}"
             if "best" in info:
                 line += f"  {info['auto_over_best']:.2f} x the time of {info['best']}, the best"
-            write(f"{line}  {info['isa']}, {info['threads']}")
+            write(line)
+    _judge_auto(terminalreporter, timed)
 
 
 def _show_bandwidths(terminalreporter, session) -> None:
@@ -72,4 +82,28 @@ def _show_bandwidths(terminalreporter, session) -> None:
         ):
             info = b.extra_info
             rate = f"{info['gigabytes_per_second']:>10.2f} GB/s"
-            terminalreporter.write_line(f"  {b.params['rival']:<56}{rate}  {info['isa']}, {info['threads']}")
+            terminalreporter.write_line(f"  {_label(b):<38}{rate}  {info['isa']}, {info['threads']}")
+
+
+def _label(b) -> str:
+    """What tells the benchmark from the others of its group."""
+    params = b.params or {}
+    for name in ("algorithm", "rival"):
+        if name in params:
+            return params[name]
+    if "isa" in params:
+        return f"{params['isa']}, {params['threads']} thread(s)"
+    return f"batch {params['batch']}" if "batch" in params else b.name
+
+
+def _judge_auto(terminalreporter, timed) -> None:
+    """How often "auto" is as good as it should be, and where it is not."""
+    found = [b for b in timed if "auto_over_best" in b.extra_info]
+    if not found:
+        return
+    slow = [b for b in found if b.extra_info["auto_over_best"] > 1.1]
+    terminalreporter.section('"auto" against the best algorithm')
+    terminalreporter.write_line(f"within 10 % of the best: {len(found) - len(slow)} of {len(found)}")
+    for b in sorted(slow, key=lambda b: -b.extra_info["auto_over_best"]):
+        ratio, best = b.extra_info["auto_over_best"], b.extra_info["best"]
+        terminalreporter.write_line(f"  {b.group}, {_label(b)}: {ratio:.2f} x the time of {best}")

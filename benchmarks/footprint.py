@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import fastconv
-from benchmarks import CHECKOUT, machine, reports
+from benchmarks import CHECKOUT, charts
+from benchmarks.reports import Report, parse
 
 PACKAGES = ("fastconv", "torch", "onnxruntime", "keras", "jax")
 
@@ -33,13 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--packages", nargs="+", choices=PACKAGES, default=PACKAGES)
     parser.add_argument("--imports", type=int, default=5, help="processes to time (default: 5)")
     parser.add_argument("--no-wheels", action="store_true", help="leave out the wheels, which take minutes")
-    reports.add_out(parser)
-    options = parser.parse_args(argv)
-    about = machine.describe()
-    print(machine.text(about), "\n", sep="")
-    bare = _import_seconds("sys", options.imports)
-    print(f"{'':14}{'import':>9}{'installed':>12}{'with all it needs':>20}{'wheel':>10}")
-    rows = []
+    options = parse(parser, argv, timed=False)
+    report = Report("footprint", options)
+    bare = statistics.median(_import_seconds("sys", options.imports))
+    report.line(f"{'':14}{'import':>9}{'installed':>12}{'with all it needs':>20}{'wheel':>10}")
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in options.packages:
             if name != "fastconv" and not _is_installed(name):
@@ -47,13 +46,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             row = _measure(name, options, Path(folder), bare)
             rows.append(row)
             wheel = "-" if row["wheel"] is None else f"{row['wheel'] / 1e6:.1f} MB"
-            print(
+            report.line(
                 f"{name:14}{row['import_seconds']:>7.2f} s{row['installed'] / 1e6:>9.1f} MB"
-                f"{row['with_dependencies'] / 1e6:>17.1f} MB{wheel:>10}",
-                flush=True,
+                f"{row['with_dependencies'] / 1e6:>17.1f} MB{wheel:>10}"
             )
-    print(f"\nImport times are without those {bare:.2f} s that Python itself takes to start.")
-    reports.write(options.out, "footprint", {"machine": about, "rows": rows})
+    report.line(f"\nImport times are without those {bare:.2f} s that Python itself takes to start.")
+    report.add_versions({f"{row['package']} {row['version']}" for row in rows})
+    spreads = [max(row["imports"]) / min(row["imports"]) - 1 for row in rows]
+    report.about["noise"] = (
+        f"{options.imports} imports of a package were within {max(spreads):.0%} of each other"
+    )
+    report.write(rows=rows)
+    charts.footprint(report.path("png"), report.about, rows)
     return 0
 
 
@@ -65,32 +69,34 @@ def _measure(name: str, options: argparse.Namespace, folder: Path, bare: float) 
             about = next(entry for entry in archive.namelist() if entry.endswith(".dist-info/METADATA"))
             requirements = message_from_bytes(archive.read(about)).get_all("Requires-Dist", [])
         wheel_size: int | None = wheel.stat().st_size
+        version = fastconv.__version__
     else:
         own = _installed_size(name)
         requirements = metadata.requires(name) or []
         wheel_size = None if options.no_wheels else _packed_size(name, folder)
+        version = metadata.version(name)
+    imports = _import_seconds(name, options.imports)
     return {
         "package": name,
-        "import_seconds": max(0.0, _import_seconds(name, options.imports) - bare),
+        "version": version,
+        "import_seconds": max(0.0, statistics.median(imports) - bare),
+        "imports": imports,
         "installed": own,
         "with_dependencies": own + sum(map(_installed_size, _closure(requirements))),
         "wheel": wheel_size,
     }
 
 
-def _import_seconds(module: str, times: int) -> float:
-    """Median time of a process that does nothing else; one before the first fills the disk's cache."""
-    where, environment, seconds = (
-        Path(fastconv.__file__).parents[1],
-        os.environ | {"KERAS_BACKEND": "jax"},
-        [],
-    )
+def _import_seconds(module: str, times: int) -> list[float]:
+    """Times of processes that do nothing else; one before the first fills the disk's cache."""
+    where, environment = Path(fastconv.__file__).parents[1], os.environ | {"KERAS_BACKEND": "jax"}
+    seconds: list[float] = []
     for _ in range(times + 1):
         start = time.perf_counter()
         command = [sys.executable, "-c", f"import {module}"]
         subprocess.run(command, check=True, capture_output=True, cwd=where, env=environment)
         seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[1:])
+    return seconds[1:]
 
 
 def _build_wheel(folder: Path) -> Path:

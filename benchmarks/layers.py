@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 
 class ConvLayer(NamedTuple):
     """A convolution of ``size`` x ``size`` images of ``C_in`` channels with f x f kernels."""
@@ -31,3 +33,13 @@ LAYERS = [
     ConvLayer("fashion-3", 14, 128, 128, 3),
     ConvLayer("fashion-5", 7, 256, 256, 3),
 ]
+
+
+def layer_operands(name: str, batch: int) -> tuple[np.ndarray, ...]:
+    """x, kernel, bias, dy of the layer of that name."""
+    layer = next(layer for layer in LAYERS if layer.name == name)
+    image, rng = (batch, layer.size, layer.size), np.random.default_rng(0)
+    kernel_shape = (layer.f, layer.f, layer.C_in, layer.C_out)
+    shapes = [(*image, layer.C_in), kernel_shape, (layer.C_out,), (*image, layer.C_out)]
+    x, kernel, bias, dy = (rng.standard_normal(shape, np.float32) for shape in shapes)
+    return x, kernel / np.sqrt(np.prod(kernel_shape[:3])).astype(np.float32), bias, dy

@@ -7,13 +7,15 @@ system counts it (Linux). And resident memory of ours over many steps, which mus
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import machine, reports
+from benchmarks import charts
 from benchmarks.networks import NETWORKS
 from benchmarks.race import Process, WorkerError
+from benchmarks.reports import Report, parse
 from benchmarks.rivals import RIVALS
 
 # Resident memory is counted in pages and the allocator may move things about; a leak of one batch of the
@@ -27,52 +29,54 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=3, help="of training, for the peak (default: 3)")
+    parser.add_argument("--runs", type=int, default=3, help="processes of each, for the peak (default: 3)")
     parser.add_argument("--rivals", nargs="+", choices=RIVALS, help="default: all")
     parser.add_argument("--steps", type=int, default=10_000, help="of training, for the growth (0: leave it)")
     parser.add_argument("--growth-net", choices=NETWORKS, default="lenet5")
-    reports.add_out(parser)
-    options = parser.parse_args(argv)
-    about = machine.describe()
-    print(machine.text(about))
-    report: dict[str, Any] = {"machine": about, "network": options.net, "batch": options.batch}
+    options = parse(parser, argv, timed=False)
+    report = Report("memory", options)
     names = ["fastconv", *(name for name in options.rivals or RIVALS if name != "fastconv")]
-    report["peaks"] = _peaks(names, options)
-    grown = 0
-    if options.steps:
-        report["growth"] = _growth(options.growth_net, options.steps, options.threads)
-        grown = report["growth"]["grown"]
-    reports.write(options.out, "memory", report)
-    return 0 if grown <= ALLOWED_GROWTH else 1
+    peaks = _peaks(report, [name for name in names if not RIVALS[name].missing()], options)
+    spreads = [max(row["all"]) / min(row["all"]) - 1 for row in peaks.values()]
+    report.about["noise"] = f"peaks of {options.runs} processes each within {max(spreads, default=0):.1%}"
+    growth = _growth(report, options.growth_net, options.steps, options.threads) if options.steps else None
+    report.write(network=options.net, batch=options.batch, peaks=peaks, growth=growth)
+    charts.memory(report.path("png"), report.about, peaks, growth)
+    return 0 if growth is None or growth["grown"] <= ALLOWED_GROWTH else 1
 
 
-def _peaks(names: list[str], options: argparse.Namespace) -> dict[str, Any]:
-    """Bytes at most of each contestant, after it was built and after it has trained."""
-    print(
-        f"\npeak resident memory, training {options.net}, batch {options.batch}, {options.threads} thread(s)"
+def _peaks(report: Report, names: list[str], options: argparse.Namespace) -> dict[str, Any]:
+    """Bytes at most of each contestant: after it was built, and after it has trained (median of the runs)."""
+    report.line(
+        f"peak resident memory, training {options.net}, batch {options.batch}, {options.threads} thread(s)"
     )
     found: dict[str, Any] = {}
+    versions: set[str] = set()
     for name in names:
-        if RIVALS[name].missing():
-            continue
+        runs: list[tuple[int, int]] = []
         try:
-            with Process(name, options.net, options.batch, options.threads) as process:
-                if "train" not in process.modes:
-                    continue
-                built = process.ask(memory=True)["peak"]
-                process.steps_per_second("train", options.seconds)
-                trained = process.ask(memory=True)["peak"]
+            for _ in range(options.runs):
+                with Process(name, options.net, options.batch, options.threads) as process:
+                    if "train" not in process.modes:
+                        break
+                    built = process.ask(memory=True)["peak"]
+                    process.steps_per_second("train", options.seconds)
+                    runs.append((built, process.ask(memory=True)["peak"]))
+                    versions.add(process.version)
         except WorkerError as error:
             print(f"not measured: {error}", file=sys.stderr)
             continue
-        found[name] = {"built": built, "trained": trained}
+        if not runs:  # it only infers
+            continue
+        built, trained = (statistics.median(values) for values in zip(*runs, strict=True))
+        found[name] = {"built": built, "trained": trained, "all": [trained for _, trained in runs]}
         against = f"{trained / found['fastconv']['trained']:8.2f} x fastconv" if "fastconv" in found else ""
-        print(
-            f"  {name:<28}{built / 1e6:>7.0f} MB built{trained / 1e6:>7.0f} MB trained{against}", flush=True
-        )
+        report.line(f"  {name:<28}{built / 1e6:>7.0f} MB built{trained / 1e6:>7.0f} MB trained{against}")
+    report.add_versions(versions)
     return found
 
 
-def _growth(net: str, steps: int, threads: int) -> dict[str, Any]:
+def _growth(report: Report, net: str, steps: int, threads: int) -> dict[str, Any]:
     """Resident memory after a tenth of the steps, when every buffer has been made, and after all of them."""
     with Process("fastconv", net, 32, threads) as process:
         rows: list[dict[str, int]] = []
@@ -80,11 +84,11 @@ def _growth(net: str, steps: int, threads: int) -> dict[str, Any]:
             process.ask(mode="train", steps=steps // 10)
             rows.append({"steps": part * (steps // 10), "bytes": process.ask(memory=True)["now"]})
     grown = rows[-1]["bytes"] - rows[0]["bytes"]
-    print(f"\nresident memory of fastconv, training {net} at batch 32")
+    report.line(f"\nresident memory of fastconv, training {net} at batch 32")
     for row in rows:
-        print(f"  after {row['steps']:>8,} steps{row['bytes'] / 1e6:>9.2f} MB")
+        report.line(f"  after {row['steps']:>8,} steps{row['bytes'] / 1e6:>9.2f} MB")
     verdict = "no growth" if grown <= ALLOWED_GROWTH else "IT GROWS"
-    print(f"  {grown / 1e6:+.2f} MB after the first tenth: {verdict}")
+    report.line(f"  {grown / 1e6:+.2f} MB after the first tenth: {verdict}")
     return {"network": net, "rows": rows, "grown": grown}
 
 

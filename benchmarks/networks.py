@@ -23,6 +23,7 @@ import numpy as np
 
 Shape = tuple[int, ...]
 Weights = list[np.ndarray]  # kernel, bias, kernel, bias, ...
+Batch = tuple[np.ndarray, np.ndarray]  # images (N, H, W, C), labels (N,)
 
 
 class Conv(NamedTuple):
@@ -59,6 +60,10 @@ class Network:
     input_shape: tuple[int, int, int]
     layers: tuple[Layer, ...]
     parameters: int
+
+    @property
+    def classes(self) -> int:
+        return self.shapes()[-1][2][0]
 
     def shapes(self) -> list[tuple[Layer, Shape, Shape]]:
         """Each layer with the shape of its input and of its output, for one image."""
@@ -198,13 +203,10 @@ NETWORKS = {
 }  # fmt: skip
 
 
-def batches(
-    network: Network, size: int, count: int = 4, seed: int = 1
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """``count`` batches (x (size, H, W, C) in [0, 1), labels (size,))."""
+def batches(network: Network, size: int, count: int = 4, seed: int = 1) -> list[Batch]:
+    """``count`` batches of random images, in [0, 1), and random labels."""
     rng = np.random.default_rng(seed)
-    classes = network.shapes()[-1][2][0]
     return [
-        (rng.random((size, *network.input_shape), np.float32), rng.integers(0, classes, size))
+        (rng.random((size, *network.input_shape), np.float32), rng.integers(0, network.classes, size))
         for _ in range(count)
     ]

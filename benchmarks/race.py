@@ -8,10 +8,13 @@ how much the peak varied says how much there was.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,9 +25,12 @@ from typing import Any
 import numpy as np
 
 import fastconv
+from benchmarks import realtime
+from benchmarks.checking import Check, save_batches
 from benchmarks.rivals import environment
 
 PAUSE = 0.02  # seconds for the last contestant's threads to fall asleep
+PATIENCE = 900  # seconds for an answer: torch.compile may take minutes, and what crashed may never end
 
 
 class WorkerError(RuntimeError):
@@ -44,6 +50,7 @@ class Process:
             stderr=self._log,
             text=True,
             env=environment(threads, isa),
+            start_new_session=True,  # with whatever processes it starts, to be ended together
         )
         try:
             built = self.ask(build={"rival": rival, "subject": subject, "batch": batch})
@@ -56,10 +63,13 @@ class Process:
     def ask(self, **request: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        patience = threading.Timer(PATIENCE, self._kill)
+        patience.start()
         with suppress(BrokenPipeError):  # it has ended; the log says why
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
         line = self._process.stdout.readline()
+        patience.cancel()
         if not line:
             status = self._process.wait()
             self._log.seek(0)
@@ -69,21 +79,26 @@ class Process:
             raise WorkerError(f"{self.rival}: {answer['error']}")
         return answer
 
-    def results(self) -> dict[str, np.ndarray]:
+    def results(self, check: Check) -> dict[str, np.ndarray]:
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "results.npz"
-            self.ask(results=str(path))
+            given, path = Path(folder) / "batches.npz", Path(folder) / "results.npz"
+            save_batches(given, check.batches)
+            self.ask(results=str(path), batches=str(given))
             with np.load(path) as file:
                 return dict(file)
 
-    def steps_per_second(self, mode: str, seconds: float) -> float:
-        answer = self.ask(mode=mode, seconds=seconds)
+    def steps_per_second(self, mode: str, seconds: float, in_real_time: bool = False) -> float:
+        answer = self.ask(mode=mode, seconds=seconds, realtime=in_real_time)
         return answer["steps"] / answer["seconds"]
 
     def close(self) -> None:
-        self._process.kill()
+        self._kill()
         self._process.communicate()
         self._log.close()
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def __enter__(self) -> Process:
         return self
@@ -112,18 +127,26 @@ class Race:
         return [a / b for a, b in zip(self.rates[ours], self.rates[theirs], strict=True)]
 
 
-def run(processes: list[Process], mode: str, rounds: int, seconds: float, threads: int) -> Race:
+def run(
+    processes: list[Process],
+    mode: str,
+    rounds: int,
+    seconds: float,
+    threads: int,
+    in_real_time: bool = False,
+) -> Race:
     """Slices of ``seconds`` in turn, ``rounds`` times; who begins changes from round to round."""
     entrants = [process for process in processes if mode in process.modes]
     for process in entrants:
-        process.steps_per_second(mode, seconds / 4)
+        process.steps_per_second(mode, seconds / 4, in_real_time)
     race = Race({process.rival: [] for process in entrants})
     for turn in range(rounds):
-        race.peaks.append(fastconv.measure_peak(threads, seconds=0.02))
+        with realtime.running(in_real_time):
+            race.peaks.append(fastconv.measure_peak(threads, seconds=0.02))
         shift = turn % len(entrants)
         for process in entrants[shift:] + entrants[:shift]:
             time.sleep(PAUSE)
-            race.rates[process.rival].append(process.steps_per_second(mode, seconds))
+            race.rates[process.rival].append(process.steps_per_second(mode, seconds, in_real_time))
     return race
 
 
@@ -131,17 +154,3 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
     """Where a quarter, half and three quarters of the values lie below."""
     low, middle, high = np.percentile(values, [25, 50, 75])
     return float(low), float(middle), float(high)
-
-
-def disagreement(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> tuple[str, float]:
-    """The worst result and its error: the norm of the difference over that of what is expected.
-
-    The norm, not the largest difference: where two pixels of a pooling window are equal but for a rounding,
-    another one may win than in float64, and a few numbers of the gradient move by much.
-    """
-    errors = {
-        name: float(np.linalg.norm(found[name] - expected[name]) / np.linalg.norm(expected[name]))
-        for name in found
-    }
-    worst = max(errors, key=lambda name: errors[name] if np.isfinite(errors[name]) else np.inf)
-    return worst, errors[worst]

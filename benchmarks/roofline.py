@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 import fastconv
-from benchmarks import charts, machine, reports
-from benchmarks.layers import LAYERS, ConvLayer
-from benchmarks.worker import layer_operands
+from benchmarks import charts, realtime
+from benchmarks.layers import LAYERS, ConvLayer, layer_operands
+from benchmarks.reports import Report, parse
 from fastconv import ops
 
 
@@ -35,19 +35,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=fastconv.get_num_threads())
     parser.add_argument("--isa", choices=fastconv.available_isas(), default=fastconv.get_isa())
     parser.add_argument("--seconds", type=float, default=0.2, help="for each kernel (default: 0.2)")
-    reports.add_out(parser)
-    options = parser.parse_args(argv)
-    with fastconv.set_isa(options.isa), fastconv.set_num_threads(options.threads):
+    options = parse(parser, argv)
+    isa, threads = fastconv.set_isa(options.isa), fastconv.set_num_threads(options.threads)
+    with isa, threads, realtime.running(options.realtime):
         return _measure_all(options)
 
 
 def _measure_all(options: argparse.Namespace) -> int:
-    about = machine.describe()
     peak = fastconv.measure_peak(seconds=2 * options.seconds)
     memory = bandwidth(options.threads, 2 * options.seconds)
-    about["roof"] = f"{peak / 1e9:.0f} GFLOP/s, {memory / 1e9:.1f} GB/s, {options.threads} thread(s)"
-    print(machine.text(about), "\n", sep="")
-    print(
+    roof = f"{peak / 1e9:.0f} GFLOP/s, {memory / 1e9:.1f} GB/s, {options.threads} thread(s)"
+    report = Report("roofline", options, roof=roof)
+    report.line(
         f"batch {options.batch:<10}{'pass':<17}{'algorithm':<12}"
         f"{'FLOP/byte':>10}{'GFLOP/s':>9}{'of peak':>9}{'of roof':>9}"
     )
@@ -57,18 +56,15 @@ def _measure_all(options: argparse.Namespace) -> int:
             for row in _points(layer, options, peak, memory):
                 rows.append(row)
                 rate = row["flops"]
-                print(
+                report.line(
                     f"{row['layer']:16}{row['pass']:<17}{row['algorithm']:<12}{row['intensity']:>10.1f}"
-                    f"{rate / 1e9:>9.1f}{rate / peak:>9.1%}{rate / row['roof']:>9.1%}",
-                    flush=True,
+                    f"{rate / 1e9:>9.1f}{rate / peak:>9.1%}{rate / row['roof']:>9.1%}"
                 )
     # The same machine at the end, to tell how far the roof itself moved meanwhile.
     later = fastconv.measure_peak(seconds=2 * options.seconds)
-    about["noise"] = f"FMA peak {peak / 1e9:.0f} GFLOP/s at the start, {later / 1e9:.0f} at the end"
-    print(f"\nnoise: {about['noise']}")
-    report = {"machine": about, "peak": peak, "bandwidth": memory, "rows": rows}
-    reports.write(options.out, "roofline", report)
-    charts.roofline(options.out / "roofline.png", about, peak, memory, rows)
+    report.about["noise"] = f"FMA peak {peak / 1e9:.0f} GFLOP/s at the start, {later / 1e9:.0f} at the end"
+    report.write(peak=peak, bandwidth=memory, rows=rows)
+    charts.roofline(report.path("png"), report.about, peak, memory, rows)
     return 0
 
 

@@ -1,8 +1,9 @@
 """How cost grows, and what threads gain: ``python -m benchmarks.scaling``.
 
-Time of a convolution's three passes against images, pixels and channels, in proportion to each of which it
-should grow. The slope told is that of a straight line through the points on logarithmic axes, from the middle
-of the sizes on; proportion is 1. Then whole networks with all threads against one.
+Time of a convolution's three passes against images, pixels and channels: it should grow linearly, as
+fixed + each * size. Those two are fitted (in proportion: the sum of squares of relative errors is least) and
+told with the typical error of the fit, and with the exponent of the growth, 1 where it is linear, over the
+upper half of the sizes. Then whole networks with all threads against one.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from typing import Any
 import numpy as np
 
 import fastconv
-from benchmarks import charts, machine, reports
+from benchmarks import charts, realtime
 from benchmarks.networks import NETWORKS, batches
+from benchmarks.reports import Report, parse
 from benchmarks.rivals.ours import RivalNetwork
 from benchmarks.roofline import median_seconds, passes
 
@@ -38,20 +40,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 32, 128])
     parser.add_argument("--seconds", type=float, default=0.2, help="for each measurement (default: 0.2)")
     parser.add_argument("--rounds", type=int, default=5, help="of turns with one thread (default: 5)")
-    reports.add_out(parser)
-    options = parser.parse_args(argv)
-    about = machine.describe()
-    print(machine.text(about))
-    rows = _growth(options.seconds)
-    speedups = _speedups(options)
-    reports.write(options.out, "scaling", {"machine": about, "growth": rows, "speedups": speedups})
-    charts.scaling(options.out / "scaling.png", about, rows, speedups)
+    options = parse(parser, argv)
+    report = Report("scaling", options)
+    with realtime.running(options.realtime):
+        peaks = [fastconv.measure_peak(1)]
+        rows = _growth(report, options.seconds)
+        peaks.append(fastconv.measure_peak(1))
+        speedups = _speedups(report, options)
+        peaks.append(fastconv.measure_peak(1))
+    rates = ", ".join(f"{peak / 1e9:.0f}" for peak in peaks)
+    report.about["noise"] = f"FMA peak of one thread at the start, between, at the end: {rates} GFLOP/s"
+    report.write(growth=rows, speedups=speedups)
+    charts.scaling(report.path("png"), report.about, rows, speedups)
     return 0
 
 
-def _growth(seconds: float) -> list[dict[str, Any]]:
+def _growth(report: Report, seconds: float) -> list[dict[str, Any]]:
     """On one thread, where nothing else grows with the size."""
-    print("\nslope of time over size (1: in proportion), one thread")
+    report.line("time over size, one thread, fitted: fixed + each * size")
+    report.line(f"  {'':27}{'sizes':>14}{'fixed':>11}{'each':>14}{'error':>8}{'exponent':>10}")
     rows: list[dict[str, Any]] = []
     with fastconv.set_num_threads(1):
         for axis, shapes in SWEEPS.items():
@@ -61,9 +68,14 @@ def _growth(seconds: float) -> list[dict[str, Any]]:
                     times.setdefault(name, []).append(median_seconds(partial(compute, "auto"), seconds))
             sizes = [(N, size * size, C_in)[list(SWEEPS).index(axis)] for N, size, C_in, _ in shapes]
             for name, measured in times.items():
-                slope = _slope(sizes, measured)
-                rows.append({"axis": axis, "what": name, "sizes": sizes, "seconds": measured, "slope": slope})
-                print(f"  {axis:<10}{name:<17}{slope:>6.2f}   {sizes[0]} to {sizes[-1]}", flush=True)
+                row = {"axis": axis, "what": name, "sizes": sizes, "seconds": measured} | _fit(
+                    sizes, measured
+                )
+                rows.append(row)
+                report.line(
+                    f"  {axis:<10}{name:<17}{sizes[0]:>6} -{sizes[-1]:>6}{1e6 * row['fixed']:>8.1f} us"
+                    f"{1e6 * row['each']:>11.4f} us{row['error']:>8.1%}{row['exponent']:>10.2f}"
+                )
     return rows
 
 
@@ -73,15 +85,22 @@ def _operands(N: int, size: int, C_in: int, C_out: int) -> tuple[np.ndarray, ...
     return tuple(rng.standard_normal(shape, np.float32) for shape in shapes)
 
 
-def _slope(sizes: list[int], seconds: list[float]) -> float:
-    """Of log(seconds) over log(size), in the upper half: below, the fixed cost of a call counts."""
-    half = len(sizes) // 2
-    return float(np.polyfit(np.log(sizes[half:]), np.log(seconds[half:]), 1)[0])
+def _fit(sizes: list[int], seconds: list[float]) -> dict[str, float]:
+    """Seconds as fixed + each * size; the fit's root mean square relative error; the exponent of growth.
+
+    The exponent is the slope of log(seconds) over log(size) in the upper half, where the fixed cost of a call
+    no longer counts.
+    """
+    x, y, half = np.array(sizes, float), np.array(seconds), len(sizes) // 2
+    each, fixed = np.polyfit(x, y, 1, w=1 / y)
+    error = np.sqrt(np.mean(((fixed + each * x) / y - 1) ** 2))
+    exponent = np.polyfit(np.log(x[half:]), np.log(y[half:]), 1)[0]
+    return {"fixed": float(fixed), "each": float(each), "error": float(error), "exponent": float(exponent)}
 
 
-def _speedups(options: argparse.Namespace) -> list[dict[str, Any]]:
+def _speedups(report: Report, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Whole steps on one thread and on all, in turns."""
-    print(f"\n{options.threads} threads over one, median of {options.rounds} turns (lowest, highest)")
+    report.line(f"\n{options.threads} threads over one, median of {options.rounds} turns (lowest, highest)")
     rows = []
     for name in options.nets:
         network = NETWORKS[name]
@@ -95,7 +114,7 @@ def _speedups(options: argparse.Namespace) -> list[dict[str, Any]]:
                 speedup = statistics.median(ratios)
                 rows.append({"net": name, "batch": batch, "mode": mode, "speedup": speedup, "all": ratios})
                 spread = f"({min(ratios):.2f}, {max(ratios):.2f})"
-                print(f"  {name:<13}{batch:>4} {mode:<11}{speedup:>6.2f}  {spread}", flush=True)
+                report.line(f"  {name:<13}{batch:>4} {mode:<11}{speedup:>6.2f}  {spread}")
     return rows
 
 

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 import fastconv
-from benchmarks.layers import LAYERS, ConvLayer
+from benchmarks.layers import LAYERS, ConvLayer, layer_operands
 from benchmarks.roofline import passes
-from benchmarks.worker import layer_operands
 from fastconv import ops
 
 ROUNDS, SECONDS = 7, 0.03

@@ -7,9 +7,8 @@ import pytest
 
 import fastconv
 from benchmarks import numpy_conv
-from benchmarks.layers import LAYERS
+from benchmarks.layers import LAYERS, layer_operands
 from benchmarks.roofline import passes
-from benchmarks.worker import layer_operands
 
 BATCH = 32
 THREADS = sorted({1, fastconv.get_num_threads()})

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+from functools import cache
+
 import pytest
 
+from benchmarks.checking import LEARNING_RATE, check, fault
 from benchmarks.networks import NETWORKS, batches
-from benchmarks.race import disagreement
-from benchmarks.rivals import numpy_im2col
 from benchmarks.rivals.ours import RivalNetwork
+from benchmarks.worker import RACING_RATE
 
-CHECKED = 4  # images, against NumPy in float64
+problem = cache(check)
 
 
 @pytest.mark.parametrize("mode", ["train", "inference"])
@@ -20,12 +21,11 @@ def test_step(race, benchmark, name: str, batch: int, mode: str) -> None:
     benchmark.group = f"{mode} {name}"
     network = NETWORKS[name]
     weights = network.initial_weights()
-    problem = network.without_dropout(), weights, batches(network, min(batch, CHECKED)), 0.05
-    found = RivalNetwork(*problem).results()
-    what, error = disagreement(found, numpy_im2col.RivalNetwork(*problem, dtype=np.float64).results())
-    assert error < 1e-2, what
+    right = problem(name, batch)
+    checked = RivalNetwork(network.without_dropout(), weights, right.batches, LEARNING_RATE)
+    assert fault(checked.results(), right.expected) is None
 
-    ours = RivalNetwork(network, weights, batches(network, batch), learning_rate=1e-6)
+    ours = RivalNetwork(network, weights, batches(network, batch), RACING_RATE)
     step = ours.steps()[mode]
     race(lambda: step(0), batch * network.operations(training=mode == "train"))
     if not benchmark.disabled:

@@ -4,7 +4,8 @@ A training step is forward, loss, backward and an SGD step with Nesterov momentu
 pass to probabilities; both from Python, through each framework's public API. PyTorch is raced in four
 settings (its arrays contiguous or channels last, eager or compiled), ONNX Runtime in two; the best of them
 counts. All start from the same weights, and nothing is timed before its results agree with NumPy's in
-float64. --layers races single convolutions: forward, back to the data and back to the kernel.
+float64 (benchmarks/checking.py). --layers races single convolutions: forward, back to the data and back to
+the kernel.
 """
 
 from __future__ import annotations
@@ -12,24 +13,21 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import fastconv
-from benchmarks import charts, machine, reports
+from benchmarks import charts
+from benchmarks.checking import Check, check, fault
 from benchmarks.layers import LAYERS
-from benchmarks.networks import NETWORKS, batches
-from benchmarks.race import Process, Race, WorkerError, disagreement, quartiles, run
-from benchmarks.rivals import RIVALS, numpy_im2col
-from benchmarks.worker import CHECKING_RATE, layer_operands
+from benchmarks.networks import NETWORKS
+from benchmarks.race import Process, Race, WorkerError, quartiles, run
+from benchmarks.reports import Report, parse
+from benchmarks.rivals import FORCED, RIVALS
 
 FAMILIES = list(dict.fromkeys(rival.family for rival in RIVALS.values()))
 LAYER_NAMES = [layer.name for layer in LAYERS]
-# Of the norm. What training changes may differ by a pooling window or two in which another pixel wins.
-TOLERANCES = {"probabilities": 1e-4, "forward": 1e-4, "backward-data": 1e-4, "backward-kernel": 1e-4}
-CHANGE_TOLERANCE = 1e-2
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -43,12 +41,15 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 32, 128])
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--modes", nargs="+", help="train, inference, or passes of a layer")
-    parser.add_argument("--isa", help="hold everyone who can be held to this instruction set, such as avx2")
+    parser.add_argument(
+        "--isa",
+        choices=fastconv.available_isas(),
+        help="hold fastconv to this instruction set, and at avx2 all who can be held to it",
+    )
     parser.add_argument("--rivals", nargs="+", choices=[name for name in RIVALS if name != "fastconv"])
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a slice (default: 0.5)")
     parser.add_argument("--rounds", type=int, default=7, help="slices for each (default: 7)")
-    reports.add_out(parser)
-    found = parser.parse_args(argv)
+    found = parse(parser, argv)
     if found.layers is not None:
         found.subjects = found.layers or LAYER_NAMES
     else:
@@ -66,25 +67,26 @@ def _race_all(options: argparse.Namespace) -> int:
     rivals = _installed(options.rivals or list(RIVALS))
     if options.layers is not None:
         rivals = [name for name in rivals if RIVALS[name].races_layers]
-    about = machine.describe()
-    print(machine.text(about), "\n", sep="")
-    print(_header(), flush=True)
+    held = {"held to": f"{options.isa}: {FORCED.get(options.isa, 'fastconv alone')}"} if options.isa else {}
+    name = "versus" if options.layers is None else "versus-layers"
+    report = Report(name, options, **held)
+    report.line(_header())
     rows: list[dict[str, Any]] = []
     versions: set[str] = set()
     for subject in options.subjects:
         for batch in options.batches:
-            expected = _expected(subject, batch)
+            problem = check(subject, batch)
             for threads in options.threads:
-                for row in _races(subject, batch, threads, rivals, expected, options, versions):
+                for row in _races(subject, batch, threads, rivals, problem, options, versions):
                     rows.append(row)
-                    print(_line(row), flush=True)
-    about["versions"] = ", ".join(sorted(versions)) + f"; {about['versions'].split(', ', 1)[1]}"
-    if options.isa:
-        about["instruction set"] += "; ONNX Runtime chooses for itself"
-    if rows:
-        about["noise"] = _noise(rows)
-        _write(options.out, f"versus{'-layers' if options.layers is not None else ''}", about, rows)
-    return 0 if rows else 1
+                    report.line(_line(row))
+    if not rows:
+        return 1
+    report.add_versions(versions)
+    report.about["noise"] = _noise(rows)
+    report.write(rows=rows)
+    charts.versus(report.path("png"), report.about, rows)
+    return 0
 
 
 def _installed(names: list[str]) -> list[str]:
@@ -96,30 +98,19 @@ def _installed(names: list[str]) -> list[str]:
     return [name for name in chosen if not RIVALS[name].missing()]
 
 
-def _expected(subject: str, batch: int) -> dict[str, np.ndarray]:
-    """The results everyone is held to: NumPy's, in float64."""
-    if subject in LAYER_NAMES:
-        operands = (array.astype(np.float64) for array in layer_operands(subject, batch))
-        return numpy_im2col.RivalLayer(*operands).results()
-    network = NETWORKS[subject].without_dropout()
-    data = batches(network, batch, count=2)
-    weights = network.initial_weights()
-    return numpy_im2col.RivalNetwork(network, weights, data, CHECKING_RATE, dtype=np.float64).results()
-
-
 def _races(
     subject: str,
     batch: int,
     threads: int,
     rivals: list[str],
-    expected: dict[str, np.ndarray],
+    problem: Check,
     options: argparse.Namespace,
     versions: set[str],
 ) -> Iterator[dict[str, Any]]:
     processes: list[Process] = []
     try:
         for name in rivals:
-            process = _entrant(name, subject, batch, threads, options.isa, expected)
+            process = _entrant(name, subject, batch, threads, options.isa, problem)
             if process is not None:
                 processes.append(process)
                 versions.add(process.version)
@@ -127,7 +118,7 @@ def _races(
         for mode in ours.modes if ours else []:
             if options.modes is None or mode in options.modes:
                 try:
-                    race = run(processes, mode, options.rounds, options.seconds, threads)
+                    race = run(processes, mode, options.rounds, options.seconds, threads, options.realtime)
                 except WorkerError as error:
                     print(f"not finished: {subject}, batch {batch}, {mode}: {error}", file=sys.stderr)
                     continue
@@ -138,15 +129,15 @@ def _races(
 
 
 def _entrant(
-    name: str, subject: str, batch: int, threads: int, isa: str | None, expected: dict[str, np.ndarray]
+    name: str, subject: str, batch: int, threads: int, isa: str | None, problem: Check
 ) -> Process | None:
     """A process whose results have been found right, or None, with a message."""
     process = None
     try:
         process = Process(name, subject, batch, threads, isa)
-        what, error = disagreement(process.results(), expected)
-        if not error <= TOLERANCES.get(what, CHANGE_TOLERANCE):
-            raise WorkerError(f"{name}: {what} is off by {error:.1e} of its norm")
+        wrong = fault(process.results(problem), problem.expected)
+        if wrong:
+            raise WorkerError(f"{name}: {wrong}")
     except WorkerError as error:
         print(f"not raced: {subject}, batch {batch}: {error}", file=sys.stderr)
         if process is not None:
@@ -221,14 +212,6 @@ def _noise(rows: list[dict[str, Any]]) -> str:
         peaks = [peak for row in rows if row["threads"] == threads for peak in row["peak"]]
         text += f"; {min(peaks) / 1e9:.0f}-{max(peaks) / 1e9:.0f} GFLOP/s with {threads} thread(s)"
     return text
-
-
-def _write(folder: Path, name: str, about: dict[str, str], rows: list[dict[str, Any]]) -> None:
-    print(f"\nnoise: {about['noise']}")
-    reports.write(folder, name, {"machine": about, "rows": rows})
-    table = "\n".join([machine.text(about), "", _header(), *map(_line, rows)])
-    (folder / f"{name}.txt").write_text(table + "\n")
-    charts.versus(folder / f"{name}.png", about, rows)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,15 @@
 Requests come as lines of JSON on standard input, answers go as lines of JSON to standard output:
 
     {"build": ..., ...}                      -> {"version": ..., "modes": [...]}
-    {"results": path}                        -> {}          what is to be compared, as an .npz file
-    {"mode": "train", "seconds": 0.5}        -> {"steps": n, "seconds": t}
+    {"results": path, "batches": path}       -> {}          what is to be compared, as an .npz file
+    {"mode": "train", "seconds": 0.5,
+     "realtime": false}                      -> {"steps": n, "seconds": t}
     {"mode": "train", "steps": 1000}         -> {}          no clock, just so many
     {"memory": true}                         -> {"now": bytes, "peak": bytes}
 
-The contestant is built twice: without dropout and with a large learning rate, for comparing results; and as
-it is raced, at a learning rate so small that the numbers stay what they are, however long the race.
+The contestant is built twice: for comparing results, without dropout, on the batches of the check
+(benchmarks/checking.py); and as it is raced, on random images, at a learning rate so small that the numbers
+stay what they are, however long the race.
 """
 
 from __future__ import annotations
@@ -23,32 +25,25 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.layers import LAYERS
-from benchmarks.networks import NETWORKS, batches
+from benchmarks import realtime
+from benchmarks.checking import LEARNING_RATE, load_batches
+from benchmarks.layers import layer_operands
+from benchmarks.networks import NETWORKS, Batch, batches
 from benchmarks.rivals import RIVALS, Contestant
 
-CHECKING_RATE, RACING_RATE = 0.05, 1e-6
+RACING_RATE = 1e-6
 
 
-def build(rival: str, subject: str, batch: int, check: bool) -> Contestant:
-    """``subject`` is the name of a network or of a convolution layer."""
+def build(rival: str, subject: str, batch: int, check: list[Batch] | None = None) -> Contestant:
+    """``subject`` is the name of a network or of a convolution layer; ``check``: to compare, on these."""
     module, setting = import_module(f"benchmarks.rivals.{RIVALS[rival].module}"), RIVALS[rival].setting
-    if subject in NETWORKS:
-        network = NETWORKS[subject].without_dropout() if check else NETWORKS[subject]
-        rate = CHECKING_RATE if check else RACING_RATE
-        weights = network.initial_weights()
-        return module.RivalNetwork(network, weights, batches(network, batch), rate, **setting)
-    return module.RivalLayer(*layer_operands(subject, batch), **setting)
-
-
-def layer_operands(name: str, batch: int) -> tuple[np.ndarray, ...]:
-    """x, kernel, bias, dy of one of benchmarks.layers."""
-    layer = next(layer for layer in LAYERS if layer.name == name)
-    image, rng = (batch, layer.size, layer.size), np.random.default_rng(0)
-    kernel_shape = (layer.f, layer.f, layer.C_in, layer.C_out)
-    shapes = [(*image, layer.C_in), kernel_shape, (layer.C_out,), (*image, layer.C_out)]
-    x, kernel, bias, dy = (rng.standard_normal(shape, np.float32) for shape in shapes)
-    return x, kernel / np.sqrt(np.prod(kernel_shape[:3])).astype(np.float32), bias, dy
+    if subject not in NETWORKS:
+        return module.RivalLayer(*layer_operands(subject, batch), **setting)
+    network = NETWORKS[subject]
+    weights = network.initial_weights()
+    if check is None:
+        return module.RivalNetwork(network, weights, batches(network, batch), RACING_RATE, **setting)
+    return module.RivalNetwork(network.without_dropout(), weights, check, LEARNING_RATE, **setting)
 
 
 def timed(contestant: Contestant, mode: str, seconds: float) -> dict[str, float]:
@@ -81,11 +76,12 @@ class Worker:
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if "build" in request:
             self.order = request["build"]
-            self.contestant = build(**self.order, check=False)
+            self.contestant = build(**self.order)
             module = import_module(f"benchmarks.rivals.{RIVALS[self.order['rival']].module}")
             return {"version": module.version(), "modes": list(self.contestant.steps())}
         if "results" in request:
-            np.savez(request["results"], **build(**self.order, check=True).results())  # type: ignore[arg-type]
+            contestant = build(**self.order, check=load_batches(request["batches"]))
+            np.savez(request["results"], **contestant.results())  # type: ignore[arg-type]
             return {}
         if "memory" in request:
             return memory()
@@ -95,7 +91,8 @@ class Worker:
             for i in range(request["steps"]):
                 step(i)
             return {}
-        return timed(self.contestant, request["mode"], request["seconds"])
+        with realtime.running(request.get("realtime", False)):
+            return timed(self.contestant, request["mode"], request["seconds"])
 
 
 def main() -> None:

@@ -32,6 +32,7 @@ typedef struct {
     fc_targets targets;   /* training only */
     float scale;          /* of every image's gradient: 1 / N for the mean loss */
     float *probabilities; /* (N, classes) */
+    float *losses;        /* (N,), not yet weighted; training only */
 } fc_batch;
 
 typedef struct fc_plan fc_plan;

@@ -39,7 +39,7 @@ struct fc_layers {
     places *at;
     /* What follows depends on the instruction set and the largest batch, and is laid out when they change. */
     const fc_kernels *kernels;
-    int64_t capacity, losses, unwanted_bias;
+    int64_t capacity, unwanted_bias;
     float *memory;
 };
 
@@ -100,7 +100,6 @@ static fc_status lay_out(fc_layers *l, int64_t N) {
         if (s->kind == FC_MAX_POOL) at->switches = take(&used, fc_pieces(N * size_out_of(s), 2));
         most_channels = fc_max(most_channels, s->K);
     }
-    l->losses = take(&used, N);
     l->unwanted_bias = take(&used, most_channels);
     l->memory = fc_floats(used);
     if (!l->memory) return FC_OUT_OF_MEMORY;
@@ -305,7 +304,7 @@ static void run(const fc_layers *l, const fc_batch *batch, int training) {
         const float *logits = l->memory + l->at[last].y;
         l->kernels->softmax(N, classes, logits, batch->probabilities);
         if (training)
-            l->kernels->cross_entropy(N, classes, logits, batch->targets, batch->scale, l->memory + l->losses,
+            l->kernels->cross_entropy(N, classes, logits, batch->targets, batch->scale, batch->losses,
                                       l->memory + l->at[last].dy);
     }
     for (int i = last; training && i >= 0; i--)

@@ -185,6 +185,11 @@ cdef extern from "fastconv.h" nogil:
     double fc_fma_peak(int threads, double seconds)
 
 
+cdef extern from "memory.h" nogil:
+    float *fc_floats(int64_t count)
+    void fc_free(void *memory)
+
+
 cdef extern from "plan.h" nogil:
     ctypedef enum fc_step_kind:
         FC_CONV
@@ -210,6 +215,7 @@ cdef extern from "plan.h" nogil:
         fc_targets targets
         float scale
         float *probabilities
+        float *losses
 
     ctypedef struct fc_plan:
         pass
@@ -799,6 +805,8 @@ cdef class Plan:
     """
 
     cdef fc_plan *plan
+    cdef float *losses
+    cdef int64_t losses_room
     cdef list arrays
     cdef readonly int64_t classes
 
@@ -831,6 +839,7 @@ cdef class Plan:
 
     def __dealloc__(self):
         fc_plan_free(self.plan)
+        fc_free(self.losses)
 
     cdef float *address(self, array) except? NULL:
         cdef float[::1] view
@@ -851,8 +860,12 @@ cdef class Plan:
         check(status)
 
     def train(self, const float[:, :, :, ::1] x, const int64_t[::1] labels, const float[:, ::1] rows,
-              const float[::1] weights, double scale, float[:, ::1] probabilities) -> None:
-        """Fill the gradients; labels or else rows are the targets, weights may be None."""
+              const float[::1] weights, double scale, float[:, ::1] probabilities, double least, double most
+              ) -> float:
+        """Fill the gradients; labels or else rows are the targets, weights may be None.
+
+        Returns the sum of the images' losses, each between least and most, and weighted.
+        """
         cdef fc_batch batch
         cdef fc_status status
         batch.N = x.shape[0]
@@ -866,6 +879,23 @@ cdef class Plan:
         if weights is not None:
             batch.targets.weights = &weights[0]
         batch.scale = scale
+        batch.losses = self.losses_of(batch.N)
         with nogil:
             status = fc_plan_run(self.plan, &batch, 1)
         check(status)
+        cdef double total = 0, loss
+        for n in range(batch.N):
+            loss = batch.losses[n]
+            loss = least if loss < least else most if loss > most else loss  # and NaN stays NaN
+            total += loss if weights is None else loss * weights[n]
+        return total
+
+    cdef float *losses_of(self, int64_t N) except NULL:
+        if N > self.losses_room:
+            fc_free(self.losses)
+            self.losses_room = 0
+            self.losses = fc_floats(N)
+            if self.losses == NULL:
+                raise MemoryError("no memory for the images' losses")
+            self.losses_room = N
+        return self.losses

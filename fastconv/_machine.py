@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from itertools import pairwise
 from pathlib import Path
+from typing import NoReturn
 
 from fastconv import _kernels
 from fastconv._errors import unknown_name
@@ -123,19 +125,35 @@ def show_config() -> None:
 def _configure_from_environment() -> None:
     available_isas()  # looks at the CPU and picks the best
     isa = os.environ.get("FASTCONV_ISA")
-    if isa:
-        try:
-            set_isa(isa)
-        except ValueError as error:
-            raise ValueError(f"FASTCONV_ISA: {error}") from None
     threads = os.environ.get("FASTCONV_NUM_THREADS")
+    try:
+        if isa:
+            set_isa(isa)
+    except ValueError as error:
+        _refuse(f"FASTCONV_ISA: {error}")
     try:
         set_num_threads(int(threads) if threads else usable_cpus())
     except ValueError as error:
-        raise ValueError(f"FASTCONV_NUM_THREADS={threads!r}: {error}") from None
+        _refuse(f"FASTCONV_NUM_THREADS={threads!r}: {error}")
     # A forked child has no OpenMP worker threads and would wait for them for ever.
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: _kernels.set_num_threads(1))
+
+
+def _refuse(message: str) -> NoReturn:
+    """ValueError; but of the command ``fastconv``, which begins by importing us, a line and exit status 2."""
+    if _is_the_command():
+        print(f"fastconv: error: {message}", file=sys.stderr)
+        raise SystemExit(2)
+    raise ValueError(message) from None
+
+
+def _is_the_command() -> bool:
+    """Whether this process was started as ``fastconv`` or ``python -m fastconv``."""
+    program = sys.argv[0] if sys.argv else ""
+    if program == "-m":  # what it is while Python looks for the module
+        return ("-m", "fastconv") in pairwise(sys.orig_argv)
+    return Path(program).name in ("fastconv", "fastconv.exe")
 
 
 _configure_from_environment()

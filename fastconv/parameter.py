@@ -7,16 +7,16 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
 
 _ROOM = 32  # floats, FC_PLAN_SLACK
-_ALIGNMENT = 16  # floats in a cache line
+_ALIGNMENT = 16  # numbers; a cache line of floats
 
 
-def roomy_zeros(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Array:
-    """Zeros that begin with a cache line and are followed by a few numbers that nobody uses.
+def roomy_zeros(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
+    """Zeros that begin with a cache line and are followed by a few floats that nobody uses.
 
     Kernels may then read whole vectors from where the weights lie, also the last ones (csrc/plan.h).
     """
@@ -40,7 +40,7 @@ def _address(array: Array) -> int:
 
 
 def _roomy_copy(array: Array) -> Array:
-    copied = roomy_zeros(array.shape, array.dtype)  # float64 where gradients are checked
+    copied = roomy_zeros(array.shape, array.dtype)
     copied[...] = array
     return copied
 

@@ -393,3 +393,36 @@ def test_python_dash_m_into_a_closed_pipe():
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+# ---- an environment that cannot be
+
+
+SETTINGS = [
+    ("FASTCONV_ISA", "avx3", "FASTCONV_ISA: unknown instruction set 'avx3'"),
+    ("FASTCONV_NUM_THREADS", "many", "FASTCONV_NUM_THREADS='many': "),
+    ("FASTCONV_NUM_THREADS", "0", "FASTCONV_NUM_THREADS='0': number of threads must be a whole number"),
+]
+
+
+def run_with(setting: str, value: str, *command: str) -> subprocess.CompletedProcess:
+    environment = os.environ | {setting: value}
+    return subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(("setting", "value", "message"), SETTINGS)
+def test_a_wrong_setting_is_told_in_a_line(tmp_path, setting, value, message):
+    script = tmp_path / "fastconv"  # as pip makes it
+    script.write_text("import sys\nfrom fastconv.cli import main\nsys.exit(main())\n")
+    for command in (["-m", "fastconv", "info"], [str(script), "info"]):
+        done = run_with(setting, value, *command)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"fastconv: error: {message}")
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("setting", "value", "message"), SETTINGS)
+def test_a_wrong_setting_is_an_error_of_the_import(setting, value, message):
+    done = run_with(setting, value, "-c", "import fastconv", "-m", "fastconv")
+    assert done.returncode == 1
+    assert f"\nValueError: {message}" in done.stderr

@@ -152,6 +152,12 @@ def test_shapes_that_cannot_be(layer, shape, message):
         (lambda: layers.Input(), "Input needs the shape"),
         (lambda: layers.Input(28), r"write Input\(shape=\(28,\)\)"),
         (lambda: layers.Input((None, None, 3)), "Sizes left open with None are not supported"),
+        (lambda: layers.Input((None, 28, 3)), r"one example without the batch axis.*got \(None, 28, 3\)"),
+        (lambda: layers.Input((None,)), "Sizes left open with None are not supported"),
+        (
+            lambda: layers.Conv2D(3, 3, input_shape=(28, None, 3)),
+            "Sizes left open with None are not supported",
+        ),
         (lambda: layers.Input((28, 28), batch_size=32), "'batch_size' is not supported"),
         (lambda: layers.Dense(2, input_shape=(0,)), "input_shape is the shape of one example"),
         (

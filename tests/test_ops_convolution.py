@@ -204,6 +204,21 @@ def test_a_window_that_sees_only_padding_gives_the_bias():
         assert dbias.tolist() == [16, 16, 16]
 
 
+@pytest.mark.parametrize("backend", ["native", "reference"])
+def test_images_that_are_nothing_but_padding(backend):
+    """Two rows of zeros make a row of biases, and that is where the gradient goes."""
+    x, kernel, bias = np.empty((3, 0, 5, 2)), np.ones((2, 1, 2, 4)), np.array([1.0, 2.0, 3.0, 4.0])
+    padding = ((1, 1), (0, 0))
+    with fastconv.set_backend(backend):
+        y = ops.conv2d(x, kernel, bias, padding=padding)
+        assert np.array_equal(y, np.broadcast_to(bias, (3, 1, 5, 4)))
+        dy = np.arange(60.0).reshape(y.shape)
+        dkernel, dbias = ops.conv2d_backward_kernel(x, dy, (2, 1), padding=padding)
+        assert np.array_equal(dkernel, np.zeros((2, 1, 2, 4)))
+        assert np.array_equal(dbias, dy.sum((0, 1, 2)))
+        assert ops.conv2d_backward_data(dy, kernel, x.shape, padding=padding).shape == x.shape
+
+
 def test_an_empty_batch():
     x, kernel = np.empty((0, 5, 5, 2)), np.ones((3, 3, 2, 4))
     for _, algorithm in each_kernel():

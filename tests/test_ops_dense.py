@@ -133,6 +133,20 @@ def test_softmax_after_a_dense_layer():
 
 
 @pytest.mark.parametrize("backend", ["native", "reference"])
+def test_no_features_at_all(backend):
+    """An empty sum is 0, and what is left is the bias."""
+    nothing, some = np.empty((2, 3, 0)), np.arange(24.0).reshape(2, 3, 4)
+    with fastconv.set_backend(backend):
+        y = ops.dense(nothing, np.empty((0, 4)), [1, 2, 3, 4])
+        assert np.array_equal(y, np.broadcast_to([1, 2, 3, 4], (2, 3, 4)))
+        dkernel, dbias = ops.dense_backward_kernel(nothing, some)
+        assert dkernel.shape == (0, 4)
+        assert np.array_equal(dbias, some.sum((0, 1)))
+        assert ops.dense_backward_data(some, np.empty((0, 4))).shape == (2, 3, 0)
+        assert np.array_equal(ops.dense_backward_data(nothing, np.empty((4, 0))), np.zeros((2, 3, 4)))
+
+
+@pytest.mark.parametrize("backend", ["native", "reference"])
 def test_errors_name_the_argument(backend):
     x, kernel, dy = np.zeros((5, 3)), np.zeros((3, 4)), np.zeros((5, 4))
     with fastconv.set_backend(backend):

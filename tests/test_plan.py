@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -82,7 +83,8 @@ def by_layers(model: Sequential, x, y, loss, sample_weight=None) -> tuple[np.nda
 def by_plan(model: Sequential, x, y, loss, sample_weight=None) -> tuple[np.ndarray, list[np.ndarray]]:
     for parameter in model.parameters:
         parameter.grad = np.full(parameter.shape, 7.0)  # a gradient left out would show
-    probabilities = Plan(model.layers).train(x, y, loss, sample_weight)
+    probabilities, value = Plan(model.layers).train(x, y, loss, sample_weight)
+    assert value == pytest.approx(loss(y, probabilities, sample_weight), rel=1e-5)
     return probabilities, [parameter.grad.copy() for parameter in model.parameters]
 
 
@@ -148,13 +150,39 @@ def test_any_number_of_threads_gives_the_same_bits(isa):
             assert np.array_equal(one, other)
 
 
+@pytest.mark.parametrize("images", [1, 20])
+def test_the_loss_is_that_of_clipped_probabilities(images):
+    """A class as good as impossible costs -log 1e-7, one that is certain almost nothing, NaN is NaN."""
+    model, loss = network("one channel, same"), SparseCategoricalCrossentropy()
+    x, _ = batch(model, images)
+    model.layers[-1].kernel.value[...], model.layers[-1].bias.value[...] = 0, 0
+    model.layers[-1].bias.value[:2] = 0, 100
+    plan = Plan(model.layers)
+    right, wrong = np.ones(images, np.int64), np.zeros(images, np.int64)
+    assert plan.train(x, wrong, loss, None)[1] == pytest.approx(-np.log(1e-7), rel=1e-6)
+    assert 0 < plan.train(x, right, loss, None)[1] < 2e-7
+    assert plan.train(x, wrong, loss, np.full(images, 0.5))[1] == pytest.approx(-np.log(1e-7) / 2, rel=1e-6)
+    assert np.isnan(plan.train(np.full_like(x, np.nan), wrong, loss, None)[1])
+
+
+def test_one_plan_may_be_asked_from_several_threads():
+    model = network("17 channels, valid")
+    plan = Plan(model.layers)
+    batches = [batch(model, images)[0] for images in (1, 20, 3, 33)]
+    expected = [plan.predict(x) for x in batches]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(plan.predict, batches * 20))
+    for one, other in zip(found, expected * 20, strict=True):
+        assert np.array_equal(one, other)
+
+
 def test_a_plan_used_again_for_other_batch_sizes_and_instruction_sets():
     model, loss = network("17 channels, valid"), SparseCategoricalCrossentropy()
     plan = Plan(model.layers)
     for images, isa in [(3, -1), (40, -1), (7, 0), (40, 0), (1, -1)]:
         x, y = batch(model, images)
         with fastconv.set_isa(fastconv.available_isas()[isa]):
-            probabilities = plan.train(x, y, loss, None)
+            probabilities, _ = plan.train(x, y, loss, None)
             found = probabilities, [parameter.grad.copy() for parameter in model.parameters]
             assert_same(found, by_layers(model, x, y, loss))
 
@@ -194,7 +222,7 @@ def test_auto_takes_the_plan_unless_told_not_to(monkeypatch):
 
     def train(self, x, *rest):
         used.append(len(x))
-        return np.full((len(x), CLASSES), 1 / CLASSES)
+        return np.full((len(x), CLASSES), 1 / CLASSES), 1.0
 
     monkeypatch.setattr(Plan, "train", train)
     model = network("one channel, same")

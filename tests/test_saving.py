@@ -150,6 +150,15 @@ def test_layers_of_ones_own(path):
     assert type(load_model(path, {"Doubling": Doubling}).layers[0]) is Doubling
 
 
+def test_layers_of_ones_own_in_a_model_in_a_model(path):
+    inner = Sequential([Sequential([Doubling(3)]), Doubling(2)])
+    Sequential([Input((4,)), inner]).save(path)
+    with pytest.raises(ValueError, match="unknown layer 'Doubling'"):
+        load_model(path)
+    found = load_model(path, {"Doubling": Doubling}).layers[0]
+    assert type(found.layers[0].layers[0]) is type(found.layers[1]) is Doubling
+
+
 # ---- files that cannot be loaded
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,39 @@ TOOLS = Path(__file__).parents[1] / "tools"
 pytestmark = pytest.mark.skipif(not TOOLS.is_dir(), reason="the tools are in the checkout alone")
 
 
-def test_instructions_are_counted_once_and_where_they_were_executed():
-    """Callgrind's format: names are given once, calls are followed by what the called function took."""
+@pytest.fixture(scope="module")
+def instructions():
     specification = importlib.util.spec_from_file_location("instructions", TOOLS / "instructions.py")
-    instructions = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(instructions)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_instructions_are_compared_with_what_is_stored(instructions):
+    stored = {"same": 1000, "more": 1000, "far more": 1_000_000, "fewer": 1000, "gone": 1000}
+    counts = {"same": 1000, "more": 1149, "far more": 1_200_000, "fewer": 800, "new": 1000}
+    wrong, better = instructions.compare(counts, stored)
+    assert wrong == [
+        "MORE: far more takes 1,200,000 instructions, 20.0% over the 1,000,000 stored; 15% is allowed",
+        "NOT STORED: new",
+        "STORED, BUT NOT COUNTED ANY MORE: gone",
+    ]
+    (line,) = better
+    assert line.startswith("fewer: fewer takes 20.0% less than stored")
+
+
+def test_every_case_is_stored(instructions):
+    stored = json.loads(instructions.STORED.read_text())
+    assert set(stored["instructions"]) == {" ".join(map(str, case)) for case in instructions.CASES}
+    assert stored["compiler"]
+
+
+def test_the_compiler_is_known(instructions):
+    assert re.match(r"GCC: \(|clang version ", instructions.compiler())
+
+
+def test_instructions_are_counted_once_and_where_they_were_executed(instructions):
+    """Callgrind's format: names are given once, calls are followed by what the called function took."""
     dump = """\
 version: 1
 positions: line

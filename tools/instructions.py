@@ -6,10 +6,10 @@
 
 Counted are the instructions in the compiled kernels, on AVX2 (valgrind knows no AVX-512) and one thread, and
 besides all that are executed, Python's and NumPy's too. A kernel's count moves with the compiler by a few per
-cent; all depends on Python's and NumPy's versions as well and is only shown. It tells of work, not of time: a
-kernel that waits for memory has no more instructions.
+cent, so the compiler is stored beside the counts; all depends on Python's and NumPy's versions as well and is
+only shown. It tells of work, not of time: a kernel that waits for memory has no more instructions.
 
-Needs valgrind and gcc; without them it says so and succeeds.
+Needs valgrind, gcc and a CPU with AVX2; without them it says so and succeeds.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import argparse
 import ctypes
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,26 +56,71 @@ def main() -> int:
     if options.inside:
         run_cases(ctypes.CDLL(options.inside))
         return 0
-    if not shutil.which("valgrind") or not shutil.which("gcc"):
-        print("skipped: counting instructions needs valgrind and gcc")
+    missing = what_is_missing()
+    if missing:
+        print(f"skipped: counting instructions needs {missing}")
         return 0
-    counts = count()
-    stored = json.loads(STORED.read_text()) if STORED.exists() else {}
-    worse = []
+    counts, here = count(), compiler()
+    stored = json.loads(STORED.read_text())
     print(f"{'instructions a step':28}{'in kernels':>14}{'stored':>14}{'ratio':>8}{'in all':>14}")
     for name, (kernels, everything) in counts.items():
-        ratio = kernels / stored[name] if name in stored else float("nan")
-        print(f"{name:28}{kernels:>14,}{stored.get(name, 0):>14,}{ratio:>8.3f}{everything:>14,}")
-        if not ratio <= BOUND:
-            worse.append(name)
+        before = stored["instructions"].get(name)
+        compared = f"{before:>14,}{kernels / before:>8.3f}" if before else f"{'-':>14}{'-':>8}"
+        print(f"{name:28}{kernels:>14,}{compared}{everything:>14,}")
+    print(f"kernels compiled by {here}; stored: by {stored['compiler']}")
+    kernels = {name: kernels for name, (kernels, _) in counts.items()}
     if options.update:
-        STORED.write_text(
-            json.dumps({name: kernels for name, (kernels, _) in counts.items()}, indent=1) + "\n"
-        )
-    elif options.check and worse:
-        print(f"more than {BOUND:.0%} of what is stored, or not stored: {', '.join(worse)}")
-        return 1
-    return 0
+        STORED.write_text(json.dumps({"compiler": here, "instructions": kernels}, indent=1) + "\n")
+        print(f"written: {STORED.name}")
+        return 0
+    wrong, better = compare(kernels, stored["instructions"])
+    for line in wrong + better:
+        print(line)
+    if wrong:
+        print("if that is meant: python tools/instructions.py --update, and tell why in the commit")
+        if here != stored["compiler"]:
+            print("or it is the other compiler: count the commit before with this one")
+    return 1 if options.check and wrong else 0
+
+
+def compare(counts: dict[str, int], stored: dict[str, int]) -> tuple[list[str], list[str]]:
+    """What is wrong with the counts, a line each; and what has become so good that it should be stored."""
+    wrong, better = [], []
+    for name, kernels in counts.items():
+        if name not in stored:
+            wrong.append(f"NOT STORED: {name}")
+        elif kernels > BOUND * stored[name]:
+            wrong.append(
+                f"MORE: {name} takes {kernels:,} instructions, {kernels / stored[name] - 1:.1%} over the "
+                f"{stored[name]:,} stored; {BOUND - 1:.0%} is allowed"
+            )
+        elif kernels < stored[name] / BOUND:
+            better.append(
+                f"fewer: {name} takes {1 - kernels / stored[name]:.1%} less than stored; "
+                "store it with --update, or a step back will not be seen"
+            )
+    wrong += [f"STORED, BUT NOT COUNTED ANY MORE: {name}" for name in stored if name not in counts]
+    return wrong, better
+
+
+def what_is_missing() -> str | None:
+    """Under valgrind a CPU has at most what the real one has."""
+    for program in ("valgrind", "gcc"):
+        if not shutil.which(program):
+            return program
+    sys.path.insert(0, str(ROOT))
+    import benchmarks  # noqa: F401  (finds the package that is installed)
+    import fastconv
+
+    return None if "avx2" in fastconv.available_isas() else "a CPU with AVX2"
+
+
+def compiler() -> str:
+    """What compiled the kernels, as the compiler wrote it into the module."""
+    from fastconv import _kernels
+
+    found = re.search(rb"(GCC: \([^)]*\) [\w.]+|clang version [\w.]+)", Path(_kernels.__file__).read_bytes())
+    return found[0].decode() if found else "an unknown compiler"
 
 
 def run_cases(switch: ctypes.CDLL) -> None:
@@ -101,7 +147,9 @@ def count() -> dict[str, tuple[int, int]]:
         source, library = Path(folder) / "switch.c", Path(folder) / "switch.so"
         source.write_text(SWITCH)
         subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
-        environment = os.environ | {
+        # OPENBLAS_CORETYPE and the like could ask for what valgrind has not.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
+        environment |= {
             "FASTCONV_ISA": "avx2",
             "FASTCONV_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",

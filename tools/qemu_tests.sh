@@ -29,8 +29,8 @@ native() {
 nehalem() {
     have qemu-x86_64 || return 0
     local python; python=$("${PYTHON:-python3}" -c "import sys; print(sys.executable)")
-    # OpenBLAS would follow these on to a CPU that is not there.
-    local emulated=(env -u OPENBLAS_CORETYPE FASTCONV_TEST_EXAMPLES=0.1 qemu-x86_64 -cpu Nehalem "$python")
+    # OpenBLAS and we would follow these on to a CPU that is not there.
+    local emulated=(env -u OPENBLAS_CORETYPE -u FASTCONV_ISA FASTCONV_TEST_EXAMPLES=0.1 qemu-x86_64 -cpu Nehalem "$python")
     local available; available=$(cd "$work" && "${emulated[@]}" -c "import fastconv; print(*fastconv.available_isas())")
     echo "instruction sets found: $available"
     test "$available" = baseline

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib.util import find_spec
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,7 +68,7 @@ class Contestant(ABC):
 class NetworkContestant(Contestant):
     """A network that infers, and, unless ``train`` is None, learns."""
 
-    train: Callable[[int], object] | None
+    train: Callable[[int], float] | None  # returns the loss before the step
 
     @abstractmethod
     def infer(self, i: int) -> object:
@@ -84,12 +86,14 @@ class NetworkContestant(Contestant):
         return {"inference": self.infer} | ({"train": self.train} if self.train else {})
 
     def results(self) -> dict[str, np.ndarray]:
-        """Probabilities, and how much two training steps change each weight: gradients and momentum."""
+        """Probabilities, two training steps' losses, and how much they change each weight.
+
+        Two, so that momentum has its say.
+        """
         found = {"probabilities": self.probabilities()}
         if self.train:
             before = self.weights()
-            for i in range(2):
-                self.train(i)
+            found["losses"] = np.array([self.train(i) for i in range(2)])
             changes = [after - b for after, b in zip(self.weights(), before, strict=True)]
             found |= {f"change of weight {i}": change for i, change in enumerate(changes)}
         return found
@@ -109,10 +113,22 @@ class LayerContestant(Contestant):
         return {mode: self.to_numpy(mode, step(0)) for mode, step in self.steps().items()}
 
 
-def environment(threads: int, isa: str | None) -> dict[str, str]:
-    """The environment of a worker: as many threads, and no more than that instruction set.
+# Whom ``environment`` can hold to an instruction set; fastconv is held to any.
+FORCED = {
+    "avx2": "fastconv; PyTorch: ATen, oneDNN, MKL and the code of torch.compile; XLA; OpenBLAS. "
+    "Not ONNX Runtime, which has no such setting, nor NumPy's own loops"
+}
 
-    ONNX Runtime looks at the CPU by itself and cannot be told to use less.
+
+@cache
+def _compiled() -> TemporaryDirectory[str]:
+    """For what torch.compile makes, of this run alone: what another run left may crash, as has been seen."""
+    return TemporaryDirectory()
+
+
+def environment(threads: int, isa: str | None) -> dict[str, str]:
+    """The environment of a worker: as many threads, and, where it can be told, no more than that instruction
+    set: see FORCED.
     """
     found = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
     found["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), *filter(None, [found.get("PYTHONPATH")])])
@@ -123,7 +139,8 @@ def environment(threads: int, isa: str | None) -> dict[str, str]:
         found["FASTCONV_ISA"] = isa
     if isa == "avx2":
         found |= {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "OPENBLAS_CORETYPE": "Haswell"}
-        found["MKL_ENABLE_INSTRUCTIONS"] = "AVX2"
+        found |= {"MKL_ENABLE_INSTRUCTIONS": "AVX2", "TORCHINDUCTOR_CPP_MARCH": "haswell"}
         xla.append("--xla_cpu_max_isa=AVX2")
+    found["TORCHINDUCTOR_CACHE_DIR"] = _compiled().name
     found |= {"XLA_FLAGS": " ".join(xla), "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     return found

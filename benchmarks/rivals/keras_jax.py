@@ -44,7 +44,7 @@ class RivalNetwork(NetworkContestant):
         self.model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=True)
         self.batches = batches
 
-    def train(self, i: int) -> object:
+    def train(self, i: int) -> float:
         return float(self.model.train_on_batch(*self.batches[i % len(self.batches)]))
 
     def infer(self, i: int) -> np.ndarray:

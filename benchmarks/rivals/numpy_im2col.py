@@ -1,6 +1,7 @@
 """NumPy as its users write a network: im2col and matrix products.
 
-In float64 it is also the answer that everyone is held to. Dropout it leaves out.
+In float64 it is also the answer that everyone is held to. Dropout it leaves out. A stage remembers what its
+last forward pass met, and so can tell how far from falling otherwise each of its decisions was.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import numpy_conv
-from benchmarks.networks import Conv, Dense, Network, Pool, Weights
+from benchmarks.networks import Batch, Conv, Dense, Network, Pool, Weights
 from benchmarks.rivals import MOMENTUM, LayerContestant, NetworkContestant
 
 Array = np.ndarray
@@ -24,6 +25,11 @@ def im2col(x: Array, f: int, padding: int) -> Array:
     return windows.transpose(0, 1, 2, 4, 5, 3).reshape(*windows.shape[:3], -1)
 
 
+def rms(x: Array) -> float:
+    """The root of the mean square."""
+    return float(np.sqrt(np.mean(x * x)))
+
+
 class ConvStage:
     def __init__(self, layer: Conv, kernel: Array, bias: Array):
         self.layer, self.weights = layer, [kernel, bias]
@@ -31,13 +37,17 @@ class ConvStage:
     def forward(self, x: Array, training: bool) -> Array:
         kernel, bias = self.weights
         columns = im2col(x, self.layer.size, self.layer.padding)
-        y = np.maximum(columns @ kernel.reshape(-1, kernel.shape[3]) + bias, 0)
-        self.memory = (columns, y)
-        return y
+        z = columns @ kernel.reshape(-1, kernel.shape[3]) + bias
+        self.memory = (columns, z)
+        return np.maximum(z, 0)
+
+    def decisions(self) -> Array:
+        z = self.memory[1]
+        return np.abs(z) / rms(z)
 
     def backward(self, dy: Array, first: bool) -> tuple[Array | None, Weights]:
-        kernel, (columns, y) = self.weights[0], self.memory
-        dz = dy * (y > 0)
+        kernel, (columns, z) = self.weights[0], self.memory
+        dz = dy * (z > 0)
         flat = dz.reshape(-1, dz.shape[3])
         gradients = [(columns.reshape(len(flat), -1).T @ flat).reshape(kernel.shape), flat.sum(0)]
         if first:
@@ -55,11 +65,20 @@ class PoolStage:
     def forward(self, x: Array, training: bool) -> Array:
         H, W = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2
         taps = np.stack([x[:, i:H:2, j:W:2] for i in (0, 1) for j in (0, 1)])
-        self.memory = (x.shape, taps.argmax(0) if self.largest and training else None)
+        self.memory = (x.shape, taps)
         return taps.max(0) if self.largest else taps.mean(0)
 
+    def decisions(self) -> Array | None:
+        """The largest over the second; where all are zero it is the rectifier below that decided."""
+        if not self.largest:
+            return None
+        second, first = np.sort(self.memory[1], axis=0)[2:]
+        gap = np.where(first > 0, first - second, np.inf)
+        return gap / rms(first)
+
     def backward(self, dy: Array, first: bool) -> tuple[Array, Weights]:
-        shape, winner = self.memory
+        shape, taps = self.memory
+        winner = taps.argmax(0) if self.largest else None
         dx = np.zeros(shape, dy.dtype)
         H, W = shape[1] // 2 * 2, shape[2] // 2 * 2
         for tap in range(4):
@@ -74,18 +93,20 @@ class DenseStage:
     def forward(self, x: Array, training: bool) -> Array:
         flat = x.reshape(len(x), -1)
         z = flat @ self.weights[0] + self.weights[1]
+        self.memory = (x.shape, flat, z)
         if self.relu:
-            y = np.maximum(z, 0)
-        else:
-            powers = np.exp(z - z.max(1, keepdims=True))
-            y = powers / powers.sum(1, keepdims=True)
-        self.memory = (x.shape, flat, y)
-        return y
+            return np.maximum(z, 0)
+        powers = np.exp(z - z.max(1, keepdims=True))
+        return powers / powers.sum(1, keepdims=True)
+
+    def decisions(self) -> Array | None:
+        z = self.memory[2]
+        return np.abs(z) / rms(z) if self.relu else None
 
     def backward(self, dy: Array, first: bool) -> tuple[Array, Weights]:
         """Through the softmax ``dy`` comes already as the gradient at the logits."""
-        shape, flat, y = self.memory
-        dz = dy * (y > 0) if self.relu else dy
+        shape, flat, z = self.memory
+        dz = dy * (z > 0) if self.relu else dy
         return (dz @ self.weights[0].T).reshape(shape), [flat.T @ dz, dz.sum(0)]
 
 
@@ -94,7 +115,7 @@ class RivalNetwork(NetworkContestant):
         self,
         network: Network,
         weights: Weights,
-        batches: list,
+        batches: list[Batch],
         learning_rate: float,
         dtype: type = np.float32,
     ):
@@ -109,10 +130,23 @@ class RivalNetwork(NetworkContestant):
                 self.stages.append(DenseStage(layer, next(values), next(values)))
         self.velocity = [np.zeros_like(weight) for stage in self.stages for weight in stage.weights]
         self.batches = [(x.astype(dtype), y) for x, y in batches]
-        self.learning_rate = learning_rate
+        self.dtype, self.learning_rate = dtype, learning_rate
 
-    def train(self, i: int) -> object:
-        x, labels = self.batches[i % len(self.batches)]
+    def train(self, i: int) -> float:
+        return self.learn(*self.batches[i % len(self.batches)])
+
+    def learn(self, x: Array, labels: Array) -> float:
+        """One step; returns the loss before it."""
+        loss, gradients = self.gradients(x.astype(self.dtype, copy=False), labels)
+        values = [weight for stage in self.stages for weight in stage.weights]
+        for value, velocity, gradient in zip(values, self.velocity, gradients, strict=True):
+            velocity *= MOMENTUM
+            velocity -= self.learning_rate * gradient
+            value += MOMENTUM * velocity - self.learning_rate * gradient
+        return loss
+
+    def gradients(self, x: Array, labels: Array) -> tuple[float, Weights]:
+        """The mean loss, and its gradient for each weight."""
         probabilities = self._forward(x, training=True)
         rows = np.arange(len(labels))
         loss = -np.log(probabilities[rows, labels]).mean()
@@ -122,12 +156,7 @@ class RivalNetwork(NetworkContestant):
         for stage in reversed(self.stages):
             dy, found = stage.backward(dy, first=stage is self.stages[0])
             gradients = found + gradients
-        values = [weight for stage in self.stages for weight in stage.weights]
-        for value, velocity, gradient in zip(values, self.velocity, gradients, strict=True):
-            velocity *= MOMENTUM
-            velocity -= self.learning_rate * gradient
-            value += MOMENTUM * velocity - self.learning_rate * gradient
-        return loss
+        return float(loss), gradients
 
     def infer(self, i: int) -> Array:
         return self._forward(self.batches[i % len(self.batches)][0], training=False)

@@ -43,7 +43,7 @@ class RivalNetwork(NetworkContestant):
         self.model.compile(optimizer, "sparse_categorical_crossentropy")
         self.batches = batches
 
-    def train(self, i: int) -> object:
+    def train(self, i: int) -> float:
         return self.model.train_on_batch(*self.batches[i % len(self.batches)])
 
     def infer(self, i: int) -> np.ndarray:

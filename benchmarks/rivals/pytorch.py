@@ -71,7 +71,7 @@ class RivalNetwork(NetworkContestant):
     def _probabilities_of_batch(self, x: torch.Tensor) -> torch.Tensor:
         return torch.softmax(self.model(x), 1)
 
-    def train(self, i: int) -> object:
+    def train(self, i: int) -> float:
         self.model.train()
         self.optimizer.zero_grad()
         loss = self._loss(*self.batches[i % len(self.batches)])

@@ -34,6 +34,12 @@ class InputLayer(Layer):
             raise ValueError(
                 f"Input: shape must be a tuple, the shape of one example; write Input(shape=({shape},))"
             )
+        if None in shape:
+            raise ValueError(
+                "Input: shape is that of one example without the batch axis, as (28, 28, 1); "
+                f"got {tuple(shape)}. Sizes left open with None are not supported: cut or pad the examples "
+                "to one size"
+            )
         if batch_size is not None:
             raise unsupported_argument("Input", "batch_size", "batches of any size are welcome")
         super().__init__(name=name, input_shape=shape, dtype=dtype, **unknown)

@@ -7,6 +7,8 @@ applies and pays; ``compile(jit_compile=False)`` does without, ``jit_compile=Tru
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -19,6 +21,7 @@ from fastconv._targets import broadcast_weights
 from fastconv.layers import AveragePooling2D, Conv2D, Dense, Flatten, MaxPooling2D
 from fastconv.layers.layer import Layer, Shape
 from fastconv.losses import CategoricalCrossentropy, Loss, SparseCategoricalCrossentropy
+from fastconv.losses.loss import EPSILON
 from fastconv.ops._door import on_reference
 from fastconv.ops.activations import DEFAULT_ALPHA
 from fastconv.parameter import Array, Parameter, is_roomy
@@ -29,6 +32,9 @@ Step = dict[str, Any]
 # cache, channels are many enough to fill the lanes, and the layers' own way is the faster one.
 _MOST_KERNEL_ELEMENTS = 1 << 14
 _MOST_KERNEL_ROWS = 32  # FC_PLAN_MOST_ROWS
+
+# What clipped probabilities can cost.
+_LOSSES = (-math.log1p(-EPSILON), -math.log(EPSILON))
 
 
 class NoPlan(ValueError):
@@ -45,18 +51,20 @@ class Plan:
     def __init__(self, layers: list[Layer]) -> None:
         self._steps = _steps(layers)
         self._plan = _kernels.Plan(self._steps)
+        self._one_at_a_time = threading.Lock()  # a plan has one workspace
 
     def predict(self, x: Array) -> Array:
         """The probabilities (N, classes) for images x (N, H, W, C)."""
         probabilities = np.empty((len(x), self._plan.classes), np.float32)
         if len(x):
-            self._plan.predict(x, probabilities)
+            with self._one_at_a_time:
+                self._plan.predict(x, probabilities)
         return probabilities
 
-    def train(self, x: Array, y: Array, loss: Loss, sample_weight: Array | None) -> Array:
-        """Fill the gradients of all parameters and return the probabilities."""
+    def train(self, x: Array, y: Array, loss: Loss, sample_weight: Array | None) -> tuple[Array, float]:
+        """Fill the gradients of all parameters; returns the probabilities and the loss."""
         probabilities = np.empty((len(x), self._plan.classes), np.float32)
-        targets, _ = loss.prepare(y, np.broadcast_to(np.float32(0.5), probabilities.shape))
+        targets, _ = loss.prepare(y, probabilities)  # which asks for their shape alone
         labels = rows = weights = None
         if isinstance(loss, SparseCategoricalCrossentropy):
             labels = np.ascontiguousarray(targets, np.int64)
@@ -64,8 +72,12 @@ class Plan:
             rows = np.ascontiguousarray(targets, np.float32)
         if sample_weight is not None:
             weights = np.ascontiguousarray(broadcast_weights(sample_weight, (len(x),), np.float32))
-        self._plan.train(x, labels, rows, weights, loss.scale((len(x),)), probabilities)
-        return probabilities
+        scale = loss.scale((len(x),))
+        with self._one_at_a_time:
+            total = self._plan.train(x, labels, rows, weights, scale, probabilities, *_LOSSES)
+        if labels is None:  # probabilities are clipped class by class, which a sum does not tell
+            return probabilities, loss(y, probabilities, sample_weight)
+        return probabilities, total * scale
 
 
 class Plans:

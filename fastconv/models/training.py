@@ -369,8 +369,7 @@ class Trainer(Layer):
             warn_of_likely_mistakes(self, loss, x)
         plan = self._plan() if can_train_with(loss) else None
         if plan is not None:
-            y_pred = plan.train(self._checked(x), y, loss, sample_weight)
-            value = loss(y, y_pred, sample_weight)
+            y_pred, value = plan.train(self._checked(x), y, loss, sample_weight)
         else:
             y_pred = self.forward(x, training=True)
             value = loss(y, y_pred, sample_weight)

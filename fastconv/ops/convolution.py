@@ -137,7 +137,8 @@ def conv2d_backward_kernel(
     if dy.size and x.size:
         _kernels.conv2d_backward_kernel(index, x, dy, view, groups, dkernel, dbias)
     else:
-        dkernel[...] = dbias[...] = 0
+        dkernel[...] = 0
+        dbias[...] = dy.sum((0, 1, 2))  # where images are empty but for their padding, y was the bias
     return dkernel, dbias
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -31,7 +33,7 @@ def dense(
     else:
         y = np.empty((*x.shape[:-1], units), np.float32)
         if y.size:
-            _kernels.dense(x.reshape(-1, features), kernel, bias, y.reshape(-1, units))
+            _kernels.dense(_rows(x), kernel, bias, _rows(y))
     return y if activation is None else activate_result(y, activation)
 
 
@@ -45,7 +47,7 @@ def dense_backward_data(dy: ArrayLike, kernel: ArrayLike) -> Array:
         return reference.dense_backward_data(dy, kernel)
     dx = np.empty((*dy.shape[:-1], features), np.float32)
     if dx.size:
-        _kernels.dense_backward_data(dy.reshape(-1, units), kernel, dx.reshape(-1, features))
+        _kernels.dense_backward_data(_rows(dy), kernel, _rows(dx))
     return dx
 
 
@@ -65,10 +67,16 @@ def dense_backward_kernel(
     dkernel = _door.output(out[0], "out[0]", (features, units))
     dbias = _door.output(out[1], "out[1]", (units,))
     if x.size and dy.size:
-        _kernels.dense_backward_kernel(x.reshape(-1, features), dy.reshape(-1, units), dkernel, dbias)
+        _kernels.dense_backward_kernel(_rows(x), _rows(dy), dkernel, dbias)
     else:
-        dkernel[...] = dbias[...] = 0
+        dkernel[...] = 0
+        dbias[...] = _rows(dy).sum(0)  # without a feature y was the bias
     return dkernel, dbias
+
+
+def _rows(array: Array) -> Array:
+    """All axes but the last as one. Their number is counted: of an empty array -1 could not tell it."""
+    return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
 
 
 def _check_features(name: str, given: Array, features: int, expectation: str) -> None:

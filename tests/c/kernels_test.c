@@ -538,7 +538,7 @@ static void test_plan(int64_t N, const char *isa) {
         for (int i = 0; i < STEPS; i++)
             if (steps[i].kernel) steps[i].dkernel[0] = steps[i].dbias[0] = NAN;
         const fc_batch batch = {.N = N, .x = x, .targets = {.labels = labels}, .scale = 1.0f / (float)N,
-                                .probabilities = probabilities};
+                                .probabilities = probabilities, .losses = fresh(N)};
         const fc_status status = way % 2 ? fc_layers_run(layers, &batch, 1) : fc_plan_run(plan, &batch, 1);
         snprintf(what, sizeof what, "%s, plan of %lld images, in %s", isa, (long long)N, way % 2 ? "layers" : "bundles");
         report(status == FC_OK, what, "no memory");
