@@ -48,6 +48,7 @@ def pytest_configure(config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter, config) -> None:
     session = getattr(config, "_benchmarksession", None)
+    _show_bandwidths(terminalreporter, session)
     timed = [b for b in getattr(session, "benchmarks", []) if b.extra_info.get("gflops") is not None]
     if not timed:
         return
@@ -66,6 +67,22 @@ def pytest_terminal_summary(terminalreporter, config) -> None:
                 line += f"  {info['auto_over_best']:.2f} x the time of {info['best']}, the best"
             write(line)
     _judge_auto(terminalreporter, timed)
+
+
+def _show_bandwidths(terminalreporter, session) -> None:
+    """The table of those that wait for memory."""
+    timed = [b for b in getattr(session, "benchmarks", []) if "gigabytes_per_second" in b.extra_info]
+    if not timed:
+        return
+    terminalreporter.section("bandwidths (median)")
+    for group in dict.fromkeys(b.group for b in timed):
+        terminalreporter.write_line(group)
+        for b in sorted(
+            (b for b in timed if b.group == group), key=lambda b: -b.extra_info["gigabytes_per_second"]
+        ):
+            info = b.extra_info
+            rate = f"{info['gigabytes_per_second']:>10.2f} GB/s"
+            terminalreporter.write_line(f"  {_label(b):<38}{rate}  {info['isa']}, {info['threads']}")
 
 
 def _label(b) -> str:

@@ -1,4 +1,4 @@
-"""What is not convolution, beside NumPy: dense layers, pooling, activations, dropout, penalties, updates."""
+"""What is not convolution, beside NumPy: dense layers, pooling, activations, dropout, penalties."""
 
 from __future__ import annotations
 
@@ -125,29 +125,6 @@ def test_softmax_cross_entropy(race, benchmark, rival: str) -> None:
 
     calls = {"fastconv": lambda: ops.softmax_cross_entropy(logits, labels)[1], "numpy": with_numpy}
     compare(race, benchmark, rival, "softmax and cross-entropy of (128, 10)", calls, logits.size)
-
-
-@pytest.mark.parametrize("rival", RIVALS)
-@pytest.mark.parametrize("n", [61_706, 1_413_834])
-def test_update(race, benchmark, n: int, rival: str) -> None:
-    """SGD with Nesterov momentum: five operations on three arrays."""
-    grad = normal(n)
-    state = {name: (normal(n), np.zeros(n, np.float32)) for name in RIVALS}
-
-    def ours() -> Array:
-        value, velocity = state["fastconv"]
-        ops.sgd_update(value, grad, velocity, 1e-6, 0.9, True)
-        return value
-
-    def with_numpy() -> Array:
-        value, velocity = state["numpy"]
-        velocity *= np.float32(0.9)
-        velocity -= np.float32(1e-6) * grad
-        value += np.float32(0.9) * velocity - np.float32(1e-6) * grad
-        return value
-
-    calls = {"fastconv": ours, "numpy": with_numpy}
-    compare(race, benchmark, rival, f"SGD update of {n:,} parameters", calls, 5 * n)
 
 
 @pytest.mark.parametrize("rival", RIVALS)

@@ -103,12 +103,24 @@ void fc_global_max_pool2d_backward(int64_t N, int64_t pixels, int64_t C, const f
 
 /* ---- activations -------------------------------------------------------------------------------- */
 
-typedef enum { FC_LINEAR, FC_RELU, FC_LEAKY_RELU, FC_SIGMOID, FC_TANH, FC_ELU, FC_SELU } fc_activation;
+typedef enum {
+    /* their derivative is made of the output y */
+    FC_LINEAR, FC_RELU, FC_RELU6, FC_LEAKY_RELU, FC_SIGMOID, FC_HARD_SIGMOID, FC_LOG_SIGMOID, FC_TANH, FC_HARD_TANH,
+    FC_ELU, FC_CELU, FC_SELU, FC_SOFTPLUS, FC_SOFTSIGN, FC_EXPONENTIAL,
+    /* theirs of the input x */
+    FC_FIRST_OF_INPUT, FC_SILU = FC_FIRST_OF_INPUT, FC_HARD_SILU, FC_GELU, FC_GELU_TANH, FC_MISH
+} fc_activation;
 
-/* y = phi(x);  alpha is the slope of leaky ReLU, the depth of ELU. y may be x. */
+/* y = phi(x);  alpha is the slope of leaky ReLU, the depth of ELU and CELU. y may be x. */
 void fc_activation_forward(fc_activation kind, float alpha, int64_t n, const float *x, float *y);
-/* dx = dy phi'(x), from y = phi(x) alone. dx may be dy. */
-void fc_activation_backward(fc_activation kind, float alpha, int64_t n, const float *dy, const float *y, float *dx);
+/* dx = dy phi'(x), from what the derivative is made of: y = phi(x), or x. dx may be dy. */
+void fc_activation_backward(fc_activation kind, float alpha, int64_t n, const float *dy, const float *kept, float *dx);
+
+/* y = x, or alpha[k] x where x < 0;  x is (rows, K) */
+fc_status fc_prelu_forward(int64_t rows, int64_t K, const float *x, const float *alpha, float *y);
+/* dx = dy, or alpha[k] dy;  dalpha[k] = sum over rows of dy x where x < 0 */
+fc_status fc_prelu_backward(int64_t rows, int64_t K, const float *dy, const float *x, const float *alpha, float *dx,
+                            float *dalpha);
 
 /* ---- dropout ------------------------------------------------------------------------------------ */
 
@@ -133,6 +145,7 @@ double fc_l1_l2_penalty(int64_t n, const float *x, double l1, double l2, float *
 void fc_softmax_forward(int64_t rows, int64_t C, const float *x, float *p);
 void fc_softmax_backward(int64_t rows, int64_t C, const float *dp, const float *p, float *dx);
 void fc_log_softmax(int64_t rows, int64_t C, const float *x, float *y);
+void fc_log_softmax_backward(int64_t rows, int64_t C, const float *dy, const float *y, float *dx);
 
 typedef struct {
     const int64_t *labels; /* (N,) class numbers, or NULL and then */
@@ -143,6 +156,21 @@ typedef struct {
 /* loss = sum over n of weight[n] * cross-entropy[n] / N, and its gradient at the logits (N, C); N > 0 */
 fc_status fc_softmax_cross_entropy(int64_t N, int64_t C, const float *logits, fc_targets targets, double *loss,
                                    float *dlogits);
+
+/* ---- batch normalisation, of x (rows, C) with rows > 0 ------------------------------------------- */
+
+/* mean[c] and biased variance[c] over the rows */
+fc_status fc_moments(int64_t rows, int64_t C, const float *x, float *mean, float *variance);
+/* y = gamma (x - mean) / sqrt(variance + epsilon) + beta;  gamma and beta may be NULL: ones, zeros */
+fc_status fc_batch_norm_forward(int64_t rows, int64_t C, const float *x, const float *mean, const float *variance,
+                                const float *gamma, const float *beta, double epsilon, float *y);
+/* dgamma[c] = sum over rows of dy (x - mean) / sqrt(variance + epsilon);  dbeta[c] = sum over rows of dy */
+fc_status fc_batch_norm_backward_weights(int64_t rows, int64_t C, const float *dy, const float *x, const float *mean,
+                                         const float *variance, double epsilon, float *dgamma, float *dbeta);
+/* dx where mean and variance are x's own; with dgamma and dbeta NULL, where they are constants (x may be NULL) */
+fc_status fc_batch_norm_backward_data(int64_t rows, int64_t C, const float *dy, const float *x, const float *mean,
+                                      const float *variance, const float *gamma, const float *dgamma,
+                                      const float *dbeta, double epsilon, float *dx);
 
 /* ---- images under affine maps ------------------------------------------------------------------- */
 
@@ -161,20 +189,60 @@ typedef struct {
 fc_status fc_affine_forward(const fc_affine *affine, const float *x, float *y);
 void fc_affine_backward(const fc_affine *affine, const float *dy, float *dx);
 
-/* ---- optimizers: one step, in place, of n parameters -------------------------------------------- */
+/* ---- optimizers: one step of many parameters, in place ------------------------------------------ */
 
-/* velocity may be NULL: no momentum */
-void fc_sgd_update(int64_t n, float *value, const float *grad, float *velocity, double learning_rate, double momentum,
-                   int nesterov);
-/* v_hat is AMSGrad's, else NULL; the first step is 1 */
-void fc_adam_update(int64_t n, float *value, const float *grad, float *m, float *v, float *v_hat,
-                    double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step);
-/* u_t, u_t1: the momentum of this step and of the next; u_product, u_product_1: the products up to them */
-void fc_nadam_update(int64_t n, float *value, const float *grad, float *m, float *v, double learning_rate,
-                     double beta_1, double beta_2, double epsilon, double u_t, double u_t1, double u_product,
-                     double u_product_1, int64_t step);
-/* average_grad (centered) and momentum_buffer may be NULL */
-void fc_rmsprop_update(int64_t n, float *value, const float *grad, float *velocity, float *average_grad,
-                       float *momentum_buffer, double learning_rate, double rho, double momentum, double epsilon);
+enum { FC_OPTIMIZER_STATES = 3, FC_OPTIMIZER_BLOCK = 1 << 13 };
+
+/* n numbers, their gradient, and what an optimizer keeps for each of them. */
+typedef struct {
+    int64_t n;
+    int64_t first_block;                /* blocks of FC_OPTIMIZER_BLOCK numbers in the parameters before this one */
+    float *value;
+    const float *grad;
+    float *state[FC_OPTIMIZER_STATES];  /* the rule's own, in the order told below */
+    float *gathered;                    /* sum of the gradients before this one that wait for a step, or NULL */
+    float *average;                     /* of the values, or NULL */
+    int decays;                         /* whether weight decay is meant for this one */
+} fc_parameter;
+
+/* What goes on around every rule; see optimizer.c. */
+typedef struct {
+    double gradient_scale;                         /* factor of the gradient, before it is clipped; 1 for none */
+    double clip_value, clip_norm, global_clip_norm; /* at most one is not 0 */
+    double weight_decay;
+    double average_momentum;
+    int overwrite; /* the values by their averages */
+} fc_update_options;
+
+/* state: velocity, NULL for no momentum */
+fc_status fc_sgd_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
+                      double learning_rate, double momentum, int nesterov);
+/* state: sum of squared gradients */
+fc_status fc_adagrad_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
+                          double learning_rate, double epsilon);
+/* state: velocity; average gradient (centered) or NULL; momentum buffer or NULL */
+fc_status fc_rmsprop_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
+                          double learning_rate, double rho, double momentum, double epsilon);
+/* state: m; v; v_hat of AMSGrad or NULL. The first step is 1. */
+fc_status fc_adam_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
+                       double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step);
+/* state: m; u, the infinity norm */
+fc_status fc_adamax_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
+                         double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step);
+/* state: m; v. u_t, u_t1: the momentum of this step and of the next; u_product, u_product_1: the products so far */
+fc_status fc_nadam_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
+                        double learning_rate, double beta_1, double beta_2, double epsilon, double u_t, double u_t1,
+                        double u_product, double u_product_1, int64_t step);
+/* state: mean of squared gradients; mean of squared steps */
+fc_status fc_adadelta_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
+                           double learning_rate, double rho, double epsilon);
+
+/* For rules that are not written in C: state[0] = the gradient as a rule would get it, and the weights decay. */
+fc_status fc_prepare_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
+                          double learning_rate);
+/* What follows a rule: the averages move, and overwrite the values if they are told to. */
+fc_status fc_average_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options);
+/* gathered += grad */
+fc_status fc_gather_gradients(int64_t count, const fc_parameter *parameters);
 
 #endif

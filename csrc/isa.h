@@ -21,6 +21,8 @@
 #include "activation_kernel.h"
 #include "dropout_kernel.h"
 #include "penalty_kernel.h"
+#include "prelu_kernel.h"
+#include "batch_norm_kernel.h"
 #include "softmax_kernel.h"
 #include "affine_kernel.h"
 #include "optimizer_kernel.h"
@@ -60,15 +62,29 @@ const fc_kernels NAME(fc_kernels) = {
     .activate_backward = NAME(activate_backward),
     .dropout = NAME(dropout),
     .penalize = NAME(penalize),
+    .prelu = NAME(prelu),
+    .prelu_backward = NAME(prelu_backward),
+    .moments = NAME(moments),
+    .normalise = NAME(normalise),
+    .gradient_sums = NAME(gradient_sums),
+    .normalise_backward = NAME(normalise_backward),
     .softmax = NAME(softmax),
     .softmax_backward = NAME(softmax_backward),
     .log_softmax = NAME(log_softmax),
+    .log_softmax_backward = NAME(log_softmax_backward),
     .cross_entropy = NAME(cross_entropy),
     .affine = NAME(affine),
     .affine_backward = NAME(affine_backward),
     .sgd = NAME(sgd),
-    .adam = NAME(adam),
-    .nadam = NAME(nadam),
+    .adagrad = NAME(adagrad),
     .rmsprop = NAME(rmsprop),
+    .adam = NAME(adam),
+    .adamax = NAME(adamax),
+    .nadam = NAME(nadam),
+    .adadelta = NAME(adadelta),
+    .prepare_step = NAME(prepare_step),
+    .average_step = NAME(average_step),
+    .gather_gradients = NAME(gather_gradients),
+    .sum_of_squares = NAME(sum_of_squares),
     .fma_burst = NAME(fma_burst),
 };

@@ -37,22 +37,55 @@ typedef struct {
     int32_t *wide;
 } fc_switches;
 
-/* An optimizer's step, all that does not depend on the parameter worked out; see optimizer.c. */
+/* An optimizer's rule, all that does not depend on the parameter worked out; see optimizer.c. */
 typedef struct {
     float learning_rate, momentum;
     int nesterov;
 } fc_sgd;
 typedef struct {
+    float learning_rate, epsilon;
+} fc_adagrad;
+typedef struct {
+    float learning_rate, rho, rate, momentum, epsilon; /* rate = 1 - rho */
+} fc_rmsprop;
+typedef struct {
     float learning_rate; /* times the corrections of both means' start at zero */
     float m_rate, v_rate, epsilon;
 } fc_adam;
+typedef struct {
+    float learning_rate; /* times the correction of the mean's start at zero */
+    float m_rate, fading, epsilon;
+} fc_adamax;
 typedef struct {
     float mean_part, grad_part; /* how much of m and of g is in the step */
     float m_rate, v_rate, v_scale, epsilon;
 } fc_nadam;
 typedef struct {
-    float learning_rate, rho, rate, momentum, epsilon; /* rate = 1 - rho */
-} fc_rmsprop;
+    float learning_rate, rho, rate, epsilon; /* rate = 1 - rho */
+} fc_adadelta;
+
+/* One parameter's step: its arrays, what is done to gradient and value around the rule, and the rule. */
+typedef struct {
+    float *value;
+    const float *grad;
+    float *state[FC_OPTIMIZER_STATES], *gathered, *average; /* NULL for what is not kept */
+    float scale, limit;                                     /* g = grad scale, between -limit and limit */
+    float decay;                                            /* learning rate times weight decay */
+    float average_rate;
+    int overwrite;
+    union {
+        fc_sgd sgd;
+        fc_adagrad adagrad;
+        fc_rmsprop rmsprop;
+        fc_adam adam;
+        fc_adamax adamax;
+        fc_nadam nadam;
+        fc_adadelta adadelta;
+    } rule;
+} fc_update;
+
+/* Does it to the numbers first <= i < end of the parameter. */
+typedef void fc_update_kernel(const fc_update *update, int64_t first, int64_t end);
 
 /* Which numbers stay, and what becomes of them; see dropout.c. */
 typedef struct {
@@ -65,6 +98,11 @@ typedef struct {
 typedef struct {
     float l1, l2, scale;
 } fc_penalty;
+
+/* What each column of dx is made with: dx = scale (dy - mean_dy - slope (x - mean)); see batch_norm.c. */
+typedef struct {
+    const float *mean, *scale, *mean_dy, *slope;
+} fc_norm_gradient;
 
 /* One row of pooling windows in a bundle, steps in vectors: see bundle_kernel.h. */
 typedef struct {
@@ -136,14 +174,30 @@ typedef struct {
     void (*avg_pool)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *x, float *y);
     void (*avg_pool_backward)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *dy, float *dx);
 
-    /* y = phi(x), dx = dy phi'(x), of n elements */
+    /* y = phi(x), dx = dy phi'(x), of n elements; `kept` is y or x */
     void (*activate)(fc_activation kind, float alpha, int64_t n, const float *x, float *y);
-    void (*activate_backward)(fc_activation kind, float alpha, int64_t n, const float *dy, const float *y, float *dx);
+    void (*activate_backward)(fc_activation kind, float alpha, int64_t n, const float *dy, const float *kept,
+                              float *dx);
+
+    /* Rows of `width` floats, a column for each slope. sums[j] = the sum over rows of dy x where x < 0 */
+    void (*prelu)(int64_t rows, int64_t width, const float *x, const float *alpha, float *y);
+    void (*prelu_backward)(int64_t rows, int64_t width, const float *dy, const float *x, const float *alpha, float *dx,
+                           float *sums);
+
+    /* Rows of `width` floats, each column by itself: batch_norm_kernel.h. */
+    void (*moments)(int64_t rows, int64_t width, const float *x, float *about, float *sum, float *squares);
+    void (*normalise)(int64_t rows, int64_t width, const float *x, const float *mean, const float *scale,
+                      const float *shift, float *y);
+    void (*gradient_sums)(int64_t rows, int64_t width, const float *dy, const float *x, const float *mean, float *sum,
+                          float *products);
+    void (*normalise_backward)(int64_t rows, int64_t width, const float *dy, const float *x,
+                               const fc_norm_gradient *columns, float *dx);
 
     /* Rows of C scores. cross_entropy gives each row's loss, and its gradient times scale and the row's weight. */
     void (*softmax)(int64_t rows, int64_t C, const float *x, float *p);
     void (*softmax_backward)(int64_t rows, int64_t C, const float *dp, const float *p, float *dx);
     void (*log_softmax)(int64_t rows, int64_t C, const float *x, float *y);
+    void (*log_softmax_backward)(int64_t rows, int64_t C, const float *dy, const float *y, float *dx);
     void (*cross_entropy)(int64_t rows, int64_t C, const float *logits, fc_targets targets, float scale,
                           float *losses, float *dlogits);
 
@@ -158,14 +212,11 @@ typedef struct {
                    float *y);
     void (*affine_backward)(const fc_affine *affine, int64_t n, const float *dy, float *dx);
 
-    /* Parameters first <= i < end. Pointers are to the start of the arrays. */
-    void (*sgd)(const fc_sgd *rule, int64_t first, int64_t end, float *value, const float *grad, float *velocity);
-    void (*adam)(const fc_adam *rule, int64_t first, int64_t end, float *value, const float *grad, float *m, float *v,
-                 float *v_hat);
-    void (*nadam)(const fc_nadam *rule, int64_t first, int64_t end, float *value, const float *grad, float *m,
-                  float *v);
-    void (*rmsprop)(const fc_rmsprop *rule, int64_t first, int64_t end, float *value, const float *grad,
-                    float *velocity, float *average_grad, float *momentum);
+    /* The optimizers' rules with all that goes on around them, and the parts that are also needed alone. */
+    fc_update_kernel *sgd, *adagrad, *rmsprop, *adam, *adamax, *nadam, *adadelta;
+    fc_update_kernel *prepare_step, *average_step, *gather_gradients;
+    /* of (grad + gathered)^2, where gathered may be NULL */
+    double (*sum_of_squares)(int64_t n, const float *grad, const float *gathered);
 
     /* rounds x 2 x 12 x lanes multiply-adds in registers; returns something that depends on all of them */
     float (*fma_burst)(int64_t rounds);

@@ -139,6 +139,18 @@ INLINE vfloat vsum_square(vfloat *rows) {
     return rows[0];
 }
 
+/* A vector of doubles, half as many as floats, for sums that must lose nothing. */
+#if VLEN > 1
+#define DOUBLES (VLEN / 2)
+typedef double vdouble __attribute__((vector_size(8 * DOUBLES)));
+typedef float vhalf_anywhere __attribute__((vector_size(4 * DOUBLES), aligned(4), may_alias));
+INLINE vdouble vload_doubles(const float *p) { return __builtin_convertvector(*(const vhalf_anywhere *)p, vdouble); }
+#else
+#define DOUBLES 1
+typedef double vdouble;
+INLINE vdouble vload_doubles(const float *p) { return *p; }
+#endif
+
 /* ---- the bits of a float: sign 1, exponent 8, fraction 23 --------------------------------------- */
 
 INLINE vint vbits(vfloat v) {

@@ -40,6 +40,14 @@ void fc_log_softmax(int64_t rows, int64_t C, const float *x, float *y) {
     for (int64_t r = 0; r < rows; r += step) kernels->log_softmax(fc_min(step, rows - r), C, x + r * C, y + r * C);
 }
 
+void fc_log_softmax_backward(int64_t rows, int64_t C, const float *dy, const float *y, float *dx) {
+    const fc_kernels *kernels = fc_kernels_active();
+    const int64_t step = rows_in_task(C);
+#pragma omp parallel for schedule(static) num_threads(fc_threads_for(operations(rows, C)))
+    for (int64_t r = 0; r < rows; r += step)
+        kernels->log_softmax_backward(fc_min(step, rows - r), C, dy + r * C, y + r * C, dx + r * C);
+}
+
 fc_status fc_softmax_cross_entropy(int64_t N, int64_t C, const float *logits, fc_targets targets, double *loss,
                                    float *dlogits) {
     const fc_kernels *kernels = fc_kernels_active();

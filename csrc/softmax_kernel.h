@@ -60,9 +60,24 @@ static void NAME(softmax_backward)(int64_t rows, int64_t C, const float *dp, con
 static void NAME(log_softmax)(int64_t rows, int64_t C, const float *x, float *y) {
     for (int64_t r = 0; r < rows; r++, x += C, y += C) {
         const float largest = NAME(largest)(x, C);
-        const float log_sum = logf(NAME(exponentials)(x, largest, C, y));
+        vfloat sum = vbroadcast(0);
+        for (int64_t k = 0; k < C; k += VLEN) sum += vexp(NAME(scores)(x, k, C) - largest);
+        const float log_sum = logf(vsum_lanes(sum));
         for (int64_t k = 0; k < C; k += VLEN)
             vstore_lanes(y + k, NAME(scores)(x, k, C) - largest - log_sum, vlanes(k, C));
+    }
+}
+
+/* dx[k] = dy[k] - e^y[k] sum over j of dy[j] */
+static void NAME(log_softmax_backward)(int64_t rows, int64_t C, const float *dy, const float *y, float *dx) {
+    for (int64_t r = 0; r < rows; r++, dy += C, y += C, dx += C) {
+        vfloat sum = vbroadcast(0);
+        for (int64_t k = 0; k < C; k += VLEN) sum += vload_lanes(dy + k, vlanes(k, C));
+        const float total = vsum_lanes(sum);
+        for (int64_t k = 0; k < C; k += VLEN) {
+            const int lanes = vlanes(k, C);
+            vstore_lanes(dx + k, vload_lanes(dy + k, lanes) - vexp(vload_lanes(y + k, lanes)) * total, lanes);
+        }
     }
 }
 

@@ -28,7 +28,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     temporary file does.
     """
     target = writable_place(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    temporary = _temporary(target, secrets.token_hex(4))
     try:
         with open(temporary, "xb") as file:
             file.write(data)
@@ -38,6 +38,17 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     _sync_directory(target.parent)
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Delete the temporary files of processes that were killed while they wrote the file at ``path``."""
+    target = Path(os.path.realpath(path))
+    for temporary in target.parent.glob(_temporary(target, "*").name):
+        temporary.unlink(missing_ok=True)
+
+
+def _temporary(target: Path, mark: str) -> Path:
+    return target.with_name(f".{target.name}.{mark}.tmp")
 
 
 def _sync_directory(directory: Path) -> None:

@@ -62,15 +62,32 @@ cdef extern from "fastconv.h" nogil:
     ctypedef enum fc_activation:
         FC_LINEAR
         FC_RELU
+        FC_RELU6
         FC_LEAKY_RELU
         FC_SIGMOID
+        FC_HARD_SIGMOID
+        FC_LOG_SIGMOID
         FC_TANH
+        FC_HARD_TANH
         FC_ELU
+        FC_CELU
         FC_SELU
+        FC_SOFTPLUS
+        FC_SOFTSIGN
+        FC_EXPONENTIAL
+        FC_SILU
+        FC_HARD_SILU
+        FC_GELU
+        FC_GELU_TANH
+        FC_MISH
 
     void fc_activation_forward(fc_activation kind, float alpha, int64_t n, const float *x, float *y)
     void fc_activation_backward(
-        fc_activation kind, float alpha, int64_t n, const float *dy, const float *y, float *dx)
+        fc_activation kind, float alpha, int64_t n, const float *dy, const float *kept, float *dx)
+
+    fc_status fc_prelu_forward(int64_t rows, int64_t K, const float *x, const float *alpha, float *y)
+    fc_status fc_prelu_backward(
+        int64_t rows, int64_t K, const float *dy, const float *x, const float *alpha, float *dx, float *dalpha)
 
     ctypedef struct fc_random:
         uint64_t seed
@@ -83,6 +100,18 @@ cdef extern from "fastconv.h" nogil:
     void fc_softmax_forward(int64_t rows, int64_t C, const float *x, float *p)
     void fc_softmax_backward(int64_t rows, int64_t C, const float *dp, const float *p, float *dx)
     void fc_log_softmax(int64_t rows, int64_t C, const float *x, float *y)
+    void fc_log_softmax_backward(int64_t rows, int64_t C, const float *dy, const float *y, float *dx)
+
+    fc_status fc_moments(int64_t rows, int64_t C, const float *x, float *mean, float *variance)
+    fc_status fc_batch_norm_forward(
+        int64_t rows, int64_t C, const float *x, const float *mean, const float *variance, const float *gamma,
+        const float *beta, double epsilon, float *y)
+    fc_status fc_batch_norm_backward_weights(
+        int64_t rows, int64_t C, const float *dy, const float *x, const float *mean, const float *variance,
+        double epsilon, float *dgamma, float *dbeta)
+    fc_status fc_batch_norm_backward_data(
+        int64_t rows, int64_t C, const float *dy, const float *x, const float *mean, const float *variance,
+        const float *gamma, const float *dgamma, const float *dbeta, double epsilon, float *dx)
 
     ctypedef struct fc_targets:
         const int64_t *labels
@@ -109,16 +138,41 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_affine_forward(const fc_affine *, const float *x, float *y)
     void fc_affine_backward(const fc_affine *, const float *dy, float *dx)
 
-    void fc_sgd_update(int64_t n, float *value, const float *grad, float *velocity, double learning_rate,
-                       double momentum, int nesterov)
-    void fc_adam_update(int64_t n, float *value, const float *grad, float *m, float *v, float *v_hat,
-                        double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step)
-    void fc_nadam_update(int64_t n, float *value, const float *grad, float *m, float *v,
-                         double learning_rate, double beta_1, double beta_2, double epsilon, double u_t,
-                         double u_t1, double u_product, double u_product_1, int64_t step)
-    void fc_rmsprop_update(int64_t n, float *value, const float *grad, float *velocity, float *average_grad,
-                           float *momentum_buffer, double learning_rate, double rho, double momentum,
-                           double epsilon)
+    enum: FC_OPTIMIZER_STATES, FC_OPTIMIZER_BLOCK
+
+    ctypedef struct fc_parameter:
+        int64_t n, first_block
+        float *value
+        const float *grad
+        float *state[3]
+        float *gathered
+        float *average
+        int decays
+
+    ctypedef struct fc_update_options:
+        double gradient_scale
+        double clip_value, clip_norm, global_clip_norm
+        double weight_decay, average_momentum
+        int overwrite
+
+    fc_status fc_sgd_step(int64_t count, const fc_parameter *, const fc_update_options *,
+                          double learning_rate, double momentum, int nesterov)
+    fc_status fc_adagrad_step(int64_t count, const fc_parameter *, const fc_update_options *,
+                              double learning_rate, double epsilon)
+    fc_status fc_rmsprop_step(int64_t count, const fc_parameter *, const fc_update_options *,
+                              double learning_rate, double rho, double momentum, double epsilon)
+    fc_status fc_adam_step(int64_t count, const fc_parameter *, const fc_update_options *,
+                           double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step)
+    fc_status fc_adamax_step(int64_t count, const fc_parameter *, const fc_update_options *,
+                             double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step)
+    fc_status fc_nadam_step(int64_t count, const fc_parameter *, const fc_update_options *,
+                            double learning_rate, double beta_1, double beta_2, double epsilon, double u_t,
+                            double u_t1, double u_product, double u_product_1, int64_t step)
+    fc_status fc_adadelta_step(int64_t count, const fc_parameter *, const fc_update_options *,
+                               double learning_rate, double rho, double epsilon)
+    fc_status fc_prepare_step(int64_t count, const fc_parameter *, const fc_update_options *, double learning_rate)
+    fc_status fc_average_step(int64_t count, const fc_parameter *, const fc_update_options *)
+    fc_status fc_gather_gradients(int64_t count, const fc_parameter *)
 
     int fc_isa_count()
     const char *fc_isa_name(int index)
@@ -378,11 +432,24 @@ def global_max_pool2d_backward(
 ACTIVATIONS = {
     "linear": FC_LINEAR,
     "relu": FC_RELU,
+    "relu6": FC_RELU6,
     "leaky_relu": FC_LEAKY_RELU,
     "sigmoid": FC_SIGMOID,
+    "hard_sigmoid": FC_HARD_SIGMOID,
+    "log_sigmoid": FC_LOG_SIGMOID,
     "tanh": FC_TANH,
+    "hard_tanh": FC_HARD_TANH,
     "elu": FC_ELU,
+    "celu": FC_CELU,
     "selu": FC_SELU,
+    "softplus": FC_SOFTPLUS,
+    "softsign": FC_SOFTSIGN,
+    "exponential": FC_EXPONENTIAL,
+    "silu": FC_SILU,
+    "hard_silu": FC_HARD_SILU,
+    "gelu": FC_GELU,
+    "gelu_tanh": FC_GELU_TANH,
+    "mish": FC_MISH,
 }
 
 
@@ -391,9 +458,28 @@ def activation(int kind, float alpha, const float[::1] x, float[::1] y) -> None:
         fc_activation_forward(<fc_activation>kind, alpha, x.shape[0], &x[0], &y[0])
 
 
-def activation_backward(int kind, float alpha, const float[::1] dy, const float[::1] y, float[::1] dx) -> None:
+def activation_backward(
+    int kind, float alpha, const float[::1] dy, const float[::1] kept, float[::1] dx
+) -> None:
     with nogil:
-        fc_activation_backward(<fc_activation>kind, alpha, y.shape[0], &dy[0], &y[0], &dx[0])
+        fc_activation_backward(<fc_activation>kind, alpha, kept.shape[0], &dy[0], &kept[0], &dx[0])
+
+
+def prelu(const float[:, ::1] x, const float[::1] alpha, float[:, ::1] y) -> None:
+    cdef fc_status status
+    with nogil:
+        status = fc_prelu_forward(x.shape[0], x.shape[1], &x[0, 0], &alpha[0], &y[0, 0])
+    check(status)
+
+
+def prelu_backward(
+    const float[:, ::1] dy, const float[:, ::1] x, const float[::1] alpha, float[:, ::1] dx, float[::1] dalpha
+) -> None:
+    cdef fc_status status
+    with nogil:
+        status = fc_prelu_backward(
+            x.shape[0], x.shape[1], &dy[0, 0], &x[0, 0], &alpha[0], &dx[0, 0], &dalpha[0])
+    check(status)
 
 
 # ---- dropout and penalties ----------------------------------------------------------------------
@@ -432,6 +518,11 @@ def log_softmax(const float[:, ::1] x, float[:, ::1] y) -> None:
         fc_log_softmax(x.shape[0], x.shape[1], &x[0, 0], &y[0, 0])
 
 
+def log_softmax_backward(const float[:, ::1] dy, const float[:, ::1] y, float[:, ::1] dx) -> None:
+    with nogil:
+        fc_log_softmax_backward(y.shape[0], y.shape[1], &dy[0, 0], &y[0, 0], &dx[0, 0])
+
+
 def softmax_cross_entropy(
     const float[:, ::1] logits,
     const int64_t[::1] labels,
@@ -453,6 +544,60 @@ def softmax_cross_entropy(
             logits.shape[0], logits.shape[1], &logits[0, 0], targets, &loss, &dlogits[0, 0])
     check(status)
     return loss
+
+
+# ---- batch normalisation ------------------------------------------------------------------------
+
+cdef const float *optional(const float[::1] columns) noexcept:
+    if columns is None:
+        return NULL
+    return &columns[0]
+
+
+def moments(const float[:, ::1] x, float[::1] mean, float[::1] variance) -> None:
+    cdef fc_status status
+    with nogil:
+        status = fc_moments(x.shape[0], x.shape[1], &x[0, 0], &mean[0], &variance[0])
+    check(status)
+
+
+def batch_norm(
+    const float[:, ::1] x, const float[::1] mean, const float[::1] variance, const float[::1] gamma,
+    const float[::1] beta, double epsilon, float[:, ::1] y
+) -> None:
+    cdef const float *gamma_data = optional(gamma)
+    cdef const float *beta_data = optional(beta)
+    cdef fc_status status
+    with nogil:
+        status = fc_batch_norm_forward(
+            x.shape[0], x.shape[1], &x[0, 0], &mean[0], &variance[0], gamma_data, beta_data, epsilon, &y[0, 0])
+    check(status)
+
+
+def batch_norm_backward_weights(
+    const float[:, ::1] dy, const float[:, ::1] x, const float[::1] mean, const float[::1] variance,
+    double epsilon, float[::1] dgamma, float[::1] dbeta
+) -> None:
+    cdef fc_status status
+    with nogil:
+        status = fc_batch_norm_backward_weights(
+            x.shape[0], x.shape[1], &dy[0, 0], &x[0, 0], &mean[0], &variance[0], epsilon, &dgamma[0], &dbeta[0])
+    check(status)
+
+
+def batch_norm_backward_data(
+    const float[:, ::1] dy, const float[:, ::1] x, const float[::1] mean, const float[::1] variance,
+    const float[::1] gamma, const float[::1] dgamma, const float[::1] dbeta, double epsilon, float[:, ::1] dx
+) -> None:
+    cdef const float *gamma_data = optional(gamma)
+    cdef const float *dgamma_data = optional(dgamma)
+    cdef const float *dbeta_data = optional(dbeta)
+    cdef fc_status status
+    with nogil:
+        status = fc_batch_norm_backward_data(
+            x.shape[0], x.shape[1], &dy[0, 0], &x[0, 0], &mean[0], &variance[0], gamma_data, dgamma_data,
+            dbeta_data, epsilon, &dx[0, 0])
+    check(status)
 
 
 # ---- images under affine maps -------------------------------------------------------------------
@@ -496,78 +641,155 @@ def affine_backward(dy, const float[:, ::1] maps, bint bilinear, int fill, dx) -
 
 # ---- optimizers ---------------------------------------------------------------------------------
 
-cdef class Arrays:
-    """Float arrays by their addresses: a row for each parameter (value, grad, the optimizer's own), None for none.
+cdef class Parameters:
+    """What a step works on, by its addresses: a row (value, grad, states, gathered, average, decays) for each.
 
-    Keeps them alive; they must stay where they are.
+    None stands for an array that is not kept. Of the states C knows as many as its rules have; a rule in Python
+    may have more. Keeps all arrays alive; they must stay where they are.
     """
 
-    cdef int64_t *sizes
-    cdef float **addresses
-    cdef int64_t rows, columns
+    cdef fc_parameter *parameters
+    cdef int64_t count
     cdef list kept
 
     def __cinit__(self, list rows):
-        cdef float[::1] view
-        self.rows, self.columns = len(rows), len(rows[0]) if rows else 0
+        cdef fc_parameter *p
+        cdef int64_t blocks = 0
         self.kept = rows
-        self.sizes = <int64_t *>calloc(self.rows + 1, sizeof(int64_t))
-        self.addresses = <float **>calloc(self.rows * self.columns + 1, sizeof(float *))
-        if self.sizes == NULL or self.addresses == NULL:
+        self.count = len(rows)
+        self.parameters = <fc_parameter *>calloc(self.count + 1, sizeof(fc_parameter))
+        if self.parameters == NULL:
             raise MemoryError("no memory for the addresses of the optimizer's arrays")
-        for r, row in enumerate(rows):
-            self.sizes[r] = row[0].size
-            for c, array in enumerate(row):
-                if array is not None and array.size:
-                    view = array.reshape(-1)
-                    self.addresses[<int64_t>r * self.columns + <int64_t>c] = &view[0]
+        for r, (value, grad, states, gathered, average, decays) in enumerate(rows):
+            p = &self.parameters[<int64_t>r]
+            p.n, p.first_block = grad.size, blocks
+            blocks += (p.n + FC_OPTIMIZER_BLOCK - 1) // FC_OPTIMIZER_BLOCK
+            p.value, p.grad = address_of(value), address_of(grad)
+            for s, state in enumerate(states[:FC_OPTIMIZER_STATES]):
+                p.state[<int>s] = address_of(state)
+            p.gathered, p.average, p.decays = address_of(gathered), address_of(average), decays
 
     def __dealloc__(self):
-        free(self.sizes)
-        free(self.addresses)
-
-    cdef float *at(self, int64_t row, int64_t column) noexcept nogil:
-        return self.addresses[row * self.columns + column]
+        free(self.parameters)
 
 
-def sgd_update(Arrays a, double learning_rate, double momentum, bint nesterov) -> None:
-    """Columns: value, grad, velocity"""
-    cdef int64_t r
+cdef float *address_of(array) except? NULL:
+    """The first float of an array that is read or written; NULL for None and for an empty one."""
+    cdef const float[::1] view
+    if array is None or not array.size:
+        return NULL
+    view = array.reshape(-1)
+    return <float *>&view[0]
+
+
+cdef fc_update_options around(options) except *:
+    """fastconv.ops.UpdateOptions as C has it: 0 for None."""
+    cdef fc_update_options o
+    o.gradient_scale = options.gradient_scale
+    o.clip_value = options.clipvalue or 0
+    o.clip_norm = options.clipnorm or 0
+    o.global_clip_norm = options.global_clipnorm or 0
+    o.weight_decay = options.weight_decay or 0
+    o.average_momentum = options.ema_momentum
+    o.overwrite = options.overwrite
+    return o
+
+
+def sgd_step(Parameters p, options, double learning_rate, double momentum, bint nesterov) -> None:
+    """States: velocity"""
+    cdef fc_update_options o = around(options)
+    cdef fc_status status
     with nogil:
-        for r in range(a.rows):
-            fc_sgd_update(a.sizes[r], a.at(r, 0), a.at(r, 1), a.at(r, 2), learning_rate, momentum, nesterov)
+        status = fc_sgd_step(p.count, p.parameters, &o, learning_rate, momentum, nesterov)
+    check(status)
 
 
-def adam_update(
-    Arrays a, double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step
+def adagrad_step(Parameters p, options, double learning_rate, double epsilon) -> None:
+    """States: accumulator"""
+    cdef fc_update_options o = around(options)
+    cdef fc_status status
+    with nogil:
+        status = fc_adagrad_step(p.count, p.parameters, &o, learning_rate, epsilon)
+    check(status)
+
+
+def rmsprop_step(
+    Parameters p, options, double learning_rate, double rho, double momentum, double epsilon
 ) -> None:
-    """Columns: value, grad, m, v, v_hat"""
-    cdef int64_t r
+    """States: velocity, average_grad, momentum_buffer"""
+    cdef fc_update_options o = around(options)
+    cdef fc_status status
     with nogil:
-        for r in range(a.rows):
-            fc_adam_update(a.sizes[r], a.at(r, 0), a.at(r, 1), a.at(r, 2), a.at(r, 3), a.at(r, 4),
-                           learning_rate, beta_1, beta_2, epsilon, step)
+        status = fc_rmsprop_step(p.count, p.parameters, &o, learning_rate, rho, momentum, epsilon)
+    check(status)
 
 
-def nadam_update(
-    Arrays a, double learning_rate, double beta_1, double beta_2, double epsilon, double u_t, double u_t1,
-    double u_product, double u_product_1, int64_t step,
+def adam_step(
+    Parameters p, options, double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step
 ) -> None:
-    """Columns: value, grad, m, v"""
-    cdef int64_t r
+    """States: m, v, v_hat"""
+    cdef fc_update_options o = around(options)
+    cdef fc_status status
     with nogil:
-        for r in range(a.rows):
-            fc_nadam_update(a.sizes[r], a.at(r, 0), a.at(r, 1), a.at(r, 2), a.at(r, 3), learning_rate, beta_1,
-                            beta_2, epsilon, u_t, u_t1, u_product, u_product_1, step)
+        status = fc_adam_step(p.count, p.parameters, &o, learning_rate, beta_1, beta_2, epsilon, step)
+    check(status)
 
 
-def rmsprop_update(Arrays a, double learning_rate, double rho, double momentum, double epsilon) -> None:
-    """Columns: value, grad, velocity, average_grad, momentum_buffer"""
-    cdef int64_t r
+def adamax_step(
+    Parameters p, options, double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step
+) -> None:
+    """States: m, u"""
+    cdef fc_update_options o = around(options)
+    cdef fc_status status
     with nogil:
-        for r in range(a.rows):
-            fc_rmsprop_update(a.sizes[r], a.at(r, 0), a.at(r, 1), a.at(r, 2), a.at(r, 3), a.at(r, 4),
-                              learning_rate, rho, momentum, epsilon)
+        status = fc_adamax_step(p.count, p.parameters, &o, learning_rate, beta_1, beta_2, epsilon, step)
+    check(status)
+
+
+def nadam_step(
+    Parameters p, options, double learning_rate, double beta_1, double beta_2, double epsilon, double u_t,
+    double u_t1, double u_product, double u_product_1, int64_t step,
+) -> None:
+    """States: m, v"""
+    cdef fc_update_options o = around(options)
+    cdef fc_status status
+    with nogil:
+        status = fc_nadam_step(p.count, p.parameters, &o, learning_rate, beta_1, beta_2, epsilon, u_t, u_t1,
+                               u_product, u_product_1, step)
+    check(status)
+
+
+def adadelta_step(Parameters p, options, double learning_rate, double rho, double epsilon) -> None:
+    """States: squared_grads, squared_steps"""
+    cdef fc_update_options o = around(options)
+    cdef fc_status status
+    with nogil:
+        status = fc_adadelta_step(p.count, p.parameters, &o, learning_rate, rho, epsilon)
+    check(status)
+
+
+def prepare_step(Parameters p, options, double learning_rate) -> None:
+    """States: the gradients as a rule is to get them"""
+    cdef fc_update_options o = around(options)
+    cdef fc_status status
+    with nogil:
+        status = fc_prepare_step(p.count, p.parameters, &o, learning_rate)
+    check(status)
+
+
+def average_step(Parameters p, options) -> None:
+    cdef fc_update_options o = around(options)
+    cdef fc_status status
+    with nogil:
+        status = fc_average_step(p.count, p.parameters, &o)
+    check(status)
+
+
+def gather_gradients(Parameters p) -> None:
+    cdef fc_status status
+    with nogil:
+        status = fc_gather_gradients(p.count, p.parameters)
+    check(status)
 
 
 # ---- plans --------------------------------------------------------------------------------------

@@ -24,6 +24,11 @@ def generator_for(seed: int | None) -> np.random.Generator:
     return _generator if seed is None else np.random.default_rng(seed)
 
 
+def drawn_seed() -> int:
+    """A seed of 64 bits, drawn from the global generator."""
+    return int(_generator.integers(2**64, dtype=np.uint64))
+
+
 def generator_state() -> dict[str, Any]:
     """Where the global generator is, in plain numbers and strings that JSON can hold."""
     return dict(_generator.bit_generator.state)

@@ -105,10 +105,10 @@ def class_labels(y_true: ArrayLike, prediction: Array, owner: str, one_hot_owner
     return labels.astype(np.intp, copy=False)
 
 
-def check_one_hot(y_true: ArrayLike, prediction: Array, owner: str, label_owner: str) -> None:
+def check_one_hot(y_true: ArrayLike, prediction: Array, owner: str, label_owner: str | None = None) -> None:
     """Raise a ValueError unless ``y_true`` has the shape of ``prediction`` (N, ..., C).
 
-    It sends whole-number labels to ``label_owner``.
+    It sends whole-number labels to ``label_owner``, if there is one.
     """
     shape = np.shape(y_true)
     if shape == prediction.shape:
@@ -116,8 +116,9 @@ def check_one_hot(y_true: ArrayLike, prediction: Array, owner: str, label_owner:
     if shape in (prediction.shape[:-1], (*prediction.shape[:-1], 1)):
         raise ValueError(
             f"{owner} expects one-hot targets of shape {prediction.shape}, got y_true of shape {shape}, the "
-            f"shape of whole-number labels: use {label_owner}, or "
-            f"utils.to_categorical(y_true, {prediction.shape[-1]})"
+            "shape of whole-number labels: use "
+            + (f"{label_owner}, or " if label_owner else "")
+            + f"utils.to_categorical(y_true, {prediction.shape[-1]})"
         )
     raise ValueError(
         f"{owner}: y_true and y_pred must have the same shape, got {shape} and {prediction.shape}"

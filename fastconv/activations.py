@@ -1,4 +1,4 @@
-"""Activation functions by name: each computes y = φ(x) and, from y, carries a gradient back to x.
+"""Activation functions by name: each computes y = φ(x) and carries a gradient back to x.
 
 ``get("relu")`` returns one. They are callable, ``activations.relu(x)``, and layers take them as
 ``activation=``. The formulas are in ``fastconv/reference/activations.py``.
@@ -6,60 +6,146 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Protocol
+
 from numpy.typing import ArrayLike
 
 from fastconv import ops
-from fastconv._errors import unknown_name
+from fastconv._errors import unknown_name, unsupported_argument
 from fastconv.parameter import Array
+
+# Keras' name for what the operations call alpha.
+_PARAMETER = {"leaky_relu": "negative_slope", "elu": "alpha", "celu": "alpha"}
+
+_KERAS_ONLY = (
+    "glu", "hard_shrink", "soft_shrink", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus",
+    "tanh_shrink", "threshold",
+)  # fmt: skip
 
 
 class ActivationFunction:
-    """y = φ(x) element by element; softmax along the last axis. Leaky ReLU has slope 0.2, ELU depth 1
-    (Keras).
+    """y = φ(x) element by element; softmax and log_softmax along the last axis.
+
+    Leaky ReLU has slope 0.2, ELU and CELU depth 1 (Keras), unless ``alpha`` says otherwise:
+    ``leaky_relu.with_parameters(negative_slope=0.1)``.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, alpha: float | None = None) -> None:
         self.name = name
+        self.alpha = alpha
 
-    def __call__(self, x: ArrayLike) -> Array:
-        return ops.activation(x, self.name)
+    @property
+    def needs_input(self) -> bool:
+        """True where the derivative is made of the input x; of all others it is made of the output y."""
+        return self.name in ops.NEEDS_INPUT
 
-    def backward(self, dy: Array, y: Array) -> Array:
-        """d loss / d x from d loss / d y and the output y."""
-        return dy if self.name == "linear" else ops.activation_backward(dy, y, self.name)
+    def __call__(self, x: ArrayLike, **parameters: Any) -> Array:
+        function = self.with_parameters(**parameters)
+        return ops.activation(x, function.name, function.alpha)
+
+    def backward(self, dy: Array, kept: Array) -> Array:
+        """d loss / d x from d loss / d y and the output y; or the input x, where ``needs_input``."""
+        return dy if self.name == "linear" else ops.activation_backward(dy, kept, self.name, self.alpha, kept)
+
+    def with_parameters(self, **parameters: Any) -> ActivationFunction:
+        """The function with another shape: ``negative_slope`` of leaky_relu, ``alpha`` of elu and celu,
+        ``approximate`` of gelu. Raises ValueError for what Keras' function has and this one has not.
+        """
+        function = self
+        for argument, value in parameters.items():
+            if (self.name, argument) == ("gelu", "approximate"):
+                function = gelu_tanh if value else gelu
+            elif _PARAMETER.get(self.name) == argument:
+                function = ActivationFunction(self.name, float(value))
+            else:
+                raise unsupported_argument(
+                    f"activations.{self.name}", argument, "the layers ReLU and Softmax have more of them"
+                )
+        return function
 
     def __repr__(self) -> str:
-        return f"<activation {self.name}>"
+        shape = "" if self.alpha is None else f" {_PARAMETER[self.name]}={self.alpha:g}"
+        return f"<activation {self.name}{shape}>"
 
 
-linear = ActivationFunction("linear")
-relu = ActivationFunction("relu")
-leaky_relu = ActivationFunction("leaky_relu")
-sigmoid = ActivationFunction("sigmoid")
-tanh = ActivationFunction("tanh")
+celu = ActivationFunction("celu")
 elu = ActivationFunction("elu")
+exponential = ActivationFunction("exponential")
+gelu = ActivationFunction("gelu")
+gelu_tanh = ActivationFunction("gelu_tanh")  # Keras' gelu(x, approximate=True)
+hard_sigmoid = ActivationFunction("hard_sigmoid")
+hard_silu = ActivationFunction("hard_silu")
+hard_tanh = ActivationFunction("hard_tanh")
+leaky_relu = ActivationFunction("leaky_relu")
+linear = ActivationFunction("linear")
+log_sigmoid = ActivationFunction("log_sigmoid")
+log_softmax = ActivationFunction("log_softmax")
+mish = ActivationFunction("mish")
+relu = ActivationFunction("relu")
+relu6 = ActivationFunction("relu6")
 selu = ActivationFunction("selu")
+sigmoid = ActivationFunction("sigmoid")
+silu = ActivationFunction("silu")
 softmax = ActivationFunction("softmax")
+softplus = ActivationFunction("softplus")
+softsign = ActivationFunction("softsign")
+tanh = ActivationFunction("tanh")
 
-_KNOWN = {f.name: f for f in (linear, relu, leaky_relu, sigmoid, tanh, elu, selu, softmax)}
+# Keras' other names.
+swish = silu
+hard_swish = hard_silu
+
+_KNOWN = {name: value for name, value in globals().items() if isinstance(value, ActivationFunction)}
 
 
-def get(identifier: str | ActivationFunction | None) -> ActivationFunction:
-    """The activation of that name; None is the linear one, y = x."""
+class HasActivation(Protocol):
+    """A layer that is nothing but an activation, such as ``LeakyReLU(0.1)``."""
+
+    @property
+    def as_activation(self) -> ActivationFunction | None: ...
+
+
+ActivationLike = str | Mapping[str, Any] | ActivationFunction | HasActivation | None
+
+
+def get(identifier: ActivationLike) -> ActivationFunction:
+    """The activation for a name, for what ``serialize`` made, or for a layer that is nothing but an
+    activation, such as ``LeakyReLU(0.1)``; None is the linear one, y = x.
+
+    Raises ValueError for an unknown name and TypeError for a function, whose derivative nobody knows.
+    """
     if identifier is None:
         return linear
-    if isinstance(identifier, ActivationFunction):
-        return identifier
     if isinstance(identifier, str):
-        if identifier not in _KNOWN:
-            raise unknown_name("activation", identifier, _KNOWN)
-        return _KNOWN[identifier]
+        return _by_name(identifier)
+    if isinstance(identifier, Mapping):
+        return _by_name(identifier["class_name"]).with_parameters(**identifier["config"])
+    function = getattr(identifier, "as_activation", identifier)
+    if isinstance(function, ActivationFunction):
+        return function
     raise TypeError(
-        f"activation must be one of the names {', '.join(map(repr, sorted(_KNOWN)))}, got {identifier!r}. "
-        "A function of your own has no derivative here: write it as a Layer with call and backward"
+        f"activation must be one of the names {', '.join(map(repr, sorted(_KNOWN)))}, or a layer such as "
+        f"LeakyReLU(0.1), got {identifier!r}. A function of your own has no derivative here: write it as a "
+        "Layer with call and backward"
     )
 
 
-def serialize(activation: ActivationFunction) -> str:
-    """The name from which ``get`` finds the activation again."""
-    return activation.name
+def _by_name(name: str) -> ActivationFunction:
+    if name in _KERAS_ONLY:
+        raise ValueError(
+            f"Keras' activation {name!r} is not supported: write it as a Layer with call and backward"
+        )
+    if name not in _KNOWN:
+        raise unknown_name("activation", name, _KNOWN)
+    return _KNOWN[name]
+
+
+def serialize(activation: ActivationFunction) -> str | dict[str, Any]:
+    """The name, with its parameter where that was given, from which ``get`` makes the activation again."""
+    if activation.alpha is None:
+        return activation.name
+    return {"class_name": activation.name, "config": {_PARAMETER[activation.name]: activation.alpha}}
+
+
+deserialize = get

@@ -93,8 +93,15 @@ def the_rest(rows: int, n: int, k: int) -> None:
     ops.dense_backward_data(dy, kernel)
     ops.dense_backward_kernel(x, dy)
     for name in ops.ACTIVATIONS:
-        ops.activation_backward(x, ops.activation(x, name), name)
+        ops.activation_backward(x, ops.activation(x, name), name, x=x)
     ops.log_softmax(x)
+    ops.prelu_backward(x, x, normal(n))
+    ops.prelu(x, normal(n))
+    mean, variance = ops.moments(x)
+    ops.batch_norm(x, mean, variance, normal(n), normal(n))
+    dgamma, dbeta = ops.batch_norm_backward_weights(x, x, mean, variance)
+    ops.batch_norm_backward_data(x, x, mean, variance, normal(n), dgamma, dbeta)
+    ops.batch_norm_backward_data(x, x, mean, variance)
     labels = guarded(rows, np.int64)
     labels[...] = 0
     ops.softmax_cross_entropy(x, labels, normal(rows))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastconv import metrics
+from fastconv import metrics, optimizers
 from fastconv.callbacks import (
     Callback,
     CallbackList,
@@ -18,7 +18,10 @@ from fastconv.callbacks import (
     EarlyStopping,
     History,
     LambdaCallback,
+    LearningRateScheduler,
     ModelCheckpoint,
+    OneCycle,
+    ReduceLROnPlateau,
     TerminateOnNaN,
 )
 
@@ -87,6 +90,39 @@ def test_checkpoint_saves_when_keras_does(case, tmp_path):
     series, arguments, saved = case
     model, _ = train(ModelCheckpoint(tmp_path / "x.safetensors", **arguments), series)
     assert [weights for weights, _ in model.saved] == saved
+
+
+def learning_rates(callback, series, name, start, optimizer=None):
+    """The logs' learning rate of each epoch, and the optimizer's at the end."""
+    model = Model()
+    model.optimizer = optimizer or optimizers.SGD(start)
+    rates = []
+    keep = LambdaCallback(on_epoch_end=lambda epoch, logs: rates.append(logs["learning_rate"]))
+    train(CallbackList([callback, keep]), series, name, model)
+    return [*rates, model.optimizer.learning_rate]
+
+
+@pytest.mark.parametrize("case", GOLDEN["reduce_lr_on_plateau"])
+def test_plateaus_are_those_of_keras(case):
+    series, arguments, expected = case
+    name = arguments.get("monitor", "val_loss")
+    rates = learning_rates(ReduceLROnPlateau(**arguments), series, name, expected[0])
+    # Keras keeps the rate in float32; each of up to ten reductions rounds to 6e-8 of it
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("which", "schedule"),
+    [
+        ("of_both", lambda epoch, rate: rate if epoch < 3 else rate * 0.8),
+        ("of_epoch", lambda epoch: 1 / (2 + epoch)),
+        ("of_epoch", lambda epoch: np.float32(1 / (2 + epoch))),
+    ],
+)
+def test_scheduled_rates_are_those_of_keras(which, schedule):
+    expected = GOLDEN["learning_rate_scheduler"][which]
+    rates = learning_rates(LearningRateScheduler(schedule), [0.0] * 8, "loss", 0.5)
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
 
 
 # ---- hooks
@@ -219,6 +255,12 @@ def test_unknown_monitor_warns_and_lists_what_there_is():
         EarlyStopping().on_epoch_end(0, {"loss": 0.5})
 
 
+@pytest.mark.parametrize("callback", [EarlyStopping("f1", mode="max"), EarlyStopping("f1")])
+def test_an_array_cannot_be_monitored(callback):
+    with pytest.raises(ValueError, match=r"'f1' is an array of shape \(3,\).*average='macro'"):
+        train(callback, [np.ones(3)], "f1")
+
+
 def test_nan_is_never_the_best():
     callback = EarlyStopping(patience=2, restore_best_weights=True)
     model, last = train(callback, [np.nan, 0.5, np.nan, np.nan, np.nan])
@@ -235,6 +277,107 @@ def test_early_stopping_can_be_used_again():
 def test_early_stopping_says_what_it_does(capsys):
     train(EarlyStopping(patience=1, restore_best_weights=True, verbose=1), [0.1, 0.2, 0.3])
     assert capsys.readouterr().out == "Epoch 2: early stopping\nRestoring the weights of the best epoch: 1.\n"
+
+
+# ---- learning rates
+
+
+def test_schedulers_say_what_they_do(capsys):
+    learning_rates(LearningRateScheduler(lambda epoch: 0.25, verbose=1), [1.0], "loss", 0.5)
+    learning_rates(ReduceLROnPlateau("loss", patience=1, verbose=1), [1.0, 1.0], "loss", 0.5)
+    assert capsys.readouterr().out == (
+        "\nEpoch 1: LearningRateScheduler setting learning rate to 0.25.\n"
+        "\nEpoch 2: ReduceLROnPlateau reducing learning rate to 0.05.\n"
+    )
+
+
+def test_a_schedule_that_is_none():
+    with pytest.raises(TypeError, match=r"schedule must be a function of the epoch, got 0\.1"):
+        LearningRateScheduler(0.1)
+    with pytest.raises(ValueError, match=r"schedule\(0, 0.5\) must return the learning rate.*returned None"):
+        learning_rates(LearningRateScheduler(lambda epoch, rate: None), [1.0], "loss", 0.5)
+    with pytest.raises(ZeroDivisionError):  # its own errors are not covered up
+        learning_rates(LearningRateScheduler(lambda epoch: 1 / epoch), [1.0], "loss", 0.5)
+
+    def confused(epoch, rate):
+        return len(epoch)
+
+    with pytest.raises(TypeError, match=r"'int' has no len"):
+        learning_rates(LearningRateScheduler(confused), [1.0], "loss", 0.5)
+
+
+def test_plateau_arguments():
+    for factor in (0, 1, 1.5, -1):
+        with pytest.raises(ValueError, match="0 < factor < 1"):
+            ReduceLROnPlateau(factor=factor)
+    with pytest.warns(UserWarning, match="ReduceLROnPlateau: unknown monitor 'val_los'"):
+        learning_rates(ReduceLROnPlateau("val_los"), [1.0], "val_loss", 0.5)
+
+
+def test_a_plateau_callback_can_be_used_again():
+    callback = ReduceLROnPlateau("loss", patience=2)
+    assert learning_rates(callback, [1.0, 1.0, 1.0], "loss", 1.0)[-1] == 0.1
+    assert learning_rates(callback, [2.0, 2.0], "loss", 1.0)[-1] == 1.0
+
+
+def rates_and_momenta(callback, optimizer, momentum, epochs=5, steps=2):
+    """Of every batch, as the optimizer sees them."""
+    model, seen = Model(), []
+    model.optimizer = optimizer
+    look = LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen.append(
+            (model.optimizer.learning_rate, getattr(model.optimizer, momentum))
+        )
+    )
+    callbacks = CallbackList([callback, look], epochs=epochs, steps=steps)
+    train(callbacks, [0.0] * epochs, "loss", model)
+    return np.array(seen).T
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "momentum"),
+    [
+        (lambda: optimizers.SGD(momentum=0.5, nesterov=True), "momentum"),
+        (lambda: optimizers.RMSprop(momentum=0.5), "momentum"),
+        (lambda: optimizers.Adam(), "beta_1"),
+        (lambda: optimizers.Nadam(), "beta_1"),
+    ],
+)
+def test_one_cycle_by_hand(optimizer, momentum):
+    # 11 batches, so 10 ways from the first to the last; the last fifth of them falls to a thousandth of η₀
+    callback = OneCycle(1.0, total_steps=11, final_share=0.2)
+    rates, momenta = rates_and_momenta(callback, optimizer(), momentum, epochs=6)
+    middle = 0.1 + 0.9 * 0.25 * np.array([0, 1, 2, 3, 4, 3, 2, 1, 0])
+    np.testing.assert_allclose(rates, [*middle, 0.05005, 1e-4, 1e-4], rtol=1e-12)  # and so on
+    middle = 0.95 - 0.1 * 0.25 * np.array([0, 1, 2, 3, 4, 3, 2, 1, 0])
+    np.testing.assert_allclose(momenta, [*middle, 0.95, 0.95, 0.95], rtol=1e-12)
+
+
+def test_one_cycle_is_as_long_as_the_training():
+    callback = OneCycle(1.0, initial_learning_rate=0.5, final_learning_rate=0.01, final_share=0)
+    for epochs in (5, 20):  # and can be used again
+        rates, momenta = rates_and_momenta(callback, optimizers.SGD(momentum=0.9), "momentum", epochs)
+        assert len(rates) == 2 * epochs
+        assert rates[0] == 0.5
+        assert rates[-1] in (0.5, 0.01)
+        assert momenta.min() < 0.8501 + 0.1 / epochs
+
+
+def test_one_cycle_leaves_an_optimizer_without_momentum_without():
+    _, momenta = rates_and_momenta(OneCycle(1.0), optimizers.SGD(), "momentum")
+    assert set(momenta) == {0}
+
+
+def test_one_cycle_writes_the_rate_into_the_logs():
+    rates = learning_rates(OneCycle(1.0, 4), [0.0] * 2, "loss", 0.1)
+    assert rates[1] == rates[2] == pytest.approx(1e-4)
+
+
+def test_one_cycle_has_to_know_how_long():
+    callback = OneCycle(1.0)
+    callback.set_params({"epochs": 3, "steps": None})
+    with pytest.raises(ValueError, match=r"how many batches an epoch has is not known.*total_steps"):
+        callback.on_epoch_begin(0)
 
 
 # ---- checkpoints
@@ -337,6 +480,86 @@ def test_csv_logger_closes_its_file_when_training_starts_again(tmp_path):
         callback.on_train_end()
     with pytest.raises(RuntimeError, match="without on_train_begin"):
         callback.on_epoch_end(0, {})
+
+
+# ---- what callbacks remember
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: EarlyStopping(patience=2, restore_best_weights=True),
+        lambda: ReduceLROnPlateau(patience=2, cooldown=1, min_delta=0),
+        lambda: ModelCheckpoint("x.safetensors", save_best_only=True),
+        lambda: ModelCheckpoint("x.safetensors", save_freq=3),
+        lambda: OneCycle(0.7, 12),
+        lambda: History(),
+    ],
+)
+@pytest.mark.parametrize("cut", [1, 2, 4])
+def test_a_callback_goes_on_where_another_stopped(make, cut, tmp_path, monkeypatch):
+    """After ``cut`` epochs its state goes through JSON to a new one, as between two processes."""
+    monkeypatch.chdir(tmp_path)
+    series = [0.9, 0.5, 0.6, 0.5, 0.55, 0.4]
+
+    def run(callbacks, model, epochs):
+        for epoch in epochs:
+            model.weights = epoch
+            callbacks.on_epoch_begin(epoch)
+            for batch in range(2):
+                callbacks.on_train_batch_begin(batch)
+                callbacks.on_train_batch_end(batch, {"loss": 0.5})
+            callbacks.on_epoch_end(epoch, {"loss": 0.5, "val_loss": series[epoch]})
+
+    def fresh():
+        model, callback = Model(), make()
+        model.optimizer = optimizers.SGD(0.1, momentum=0.9)
+        callback.set_model(model)
+        callback.on_train_begin()
+        return model, callback
+
+    unbroken, callback = fresh()
+    run(callback, unbroken, range(6))
+    callback.on_train_end()
+
+    first, callback_of_first = fresh()
+    run(callback_of_first, first, range(cut))
+    state = json.loads(json.dumps(callback_of_first.state_dict()))
+    second, callback_of_second = fresh()
+    second.optimizer.learning_rate = first.optimizer.learning_rate
+    second.stop_training = first.stop_training
+    callback_of_second.load_state_dict(state)
+    run(callback_of_second, second, range(cut, 6))
+    callback_of_second.on_train_end()
+
+    assert callback_of_second.state_dict() == callback.state_dict()
+    assert first.saved + second.saved == unbroken.saved
+    assert second.weights == unbroken.weights
+    assert second.stop_training == unbroken.stop_training
+    assert second.optimizer.learning_rate == unbroken.optimizer.learning_rate
+
+
+def test_a_state_is_a_copy():
+    callback = History()
+    train(callback, [0.5])
+    state = callback.state_dict()
+    callback.on_epoch_end(1, {"loss": 0.5})
+    assert state["history"]["loss"] == [0.5]
+
+
+def test_what_a_csv_logger_wrote_after_its_state_was_taken_is_taken_back(tmp_path):
+    first = CSVLogger(tmp_path / "log.csv")
+    first.on_train_begin()
+    first.on_epoch_end(0, {"loss": 1.0})
+    state = first.state_dict()
+    first.on_epoch_end(1, {"loss": 9.0})
+    first.on_train_end()
+    second = CSVLogger(tmp_path / "log.csv")
+    second.on_train_begin()
+    second.load_state_dict(json.loads(json.dumps(state)))
+    second.on_epoch_end(1, {"loss": 0.5})
+    second.on_train_end()
+    assert (tmp_path / "log.csv").read_text() == "epoch,loss,val_loss\n0,1.0,NA\n1,0.5,NA\n"
 
 
 # ---- NaN

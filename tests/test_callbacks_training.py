@@ -7,7 +7,7 @@ import csv
 import numpy as np
 import pytest
 
-from fastconv import callbacks, layers, models
+from fastconv import callbacks, layers, models, optimizers
 from fastconv.callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, TerminateOnNaN
 from fastconv.utils import set_random_seed
 
@@ -138,6 +138,52 @@ def test_csv_of_a_training(model, data, tmp_path):
     assert [row["epoch"] for row in rows] == ["0", "1", "2"]
     assert [float(row["loss"]) for row in rows] == history.history["loss"]
     assert {row["val_loss"] for row in rows} == {"NA"}
+
+
+def test_learning_rates_are_in_the_history(model, data):
+    x, y = data
+    plateau = callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=100)
+    history = model.fit(x, y, epochs=4, callbacks=[plateau], verbose=0)
+    assert history.history["learning_rate"] == [0.01, 0.01, 0.005, 0.0025]
+    assert model.optimizer.learning_rate == 0.00125
+
+    rates = iter([0.5, 0.25])
+    history = model.fit(
+        x, y, epochs=2, callbacks=[callbacks.LearningRateScheduler(lambda epoch: next(rates))], verbose=0
+    )
+    assert history.history["learning_rate"] == [0.5, 0.25]
+
+
+def test_one_cycle_goes_through_the_whole_training(model, data):
+    x, y = data
+    model.compile(optimizers.SGD(momentum=0.9, nesterov=True), "sparse_categorical_crossentropy")
+    rates = []
+    look = callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: rates.append(model.optimizer.learning_rate)
+    )
+    history = model.fit(
+        x, y, batch_size=10, initial_epoch=2, epochs=10, callbacks=[callbacks.OneCycle(0.8), look], verbose=0
+    )
+    assert len(rates) == 8 * 4
+    assert max(rates) == pytest.approx(0.8, rel=0.05)  # the peak lies between two steps
+    assert rates[0] == pytest.approx(0.08)
+    assert rates[-1] == pytest.approx(8e-5)
+    assert history.history["learning_rate"][-1] == rates[-1]
+    assert history.history["loss"][-1] < history.history["loss"][0]
+
+
+def test_a_callback_that_comes_last_sees_everything(model, data):
+    x, y = data
+
+    class Last(Callback):
+        comes_last = True
+
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(len(model.history.epoch))
+
+    seen = []
+    model.fit(x, y, epochs=2, callbacks=[Last()], verbose=0)
+    assert seen == [1, 2]
 
 
 def test_learning_rate_can_be_changed_while_training(model, data):

@@ -203,6 +203,18 @@ def test_cool_down_lowers_the_rate_for_the_last_quarter():
     assert model.optimizer.learning_rate == 0.5
 
 
+def test_cool_down_leaves_a_schedule_alone(tmp_path, capsys):
+    schedule = fastconv.optimizers.schedules.ExponentialDecay(0.5, 10, 0.5)
+    model = Sequential([Input((2,)), Dense(1)])
+    model.compile(fastconv.optimizers.SGD(schedule), "mse")
+    model.fit(np.ones((2, 2)), np.ones((2, 1)), epochs=4, callbacks=[CoolDown(0.5)], verbose=0)
+    assert model.optimizer.learning_rate == schedule(4)
+    model.save(tmp_path / "scheduled.safetensors")
+    status, _, error = run(capsys, "train", str(tmp_path / "scheduled.safetensors"), "--learning-rate", "0.1")
+    assert status != 0
+    assert "--learning-rate: the learning rate of this SGD follows ExponentialDecay" in error
+
+
 # ---- evaluate, predict, info
 
 

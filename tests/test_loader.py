@@ -291,6 +291,90 @@ def test_augmentation_in_the_background_changes_no_bit():
     assert expected[0] != expected[1]
 
 
+def drawn(loader, epochs=2):
+    return [[x.tobytes() for x, _ in loader] for _ in range(epochs)]
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+@pytest.mark.parametrize("layer_seed", [None, 1])
+def test_what_is_drawn_depends_on_the_place_alone(seed, layer_seed):
+    """Not on the batches made before, nor on those waiting, nor on what the training draws meanwhile."""
+
+    def loader(prefetch):
+        utils.set_random_seed(0)
+        noise, flip = layers.GaussianNoise(1.0, seed=layer_seed), layers.RandomFlip(seed=layer_seed)
+        prepare = {"map": lambda x, y: (flip(noise(x, training=True)), y), "prefetch": prefetch}
+        return Loader(X, Y, batch_size=8, shuffle=False, seed=seed, **prepare)
+
+    expected = drawn(loader(0))
+    assert len(set(itertools.chain(*expected))) == 14
+    assert drawn(loader(5)) == expected
+    ahead = loader(2)
+    taken = []
+    for x, _ in ahead:
+        layers.Dropout(0.5)(x, training=True)  # draws a seed from the global generator
+        taken.append(x.tobytes())
+    assert taken == expected[0]
+    resumed = loader(1)
+    assert [x.tobytes() for x, _ in resumed.start(3)] == expected[0][3:]
+
+
+def test_a_batch_need_not_be_made_to_be_skipped():
+    made = []
+
+    def prepare(x, y):
+        made.append(len(x))
+        return x, y
+
+    for source in (Loader(X, Y, batch_size=10, map=prepare), Prefetch(PAIRS, map=prepare)):
+        made.clear()
+        assert len(list(source.start(3))) == 2
+        assert len(made) == 2
+        assert list(source.start(5)) == []
+
+
+def test_layers_of_the_same_seed_do_the_same():
+    """To an image and its mask, say; also where a layer is called for each image by itself."""
+    flip_image, flip_mask = layers.RandomFlip(seed=1), layers.RandomFlip(seed=1)
+    for x, mask in Loader(X, X, seed=2, batch_size=10, map=lambda x, y: (flip_image(x), flip_mask(y))):
+        np.testing.assert_array_equal(x, mask)
+    one_by_one = Loader(
+        np.stack([X[0]] * 50),
+        seed=2,
+        batch_size=50,
+        map=lambda x: np.concatenate([flip_image(i[None]) for i in x]),
+    )
+    (x,) = one_by_one
+    assert len({image.tobytes() for image in x}) == 2  # as it is, and turned round
+
+
+def test_outside_the_map_layers_count_as_ever():
+    noise = layers.GaussianNoise(1.0, seed=4)
+    first, second = noise(X, training=True), noise(X, training=True)
+    noise.set_random_state({"seed": 4, "draws": 0})
+    list(Prefetch(PAIRS, map=lambda x, y: (noise(x, training=True), y)))
+    assert noise.random_state() == {"seed": 4, "draws": 0}
+    np.testing.assert_array_equal(noise(X, training=True), first)
+    np.testing.assert_array_equal(noise(X, training=True), second)
+
+
+def test_a_generator_of_the_users_stays_open():
+    source = iter(PAIRS * 3)
+    generator = (pair for pair in source)
+    model = compiled()
+    for _ in range(3):
+        model.fit(generator, steps_per_epoch=2, verbose=0)
+        model.fit(Prefetch(generator, depth=1), steps_per_epoch=1, verbose=0)
+    assert model.optimizer.iterations == 9
+
+
+def test_in_layers_of_layers_no_thread_stays():
+    for _ in Prefetch(Prefetch(Prefetch(Loader(X, Y, batch_size=5)))):
+        assert len(threads()) == 4
+        break
+    Prefetch(Loader(X, Y)).start().close()  # before it began
+
+
 def test_augmented_in_the_background_a_model_trains():
     shift = layers.RandomTranslation(0.2, 0.2, seed=1)
     model = compiled()

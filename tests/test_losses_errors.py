@@ -121,6 +121,26 @@ def test_arguments_left_out_say_so(argument):
         SparseCategoricalCrossentropy(**argument)
 
 
+def test_labels_given_to_the_categorical_hinge():
+    text = message(losses.CategoricalHinge(), np.zeros(3, int), UNIFORM)
+    assert "the shape of whole-number labels: use utils.to_categorical(y_true, 10)" in text
+
+
+@pytest.mark.parametrize("delta", [0, -1, np.nan])
+def test_delta_of_huber(delta):
+    with pytest.raises(ValueError, match="delta is where the parabola ends, a positive number"):
+        losses.Huber(delta)
+
+
+def test_alpha_of_the_focal_loss():
+    text = message(losses.CategoricalFocalCrossentropy([0.1, 0.2]), UNIFORM, UNIFORM)
+    assert "alpha must be one number, or one for each of the 10 classes; got [0.1, 0.2]" in text
+
+
+def test_cosine_similarity_has_one_axis():
+    assert "'axis' is not supported" in message(losses.CosineSimilarity, 0)
+
+
 @pytest.mark.parametrize("smoothing", [-0.1, 1.5])
 def test_label_smoothing_is_a_share(smoothing):
     with pytest.raises(ValueError, match="between 0 and 1"):

@@ -48,6 +48,22 @@ OPERATIONS = {
     "dense_backward_kernel": (ops.dense_backward_kernel, (whole(9, 5), whole(9, 18))),
     "activation": (lambda x: ops.activation(x, "elu"), (X,)),
     "activation_backward": (lambda dy, y: ops.activation_backward(dy, y, "tanh"), (X, whole(*X.shape))),
+    "activation_backward of x": (
+        lambda dy, x: ops.activation_backward(dy, None, "gelu", x=x),
+        (X, whole(*X.shape)),
+    ),
+    "prelu": (ops.prelu, (X, whole(*X.shape[1:]))),
+    "prelu_backward": (ops.prelu_backward, (whole(*X.shape), X, whole(1, 1, X.shape[-1]))),
+    "moments": (ops.moments, (X,)),
+    "batch_norm": (ops.batch_norm, (X, whole(5), whole(5) ** 2, whole(5), whole(5))),
+    "batch_norm_backward_weights": (
+        ops.batch_norm_backward_weights,
+        (whole(*X.shape), X, whole(5), whole(5) ** 2),
+    ),
+    "batch_norm_backward_data": (
+        ops.batch_norm_backward_data,
+        (whole(*X.shape), X, whole(5), whole(5) ** 2, whole(5), whole(5), whole(5)),
+    ),
     "softmax": (lambda x: ops.activation(x, "softmax"), (X,)),
     "log_softmax": (ops.log_softmax, (X,)),
     "softmax_cross_entropy": (

@@ -39,6 +39,9 @@ UPDATES = {
     "rmsprop momentum": ("rmsprop_update", ["v", None, "velocity"], RMSPROP | {"momentum": 0.5}),
     "rmsprop centered": ("rmsprop_update", ["v", "average", None], RMSPROP | {"momentum": 0.0}),
     "rmsprop both": ("rmsprop_update", ["v", "average", "velocity"], RMSPROP | {"momentum": 0.5}),
+    "adagrad": ("adagrad_update", ["v"], {"learning_rate": 0.01, "epsilon": 1e-7}),
+    "adamax": ("adamax_update", ["m", "v"], MOMENTS | {"step": 3}),
+    "adadelta": ("adadelta_update", ["v", "v"], {"learning_rate": 0.5, "rho": 0.95, "epsilon": 1e-7}),
 }
 
 
@@ -64,6 +67,9 @@ def copies(found):
 @example("amsgrad", 20_011, 3)
 @example("nadam", 20_011, 4)
 @example("rmsprop both", 20_011, 5)
+@example("adagrad", 20_011, 6)
+@example("adamax", 20_011, 7)
+@example("adadelta", 20_011, 8)
 def test_one_step_equals_the_reference(name, n, seed):
     operation, states, arguments = UPDATES[name]
     start = arrays(states, n, np.random.default_rng(seed))

@@ -10,7 +10,7 @@ import pytest
 
 import fastconv.optimizers as optimizers
 from fastconv import set_backend
-from fastconv.optimizers import SGD, Adam, Nadam, Optimizer, RMSprop
+from fastconv.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Nadam, Optimizer, RMSprop
 from fastconv.parameter import Parameter
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "optimizers.npz")  # made by golden/make_optimizers.py
@@ -27,6 +27,10 @@ ALL = [
     Nadam(),
     RMSprop(),
     RMSprop(momentum=0.5, centered=True),
+    Adagrad(),
+    AdamW(),
+    Adamax(),
+    Adadelta(),
 ]
 
 
@@ -35,7 +39,10 @@ def fresh(optimizer):
 
 
 def golden_parameters():
-    return [Parameter(GOLDEN[f"initial_{i}"], path=f"layer/{i}") for i in range(2)]
+    return [
+        Parameter(GOLDEN[f"initial_{i}"], name, path=f"layer/{i}")
+        for i, name in enumerate(["kernel", "bias"])
+    ]
 
 
 def take_steps(optimizer, parameters, start, stop):
@@ -45,28 +52,30 @@ def take_steps(optimizer, parameters, start, stop):
         optimizer.step(parameters)
 
 
-@pytest.mark.parametrize(
-    ("backend", "tolerance"),
-    [
-        ("native", 1e-6),  # fifty steps in float32, each rounded to 6e-8, in another order
-        ("reference", 1e-5),  # exact, where Keras rounds 0.999 and so gets 1 - 0.999 wrong by 1.3e-5
-    ],
-)
+# Fifty steps in float32, each rounded to 6e-8, in another order. Where all options come together Keras' own
+# rounding is 0.9e-6 (found by a run in float64). The reference is exact, where Keras rounds 0.999 and so gets
+# 1 - 0.999 wrong by 1.3e-5.
+@pytest.mark.parametrize("backend", ["native", "reference"])
 @pytest.mark.parametrize("case", CASES)
-def test_trajectory_is_that_of_keras(case, backend, tolerance):
-    name, arguments = CASES[case]
+def test_trajectory_is_that_of_keras(case, backend):
+    tolerance = 1e-5 if backend == "reference" else 2e-6 if case.endswith("together") else 1e-6
+    name, arguments, excluded = CASES[case]
     optimizer = optimizers.deserialize({"class_name": name, "config": arguments})
+    optimizer.exclude_from_weight_decay(var_names=excluded)
+    scheduled = isinstance(arguments.get("learning_rate"), dict)
     parameters = golden_parameters()
     series = [[], []]
     with set_backend(backend):
         for step in range(STEPS):
-            if step == 30:
+            if step == 30 and not scheduled:
                 optimizer.learning_rate /= 2
             take_steps(optimizer, parameters, step, step + 1)
+            if step == STEPS - 1:
+                optimizer.finalize_variable_values(parameters)
             if step % 5 == 4:
                 for values, parameter in zip(series, parameters, strict=True):
                     values.append(parameter.value.copy())
-    assert optimizer.iterations == STEPS
+    assert optimizer.iterations == STEPS // arguments.get("gradient_accumulation_steps", 1)
     for index, values in enumerate(series):
         expected = GOLDEN[f"{case}_{index}"]
         # Relative to the largest value on an element's way, which may end near 0.
@@ -91,6 +100,20 @@ def test_first_steps_by_hand():
     # m = 0.9 · 0.05 - 0.025 = 0.02, v = 0.999 · 0.00025 + 0.0000625 = 0.00031225
     second = 0.1 * (0.02 / (1 - 0.81)) / np.sqrt(0.00031225 / (1 - 0.998001))
     assert after_two_steps(Adam(0.1)) == pytest.approx(1 - 0.1 - second, rel=1e-5)
+    # s = 0.1 + 0.25, then + 0.0625
+    expected = 1 - 0.1 * 0.5 / np.sqrt(0.35) + 0.1 * 0.25 / np.sqrt(0.4125)
+    assert after_two_steps(Adagrad(0.1)) == pytest.approx(expected, rel=1e-6)
+    # u = 0.5, then 0.999 · 0.5, which is more than 0.25; m as Adam's
+    expected = 1 - 0.1 - 0.1 / (1 - 0.81) * 0.02 / 0.4995
+    assert after_two_steps(Adamax(0.1)) == pytest.approx(expected, rel=1e-6)
+    # s = 0.05 · 0.25 = 0.0125 and d = 0; then d = 0.05 Δ², s = 0.95 · 0.0125 + 0.05 · 0.0625 = 0.015
+    first = np.sqrt(0.01 / 0.0225) * 0.5
+    second = np.sqrt((0.05 * first**2 + 0.01) / (0.015 + 0.01)) * 0.25
+    assert after_two_steps(Adadelta(1.0, epsilon=0.01)) == pytest.approx(1 - first + second, rel=1e-6)
+    # as Adam, from values that are a tenth of the rate times themselves smaller
+    decayed = after_two_steps(AdamW(0.1, weight_decay=0.1))
+    plain = after_two_steps(Adam(0.1))
+    assert decayed == pytest.approx(plain - 0.01 * 1 - 0.01 * (1 - 0.01 - 0.1), rel=1e-6)
     # v = 0.025, then 0.9 · 0.025 + 0.1 · 0.0625 = 0.02875
     expected = 1 - 0.1 * 0.5 / np.sqrt(0.025) + 0.1 * 0.25 / np.sqrt(0.02875)
     assert after_two_steps(RMSprop(0.1)) == pytest.approx(expected, rel=1e-5)
@@ -99,7 +122,7 @@ def test_first_steps_by_hand():
 @pytest.mark.parametrize("optimizer", ALL, ids=repr)
 def test_a_bowl_is_descended(optimizer):
     optimizer = fresh(optimizer)
-    optimizer.learning_rate = 0.02
+    optimizer.learning_rate = {Adagrad: 0.5, Adadelta: 20.0}.get(type(optimizer), 0.02)
     parameter = Parameter([3.0, -2.0])
     for _ in range(400):
         parameter.grad = parameter.value * [1.0, 4.0]
@@ -249,6 +272,11 @@ def test_state_needs_parameters():
         ("nadam", Nadam),
         ("RMSprop", RMSprop),
         ("rmsprop", RMSprop),
+        ("adagrad", Adagrad),
+        ("Adadelta", Adadelta),
+        ("adamax", Adamax),
+        ("AdamW", AdamW),
+        ("adamw", AdamW),
         (Nadam, Nadam),
         ({"class_name": "Adam", "config": {"learning_rate": 0.5}}, Adam),
     ],
@@ -276,12 +304,31 @@ def test_configuration_survives_json(optimizer):
 
 def test_defaults():
     # keras.optimizers.<name>().get_config() of keras 3.15.1
-    assert SGD().get_config() == {"name": "sgd", "learning_rate": 0.01, "momentum": 0.0, "nesterov": False}
-    adam = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
-    assert Adam().get_config() == {"name": "adam", **adam, "amsgrad": False}
-    assert Nadam().get_config() == {"name": "nadam", **adam}
-    rmsprop = {"learning_rate": 0.001, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False}
-    assert RMSprop().get_config() == {"name": "rmsprop", **rmsprop}
+    options = {
+        "learning_rate": 0.001,
+        "weight_decay": None,
+        "clipnorm": None,
+        "global_clipnorm": None,
+        "clipvalue": None,
+        "use_ema": False,
+        "ema_momentum": 0.99,
+        "ema_overwrite_frequency": None,
+        "loss_scale_factor": None,
+        "gradient_accumulation_steps": None,
+    }
+    moments = {**options, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+    rmsprop = {"rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False}
+    for optimizer, config in [
+        (SGD, {**options, "learning_rate": 0.01, "momentum": 0.0, "nesterov": False}),
+        (Adagrad, {**options, "initial_accumulator_value": 0.1, "epsilon": 1e-7}),
+        (RMSprop, {**options, **rmsprop}),
+        (Adam, {**moments, "amsgrad": False}),
+        (AdamW, {**moments, "weight_decay": 0.004, "amsgrad": False}),
+        (Adamax, moments),
+        (Nadam, moments),
+        (Adadelta, {**options, "rho": 0.95, "epsilon": 1e-7}),
+    ]:
+        assert optimizer().get_config() == {"name": optimizer.__name__.lower(), **config}
 
 
 def test_a_configuration_of_keras_is_understood():
@@ -357,7 +404,9 @@ def test_order_does_not_matter():
     np.testing.assert_array_equal(second.value, parameters[1].value)
 
 
-@pytest.mark.parametrize("rate", [-0.1, np.nan, np.inf, "0.1", None, [0.1], lambda: 0.1])
+@pytest.mark.parametrize(
+    "rate", [-0.1, np.nan, np.inf, "0.1", None, [0.1], np.ones(1), lambda step: 0.1, float]
+)
 def test_learning_rate_must_be_a_number(rate):
     assert "learning_rate must be" in message(SGD, rate)
     assert "learning_rate must be" in message(setattr, SGD(), "learning_rate", rate)
@@ -376,6 +425,10 @@ def test_learning_rate_must_be_a_number(rate):
         (RMSprop, {"rho": 1.1}),
         (RMSprop, {"momentum": 2}),
         (RMSprop, {"epsilon": float("nan")}),
+        (Adagrad, {"initial_accumulator_value": -0.1}),
+        (Adagrad, {"epsilon": -1e-7}),
+        (Adadelta, {"rho": -0.1}),
+        (Adamax, {"beta_2": 1.0}),
     ],
 )
 def test_arguments_out_of_range(optimizer, argument):
@@ -383,27 +436,10 @@ def test_arguments_out_of_range(optimizer, argument):
     assert text.startswith(f"{next(iter(argument))} must")
 
 
-@pytest.mark.parametrize(
-    "argument",
-    [
-        {"clipnorm": 1.0},
-        {"clipvalue": 0.5},
-        {"global_clipnorm": 1.0},
-        {"weight_decay": 1e-4},
-        {"use_ema": True},
-        {"loss_scale_factor": 2.0},
-        {"gradient_accumulation_steps": 2},
-    ],
-)
-@pytest.mark.parametrize("optimizer", [SGD, Adam, Nadam, RMSprop])
-def test_arguments_not_supported_yet_say_so(optimizer, argument):
-    text = message(optimizer, **argument)
-    assert f"{optimizer.__name__}: Keras' argument {next(iter(argument))!r} is not supported yet" in text
-
-
 def test_unknown_arguments_and_names():
-    assert "Adam has no argument 'lr'" in message(Adam, lr=0.1)
+    assert message(Adam, lr=0.1) == "Adam has no argument 'lr'; it is learning_rate"
+    assert "SGD has no argument 'clip_norm'; did you mean 'clipnorm'?" in message(SGD, clip_norm=0.1)
     text = message(optimizers.get, "adamm")
     assert "unknown optimizer 'adamm'; did you mean 'adam'?" in text
-    assert "'nadam', 'rmsprop', 'sgd'" in text
+    assert "'adadelta', 'adagrad', 'adam', 'adamax', 'adamw', 'nadam', 'rmsprop', 'sgd'" in text
     assert "0.1 is no optimizer: expected a name" in message(optimizers.get, 0.1)

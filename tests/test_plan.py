@@ -310,3 +310,4 @@ def test_losses_a_plan_knows():
     assert not can_train_with(SparseCategoricalCrossentropy(from_logits=True))
     assert not can_train_with(CategoricalCrossentropy(reduction="none"))
     assert not can_train_with(fastconv.losses.MeanSquaredError())
+    assert not can_train_with(fastconv.losses.CategoricalFocalCrossentropy())  # though it extends one of them

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from pathlib import Path
 
 import numpy as np
 import numpy_oracle
@@ -13,7 +14,7 @@ from hypothesis import given
 from strategies import Convolution, Sliding, convolutions, examples, slidings
 
 from fastconv import reference
-from fastconv.reference import ieee
+from fastconv.reference import activations, ieee
 
 # Sums of at most some hundred products of numbers around 1: rounding errors in float64 stay below 1e-13.
 CLOSE = {"rtol": 1e-12, "atol": 1e-13}
@@ -57,6 +58,34 @@ def test_activations_equal_keras(case):
     y = reference.activation(case["x"], **case.arguments)
     close(y, case["y"])
     close(reference.activation_backward(case["dy"], y, **case.arguments), case["dx"])
+
+
+@pytest.mark.parametrize("name", [*activations.FUNCTIONS, *activations.FUNCTIONS_OF_ROWS])
+def test_activations_at_many_points_equal_keras(name):
+    file = np.load(Path(__file__).parent / "golden" / "activations.npz")  # golden/make_activations.py
+    if name in activations.FUNCTIONS_OF_ROWS:
+        y = reference.activation(file["rows"], name)
+        close(y, file[f"{name}/y"])
+        close(reference.activation_backward(file["gradient"], y, name), file[f"{name}/dx"])
+        return
+    x = file["x"].astype(np.float64)
+    y = reference.activation(x, name)
+    # Keras' 1 + tanh cancels where ours does not, and its e^x is a unit or two of ours at x = -100
+    np.testing.assert_allclose(y, file[f"{name}/y"], rtol=1e-12, atol=1e-14)
+    slope = reference.activation_backward(np.ones_like(x), y, name, x=x)
+    np.testing.assert_allclose(slope, file[f"{name}/slope"], rtol=1e-12, atol=1e-13)
+
+
+def test_batch_normalisation_equals_pytorch():
+    file = np.load(Path(__file__).parent / "golden" / "batch_norm.npz")  # golden/make_batch_norm.py
+    x, dy, gamma, beta = (file[f"torch/{name}"] for name in ("x", "dy", "gamma", "beta"))
+    mean, variance = reference.moments(x)
+    close(reference.batch_norm(x, mean, variance, gamma, beta, 1e-2), file["torch/y"])
+    dgamma, dbeta = reference.batch_norm_backward_weights(dy, x, mean, variance, 1e-2)
+    close(dgamma, file["torch/dgamma"])
+    close(dbeta, file["torch/dbeta"])
+    dx = reference.batch_norm_backward_data(dy, x, mean, variance, gamma, dgamma, dbeta, 1e-2)
+    close(dx, file["torch/dx"])
 
 
 @golden("softmax_cross_entropy")

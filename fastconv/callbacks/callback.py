@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from typing import Any
 
 Logs = dict[str, Any]
@@ -30,10 +32,28 @@ class Callback:
                    on_predict_end
 
     Epochs and batches are counted from 0.
+
+    For ``BackupAndRestore`` a callback that remembers things from one hook to the next lists the attributes
+    in ``remembers``, or overrides ``state_dict`` and ``load_state_dict``.
     """
 
     params: Logs | None = None
     model: Any = None
+
+    remembers: tuple[str, ...] = ()
+    """Attributes, plain or arrays, that a later process needs to go on where this one stopped."""
+
+    comes_last = False
+    """True for a callback whose hooks run after those of all others."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a later process needs to go on: numbers, strings, arrays, lists and dictionaries of them."""
+        return {name: copy.deepcopy(getattr(self, name)) for name in self.remembers}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where ``state_dict`` was taken; called after ``on_train_begin``."""
+        for name in self.remembers:
+            setattr(self, name, state[name])
 
     def set_params(self, params: Logs) -> None:
         """Called before training, with what ``self.params`` is to be."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 import numpy as np
@@ -44,6 +45,19 @@ class CSVLogger(Callback):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         self._close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The file so far: what is written after a backup will be written again."""
+        with open(self.filename, newline="") as file:
+            return {"text": file.read(), "columns": self._writer.fieldnames if self._writer else None}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._close()
+        self._file = open(self.filename, "w", newline="")  # noqa: SIM115
+        self._file.write(state["text"])
+        self._file.flush()
+        if state["columns"] is not None:
+            self._writer = csv.DictWriter(self._file, state["columns"], delimiter=self.separator)
 
     def _close(self) -> None:
         if self._file is not None:

@@ -26,6 +26,8 @@ class EarlyStopping(MonitorCallback):
     was stopped (0 where it was not); epochs count from 0.
     """
 
+    remembers = ("best", "best_epoch", "best_weights", "wait", "stopped_epoch")
+
     def __init__(
         self,
         monitor: str = "val_loss",

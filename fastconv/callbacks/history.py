@@ -10,6 +10,8 @@ from fastconv.callbacks.callback import Callback, Logs
 class History(Callback):
     """``history.history`` is {"loss": [...], "val_loss": [...], ...}, ``history.epoch`` the epochs from 0."""
 
+    remembers = ("history", "epoch")
+
     def __init__(self) -> None:
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []

@@ -25,6 +25,8 @@ class ModelCheckpoint(MonitorCallback):
     Files are replaced in one piece: a crash while saving leaves the file before whole.
     """
 
+    remembers = ("best", "_batches")
+
     def __init__(
         self,
         filepath: str | os.PathLike[str],

@@ -6,6 +6,8 @@ import math
 import warnings
 from typing import Any
 
+import numpy as np
+
 from fastconv._errors import unknown_name
 from fastconv.callbacks.callback import Callback, Logs
 
@@ -27,14 +29,23 @@ class MonitorCallback(Callback):
         self.best: float | None = None
 
     def monitored(self, logs: Logs | None) -> Any:
-        """The number; None, with a warning that lists what there is, where it is not in the logs."""
+        """The number; None, with a warning that lists what there is, where it is not in the logs.
+
+        Raises ValueError where it is an array: which of its numbers should count?
+        """
         logs = logs or {}
         if self.monitor not in logs:
             text = str(unknown_name("monitor", self.monitor, logs))
             if self.monitor.removeprefix("val_") in logs:
                 text += " For those of validation give fit validation_data or validation_split."
             warnings.warn(f"{type(self).__name__}: {text}", stacklevel=2)
-        return logs.get(self.monitor)
+        value: Any = logs.get(self.monitor)
+        if np.ndim(value):
+            raise ValueError(
+                f"{type(self).__name__}: {self.monitor!r} is an array of shape {np.shape(value)}, and only a "
+                "single number can be better than before; of F-scores average='macro' makes one"
+            )
+        return value
 
     def improves(self, value: float, reference: float | None) -> bool:
         """True where ``value`` is better than ``reference`` by more than ``min_delta``.

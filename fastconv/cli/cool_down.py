@@ -10,7 +10,8 @@ from fastconv.callbacks import Callback
 class CoolDown(Callback):
     """Divide the learning rate by ten for the last ``share`` of the epochs, and put it back when all is done.
 
-    ``epochs_before`` of the epochs counted in ``params`` had been run earlier.
+    ``epochs_before`` of the epochs counted in ``params`` had been run earlier. A learning rate that follows a
+    schedule is left to it.
     """
 
     def __init__(self, share: float, epochs_before: int = 0) -> None:
@@ -20,11 +21,14 @@ class CoolDown(Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         assert self.params is not None
-        self.rate = self.model.optimizer.learning_rate
+        rate = self.model.optimizer.get_config()["learning_rate"]
+        self.rate = rate if isinstance(rate, float) else None
         self.begin = self.params["epochs"] - int(self.share * (self.params["epochs"] - self.epochs_before))
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.model.optimizer.learning_rate = self.rate / 10 if epoch >= self.begin else self.rate
+        if self.rate is not None:
+            self.model.optimizer.learning_rate = self.rate / 10 if epoch >= self.begin else self.rate
 
     def on_train_end(self, logs: Any = None) -> None:
-        self.model.optimizer.learning_rate = self.rate
+        if self.rate is not None:
+            self.model.optimizer.learning_rate = self.rate

@@ -162,7 +162,10 @@ def _load(arguments: argparse.Namespace) -> Sequential:
     if arguments.optimizer or not model.compiled:
         _compile(model, arguments)
     elif arguments.learning_rate:
-        model.optimizer.learning_rate = arguments.learning_rate  # type: ignore[union-attr]
+        try:
+            model.optimizer.learning_rate = arguments.learning_rate  # type: ignore[union-attr]
+        except TypeError as error:  # it follows a schedule
+            raise ValueError(f"--learning-rate: {error}, which --optimizer does here") from None
     return model
 
 

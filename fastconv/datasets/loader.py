@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from fastconv._random import generator
+from fastconv._random import drawn_seed, generator
 from fastconv.layers._arguments import whole
-from fastconv.models.batches import ArrayBatches, checked_batch
-from fastconv.utils.prefetch import Prefetch, mapped
+from fastconv.models.batches import ArrayBatches, Batch, checked_batch
+from fastconv.utils.batch_source import BatchSource
+from fastconv.utils.prefetch import made_ahead, mapped
 
 
-class Loader:
+class Loader(BatchSource):
     """Batches (x, y) of arrays for ``fit``, shuffled, augmented and prepared in the background.
 
-    >>> flip = RandomFlip("horizontal", seed=1)
+    >>> flip = RandomFlip("horizontal")
     >>> model.fit(Loader(x, y, batch_size=64, map=lambda x, y: (flip(x), y)), epochs=10)
 
     Each pass over it is an epoch. Shuffled by the global generator, the batches are those that ``fit(x, y)``
@@ -27,8 +28,11 @@ class Loader:
     x, y, sample_weight : arrays of the same length; y and sample_weight may be None
     batch_size : examples in a batch; the last one has what is left
     shuffle : True deals the examples out in a new order each epoch
-    seed : makes the order of each epoch depend on this number and on the epoch's alone
-    map : called as map(x, y), or with as many parts as there are; what it returns takes the batch's place
+    seed : makes the order of each epoch, and what random layers in ``map`` draw, depend on this number and
+        on the epoch's alone
+    map : called as map(x, y), or with as many parts as there are; what it returns takes the batch's place. It
+        runs in the background. Random layers in it draw what follows from their seed, or else the loader's,
+        and from the batch's place in the training; those of the same seed do the same to a batch
     prefetch : so many batches at most are ready and waiting; 0 does without the thread
 
     Attributes
@@ -66,13 +70,25 @@ class Loader:
         assert number is not None
         return number
 
-    def __iter__(self) -> Iterator[Any]:
+    def start(self, skip: int = 0) -> Generator[Any]:
         order = None
         if self.shuffle:
             random = generator() if self.seed is None else np.random.default_rng((self.seed, self.epoch))
             order = random.permutation(len(self._batches.data.x))
+        batches = _without_nones(self._batches.dealt(order, skip))
+        if self.map is not None:
+            seed = drawn_seed() if self.seed is None else self.seed
+            batches = mapped(batches, self.map, seed, self.epoch, skip)
         self.epoch += 1
-        parts = (tuple(part for part in batch if part is not None) for batch in self._batches.dealt(order))
-        if self.prefetch:
-            return iter(Prefetch(parts, self.map, self.prefetch))
-        return (mapped(batch, self.map) for batch in parts)
+        return made_ahead(batches, self.prefetch) if self.prefetch else batches
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.epoch = state["epoch"]
+
+
+def _without_nones(batches: Iterable[Batch]) -> Generator[Any]:
+    for batch in batches:
+        yield tuple(part for part in batch if part is not None)

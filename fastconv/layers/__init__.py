@@ -4,17 +4,21 @@ from fastconv.layers.activation import Activation
 from fastconv.layers.activity_regularization import ActivityRegularization
 from fastconv.layers.alpha_dropout import AlphaDropout
 from fastconv.layers.average_pooling2d import AveragePooling2D
+from fastconv.layers.batch_normalization import BatchNormalization
 from fastconv.layers.center_crop import CenterCrop
 from fastconv.layers.conv2d import Conv2D
 from fastconv.layers.dense import Dense
 from fastconv.layers.dropout import Dropout
+from fastconv.layers.elu import ELU
 from fastconv.layers.flatten import Flatten
 from fastconv.layers.gaussian_dropout import GaussianDropout
 from fastconv.layers.gaussian_noise import GaussianNoise
 from fastconv.layers.global_pooling2d import GlobalAveragePooling2D, GlobalMaxPooling2D
 from fastconv.layers.input_layer import Input, InputLayer
 from fastconv.layers.layer import Layer
+from fastconv.layers.leaky_relu import LeakyReLU
 from fastconv.layers.max_pooling2d import MaxPooling2D
+from fastconv.layers.prelu import PReLU
 from fastconv.layers.random_brightness import RandomBrightness
 from fastconv.layers.random_contrast import RandomContrast
 from fastconv.layers.random_crop import RandomCrop
@@ -40,11 +44,13 @@ GlobalMaxPool2D = GlobalMaxPooling2D
 Convolution2D = Conv2D
 
 __all__ = [
+    "ELU",
     "Activation",
     "ActivityRegularization",
     "AlphaDropout",
     "AveragePooling2D",
     "AvgPool2D",
+    "BatchNormalization",
     "CenterCrop",
     "Conv2D",
     "Convolution2D",
@@ -60,8 +66,10 @@ __all__ = [
     "Input",
     "InputLayer",
     "Layer",
+    "LeakyReLU",
     "MaxPool2D",
     "MaxPooling2D",
+    "PReLU",
     "RandomBrightness",
     "RandomContrast",
     "RandomCrop",

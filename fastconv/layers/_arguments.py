@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from fastconv._errors import unknown_name, unsupported_argument
 
 
@@ -14,6 +16,14 @@ def whole(value: Any, name: str, minimum: int = 1) -> int:
     if not hasattr(value, "__index__") or isinstance(value, bool) or int(value) < minimum:
         raise ValueError(f"{name} must be a whole number, at least {minimum}; got {value!r}")
     return int(value)
+
+
+def not_negative(value: Any, name: str) -> float:
+    """``value`` as a float of at least 0, or a ValueError that begins with ``name``."""
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not 0 <= value < np.inf:
+        raise ValueError(f"{name} must be a number, not negative; got {value!r}")
+    return float(value)
 
 
 def check_data_format(data_format: str | None, layer: str) -> None:

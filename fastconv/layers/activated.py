@@ -6,6 +6,7 @@ from typing import Any
 
 from fastconv import activations, regularizers
 from fastconv.layers.layer import Layer
+from fastconv.ops.activations import activate_result
 from fastconv.parameter import Array
 from fastconv.regularizers import Regularizer, RegularizerLike
 
@@ -17,7 +18,7 @@ class ActivatedLayer(Layer):
     second, for losses whose gradient with respect to z is simpler than the one with respect to y (softmax
     with cross-entropy: p − t).
 
-    ``call`` must remember the output y as the last of its arrays. ``backward_from_logits`` must begin with
+    ``call`` ends in ``return self.activate(z, ...)``. ``backward_from_logits`` must begin with
     ``with_activity_gradient``, for ``activity_regularizer`` penalizes y.
     """
 
@@ -25,7 +26,7 @@ class ActivatedLayer(Layer):
 
     def __init__(
         self,
-        activation: str | activations.ActivationFunction | None,
+        activation: activations.ActivationLike,
         activity_regularizer: RegularizerLike | None = None,
         **options: Any,
     ) -> None:
@@ -37,16 +38,32 @@ class ActivatedLayer(Layer):
     def output_activation(self) -> str | None:  # type: ignore[override]
         return self.activation.name
 
+    def activate(self, z: Array, *inputs: Array) -> Array:
+        """y = φ(z), of a fresh z that nobody else holds: its memory becomes that of y, unless φ′ is made of
+        z.
+
+        Remembers ``inputs``, and last what φ′ is made of.
+        """
+        function = self.activation
+        if function.needs_input:
+            y = function(z)
+            self.remember(*inputs, z)
+        else:
+            y = activate_result(z, function.name, function.alpha)
+            self.remember(*inputs, y)
+        return y
+
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        *_, y = self.recall()
-        return self.backward_from_logits(self.activation.backward(dy, y), input_gradient)
+        *_, kept = self.recall()
+        return self.backward_from_logits(self.activation.backward(dy, kept), input_gradient)
 
     def with_activity_gradient(self, dz: Array) -> Array:
         """dz, and what the penalty on the outputs adds to it."""
         if self.activity_regularizer is None:
             return dz
-        *_, y = self.recall()
-        return dz + self.activation.backward(self.activity_gradient(y), y)
+        *_, kept = self.recall()
+        y = self.activation(kept) if self.activation.needs_input else kept
+        return dz + self.activation.backward(self.activity_gradient(y), kept)
 
     def get_config(self) -> dict[str, Any]:
         return {

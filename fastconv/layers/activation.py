@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv.activations import ActivationFunction
+from fastconv.activations import ActivationFunction, ActivationLike
 from fastconv.layers.activated import ActivatedLayer
 from fastconv.parameter import Array
 
 
 class Activation(ActivatedLayer):
-    """y = φ(x), ``activation`` being a name such as "tanh"."""
+    """y = φ(x), ``activation`` being a name such as "tanh", or one of ``fastconv.activations``."""
 
-    def __init__(self, activation: str | ActivationFunction, **options: Any) -> None:
+    def __init__(self, activation: ActivationLike, **options: Any) -> None:
         super().__init__(activation, **options)
+
+    @property
+    def as_activation(self) -> ActivationFunction | None:
+        """For ``Dense(10, activation=LeakyReLU(0.1))``; None for a layer that has a penalty on y as well."""
+        return self.activation if self.activity_regularizer is None else None
 
     def call(self, x: Array, training: bool) -> Array:
         y = self.activation(x)
-        self.remember(y)
+        self.remember(x if self.activation.needs_input else y)
         return y
 
     def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:

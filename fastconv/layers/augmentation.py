@@ -7,30 +7,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv._random import generator
 from fastconv.layers._arguments import check_data_format
-from fastconv.layers.layer import Layer
+from fastconv.layers.random_layer import RandomLayer, numbers_of
 from fastconv.parameter import Array
 
 
-class Augmentation(Layer):
+class Augmentation(RandomLayer):
     """Base of the random layers: while training no image is shown twice in the same way. Otherwise y = x.
 
     They learn nothing and go first in a model, or into a ``fastconv.utils.Loader``. Called by themselves, as
     ``layer(images)``, they are at work: ``training`` is True unless said otherwise.
 
     A subclass overrides ``roll``, which rolls the dice for a batch, ``apply``, and ``apply_backward``, the
-    adjoint. Random numbers come from the global generator or, given ``seed``, from one of the layer's own;
-    they do not depend on the number of threads.
+    adjoint. Random numbers do not depend on the number of threads.
     """
 
     input_rank = 4
 
     def __init__(self, seed: int | None = None, data_format: str | None = None, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(seed, **options)
         check_data_format(data_format, type(self).__name__)
-        self.seed = seed
-        self._own_generator = None if seed is None else np.random.default_rng(seed)
 
     def roll(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
         """What to do to each image of a batch of this shape."""
@@ -52,8 +48,8 @@ class Augmentation(Layer):
         return self.forward(x, training)
 
     def call(self, x: Array, training: bool) -> Array:
-        if training:
-            drawn: tuple[Any, ...] | None = self.roll(x.shape, self._own_generator or generator())
+        if self.is_random(training):
+            drawn: tuple[Any, ...] | None = self.roll(x.shape, numbers_of(self.draw()))
         else:
             drawn = self.at_rest(x.shape)
         self.remember(x, drawn)
@@ -64,6 +60,3 @@ class Augmentation(Layer):
         if not input_gradient:
             return None
         return dy if drawn is None else self.apply_backward(dy, x, *drawn)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "seed": self.seed}

@@ -7,7 +7,7 @@ from typing import Any
 from fastconv import constraints, initializers, ops, regularizers
 from fastconv._errors import unknown_name
 from fastconv._geometry import Padding, Pair, explicit_padding, pair, window
-from fastconv.activations import ActivationFunction
+from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers._arguments import check_data_format, errors_named, whole
@@ -52,7 +52,7 @@ class Conv2D(ActivatedLayer):
         data_format: str | None = None,
         dilation_rate: int | Pair = (1, 1),
         groups: int = 1,
-        activation: str | ActivationFunction | None = None,
+        activation: ActivationLike = None,
         use_bias: bool = True,
         kernel_initializer: InitializerLike = "glorot_uniform",
         bias_initializer: InitializerLike = "zeros",
@@ -126,7 +126,7 @@ class Conv2D(ActivatedLayer):
             )
 
     def call(self, x: Array, training: bool) -> Array:
-        y = ops.conv2d(
+        z = ops.conv2d(
             x,
             self.kernel.value,
             None if self.bias is None else self.bias.value,
@@ -134,11 +134,9 @@ class Conv2D(ActivatedLayer):
             self.padding,
             self.dilation_rate,
             self.groups,
-            self.activation.name,
-            self.algorithm,
+            algorithm=self.algorithm,
         )
-        self.remember(x, y)
-        return y
+        return self.activate(z, x)
 
     def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
         x, _ = self.recall()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import constraints, initializers, ops, regularizers
-from fastconv.activations import ActivationFunction
+from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers._arguments import whole
@@ -28,7 +28,7 @@ class Dense(ActivatedLayer):
     def __init__(
         self,
         units: int,
-        activation: str | ActivationFunction | None = None,
+        activation: ActivationLike = None,
         use_bias: bool = True,
         kernel_initializer: InitializerLike = "glorot_uniform",
         bias_initializer: InitializerLike = "zeros",
@@ -77,11 +77,8 @@ class Dense(ActivatedLayer):
             )
 
     def call(self, x: Array, training: bool) -> Array:
-        y = ops.dense(
-            x, self.kernel.value, None if self.bias is None else self.bias.value, self.activation.name
-        )
-        self.remember(x, y)
-        return y
+        z = ops.dense(x, self.kernel.value, None if self.bias is None else self.bias.value)
+        return self.activate(z, x)
 
     def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
         x, _ = self.recall()

@@ -8,17 +8,20 @@ from typing import Any
 import numpy as np
 
 from fastconv import ops
-from fastconv._random import generator
+from fastconv._batch_random import batch_random
+from fastconv._random import drawn_seed
 from fastconv.layers.layer import Layer
 from fastconv.parameter import Array
 
 
 class RandomLayer(Layer):
-    """Base of dropout and noise: random numbers are a function of a seed and of how often some were drawn.
+    """Base of dropout, noise and augmentation.
 
-    So the whole state is two whole numbers: ``random_state()`` returns them, ``set_random_state`` puts them
-    back, and the same numbers follow; models do so for all their layers. With ``seed=None`` the seed is drawn
-    from the global generator (``fastconv.utils.set_random_seed``) when it is first needed.
+    Random numbers are a function of a seed and of how often some were drawn. So the whole state is two whole
+    numbers: ``random_state()`` returns them, ``set_random_state`` puts them back, and the same numbers
+    follow; models do so for all their layers. With ``seed=None`` the seed is drawn from the global generator
+    (``fastconv.utils.set_random_seed``) when it is first needed. In the ``map`` of a ``Loader`` or
+    ``Prefetch`` a layer does not count: its numbers are a function of the batch's place.
     """
 
     always_random = False
@@ -35,9 +38,11 @@ class RandomLayer(Layer):
         return training or self.always_random
 
     def draw(self) -> tuple[int, int]:
-        """(seed, call): what the next random numbers follow from; a new call each time."""
+        """(seed, call): what the next random numbers follow from; a new one each time."""
+        if (ahead := batch_random()) is not None:
+            return ahead.draw(self, self.seed)
         if self._drawn_seed is None:
-            self._drawn_seed = int(generator().integers(2**64, dtype=np.uint64))
+            self._drawn_seed = drawn_seed()
         call, self._draws = self._draws, (self._draws + 1) % 2**32
         return self._drawn_seed, call
 
@@ -56,11 +61,15 @@ class RandomLayer(Layer):
         return {**super().get_config(), "seed": self.seed}
 
 
+def numbers_of(draw: tuple[int, int]) -> np.random.Generator:
+    """Random numbers that follow from (seed, call) alone."""
+    seed, call = draw
+    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, call]))
+
+
 def normal_numbers(draw: tuple[int, int], shape: tuple[int, ...]) -> Array:
     """Standard normal numbers that follow from (seed, call) alone."""
-    seed, call = draw
-    numbers = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, call]))
-    return numbers.standard_normal(shape, dtype=np.float32)
+    return numbers_of(draw).standard_normal(shape, dtype=np.float32)
 
 
 def kept(draw: tuple[int, int], shape: tuple[int, ...], rate: float, scale: float | None = None) -> Array:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import ops
+from fastconv.activations import ActivationFunction, leaky_relu
 from fastconv.layers.layer import Layer
 from fastconv.parameter import Array
 
@@ -39,6 +40,11 @@ class ReLU(Layer):
     def _plain(self) -> bool:
         """A rectifier with a kink at 0 and no ceiling, whose derivative its output tells."""
         return self.max_value is None and self.threshold == 0
+
+    @property
+    def as_activation(self) -> ActivationFunction | None:
+        """For ``Dense(10, activation=ReLU(negative_slope=0.1))``; None with a ceiling or a threshold."""
+        return leaky_relu.with_parameters(negative_slope=self.negative_slope) if self._plain else None
 
     def call(self, x: Array, training: bool) -> Array:
         if self._plain:

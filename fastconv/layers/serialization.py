@@ -10,16 +10,20 @@ from fastconv.layers.activation import Activation
 from fastconv.layers.activity_regularization import ActivityRegularization
 from fastconv.layers.alpha_dropout import AlphaDropout
 from fastconv.layers.average_pooling2d import AveragePooling2D
+from fastconv.layers.batch_normalization import BatchNormalization
 from fastconv.layers.center_crop import CenterCrop
 from fastconv.layers.conv2d import Conv2D
 from fastconv.layers.dense import Dense
 from fastconv.layers.dropout import Dropout
+from fastconv.layers.elu import ELU
 from fastconv.layers.flatten import Flatten
 from fastconv.layers.gaussian_dropout import GaussianDropout
 from fastconv.layers.gaussian_noise import GaussianNoise
 from fastconv.layers.global_pooling2d import GlobalAveragePooling2D, GlobalMaxPooling2D
 from fastconv.layers.layer import Layer
+from fastconv.layers.leaky_relu import LeakyReLU
 from fastconv.layers.max_pooling2d import MaxPooling2D
+from fastconv.layers.prelu import PReLU
 from fastconv.layers.random_brightness import RandomBrightness
 from fastconv.layers.random_contrast import RandomContrast
 from fastconv.layers.random_crop import RandomCrop
@@ -45,16 +49,20 @@ _registry: Registry[Layer] = Registry(
             ActivityRegularization,
             AlphaDropout,
             AveragePooling2D,
+            BatchNormalization,
             CenterCrop,
             Conv2D,
             Dense,
             Dropout,
+            ELU,
             Flatten,
             GaussianDropout,
             GaussianNoise,
             GlobalAveragePooling2D,
             GlobalMaxPooling2D,
+            LeakyReLU,
             MaxPooling2D,
+            PReLU,
             RandomBrightness,
             RandomContrast,
             RandomCrop,

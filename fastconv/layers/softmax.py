@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.activations import softmax
+from fastconv.activations import ActivationFunction, softmax
 from fastconv.layers.layer import Layer
 from fastconv.parameter import Array
 
@@ -23,6 +23,11 @@ class Softmax(Layer):
     @property
     def output_activation(self) -> str | None:  # type: ignore[override]
         return "softmax" if self.axis == -1 else None
+
+    @property
+    def as_activation(self) -> ActivationFunction | None:
+        """For ``Dense(10, activation=Softmax())``; None along another axis than the last."""
+        return softmax if self.axis == -1 else None
 
     def call(self, x: Array, training: bool) -> Array:
         y = softmax(np.moveaxis(x, self.axis, -1))

@@ -1,4 +1,4 @@
-"""What the three cross-entropies share: how probabilities are clipped, and the checks of their arguments.
+"""What the cross-entropies share: how probabilities are clipped, and the checks of their arguments.
 
 Probabilities are clipped to [ε, 1 - ε], ε = 1e-7, before their logarithm is taken, so that a probability
 of 0 costs 16.1 and not infinity. Where the clipping acts, the derivative is 0.
@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastconv._errors import unsupported_argument
-from fastconv.losses.loss import Array, Loss
-
-EPSILON = 1e-7
+from fastconv.losses.loss import EPSILON, Array, Loss
 
 
 def clip(probability: Array) -> Array:
@@ -40,7 +38,7 @@ def check_classes(owner: str, prediction: Array) -> None:
 
 
 class SmoothedCrossentropy(Loss):
-    """Base of the two whose targets are floats, and so can be smoothed.
+    """Base of those whose targets are floats, and so can be smoothed.
 
     from_logits       y_pred are scores, any real numbers, and not yet probabilities
     label_smoothing   from 0 to 1: how far targets move towards "don't know"

@@ -13,6 +13,9 @@ from fastconv._targets import broadcast_weights, same_shape
 
 Array = NDArray[Any]
 
+EPSILON = 1e-7
+"""What keeps logarithms and quotients finite, as in Keras."""
+
 _REDUCTIONS = ("sum_over_batch_size", "sum", "none")
 
 

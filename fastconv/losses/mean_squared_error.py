@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv.losses.loss import Array, Loss
+from fastconv.losses._plain import PlainLoss
+from fastconv.losses.loss import Array
 
 
-class MeanSquaredError(Loss):
+class MeanSquaredError(PlainLoss):
     """l = mean_d (p_d - t_d)², over the last axis; ∂l/∂p_d = 2 (p_d - t_d) / D."""
 
-    def __init__(
-        self,
-        reduction: str | None = "sum_over_batch_size",
-        name: str = "mean_squared_error",
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(name, reduction, dtype)
+    default_name = "mean_squared_error"
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         return np.mean(np.square(y_pred - y_true), axis=-1)

@@ -14,6 +14,19 @@ from typing import Any
 
 from fastconv import losses as _losses
 from fastconv._registry import Registry
+from fastconv.losses.binary_crossentropy import binary_crossentropy
+from fastconv.losses.categorical_crossentropy import categorical_crossentropy
+from fastconv.losses.focal_crossentropy import binary_focal_crossentropy, categorical_focal_crossentropy
+from fastconv.losses.hinge import categorical_hinge, hinge, squared_hinge
+from fastconv.losses.huber import huber
+from fastconv.losses.kl_divergence import kl_divergence
+from fastconv.losses.log_cosh import log_cosh
+from fastconv.losses.mean_absolute_error import mean_absolute_error
+from fastconv.losses.mean_absolute_percentage_error import mean_absolute_percentage_error
+from fastconv.losses.mean_squared_error import mean_squared_error
+from fastconv.losses.mean_squared_logarithmic_error import mean_squared_logarithmic_error
+from fastconv.losses.poisson import poisson
+from fastconv.losses.sparse_categorical_crossentropy import sparse_categorical_crossentropy
 from fastconv.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -23,15 +36,36 @@ from fastconv.metrics.accuracy import (
     categorical_accuracy,
     sparse_categorical_accuracy,
 )
+from fastconv.metrics.auc import AUC
+from fastconv.metrics.confusion_counts import FalseNegatives, FalsePositives, TrueNegatives, TruePositives
+from fastconv.metrics.confusion_matrix import ConfusionMatrix
+from fastconv.metrics.f_score import F1Score, FBetaScore
 from fastconv.metrics.losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
+    CategoricalHinge,
+    CosineSimilarity,
+    Hinge,
+    KLDivergence,
+    LogCoshError,
     MeanAbsoluteError,
+    MeanAbsolutePercentageError,
     MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
     SparseCategoricalCrossentropy,
+    SquaredHinge,
 )
 from fastconv.metrics.mean import Mean, MeanMetricWrapper
 from fastconv.metrics.metric import Metric
+from fastconv.metrics.operating_points import (
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+)
+from fastconv.metrics.precision_recall import Precision, Recall
+from fastconv.metrics.root_mean_squared_error import RootMeanSquaredError
 from fastconv.metrics.top_k import (
     SparseTopKCategoricalAccuracy,
     TopKCategoricalAccuracy,
@@ -40,27 +74,67 @@ from fastconv.metrics.top_k import (
 )
 
 __all__ = [
+    "AUC",
     "Accuracy",
     "BinaryAccuracy",
     "BinaryCrossentropy",
     "CategoricalAccuracy",
     "CategoricalCrossentropy",
+    "CategoricalHinge",
+    "ConfusionMatrix",
+    "CosineSimilarity",
+    "F1Score",
+    "FBetaScore",
+    "FalseNegatives",
+    "FalsePositives",
+    "Hinge",
+    "KLDivergence",
+    "LogCoshError",
     "Mean",
     "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
     "MeanMetricWrapper",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
     "Metric",
+    "Poisson",
+    "Precision",
+    "PrecisionAtRecall",
+    "Recall",
+    "RecallAtPrecision",
+    "RootMeanSquaredError",
+    "SensitivityAtSpecificity",
     "SparseCategoricalAccuracy",
     "SparseCategoricalCrossentropy",
     "SparseTopKCategoricalAccuracy",
+    "SpecificityAtSensitivity",
+    "SquaredHinge",
     "TopKCategoricalAccuracy",
+    "TrueNegatives",
+    "TruePositives",
     "binary_accuracy",
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_accuracy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
     "deserialize",
     "get",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "poisson",
     "serialize",
     "sparse_categorical_accuracy",
+    "sparse_categorical_crossentropy",
     "sparse_top_k_categorical_accuracy",
+    "squared_hinge",
     "top_k_categorical_accuracy",
 ]
 
@@ -72,11 +146,23 @@ _FUNCTIONS = {
         sparse_categorical_accuracy,
         top_k_categorical_accuracy,
         sparse_top_k_categorical_accuracy,
-        _losses.binary_crossentropy,
-        _losses.categorical_crossentropy,
-        _losses.sparse_categorical_crossentropy,
-        _losses.mean_squared_error,
-        _losses.mean_absolute_error,
+        _losses.cosine_similarity,
+        binary_crossentropy,
+        binary_focal_crossentropy,
+        categorical_crossentropy,
+        categorical_focal_crossentropy,
+        categorical_hinge,
+        hinge,
+        huber,
+        kl_divergence,
+        log_cosh,
+        mean_absolute_error,
+        mean_absolute_percentage_error,
+        mean_squared_error,
+        mean_squared_logarithmic_error,
+        poisson,
+        sparse_categorical_crossentropy,
+        squared_hinge,
     )
 }
 
@@ -85,20 +171,48 @@ _registry: Registry[Metric] = Registry(
     Metric,
     {
         "accuracy": Accuracy,
-        "binary_accuracy": BinaryAccuracy,
-        "categorical_accuracy": CategoricalAccuracy,
-        "sparse_categorical_accuracy": SparseCategoricalAccuracy,
-        "top_k_categorical_accuracy": TopKCategoricalAccuracy,
-        "sparse_top_k_categorical_accuracy": SparseTopKCategoricalAccuracy,
-        "binary_crossentropy": BinaryCrossentropy,
+        "auc": AUC,
         "bce": BinaryCrossentropy,
+        "binary_accuracy": BinaryAccuracy,
+        "binary_crossentropy": BinaryCrossentropy,
+        "categorical_accuracy": CategoricalAccuracy,
         "categorical_crossentropy": CategoricalCrossentropy,
-        "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
-        "mean_squared_error": MeanSquaredError,
-        "mse": MeanSquaredError,
-        "mean_absolute_error": MeanAbsoluteError,
+        "categorical_hinge": CategoricalHinge,
+        "confusion_matrix": ConfusionMatrix,
+        "cosine_similarity": CosineSimilarity,
+        "f1_score": F1Score,
+        "false_negatives": FalseNegatives,
+        "false_positives": FalsePositives,
+        "fbeta_score": FBetaScore,
+        "hinge": Hinge,
+        "kl_divergence": KLDivergence,
+        "kld": KLDivergence,
+        "log_cosh": LogCoshError,
+        "log_cosh_error": LogCoshError,
         "mae": MeanAbsoluteError,
+        "mape": MeanAbsolutePercentageError,
         "mean": Mean,
+        "mean_absolute_error": MeanAbsoluteError,
+        "mean_absolute_percentage_error": MeanAbsolutePercentageError,
+        "mean_squared_error": MeanSquaredError,
+        "mean_squared_logarithmic_error": MeanSquaredLogarithmicError,
+        "mse": MeanSquaredError,
+        "msle": MeanSquaredLogarithmicError,
+        "poisson": Poisson,
+        "precision": Precision,
+        "precision_at_recall": PrecisionAtRecall,
+        "recall": Recall,
+        "recall_at_precision": RecallAtPrecision,
+        "root_mean_squared_error": RootMeanSquaredError,
+        "sensitivity_at_specificity": SensitivityAtSpecificity,
+        "sparse_categorical_accuracy": SparseCategoricalAccuracy,
+        "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+        "sparse_top_k_categorical_accuracy": SparseTopKCategoricalAccuracy,
+        "specificity_at_sensitivity": SpecificityAtSensitivity,
+        "squared_hinge": SquaredHinge,
+        "top_k_categorical_accuracy": TopKCategoricalAccuracy,
+        "true_negatives": TrueNegatives,
+        "true_positives": TruePositives,
     },
 )
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from fastconv._errors import unsupported_argument
+
+_STATE = (bool, int, float, str, list, np.number, np.ndarray)
 
 
 class Metric:
@@ -31,15 +35,23 @@ class Metric:
         """Take a batch into account."""
         raise NotImplementedError(f"{type(self).__name__} has no update_state(y_true, y_pred)")
 
-    def result(self) -> float:
-        """The metric over all batches since the last reset."""
+    def result(self) -> Any:
+        """The metric over all batches since the last reset: a float, or an array of several."""
         raise NotImplementedError(f"{type(self).__name__} has no result()")
 
     def reset_state(self) -> None:
         """Forget all batches."""
         raise NotImplementedError(f"{type(self).__name__} has no reset_state()")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> float:
+    def state_dict(self) -> dict[str, Any]:
+        """The state, for going on in another process: all attributes that are plain, or arrays."""
+        return {name: copy.copy(value) for name, value in vars(self).items() if isinstance(value, _STATE)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where ``state_dict`` of a metric made alike was taken."""
+        vars(self).update(state)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """``update_state`` and ``result`` in one."""
         self.update_state(*args, **kwargs)
         return self.result()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from fastconv._random import generator
 from fastconv.layers._arguments import whole
 from fastconv.parameter import Array
+from fastconv.utils.batch_source import BatchSource, is_repeatable, load_state_of, one_pass, state_of
 from fastconv.utils.prefetch import Prefetch
 from fastconv.utils.py_dataset import PyDataset
 
@@ -23,7 +25,7 @@ class Batch(NamedTuple):
     sample_weight: Array | None
 
 
-class ArrayBatches:
+class ArrayBatches(BatchSource):
     """Arrays in memory, cut into batches: the last one is smaller where the numbers don't divide.
 
     ``shuffle``: True deals the examples out in a new order at each pass, "batch" only mixes each batch.
@@ -39,15 +41,14 @@ class ArrayBatches:
         self.shuffle = shuffle
         self.shape: tuple[int, ...] | None = self.data.x.shape
         self.number: int | None = math.ceil(len(x) / batch_size)
-        self.repeatable = True
 
-    def __iter__(self) -> Generator[Batch]:
-        return self.dealt(generator().permutation(len(self.data.x)) if self.shuffle is True else None)
+    def start(self, skip: int = 0) -> Generator[Batch]:
+        return self.dealt(generator().permutation(len(self.data.x)) if self.shuffle is True else None, skip)
 
-    def dealt(self, order: Array | None) -> Generator[Batch]:
-        """The batches of one pass, the examples in this order."""
+    def dealt(self, order: Array | None, skip: int = 0) -> Generator[Batch]:
+        """The batches of one pass, the examples in this order, without the first ``skip`` batches."""
         n = len(self.data.x)
-        for start in range(0, n, self.batch_size):
+        for start in range(skip * self.batch_size, n, self.batch_size):
             stop = min(start + self.batch_size, n)
             which: slice | Array = slice(start, stop)
             if order is not None:
@@ -58,7 +59,7 @@ class ArrayBatches:
             yield Batch(x, y, sample_weight)
 
 
-class IterableBatches:
+class IterableBatches(BatchSource):
     """Batches that somebody else makes: a generator, a list of (x, y) pairs, a data loader, ..."""
 
     def __init__(self, source: Iterable[Any], class_weight: Mapping[int, float] | None = None) -> None:
@@ -66,18 +67,31 @@ class IterableBatches:
         self.class_weight = class_weight
         self.shape: tuple[int, ...] | None = None  # not known before the first batch
         self.number = _length(source)
-        self.repeatable: bool = getattr(source, "repeatable", not isinstance(source, Iterator))
 
-    def __iter__(self) -> Generator[Batch]:
-        for given in self.source:
-            parts = given if isinstance(given, (tuple, list)) else (given,)
-            if not 1 <= len(parts) <= 3:
-                raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight); got {len(parts)} items")
-            x, y, sample_weight = [*parts, None, None][:3]
-            yield checked_batch(x, y, sample_weight, self.class_weight)
+    @property
+    def repeatable(self) -> bool:
+        return is_repeatable(self.source)
+
+    def start(self, skip: int = 0) -> Generator[Batch]:
+        return self._checked(one_pass(self.source, skip))
+
+    def _checked(self, batches: Generator[Any]) -> Generator[Batch]:
+        with closing(batches):
+            for given in batches:
+                parts = given if isinstance(given, (tuple, list)) else (given,)
+                if not 1 <= len(parts) <= 3:
+                    raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight); got {len(parts)} items")
+                x, y, sample_weight = [*parts, None, None][:3]
+                yield checked_batch(x, y, sample_weight, self.class_weight)
+
+    def state_dict(self) -> dict[str, Any]:
+        return state_of(self.source)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        load_state_of(self.source, state)
 
 
-class IndexedBatches:
+class IndexedBatches(BatchSource):
     """An object with ``len(source)`` batches ``source[i]``: a ``utils.PyDataset``, say."""
 
     def __init__(self, source: Any, shuffle: bool | str) -> None:
@@ -87,19 +101,26 @@ class IndexedBatches:
     def __len__(self) -> int:
         return len(self.source)
 
-    def __iter__(self) -> Iterator[Any]:
-        return self._dealt(generator().permutation(len(self)) if self.shuffle else range(len(self)))
+    def start(self, skip: int = 0) -> Generator[Any]:
+        order = generator().permutation(len(self)).tolist() if self.shuffle else range(len(self))
+        return self._dealt(order[skip:])
 
-    def _dealt(self, order: Iterable[int]) -> Iterator[Any]:
+    def _dealt(self, order: Iterable[int]) -> Generator[Any]:
         if hasattr(self.source, "on_epoch_begin"):
             self.source.on_epoch_begin()
         for index in order:
-            yield self.source[int(index)]
+            yield self.source[index]
         if hasattr(self.source, "on_epoch_end"):
             self.source.on_epoch_end()
 
+    def state_dict(self) -> dict[str, Any]:
+        return state_of(self.source)
 
-BatchSource = ArrayBatches | IterableBatches
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        load_state_of(self.source, state)
+
+
+Batches = ArrayBatches | IterableBatches
 
 
 def batches(
@@ -111,7 +132,7 @@ def batches(
     steps: int | None = None,
     shuffle: bool | str = False,
     class_weight: Mapping[int, float] | None = None,
-) -> BatchSource:
+) -> Batches:
     """Batches of whatever ``x`` is, with targets and weights from ``y`` and ``sample_weight`` or from ``x``.
 
     Arrays are cut by ``batch_size``: 32 where None, or so that there are ``steps``. Raises ValueError or

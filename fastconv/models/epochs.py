@@ -6,8 +6,9 @@ import warnings
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
+from fastconv._random import generator_state, set_generator_state
 from fastconv.layers._arguments import whole
-from fastconv.models.batches import Batch, BatchSource, batches
+from fastconv.models.batches import Batch, Batches, batches
 
 
 class Epochs:
@@ -17,11 +18,13 @@ class Epochs:
     source is used up. A generator cannot start again: ``exhausted`` then turns True.
     """
 
-    def __init__(self, source: BatchSource, steps: int | None = None) -> None:
+    def __init__(self, source: Batches, steps: int | None = None) -> None:
         self.source = source
         self.steps = steps
         self.exhausted = False
-        self._stream: Generator[Batch] | None = None
+        self._pass: Generator[Batch] | None = None
+        self._dealt = 0  # batches of the pass
+        self._before_pass: dict[str, Any] = {}  # what its order and its batches follow from
 
     @property
     def number(self) -> int | None:
@@ -44,17 +47,25 @@ class Epochs:
 
     def close(self) -> None:
         """Let go of the source in the middle of a pass: a thread that prepares batches ends here."""
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+        if self._pass is not None:
+            self._pass.close()
+            self._pass = None
 
     def __iter__(self) -> Iterator[Batch]:
+        return self.epoch()
+
+    def epoch(self, first_step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch; of one that was begun before ``load_state_dict``, those from a step on."""
         if self.steps is None:
-            self._stream = iter(self.source)
-            yield from self._stream
+            if first_step == 0:
+                self.restart()
+            while (batch := self._next()) is not None:
+                yield batch
             return
-        for step in range(self.steps):
+        for step in range(first_step, self.steps):
             batch = self._next()
+            if batch is None and self.source.repeatable:
+                batch = self._next()
             if batch is None:
                 self.exhausted = True
                 warnings.warn(
@@ -64,13 +75,40 @@ class Epochs:
             yield batch
 
     def _next(self) -> Batch | None:
-        if self._stream is None:
-            self._stream = iter(self.source)
-        batch = next(self._stream, None)
-        if batch is None and self.source.repeatable:
-            self._stream = iter(self.source)
-            batch = next(self._stream, None)
+        """The next batch of the pass, or of a new one; None where it ends."""
+        if self._pass is None:
+            self._start()
+        assert self._pass is not None
+        batch = next(self._pass, None)
+        if batch is not None:
+            self._dealt += 1
+        elif self.source.repeatable:
+            self._pass = None
         return batch
+
+    def _start(self, skip: int = 0) -> None:
+        self._before_pass = {"generator": generator_state(), "source": self.source.state_dict()}
+        self._pass = self.source.start(skip)
+        self._dealt = skip
+
+    # ---- for going on in another process
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where in the data this is: how far a pass has come, and all it follows from."""
+        if self._pass is None:
+            return {"source": self.source.state_dict()}
+        return {**self._before_pass, "dealt": self._dealt}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go to where ``state_dict`` was taken, in the same data.
+
+        The global generator is left where beginning a pass brings it.
+        """
+        self.close()
+        self.source.load_state_dict(state["source"])
+        if "dealt" in state:
+            set_generator_state(state["generator"])
+            self._start(state["dealt"])
 
 
 def epochs_of(

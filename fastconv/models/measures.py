@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import numpy as np
 
 from fastconv import metrics
 from fastconv.metrics import Metric
@@ -24,6 +26,7 @@ class Measures:
         for identifier in (*self.unweighted, *self.weighted):
             if not _is_accuracy(identifier):
                 metrics.get(identifier)  # unknown names are errors now, not after the first batch
+        self._accuracy = ""
         self._metrics: list[tuple[str, Metric, bool]] | None = None
         self._loss_sum = 0.0
         self._examples = 0
@@ -31,16 +34,19 @@ class Measures:
     def update(self, loss: float, y_true: Array, y_pred: Array, sample_weight: Array | None) -> None:
         """Take a batch into account."""
         if self._metrics is None:
-            self._metrics = self._resolve(y_true, y_pred)
-        for _, metric, weighted in self._metrics:
+            self._make_metrics(suitable_accuracy(y_true, y_pred))
+        for _, metric, weighted in self._metrics or ():
             metric.update_state(y_true, y_pred, sample_weight if weighted else None)
         self._loss_sum += loss * len(y_pred)
         self._examples += len(y_pred)
 
-    def results(self) -> dict[str, float]:
-        """{"loss": ..., "accuracy": ..., ...}, the loss first, then in the order of ``compile``."""
+    def results(self) -> dict[str, Any]:
+        """{"loss": ..., "accuracy": ..., ...}, the loss first, then in the order of ``compile``.
+
+        Floats, but for metrics whose result is an array.
+        """
         loss = self._loss_sum / self._examples if self._examples else 0.0
-        return {"loss": loss, **{name: float(metric.result()) for name, metric, _ in self._metrics or ()}}
+        return {"loss": loss, **{name: _plain(metric.result()) for name, metric, _ in self._metrics or ()}}
 
     def reset(self) -> None:
         self._loss_sum, self._examples = 0.0, 0
@@ -52,28 +58,53 @@ class Measures:
         """The metric objects; none before the first batch."""
         return [metric for _, metric, _ in self._metrics or ()]
 
-    def _resolve(self, y_true: Array, y_pred: Array) -> list[tuple[str, Metric, bool]]:
-        resolved: dict[str, tuple[Metric, bool]] = {}
+    def _make_metrics(self, accuracy: str) -> None:
+        """Make the metric objects; ``accuracy`` is which metric "accuracy" stands for."""
+        made: dict[str, tuple[Metric, bool]] = {}
         for identifiers, weighted in ((self.unweighted, False), (self.weighted, True)):
             for identifier in identifiers:
-                metric = resolve_metric(identifier, y_true, y_pred)
-                resolved[_free_name(metric.name, weighted, resolved)] = metric, weighted
-        return [(name, metric, weighted) for name, (metric, weighted) in resolved.items()]
+                metric = metrics.get(accuracy if _is_accuracy(identifier) else identifier)
+                if isinstance(identifier, str):
+                    metric.name = identifier
+                made[_free_name(metric.name, weighted, made)] = metric, weighted
+        self._accuracy = accuracy
+        self._metrics = [(name, metric, weighted) for name, (metric, weighted) in made.items()]
+
+    # ---- for going on in another process
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sums so far, of the loss and of the metrics."""
+        states = None if self._metrics is None else [metric.state_dict() for metric in self.metrics]
+        return {
+            "loss_sum": self._loss_sum,
+            "examples": self._examples,
+            "accuracy": self._accuracy,
+            "metrics": states,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on adding up where ``state_dict`` was taken, with the same metrics."""
+        self._loss_sum, self._examples = state["loss_sum"], state["examples"]
+        if state["metrics"] is None:
+            self._metrics = None
+            return
+        if self._metrics is None:
+            self._make_metrics(state["accuracy"])
+        for metric, own in zip(self.metrics, state["metrics"], strict=True):
+            metric.load_state_dict(own)
 
 
-def resolve_metric(identifier: Any, y_true: Array, y_pred: Array) -> Metric:
-    """The metric for ``identifier``: for "accuracy" the one that suits the shapes. A name stays its name."""
-    if not _is_accuracy(identifier):
-        metric = metrics.get(identifier)
-    elif y_pred.shape[-1] == 1:
-        metric = metrics.get("binary_accuracy")
-    elif y_true.ndim < y_pred.ndim or y_true.shape[-1] == 1:
-        metric = metrics.get("sparse_categorical_accuracy")
-    else:
-        metric = metrics.get("categorical_accuracy")
-    if isinstance(identifier, str):
-        metric.name = identifier
-    return metric
+def suitable_accuracy(y_true: Array, y_pred: Array) -> str:
+    """Which metric "accuracy" stands for, with targets and predictions of these shapes."""
+    if y_pred.shape[-1] == 1:
+        return "binary_accuracy"
+    if y_true.ndim < y_pred.ndim or y_true.shape[-1] == 1:
+        return "sparse_categorical_accuracy"
+    return "categorical_accuracy"
+
+
+def _plain(result: Any) -> Any:
+    return result if np.ndim(result) else float(result)
 
 
 def _is_accuracy(identifier: Any) -> bool:

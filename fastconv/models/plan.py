@@ -21,7 +21,7 @@ from fastconv._targets import broadcast_weights
 from fastconv.layers import AveragePooling2D, Conv2D, Dense, Flatten, MaxPooling2D
 from fastconv.layers.layer import Layer, Shape
 from fastconv.losses import CategoricalCrossentropy, Loss, SparseCategoricalCrossentropy
-from fastconv.losses._crossentropy import EPSILON
+from fastconv.losses.loss import EPSILON
 from fastconv.ops._door import on_reference
 from fastconv.ops.activations import DEFAULT_ALPHA
 from fastconv.parameter import Array, Parameter, is_roomy
@@ -113,8 +113,8 @@ class Plans:
 
 def can_train_with(loss: Loss) -> bool:
     """True for the losses whose gradient at the logits a plan knows."""
-    if not isinstance(loss, (SparseCategoricalCrossentropy, CategoricalCrossentropy)):
-        return False
+    if type(loss) is not SparseCategoricalCrossentropy and type(loss) is not CategoricalCrossentropy:
+        return False  # what extends them has a derivative of its own
     return not loss.from_logits and loss.reduction in ("sum_over_batch_size", "sum")
 
 
@@ -177,9 +177,13 @@ def _weighted(layer: Conv2D | Dense) -> Step:
     bias: Parameter | None = layer.bias
     if not all(is_roomy(parameter.value) for parameter in (kernel, bias) if parameter is not None):
         raise NoPlan(f"{layer} has weights in arrays that are not its parameters' own")
+    activation = layer.activation
+    if activation.needs_input or activation.name == "log_softmax":
+        raise NoPlan(f"{layer} has the activation {activation.name}, which plans do not know")
+    alpha = DEFAULT_ALPHA.get(activation.name, 0.0) if activation.alpha is None else activation.alpha
     return {
-        "activation": layer.activation.name,
-        "alpha": DEFAULT_ALPHA.get(layer.activation.name, 0.0),
+        "activation": activation.name,
+        "alpha": alpha,
         "kernel": kernel.value,
         "dkernel": kernel.grad,
         "bias": None if bias is None else bias.value,

@@ -7,7 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from fastconv.callbacks import Callback
+
+_LONGEST_ROW = 10
 
 
 class Progress(Callback):
@@ -46,8 +50,16 @@ def _in_notebook() -> bool:
 
 
 def format_logs(logs: Mapping[str, Any]) -> str:
-    """``accuracy: 0.9123 - loss: 0.3012``"""
-    return " - ".join(f"{name}: {format_number(value)}" for name, value in logs.items())
+    """``accuracy: 0.9123 - loss: 0.3012``; of arrays those that are a row of few numbers."""
+    return " - ".join(f"{name}: {_format(value)}" for name, value in logs.items() if _is_short(value))
+
+
+def _is_short(value: Any) -> bool:
+    return np.ndim(value) == 0 or (np.ndim(value) == 1 and np.size(value) <= _LONGEST_ROW)
+
+
+def _format(value: Any) -> str:
+    return f"[{' '.join(map(format_number, value))}]" if np.ndim(value) else format_number(value)
 
 
 def format_number(value: float) -> str:
@@ -105,11 +117,11 @@ class EpochBars(Progress):
             total=self._steps, desc=title, unit=unit, file=sys.stdout, dynamic_ncols=True, mininterval=0.2
         )
 
-    def _advance(self, logs: Mapping[str, Any] | None) -> None:
+    def _advance(self, batch: int, logs: Mapping[str, Any] | None) -> None:
         if self._bar is not None:
             if logs:
                 self._bar.set_postfix_str(format_logs(logs), refresh=False)
-            self._bar.update()
+            self._bar.update(batch + 1 - self._bar.n)
 
     def _finish(self, logs: Mapping[str, Any] | None) -> None:
         if self._bar is not None:
@@ -127,7 +139,7 @@ class EpochBars(Progress):
         self._open(f"Epoch {epoch + 1}/{self._epochs}")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._advance(logs)
+        self._advance(batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._finish(logs)
@@ -138,7 +150,7 @@ class EpochBars(Progress):
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         if self._what == "test":
-            self._advance(logs)
+            self._advance(batch, logs)
 
     def on_test_end(self, logs: Any = None) -> None:
         if self._what == "test":
@@ -148,7 +160,7 @@ class EpochBars(Progress):
         self._open("Predict")
 
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._advance(None)
+        self._advance(batch, None)
 
     def on_predict_end(self, logs: Any = None) -> None:
         self.close()

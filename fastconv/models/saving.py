@@ -9,7 +9,7 @@ tensor ``optimizer/momentum.0``      what the optimizer remembers between steps,
 metadata ``format, format_version``  "fastconv", "1"
 metadata ``model``                   JSON: the layers and their arguments; absent in a file of weights alone
 metadata ``compile``                 JSON: optimizer, loss and metrics
-metadata ``random_state``            JSON: where dropout and noise are in their random numbers
+metadata ``random_state``            JSON: where dropout, noise and augmentation are in their random numbers
 metadata ``history``                 JSON: what ``fit`` returned last
 ===================================  ======================================================================
 """

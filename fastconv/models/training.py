@@ -23,11 +23,12 @@ from fastconv.models.measures import Measures
 from fastconv.models.mistakes import warn_of_likely_mistakes
 from fastconv.models.plan import Plan, can_train_with
 from fastconv.models.progress import Progress, progress
+from fastconv.models.run import Run
 from fastconv.ops._door import array as floats
 from fastconv.optimizers import Optimizer
 from fastconv.parameter import Array
 
-Logs = dict[str, float]
+Logs = dict[str, Any]
 
 
 class Compiled(NamedTuple):
@@ -45,6 +46,7 @@ class Trainer(Layer):
         super().__init__(**options)
         self.history: History | None = None
         self.stop_training = False
+        self.run: Run | None = None  # of a fit that is at work
         self._compiled: Compiled | None = None
         self._looked_for_mistakes = False
         self._jit_compile: bool | str = "auto"
@@ -224,31 +226,38 @@ class Trainer(Layer):
         hooks = self._hooks(callbacks, report, verbose, epochs, data.number, history)
         self.history = history
         self.stop_training = False
+        self.run = run = Run(self, compiled.measures, data, validation, hooks, planned)
         with _tidy(self, report, data, validation):
             logs: Logs = {}
             try:
                 hooks.on_train_begin()
-                for epoch in planned:
-                    hooks.on_epoch_begin(epoch)
-                    logs = self._train_epoch(compiled, data, hooks)
-                    if validation is not None and epoch in validated:
+                while not run.is_over:
+                    hooks.on_epoch_begin(run.epoch)
+                    logs = self._train_epoch(compiled, data, run, hooks)
+                    if validation is not None and run.epoch in validated:
                         results = self._evaluate(compiled, validation, hooks)
                         logs |= {f"val_{name}": value for name, value in results.items()}
                     logs = _sorted(logs)
-                    hooks.on_epoch_end(epoch, logs)
-                    if self.stop_training or data.exhausted:
-                        break
+                    hooks.on_epoch_end(run.end_epoch(), logs)
+                    run.look_for_end()
             except KeyboardInterrupt:
+                compiled.optimizer.finalize_variable_values(self.parameters)
                 hooks.on_train_end(logs)
                 raise
-            hooks.on_train_end(logs)
+            else:
+                compiled.optimizer.finalize_variable_values(self.parameters)
+                hooks.on_train_end(logs)
+            finally:
+                self.run = None
         return history
 
-    def _train_epoch(self, compiled: Compiled, data: Epochs, hooks: CallbackList) -> Logs:
-        compiled.measures.reset()
-        for step, batch in enumerate(data):
+    def _train_epoch(self, compiled: Compiled, data: Epochs, run: Run, hooks: CallbackList) -> Logs:
+        if run.step == 0:
+            compiled.measures.reset()
+        for step, batch in enumerate(data.epoch(run.step), run.step):
             hooks.on_train_batch_begin(step)
             self._train_step(compiled, batch)
+            run.step = step + 1
             hooks.on_train_batch_end(step, _sorted(compiled.measures.results()))
             if self.stop_training:
                 break
@@ -422,13 +431,18 @@ class Trainer(Layer):
         steps: int | None,
         *more: Callback,
     ) -> CallbackList:
-        """All callbacks: the user's, then ours, which so see what the user's have put into the logs."""
+        """All callbacks: the user's, then ours, which so see what the user's have put into the logs.
+
+        Those that come last come after ours too.
+        """
         listed = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
         for callback in listed:
             if not isinstance(callback, Callback):
                 hint = f": write {callback.__name__}(...)" if isinstance(callback, type) else ""
                 raise TypeError(f"callbacks must be Callback objects, got {callback!r}{hint}")
-        hooks = CallbackList([*listed, *([report] if report else []), *more], model=self)
+        ours = [*([report] if report else []), *more]
+        last = [callback for callback in listed if callback.comes_last]
+        hooks = CallbackList([*(c for c in listed if not c.comes_last), *ours, *last], model=self)
         hooks.set_params({"verbose": verbose, "epochs": epochs, "steps": steps})
         return hooks
 

@@ -10,16 +10,28 @@ This package is the only door to both backends: shapes, types and layouts are ch
 else, so the kernels behind it check nothing.
 """
 
-from fastconv.ops.activations import ACTIVATIONS, activation, activation_backward
+from fastconv.ops.activations import ACTIVATIONS, NEEDS_INPUT, activation, activation_backward
+from fastconv.ops.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from fastconv.ops.convolution import ALGORITHMS, conv2d, conv2d_backward_data, conv2d_backward_kernel
 from fastconv.ops.dense import dense, dense_backward_data, dense_backward_kernel
 from fastconv.ops.dropout import dropout
 from fastconv.ops.images import affine_transform, affine_transform_backward
 from fastconv.ops.losses import log_softmax, softmax_cross_entropy
+from fastconv.ops.normalization import (
+    batch_norm,
+    batch_norm_backward_data,
+    batch_norm_backward_weights,
+    moments,
+)
 from fastconv.ops.optimizers import (
-    UpdateArrays,
+    adadelta_step,
+    adadelta_update,
+    adagrad_step,
+    adagrad_update,
     adam_step,
     adam_update,
+    adamax_step,
+    adamax_update,
     nadam_step,
     nadam_update,
     rmsprop_step,
@@ -38,19 +50,36 @@ from fastconv.ops.pooling import (
     max_pool2d,
     max_pool2d_backward,
 )
+from fastconv.ops.prelu import prelu, prelu_backward
+from fastconv.ops.update_arrays import Kept, UpdateArrays, UpdateOptions
 
 __all__ = [
     "ACTIVATIONS",
     "ALGORITHMS",
+    "NEEDS_INPUT",
+    "Kept",
     "UpdateArrays",
+    "UpdateOptions",
     "activation",
     "activation_backward",
+    "adadelta_step",
+    "adadelta_update",
+    "adagrad_step",
+    "adagrad_update",
     "adam_step",
     "adam_update",
+    "adamax_step",
+    "adamax_update",
     "affine_transform",
     "affine_transform_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward_data",
+    "batch_norm_backward_weights",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
     "conv2d",
     "conv2d_backward_data",
     "conv2d_backward_kernel",
@@ -66,8 +95,11 @@ __all__ = [
     "log_softmax",
     "max_pool2d",
     "max_pool2d_backward",
+    "moments",
     "nadam_step",
     "nadam_update",
+    "prelu",
+    "prelu_backward",
     "rmsprop_step",
     "rmsprop_update",
     "sgd_step",

@@ -7,47 +7,17 @@ float32 or float64), and those that change must be writeable. Equations and sour
 float32, as Keras does; with β₂ = 0.999 that makes 1 − β₂ᵗ smaller by a part in 77,000.
 
 Each rule comes as ``..._update`` for the arrays of one parameter, and as ``..._step`` for those of many,
-which an optimizer checks once (``UpdateArrays``) and then steps in one call.
+which an optimizer checks once (``UpdateArrays``) and then steps in one call, with clipping, weight decay and
+averaging where ``UpdateArrays.options`` ask for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cached_property, partial
-from typing import Any
-
-import numpy as np
+from functools import partial
 
 from fastconv import _kernels, reference
-from fastconv.ops import _door
 from fastconv.ops._door import Array
-
-
-class UpdateArrays:
-    """What a step works on: for each parameter a row of value, grad and the optimizer's own arrays.
-
-    ``names`` are those of the optimizer's own; a row has None for one that is not kept. All are checked here,
-    once; they must stay where they are afterwards.
-    """
-
-    def __init__(self, rows: Sequence[tuple[Array | None, ...]], names: tuple[str, ...]) -> None:
-        self.rows, self.names = list(rows), names
-        for value, grad, *state in self.rows:
-            _check(value, grad, **dict(zip(names, state, strict=True)))
-
-    @cached_property
-    def _addresses(self) -> _kernels.Arrays:
-        return _kernels.Arrays(self.rows)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return UpdateArrays, (self.rows, self.names)  # a copy has addresses of its own
-
-    def step(self, native: Callable[..., None], formula: Callable[..., None], *scalars: Any) -> None:
-        if _door.on_reference():
-            for row in self.rows:
-                formula(*row, *scalars)
-        else:
-            native(self._addresses, *scalars)
+from fastconv.ops.update_arrays import UpdateArrays
 
 
 def sgd_update(
@@ -72,7 +42,20 @@ def sgd_update(
 
 def sgd_step(arrays: UpdateArrays, learning_rate: float, momentum: float, nesterov: bool) -> None:
     """``sgd_update`` of many parameters."""
-    arrays.step(_kernels.sgd_update, reference.sgd_update, learning_rate, momentum, nesterov)
+    arrays.step(_kernels.sgd_step, reference.sgd_update, learning_rate, momentum, nesterov)
+
+
+def adagrad_update(
+    value: Array, grad: Array, accumulator: Array, learning_rate: float, epsilon: float
+) -> None:
+    """s ← s + g², value ← value − η·g/√(s + ε)"""
+    arrays = UpdateArrays([(value, grad, accumulator)], ("accumulator",))
+    adagrad_step(arrays, learning_rate, epsilon)
+
+
+def adagrad_step(arrays: UpdateArrays, learning_rate: float, epsilon: float) -> None:
+    """``adagrad_update`` of many parameters."""
+    arrays.step(_kernels.adagrad_step, reference.adagrad_update, learning_rate, epsilon)
 
 
 def adam_update(
@@ -113,7 +96,35 @@ def adam_step(
     """``adam_update`` of many parameters."""
     _check_step(step)
     scalars = (learning_rate, beta_1, beta_2, epsilon, step)
-    arrays.step(_kernels.adam_update, partial(reference.adam_update, amsgrad=amsgrad), *scalars)
+    arrays.step(_kernels.adam_step, partial(reference.adam_update, amsgrad=amsgrad), *scalars)
+
+
+def adamax_update(
+    value: Array,
+    grad: Array,
+    m: Array,
+    u: Array,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    step: int,
+) -> None:
+    """m as in Adam, u ← max(β₂·u, |g|), value ← value − η/(1 − β₁ᵗ) · m/(u + ε)
+
+    ``step`` is t, 1 in the first step.
+    """
+    scalars = (learning_rate, beta_1, beta_2, epsilon, step)
+    adamax_step(UpdateArrays([(value, grad, m, u)], ("m", "u")), *scalars)
+
+
+def adamax_step(
+    arrays: UpdateArrays, learning_rate: float, beta_1: float, beta_2: float, epsilon: float, step: int
+) -> None:
+    """``adamax_update`` of many parameters."""
+    _check_step(step)
+    scalars = (learning_rate, beta_1, beta_2, epsilon, step)
+    arrays.step(_kernels.adamax_step, reference.adamax_update, *scalars)
 
 
 def nadam_update(
@@ -156,7 +167,7 @@ def nadam_step(
     """``nadam_update`` of many parameters."""
     _check_step(step)
     scalars = (learning_rate, beta_1, beta_2, epsilon, u_t, u_t1, u_product, u_product_1, step)
-    arrays.step(_kernels.nadam_update, reference.nadam_update, *scalars)
+    arrays.step(_kernels.nadam_step, reference.nadam_update, *scalars)
 
 
 def rmsprop_update(
@@ -186,30 +197,32 @@ def rmsprop_step(
     arrays: UpdateArrays, learning_rate: float, rho: float, momentum: float, epsilon: float
 ) -> None:
     """``rmsprop_update`` of many parameters."""
-    arrays.step(_kernels.rmsprop_update, reference.rmsprop_update, learning_rate, rho, momentum, epsilon)
+    arrays.step(_kernels.rmsprop_step, reference.rmsprop_update, learning_rate, rho, momentum, epsilon)
+
+
+def adadelta_update(
+    value: Array,
+    grad: Array,
+    squared_grads: Array,
+    squared_steps: Array,
+    learning_rate: float,
+    rho: float,
+    epsilon: float,
+) -> None:
+    """s ← ρ·s + (1 − ρ)·g², Δ = √(d + ε)/√(s + ε)·g, d ← ρ·d + (1 − ρ)·Δ², value ← value − η·Δ
+
+    ``squared_grads`` is s, ``squared_steps`` d.
+    """
+    row = (value, grad, squared_grads, squared_steps)
+    arrays = UpdateArrays([row], ("squared_grads", "squared_steps"))
+    adadelta_step(arrays, learning_rate, rho, epsilon)
+
+
+def adadelta_step(arrays: UpdateArrays, learning_rate: float, rho: float, epsilon: float) -> None:
+    """``adadelta_update`` of many parameters."""
+    arrays.step(_kernels.adadelta_step, reference.adadelta_update, learning_rate, rho, epsilon)
 
 
 def _check_step(step: int) -> None:
     if step < 1:
         raise ValueError(f"step counts from 1; got {step}")
-
-
-def _check(value: Any, grad: Any, **state: Any) -> None:
-    allowed = (np.float32, np.float64) if _door.on_reference() else (np.float32,)
-    for name, array in {"value": value, "grad": grad, **state}.items():
-        if array is None and name in state:
-            continue
-        if not isinstance(array, np.ndarray) or array.dtype not in allowed:
-            use = "read as it is" if name == "grad" else "updated in place"
-            raise TypeError(f"{name} is {use} and must be a float32 array; got {_describe(array)}")
-        _door.check_shape(array, name, value.shape, "that of value")
-        if not (array.flags.c_contiguous and array.flags.aligned):
-            raise ValueError(
-                f"{name} must be C-contiguous and aligned; got shape {array.shape}, strides {array.strides}"
-            )
-        if name != "grad" and not array.flags.writeable:
-            raise ValueError(f"{name} is updated in place, but is read-only")
-
-
-def _describe(value: object) -> str:
-    return f"dtype {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__

@@ -2,22 +2,69 @@
 
 >>> optimizer = optimizers.get("nadam")
 >>> optimizer.step(model.parameters)
+
+``schedules`` has learning rates that change with the number of steps.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastconv._registry import Registry
+from fastconv.optimizers import learning_rate as _rates
+from fastconv.optimizers import schedules
+from fastconv.optimizers.adadelta import Adadelta
+from fastconv.optimizers.adagrad import Adagrad
 from fastconv.optimizers.adam import Adam
+from fastconv.optimizers.adamax import Adamax
+from fastconv.optimizers.adamw import AdamW
 from fastconv.optimizers.nadam import Nadam
 from fastconv.optimizers.optimizer import Optimizer
 from fastconv.optimizers.rmsprop import RMSprop
 from fastconv.optimizers.sgd import SGD
 
-__all__ = ["SGD", "Adam", "Nadam", "Optimizer", "RMSprop", "deserialize", "get", "serialize"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Nadam",
+    "Optimizer",
+    "RMSprop",
+    "deserialize",
+    "get",
+    "schedules",
+    "serialize",
+]
 
 _registry: Registry[Optimizer] = Registry(
-    "optimizer", Optimizer, {"sgd": SGD, "adam": Adam, "nadam": Nadam, "rmsprop": RMSprop}
+    "optimizer",
+    Optimizer,
+    {
+        "sgd": SGD,
+        "adadelta": Adadelta,
+        "adagrad": Adagrad,
+        "adam": Adam,
+        "adamw": AdamW,
+        "adamax": Adamax,
+        "nadam": Nadam,
+        "rmsprop": RMSprop,
+    },
 )
 get = _registry.get
 serialize = _registry.serialize
-deserialize = _registry.deserialize
+
+
+def deserialize(
+    config: str | Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+) -> Optimizer:
+    """The way back from ``serialize``. What is your own, optimizers, schedules and functions for rates,
+    comes by name in ``custom_objects``.
+    """
+    if not isinstance(config, str) and "learning_rate" in (config.get("config") or {}):
+        rate = _rates.restored(config["config"]["learning_rate"], custom_objects)
+        config = {**config, "config": {**config["config"], "learning_rate": rate}}
+    return _registry.deserialize(config, custom_objects)

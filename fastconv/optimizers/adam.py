@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv import ops
+from fastconv.optimizers.learning_rate import RateSource
 from fastconv.optimizers.moments import MomentsOptimizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from fastconv.optimizers.options import Options
 
 
 class Adam(MomentsOptimizer):
@@ -23,15 +29,14 @@ class Adam(MomentsOptimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: float | RateSource = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
-        name: str | None = None,
-        **keras_arguments: Any,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, name, **keras_arguments)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **options)
         self.amsgrad = bool(amsgrad)
 
     @property

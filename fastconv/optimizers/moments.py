@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastconv.optimizers.optimizer import Optimizer, not_negative, share
+from fastconv.optimizers.learning_rate import RateSource
+from fastconv.optimizers.optimizer import Optimizer
+from fastconv.optimizers.options import not_negative, share
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from fastconv.optimizers.options import Options
 
 
 class MomentsOptimizer(Optimizer):
@@ -16,14 +23,13 @@ class MomentsOptimizer(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: float | RateSource = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
-        name: str | None = None,
-        **keras_arguments: Any,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(learning_rate, name, **keras_arguments)
+        super().__init__(learning_rate, **options)
         self.beta_1 = share("beta_1", beta_1, below_one=True)
         self.beta_2 = share("beta_2", beta_2, below_one=True)
         self.epsilon = not_negative("epsilon", epsilon)

@@ -21,7 +21,7 @@ class Nadam(MomentsOptimizer):
     Dozat 2016, "Incorporating Nesterov momentum into Adam".
     """
 
-    scalars = (*MomentsOptimizer.scalars, "momentum_product")
+    scalars = ("momentum_product",)
     momentum_product = 1.0  # u_1 u_2 ... u_t
 
     def _momentum_at(self, step: int) -> float:
@@ -29,8 +29,6 @@ class Nadam(MomentsOptimizer):
 
     def begin_step(self) -> None:
         self.momentum_product *= self._momentum_at(self.iterations + 1)
-
-    kernel_slots = ("momentum", "velocity")
 
     def update_all(self, arrays: ops.UpdateArrays) -> None:
         step = self.iterations + 1

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastconv import ops
-from fastconv._errors import unsupported_argument
+from fastconv.optimizers import learning_rate as rates
+from fastconv.optimizers import options as shared
+from fastconv.optimizers.weight_decay import DecayExclusion
 from fastconv.parameter import Array, Parameter
 
-_NOT_YET = {  # arguments of every Keras optimizer, with the values that ask for nothing
-    "weight_decay": None,
-    "clipnorm": None,
-    "clipvalue": None,
-    "global_clipnorm": None,
-    "use_ema": False,
-    "ema_momentum": 0.99,
-    "ema_overwrite_frequency": None,
-    "loss_scale_factor": None,
-    "gradient_accumulation_steps": None,
-}
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from fastconv.optimizers.options import Options
+
+AVERAGE, GATHERED = "moving_average", "gathered_gradient"  # slots that belong to the options
 
 
 class Optimizer:
@@ -35,26 +31,49 @@ class Optimizer:
     The first step fixes the parameters; later steps must be given the same ones, for what is remembered of
     past gradients belongs to them. Parameters with ``trainable=False`` are left alone.
 
+    learning_rate   a number, a schedule of ``fastconv.optimizers.schedules``, or a function without arguments
+    options         what all optimizers can do besides their rule, see ``fastconv.optimizers.options.Options``
+
+    A step does this, whatever the rule; all that is asked for, in this order::
+
+        g ← the mean of the gradients since the last step      gradient_accumulation_steps
+        g clipped                                              clipvalue, clipnorm, global_clipnorm
+        θ ← θ - η λ θ                                          weight_decay
+        the rule
+        a ← β a + (1 - β) θ, now and then θ ← a                use_ema, ema_momentum, ema_overwrite_frequency
+        constraints of the parameters
+
     An optimizer of your own says in ``slots`` which arrays it keeps for each parameter (they start at 0), in
     ``scalars`` which attributes are state as well, and overrides ``update``. Those that come with fastconv
     override ``update_all`` instead: one call of C for all parameters.
+
+    Clipping: Pascanu et al. 2013, "On the difficulty of training recurrent neural networks"; weight decay
+    apart from the gradient: Loshchilov & Hutter 2019, "Decoupled weight decay regularization"; averages:
+    Polyak & Juditsky 1992, "Acceleration of stochastic approximation by averaging".
     """
 
-    scalars: tuple[str, ...] = ("learning_rate",)
+    scalars: tuple[str, ...] = ()
 
-    def __init__(self, learning_rate: float, name: str | None = None, **keras_arguments: Any) -> None:
-        for argument, value in keras_arguments.items():
-            if argument not in _NOT_YET:
-                raise TypeError(f"{type(self).__name__} has no argument {argument!r}")
-            if value != _NOT_YET[argument]:
-                raise unsupported_argument(type(self).__name__, argument)
-        self.learning_rate = learning_rate
-        self.name = name or type(self).__name__.lower()
-        self.iterations = 0
+    def __init__(self, learning_rate: float | rates.RateSource, **options: Unpack[Options]) -> None:
+        self.name = options.pop("name", None) or type(self).__name__.lower()
+        checked = shared.checked(type(self).__name__, dict(options))
+        self.weight_decay: float | None = checked["weight_decay"]
+        self.clipnorm: float | None = checked["clipnorm"]
+        self.global_clipnorm: float | None = checked["global_clipnorm"]
+        self.clipvalue: float | None = checked["clipvalue"]
+        self.use_ema = bool(checked["use_ema"])
+        self.ema_momentum: float = checked["ema_momentum"]
+        self.ema_overwrite_frequency: int | None = checked["ema_overwrite_frequency"]
+        self.loss_scale_factor: None = checked["loss_scale_factor"]
+        self.gradient_accumulation_steps: int | None = checked["gradient_accumulation_steps"]
+        self._learning_rate = rates.checked_source(learning_rate)
+        self._rate_of_step: float | None = None
+        self._batches = 0
+        self._excluded: DecayExclusion | None = None
         self._parameters: list[Parameter] = []
         self._state: list[dict[str, Array]] = []
         self._arrays: ops.UpdateArrays | None = None
-        self._arrays_for: list[bool] = []
+        self._arrays_for: tuple[Any, ...] = ()
         self.built = False
 
     # ---- what a subclass says
@@ -64,6 +83,10 @@ class Optimizer:
         """Names of the arrays kept for each parameter."""
         return ()
 
+    def initial_value(self, slot: str) -> float:
+        """What the arrays of this name are filled with at first."""
+        return 0.0
+
     def begin_step(self) -> None:
         """Hook: called once a step, before any ``update``."""
 
@@ -72,28 +95,43 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} has no update(value, grad)")
 
     kernel_slots: tuple[str, ...] = ()
-    """The slots in the order in which ``update_all`` takes them, those not kept included."""
+    """The slots in the order in which ``update_all`` takes them, those not kept included; or ()."""
 
     def update_all(self, arrays: ops.UpdateArrays) -> None:
         """Move all values, by ``update`` one after another."""
-        for value, grad, *state in arrays.rows:
+        gradients = arrays.prepare(self.learning_rate)
+        for (value, _, *state), grad in zip(arrays.rows, gradients, strict=True):
             self.update(value, grad, **dict(zip(self.slots, state, strict=True)))
+        arrays.average()
+
+    # ---- learning rate
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step. Assign a number, a schedule or a function.
+
+        A schedule or a function gives way only to another one, not to a number (TypeError), as in Keras.
+        """
+        if self._rate_of_step is not None:
+            return self._rate_of_step
+        return rates.current_rate(self._learning_rate, self._batches)
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float | rates.RateSource) -> None:
+        new = rates.checked_source(rate)
+        if isinstance(new, float) and not isinstance(self._learning_rate, float):
+            raise TypeError(
+                f"the learning rate of this {type(self).__name__} follows {self._learning_rate!r} and cannot "
+                "be set to a number: assign another schedule, or compile with a new optimizer"
+            )
+        self._learning_rate = new
 
     # ---- steps
 
     @property
-    def learning_rate(self) -> float:
-        return self._learning_rate
-
-    @learning_rate.setter
-    def learning_rate(self, rate: float) -> None:
-        if not isinstance(rate, (int, float, np.number, np.ndarray)) or np.ndim(rate):
-            raise ValueError(
-                f"learning_rate must be a number, got {rate!r}; schedules and callables are not supported yet"
-            )
-        if not (math.isfinite(rate) and rate >= 0):
-            raise ValueError(f"learning_rate must be finite and not negative, got {float(rate)}")
-        self._learning_rate = float(rate)
+    def iterations(self) -> int:
+        """How many steps were taken; with ``gradient_accumulation_steps`` one takes several batches."""
+        return self._batches // (self.gradient_accumulation_steps or 1)
 
     def build(self, parameters: Sequence[Parameter]) -> None:
         """Make room for what is remembered of each trainable parameter; ``step`` does so by itself."""
@@ -101,9 +139,8 @@ class Optimizer:
             self._check_same(parameters)
             return
         self._parameters = [parameter for parameter in parameters if parameter.trainable]
-        self._state = [
-            {name: np.zeros_like(parameter.value) for name in self.slots} for parameter in self._parameters
-        ]
+        self._state = [{} for _ in self._parameters]
+        self._make_room()
         self.built = True
 
     def step(self, parameters: Sequence[Parameter]) -> None:
@@ -112,24 +149,89 @@ class Optimizer:
         Raises ValueError for other parameters than those of the first step.
         """
         self.build(parameters)
-        self.begin_step()
-        self.update_all(self._arrays_to_update())
+        self._rate_of_step = self.learning_rate  # asked for once: a function may answer differently each time
+        try:
+            arrays = self._arrays_to_update()
+            arrays.options = self._options_now()
+            if (self._batches + 1) % (self.gradient_accumulation_steps or 1) == 0:
+                self.begin_step()
+                self.update_all(arrays)
+            else:
+                arrays.gather()
+                arrays.average()
+        finally:
+            self._rate_of_step = None
         for parameter in self._parameters:
             if parameter.trainable and parameter.constraint is not None:
                 parameter.value = parameter.constraint(parameter.value)
-        self.iterations += 1
+        self._batches += 1
+
+    def exclude_from_weight_decay(
+        self, var_list: Sequence[Parameter] | None = None, var_names: Sequence[str] | None = None
+    ) -> None:
+        """Let weight decay leave alone these parameters, and those whose name one of ``var_names`` is in.
+
+        >>> optimizer.exclude_from_weight_decay(var_names=["bias"])
+
+        ``var_names`` are regular expressions. Each call replaces what an earlier one said.
+        """
+        if isinstance(var_names, str):
+            raise TypeError(f"var_names must be a list of names, got {var_names!r}: write [{var_names!r}]")
+        self._excluded = DecayExclusion(var_list or (), var_names or ())
+        self._arrays = None
+
+    def finalize_variable_values(self, var_list: Sequence[Parameter]) -> None:
+        """Replace the values of these parameters by their moving averages, if there are any: ``use_ema``.
+
+        ``fit`` does so when it ends. Parameters that are frozen keep their values.
+        """
+        given = {id(parameter) for parameter in var_list}
+        for parameter, state in zip(self._parameters, self._state, strict=True):
+            if self.use_ema and self._batches and id(parameter) in given and parameter.trainable:
+                parameter.value = state[AVERAGE]
+
+    def _options_now(self) -> ops.UpdateOptions:
+        frequency = self.ema_overwrite_frequency
+        return ops.UpdateOptions(
+            1 / (self.gradient_accumulation_steps or 1),
+            self.clipvalue,
+            self.clipnorm,
+            self.global_clipnorm,
+            self.weight_decay,
+            self.ema_momentum if self.iterations else 0.0,  # the first average is the first value
+            bool(frequency and (self.iterations + 1) % frequency == 0),
+        )
+
+    # ---- arrays
+
+    @property
+    def _all_slots(self) -> tuple[str, ...]:
+        average = (AVERAGE,) if self.use_ema else ()
+        gathered = (GATHERED,) if self.gradient_accumulation_steps else ()
+        return (*self.slots, *average, *gathered)
+
+    def _make_room(self) -> None:
+        """An array for every slot of every parameter that has none yet."""
+        for parameter, state in zip(self._parameters, self._state, strict=True):
+            for slot in self._all_slots:
+                if slot not in state:
+                    state[slot] = np.full_like(parameter.value, self.initial_value(slot))
 
     def _arrays_to_update(self) -> ops.UpdateArrays:
         """Those of the parameters that are trainable now, checked when that has changed."""
-        trainable = [parameter.trainable for parameter in self._parameters]
-        if self._arrays is None or trainable != self._arrays_for:
+        now = (self._all_slots, *(parameter.trainable for parameter in self._parameters))
+        if self._arrays is None or now != self._arrays_for:
+            self._make_room()
             names = self.kernel_slots or self.slots
-            rows = [
-                (parameter.value, parameter.grad, *(state.get(name) for name in names))
-                for parameter, state in zip(self._parameters, self._state, strict=True)
-                if parameter.trainable
-            ]
-            self._arrays, self._arrays_for = ops.UpdateArrays(rows, names), trainable
+            rows, kept = [], []
+            for parameter, state in zip(self._parameters, self._state, strict=True):
+                if parameter.trainable:
+                    rows.append((parameter.value, parameter.grad, *(state.get(name) for name in names)))
+                    gathered = state[GATHERED] if self.gradient_accumulation_steps else None
+                    average = state[AVERAGE] if self.use_ema else None
+                    decays = self._excluded is None or parameter not in self._excluded
+                    kept.append(ops.Kept(gathered, average, decays))
+            self._arrays, self._arrays_for = ops.UpdateArrays(rows, names, kept), now
         return self._arrays
 
     def _check_same(self, parameters: Sequence[Parameter]) -> None:
@@ -145,10 +247,17 @@ class Optimizer:
 
     # ---- state, for resuming
 
+    @property
+    def _all_scalars(self) -> tuple[str, ...]:
+        return ("learning_rate", *self.scalars) if isinstance(self._learning_rate, float) else self.scalars
+
     def state_dict(self) -> dict[str, Array | int]:
-        """Copies of all that a later run needs to continue: iterations, learning rate, "momentum.0", ..."""
-        state: dict[str, Array | int] = {"iterations": self.iterations}
-        state |= {name: np.array(getattr(self, name), np.float64) for name in self.scalars}
+        """Copies of all that a later run needs to continue: iterations, learning rate, "momentum.0", ...
+
+        "iterations" counts the gradients seen, of which it takes ``gradient_accumulation_steps`` for a step.
+        """
+        state: dict[str, Array | int] = {"iterations": self._batches}
+        state |= {name: np.array(getattr(self, name), np.float64) for name in self._all_scalars}
         for index, arrays in enumerate(self._state):
             state |= {f"{name}.{index}": array.copy() for name, array in arrays.items()}
         return state
@@ -175,8 +284,8 @@ class Optimizer:
                 f"not the state of this {type(self).__name__}: {'; '.join(sorted(problems)[:3])}"
                 + (f"; and {len(problems) - 3} more" if len(problems) > 3 else "")
             )
-        self.iterations = int(state["iterations"])
-        for name in self.scalars:
+        self._batches = int(state["iterations"])
+        for name in self._all_scalars:
             setattr(self, name, float(state[name]))
         for index, arrays in enumerate(self._state):
             for name, array in arrays.items():
@@ -185,27 +294,36 @@ class Optimizer:
     # ---- configuration
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments; ``from_config`` is the way back."""
-        return {"name": self.name, "learning_rate": self.learning_rate}
+        """The constructor's arguments; ``from_config`` is the way back.
+
+        A schedule is a dictionary in it, a function its name. What weight decay leaves alone is there as
+        well, if ``exclude_from_weight_decay`` was called.
+        """
+        config = {"name": self.name, "learning_rate": rates.serialized(self._learning_rate)}
+        config |= {option: getattr(self, option) for option in shared.DEFAULTS}
+        if self._excluded is not None:
+            config["exclude_from_weight_decay"] = self._excluded.get_config()
+        return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Optimizer:
-        return cls(**config)
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Optimizer:
+        """The optimizer of this configuration; schedules of your own come by name in ``custom_objects``."""
+        arguments = dict(config)
+        excluded = arguments.pop("exclude_from_weight_decay", None)
+        if "learning_rate" in arguments:
+            arguments["learning_rate"] = rates.restored(arguments["learning_rate"], custom_objects)
+        optimizer = cls(**arguments)
+        if excluded is not None:
+            optimizer._excluded = DecayExclusion(**excluded)
+        return optimizer
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
+        shown = self.get_config() | {"learning_rate": self._learning_rate}
+        arguments = ", ".join(
+            f"{name}={value!r}"
+            for name, value in shown.items()
+            if name not in shared.DEFAULTS or value != shared.DEFAULTS[name]
+        )
         return f"{type(self).__name__}({arguments})"
-
-
-def share(argument: str, value: float, *, below_one: bool = False) -> float:
-    """``value`` if it lies in [0, 1], or in [0, 1) where ``below_one``; else ValueError."""
-    if not (0 <= value < 1 or (value == 1 and not below_one)):
-        raise ValueError(f"{argument} must lie in [0, 1{')' if below_one else ']'}, got {value!r}")
-    return float(value)
-
-
-def not_negative(argument: str, value: float) -> float:
-    """``value`` if it is 0 or more; else ValueError."""
-    if not value >= 0:
-        raise ValueError(f"{argument} must not be negative, got {value!r}")
-    return float(value)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv import ops
-from fastconv.optimizers.optimizer import Optimizer, not_negative, share
+from fastconv.optimizers.learning_rate import RateSource
+from fastconv.optimizers.optimizer import Optimizer
+from fastconv.optimizers.options import not_negative, share
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from fastconv.optimizers.options import Options
 
 
 class RMSprop(Optimizer):
@@ -24,15 +31,14 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: float | RateSource = 0.001,
         rho: float = 0.9,
         momentum: float = 0.0,
         epsilon: float = 1e-7,
         centered: bool = False,
-        name: str | None = None,
-        **keras_arguments: Any,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(learning_rate, name, **keras_arguments)
+        super().__init__(learning_rate, **options)
         self.rho = share("rho", rho)
         self.momentum = share("momentum", momentum)
         self.epsilon = not_negative("epsilon", epsilon)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv import ops
-from fastconv.optimizers.optimizer import Optimizer, share
+from fastconv.optimizers.learning_rate import RateSource
+from fastconv.optimizers.optimizer import Optimizer
+from fastconv.optimizers.options import share
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from fastconv.optimizers.options import Options
 
 
 class SGD(Optimizer):
@@ -25,13 +32,12 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.01,
+        learning_rate: float | RateSource = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
-        name: str | None = None,
-        **keras_arguments: Any,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(learning_rate, name, **keras_arguments)
+        super().__init__(learning_rate, **options)
         self.momentum = share("momentum", momentum)
         self.nesterov = bool(nesterov)
 

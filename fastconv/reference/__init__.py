@@ -4,28 +4,46 @@ Every function here has the name and the arguments of its compiled twin and comp
 in double precision with plain loops. It is what the C kernels are tested against, and what
 ``fastconv.set_backend("reference")`` runs a model on. Read the files in this order:
 
-    convolution.py   seven loops forward, the same seven loops backward
-    pooling.py       maximum and average over windows and over whole maps
-    dense.py         the fully connected layer
-    activations.py   the nonlinearities and their derivatives, written with the output
-    threefry.py      random numbers that need no memory
-    dropout.py       switching numbers off at random
-    penalties.py     what large weights cost
-    images.py        images under affine maps: shifted, turned, stretched
-    losses.py        softmax and cross-entropy, together
-    optimizers.py    one step of SGD, Adam, Nadam, RMSprop
+    convolution.py     seven loops forward, the same seven loops backward
+    pooling.py         maximum and average over windows and over whole maps
+    dense.py           the fully connected layer
+    activations.py     the nonlinearities and their derivatives, most of them written with the output
+    prelu.py           the nonlinearity that learns
+    normalization.py   batch normalisation: its derivative is the first that is not local
+    threefry.py        random numbers that need no memory
+    dropout.py         switching numbers off at random
+    penalties.py       what large weights cost
+    images.py          images under affine maps: shifted, turned, stretched
+    losses.py          softmax and cross-entropy, together
+    optimizers.py      one step of gradient descent, from SGD to Nadam
+    clipping.py        gradients made smaller, by value and by norm
 
 NumPy only carries the arrays in and out. The arithmetic is Python's, on nested lists. ``ieee.py`` has the
 handful of operations for which Python raises an exception where floating point has an answer.
 """
 
 from fastconv.reference.activations import activation, activation_backward
+from fastconv.reference.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from fastconv.reference.convolution import conv2d, conv2d_backward_data, conv2d_backward_kernel
 from fastconv.reference.dense import dense, dense_backward_data, dense_backward_kernel
 from fastconv.reference.dropout import dropout
 from fastconv.reference.images import affine_transform, affine_transform_backward
 from fastconv.reference.losses import log_softmax, softmax_cross_entropy
-from fastconv.reference.optimizers import adam_update, nadam_update, rmsprop_update, sgd_update
+from fastconv.reference.normalization import (
+    batch_norm,
+    batch_norm_backward_data,
+    batch_norm_backward_weights,
+    moments,
+)
+from fastconv.reference.optimizers import (
+    adadelta_update,
+    adagrad_update,
+    adam_update,
+    adamax_update,
+    nadam_update,
+    rmsprop_update,
+    sgd_update,
+)
 from fastconv.reference.penalties import l1_l2_penalty
 from fastconv.reference.pooling import (
     avg_pool2d,
@@ -37,15 +55,25 @@ from fastconv.reference.pooling import (
     max_pool2d,
     max_pool2d_backward,
 )
+from fastconv.reference.prelu import prelu, prelu_backward
 
 __all__ = [
     "activation",
     "activation_backward",
+    "adadelta_update",
+    "adagrad_update",
     "adam_update",
+    "adamax_update",
     "affine_transform",
     "affine_transform_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward_data",
+    "batch_norm_backward_weights",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
     "conv2d",
     "conv2d_backward_data",
     "conv2d_backward_kernel",
@@ -61,7 +89,10 @@ __all__ = [
     "log_softmax",
     "max_pool2d",
     "max_pool2d_backward",
+    "moments",
     "nadam_update",
+    "prelu",
+    "prelu_backward",
     "rmsprop_update",
     "sgd_update",
     "softmax_cross_entropy",

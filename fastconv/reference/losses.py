@@ -10,12 +10,11 @@ p − t. Computing both together needs neither log 0 nor a division by a vanishi
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastconv.reference import ieee
+from fastconv.reference.activations import log_softmax_of_row
 
 Array = NDArray[np.float64]
 
@@ -26,7 +25,7 @@ def log_softmax(x: ArrayLike) -> Array:
     if x.size == 0:
         return np.empty(x.shape)
     rows = x.reshape(-1, x.shape[-1]).tolist()
-    return np.array([_log_softmax(row) for row in rows], np.float64).reshape(x.shape)
+    return np.array([log_softmax_of_row(row) for row in rows], np.float64).reshape(x.shape)
 
 
 def softmax_cross_entropy(
@@ -44,16 +43,10 @@ def softmax_cross_entropy(
     dlogits = np.empty((N, classes))
     for n, (row, label) in enumerate(zip(logits.tolist(), labels.tolist(), strict=True)):
         target = label if labels.ndim == 2 else [float(i == label) for i in range(classes)]
-        log_p = _log_softmax(row)
+        log_p = log_softmax_of_row(row)
         for t, log_probability in zip(target, log_p, strict=True):
             if t != 0:  # 0 · log 0 is 0: an impossible class that is not the answer costs nothing
                 loss -= weights[n] / N * t * log_probability
         for i in range(classes):
             dlogits[n, i] = weights[n] / N * (ieee.exp(log_p[i]) * sum(target) - target[i])
     return loss, dlogits
-
-
-def _log_softmax(row: list[float]) -> list[float]:
-    largest = ieee.maximum(row)
-    log_total = math.log(sum(ieee.exp(value - largest) for value in row))
-    return [value - largest - log_total for value in row]

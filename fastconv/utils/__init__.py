@@ -1,5 +1,6 @@
 """Small helpers around training."""
 
+from fastconv.utils.confusion_matrix import confusion_matrix
 from fastconv.utils.monte_carlo import MonteCarlo, monte_carlo_predict
 from fastconv.utils.prefetch import Prefetch
 from fastconv.utils.py_dataset import PyDataset
@@ -11,6 +12,7 @@ __all__ = [
     "Prefetch",
     "PyDataset",
     "clear_session",
+    "confusion_matrix",
     "monte_carlo_predict",
     "set_random_seed",
     "to_categorical",

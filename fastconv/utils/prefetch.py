@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sized
+from contextlib import closing
 from typing import Any
 
+from fastconv._batch_random import drawing_for_batch
+from fastconv._random import drawn_seed
 from fastconv.layers._arguments import whole
+from fastconv.utils.batch_source import BatchSource, is_repeatable, load_state_of, one_pass, state_of
 
 
-class Prefetch:
+class Prefetch(BatchSource):
     """The batches of ``source``, prepared by a thread of their own while the network works on earlier ones.
 
     >>> model.fit(Prefetch(batches, map=lambda x, y: (augment(x), y)), epochs=5)
@@ -24,9 +28,13 @@ class Prefetch:
     ----------
     source : a list of batches, a generator, ...: anything that can be iterated
     map : called as map(x, y), with as many parts as a batch has; what it returns takes the batch's place.
-        It runs in the thread: random layers in it should have a seed, for the numbers of the global generator
-        would be shared with the training in an order that differs from run to run
+        It runs in the thread. What random layers in it draw follows from their seed, or from a number drawn
+        from the global generator as each pass begins, and from the batch's place in the training alone
     depth : so many batches at most are ready and waiting
+
+    Attributes
+    ----------
+    epoch : the number of the next pass, from 0; may be assigned
     """
 
     def __init__(self, source: Iterable[Any], map: Callable[..., Any] | None = None, depth: int = 2) -> None:
@@ -37,6 +45,7 @@ class Prefetch:
         self.source = source
         self.map = map
         self.depth = whole(depth, "Prefetch: depth")
+        self.epoch = 0
 
     def __len__(self) -> int:
         if not isinstance(self.source, Sized):
@@ -46,13 +55,41 @@ class Prefetch:
     @property
     def repeatable(self) -> bool:
         """False where the source is a generator, which can be passed through only once."""
-        return getattr(self.source, "repeatable", not isinstance(self.source, Iterator))
+        return is_repeatable(self.source)
 
-    def __iter__(self) -> Iterator[Any]:
-        handover = _Handover(self.depth)
-        # The source begins here: what it draws at the start, it draws in the consumer's thread.
-        arguments = (iter(self.source), self.map, handover)
-        thread = threading.Thread(target=_prepare, args=arguments, name="fastconv.Prefetch", daemon=True)
+    def start(self, skip: int = 0) -> Generator[Any]:
+        batches = one_pass(self.source, skip)
+        if self.map is not None:
+            batches = mapped(batches, self.map, drawn_seed(), self.epoch, skip)
+        self.epoch += 1
+        return made_ahead(batches, self.depth)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "source": state_of(self.source)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.epoch = state["epoch"]
+        load_state_of(self.source, state["source"])
+
+
+def mapped(
+    batches: Generator[Any], map: Callable[..., Any], seed: int, epoch: int, first: int
+) -> Generator[Any]:
+    """``map`` of the parts of each batch; the first one is batch ``first`` of the epoch."""
+    with closing(batches):
+        for number, batch in enumerate(batches, first):
+            with drawing_for_batch(seed, epoch, number):
+                made = map(*batch) if isinstance(batch, (tuple, list)) else map(batch)
+            yield made
+
+
+def made_ahead(batches: Generator[Any], depth: int) -> Generator[Any]:
+    """The batches, made by a thread that is ``depth`` of them ahead and lives as long as the iteration."""
+    handover = _Handover(depth)
+    thread = threading.Thread(
+        target=_prepare, args=(batches, handover), name="fastconv.Prefetch", daemon=True
+    )
+    with closing(batches):
         thread.start()
         try:
             while (batch := handover.take()) is not _END:
@@ -106,18 +143,11 @@ class _Failure:
 _END = object()
 
 
-def _prepare(batches: Iterator[Any], map: Callable[..., Any] | None, handover: _Handover) -> None:
+def _prepare(batches: Iterator[Any], handover: _Handover) -> None:
     try:
         for batch in batches:
-            if not handover.put(mapped(batch, map)):
+            if not handover.put(batch):
                 return
         handover.put(_END)
     except BaseException as error:  # whatever it is, the consumer must not wait for ever
         handover.put(_Failure(error))
-
-
-def mapped(batch: Any, map: Callable[..., Any] | None) -> Any:
-    """``map`` of the parts of a batch."""
-    if map is None:
-        return batch
-    return map(*batch) if isinstance(batch, (tuple, list)) else map(batch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastconv._errors import unsupported_argument
@@ -13,7 +13,8 @@ class PyDataset:
     """Base of data sets of your own: ``len(dataset)`` batches, ``dataset[i]`` is (x, y) or (x, y, weights).
 
     ``fit`` takes them in a new order each epoch unless it is told ``shuffle=False``. ``on_epoch_begin`` and
-    ``on_epoch_end`` are called before the first and after the last batch is made.
+    ``on_epoch_end`` are called before the first and after the last batch is made. For ``BackupAndRestore`` a
+    data set that changes from epoch to epoch overrides ``state_dict`` and ``load_state_dict``.
 
     Parameters
     ----------
@@ -48,3 +49,10 @@ class PyDataset:
 
     def on_epoch_end(self) -> None:
         """Hook: after the last batch of an epoch."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next epoch follows from: numbers, strings, arrays, lists and dictionaries of them."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where ``state_dict`` was taken, before ``on_epoch_begin``."""

@@ -127,15 +127,30 @@ static void formula_dense(int64_t M, int64_t C, int64_t K, const conv_sums *s) {
                 add_product(m * C + c, c * K + k, m * K + k, (void *)s);
 }
 
+static double formula_between(double least, double most, double x) { return fmin(most, fmax(least, x)); }
+
 static double formula_activation(fc_activation kind, double alpha, double x) {
-    const double selu_scale = 1.0507009873554805, selu_alpha = 1.6732632423543772;
+    const double selu_scale = 1.0507009873554805, selu_alpha = 1.6732632423543772, pi = 3.141592653589793;
     switch (kind) {
     case FC_RELU: return x > 0 ? x : 0;
+    case FC_RELU6: return formula_between(0, 6, x);
     case FC_LEAKY_RELU: return x > 0 ? x : alpha * x;
     case FC_SIGMOID: return 1 / (1 + exp(-x));
+    case FC_HARD_SIGMOID: return formula_between(0, 1, (x + 3) / 6);
+    case FC_LOG_SIGMOID: return -log1p(exp(-x));
     case FC_TANH: return tanh(x);
+    case FC_HARD_TANH: return formula_between(-1, 1, x);
     case FC_ELU: return x > 0 ? x : alpha * expm1(x);
+    case FC_CELU: return x > 0 ? x : alpha * expm1(x / alpha);
     case FC_SELU: return selu_scale * (x > 0 ? x : selu_alpha * expm1(x));
+    case FC_SOFTPLUS: return log1p(exp(x));
+    case FC_SOFTSIGN: return x / (1 + fabs(x));
+    case FC_EXPONENTIAL: return exp(x);
+    case FC_SILU: return x / (1 + exp(-x));
+    case FC_HARD_SILU: return x * formula_between(0, 1, (x + 3) / 6);
+    case FC_GELU: return x * erfc(-x / sqrt(2)) / 2;
+    case FC_GELU_TANH: return x / (1 + exp(-sqrt(8 / pi) * (x + 0.044715 * x * x * x)));
+    case FC_MISH: return x * tanh(log1p(exp(x)));
     default: return x;
     }
 }
@@ -173,6 +188,35 @@ static uint32_t formula_threefry(fc_random stream, uint32_t counter, int second)
 static uint32_t formula_random_word(fc_random stream, int64_t i) {
     const int64_t half = FC_RANDOM_BLOCK / 2, within = i % FC_RANDOM_BLOCK;
     return formula_threefry(stream, (uint32_t)(i / FC_RANDOM_BLOCK * half + within % half), within >= half);
+}
+
+/* ---- batch normalisation ------------------------------------------------------------------------ */
+
+/* Of x (rows, C): y, and where mean and variance are x's own, dx, dgamma and dbeta. */
+typedef struct {
+    double *mean, *variance, *y, *dx, *dgamma, *dbeta;
+} norm_results;
+
+static void formula_batch_norm(int64_t rows, int64_t C, const float *x, const float *gamma, const float *beta,
+                               double epsilon, const float *dy, const norm_results *of) {
+    for (int64_t c = 0; c < C; c++) {
+        double mean = 0, variance = 0;
+        for (int64_t r = 0; r < rows; r++) mean += x[r * C + c] / (double)rows;
+        for (int64_t r = 0; r < rows; r++) variance += pow(x[r * C + c] - mean, 2) / (double)rows;
+        const double inv = 1 / sqrt(variance + epsilon);
+        for (int64_t r = 0; r < rows; r++) {
+            const double x_hat = (x[r * C + c] - mean) * inv;
+            of->y[r * C + c] = gamma[c] * x_hat + beta[c];
+            of->dgamma[c] += dy[r * C + c] * x_hat;
+            of->dbeta[c] += dy[r * C + c];
+        }
+        for (int64_t r = 0; r < rows; r++) {
+            const double moved = of->dbeta[c] + (x[r * C + c] - mean) * inv * of->dgamma[c];
+            of->dx[r * C + c] = gamma[c] * inv * (dy[r * C + c] - moved / (double)rows);
+        }
+        of->mean[c] = mean;
+        of->variance[c] = variance;
+    }
 }
 
 #endif

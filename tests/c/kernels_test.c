@@ -214,20 +214,28 @@ static void test_dense(int64_t M, int64_t C, int64_t K) {
 /* ---- activations, softmax, cross-entropy -------------------------------------------------------- */
 
 static void test_activations(int64_t n) {
-    const char *names[] = {"linear", "relu", "leaky_relu", "sigmoid", "tanh", "elu", "selu"};
+    const char *names[] = {
+        [FC_LINEAR] = "linear", [FC_RELU] = "relu", [FC_RELU6] = "relu6", [FC_LEAKY_RELU] = "leaky_relu",
+        [FC_SIGMOID] = "sigmoid", [FC_HARD_SIGMOID] = "hard_sigmoid", [FC_LOG_SIGMOID] = "log_sigmoid",
+        [FC_TANH] = "tanh", [FC_HARD_TANH] = "hard_tanh", [FC_ELU] = "elu", [FC_CELU] = "celu", [FC_SELU] = "selu",
+        [FC_SOFTPLUS] = "softplus", [FC_SOFTSIGN] = "softsign", [FC_EXPONENTIAL] = "exponential",
+        [FC_SILU] = "silu", [FC_HARD_SILU] = "hard_silu", [FC_GELU] = "gelu", [FC_GELU_TANH] = "gelu_tanh",
+        [FC_MISH] = "mish"};
     const float alpha = 0.3f;
-    for (int kind = FC_LINEAR; kind <= FC_SELU; kind++) {
+    for (int kind = FC_LINEAR; kind <= FC_MISH; kind++) {
         float *x = random_array(n);
         const float *dy = random_array(n);
         for (int64_t i = 0; i < n; i++) x[i] *= 6;
         float *y = fresh(n), *dx = fresh(n);
         double *expected = zeros(n), *slope = zeros(n);
         fc_activation_forward(kind, alpha, n, x, y);
-        fc_activation_backward(kind, alpha, n, dy, y, dx);
+        fc_activation_backward(kind, alpha, n, dy, kind < FC_FIRST_OF_INPUT ? y : x, dx);
         for (int64_t i = 0; i < n; i++) {
             expected[i] = formula_activation(kind, alpha, x[i]);
-            /* a central difference, good to some 1e-10 away from the kink at 0 */
-            const double h = fabs(x[i]) < 1e-5 ? 0 : 1e-6;
+            /* a central difference, good to some 1e-10 away from the kinks */
+            const double kinks[] = {0, 1, 3, 6};
+            double h = 1e-6;
+            for (int k = 0; k < 4; k++) h = fabs(fabs(x[i]) - kinks[k]) < 1e-5 ? 0 : h;
             slope[i] = h == 0 ? dx[i]
                               : dy[i] * (formula_activation(kind, alpha, x[i] + h) -
                                          formula_activation(kind, alpha, x[i] - h)) / (2 * h);
@@ -272,27 +280,100 @@ static void test_softmax(int64_t rows, int64_t C) {
     free(wide), free(expected), free(expected_log), free(expected_dx), free(expected_dlogits), free(labels);
 }
 
+/* ---- PReLU and batch normalisation --------------------------------------------------------------- */
+
+static void test_prelu(int64_t rows, int64_t K) {
+    const float *x = random_array(rows * K), *dy = random_array(rows * K), *alpha = random_array(K);
+    float *y = fresh(rows * K), *dx = fresh(rows * K), *dalpha = fresh(K);
+    double *expected = zeros(rows * K), *expected_dx = zeros(rows * K), *expected_dalpha = zeros(K);
+    for (int64_t i = 0; i < rows * K; i++) {
+        expected[i] = x[i] < 0 ? (double)alpha[i % K] * x[i] : x[i];
+        expected_dx[i] = x[i] < 0 ? (double)alpha[i % K] * dy[i] : dy[i];
+        expected_dalpha[i % K] += x[i] < 0 ? (double)dy[i] * x[i] : 0;
+    }
+    fc_status status = fc_prelu_forward(rows, K, x, alpha, y);
+    status |= fc_prelu_backward(rows, K, dy, x, alpha, dx, dalpha);
+    report(status == FC_OK, "prelu", "no memory");
+    compare("prelu, y", y, expected, rows * K, 1e-7);
+    compare("prelu, dx", dx, expected_dx, rows * K, 1e-7);
+    compare("prelu, dalpha", dalpha, expected_dalpha, K, 2e-6);
+    arrays_check("prelu");
+    free(expected), free(expected_dx), free(expected_dalpha);
+}
+
+static void test_batch_norm(int64_t rows, int64_t C) {
+    const double epsilon = 1e-3;
+    const float *x = random_array(rows * C), *dy = random_array(rows * C);
+    const float *gamma = random_array(C), *beta = random_array(C);
+    const norm_results of = {zeros(C), zeros(C), zeros(rows * C), zeros(rows * C), zeros(C), zeros(C)};
+    formula_batch_norm(rows, C, x, gamma, beta, epsilon, dy, &of);
+    const float *first[6] = {0};
+    for (int threads = 1; threads <= 3; threads++) {
+        fc_set_num_threads(threads);
+        float *found[6] = {fresh(C), fresh(C), fresh(rows * C), fresh(rows * C), fresh(C), fresh(C)};
+        fc_status status = fc_moments(rows, C, x, found[0], found[1]);
+        status |= fc_batch_norm_forward(rows, C, x, found[0], found[1], gamma, beta, epsilon, found[2]);
+        status |= fc_batch_norm_backward_weights(rows, C, dy, x, found[0], found[1], epsilon, found[4], found[5]);
+        status |= fc_batch_norm_backward_data(rows, C, dy, x, found[0], found[1], gamma, found[4], found[5], epsilon,
+                                              found[3]);
+        report(status == FC_OK, "batch norm", "no memory");
+        const char *names[6] = {"mean", "variance", "batch norm, y", "batch norm, dx", "dgamma", "dbeta"};
+        const double *expected[6] = {of.mean, of.variance, of.y, of.dx, of.dgamma, of.dbeta};
+        for (int i = 0; i < 6; i++) {
+            const int64_t count = i == 2 || i == 3 ? rows * C : C;
+            /* distances and squares are rounded, then sums; divided by sqrt(epsilon) where a channel is constant */
+            if (threads == 1) compare(names[i], found[i], expected[i], count, 1e-5);
+            else report(!memcmp(first[i], found[i], sizeof(float) * (size_t)count), names[i], "depends on the threads");
+            if (threads == 1) first[i] = found[i];
+        }
+    }
+    fc_set_num_threads(1);
+    arrays_check("batch norm");
+    free(of.mean), free(of.variance), free(of.y), free(of.dx), free(of.dgamma), free(of.dbeta);
+}
+
 /* ---- optimizers --------------------------------------------------------------------------------- */
 
+/* Two parameters, of n numbers and of one, with all that goes on around a rule. */
 static void test_optimizers(int64_t n) {
     const double rate = 0.1, momentum = 0.9, beta_1 = 0.9, beta_2 = 0.99, epsilon = 1e-3;
-    const float *start = random_array(n), *grad = random_array(n);
-    double *sgd = zeros(n), *adam = zeros(n);
-    float *sgd_value = copy_of(start, n), *adam_value = copy_of(start, n);
-    float *velocity = random_array(n), *m = fresh(n), *v = fresh(n);
+    const double norm = 0.5, weight_decay = 0.25, average_momentum = 0.75;
+    const float *start = random_array(n), *grad = random_array(n), *lone_start = random_array(1);
+    const float *lone_grad = random_array(1);
+    double *sgd = zeros(n), *adam = zeros(n), *averages = zeros(n), squares = (double)lone_grad[0] * lone_grad[0];
+    float *sgd_value = copy_of(start, n), *adam_value = copy_of(start, n), *lone_value = copy_of(lone_start, 1);
+    float *velocity = random_array(n), *m = fresh(n), *v = fresh(n), *average = copy_of(start, n);
+    for (int64_t i = 0; i < n; i++) squares += (double)grad[i] * grad[i];
+    const double factor = fmin(1, norm / sqrt(squares));
     for (int64_t i = 0; i < n; i++) {
-        const double g = grad[i], moved = momentum * velocity[i] - rate * g;
-        sgd[i] = start[i] + momentum * moved - rate * g;
+        const double g = grad[i], moved = momentum * velocity[i] - rate * factor * g;
+        sgd[i] = start[i] - rate * weight_decay * start[i] + momentum * moved - rate * factor * g;
+        averages[i] = average_momentum * average[i] + (1 - average_momentum) * sgd[i];
         m[i] = v[i] = 0;
         /* the first step of Adam: both means, corrected for their start at zero, are g and g^2 */
         adam[i] = start[i] - rate * g / (sqrt(g * g) + epsilon / sqrt(1 - beta_2));
     }
-    fc_sgd_update(n, sgd_value, grad, velocity, rate, momentum, 1);
-    fc_adam_update(n, adam_value, grad, m, v, NULL, rate, beta_1, beta_2, epsilon, 1);
+    const double lone = lone_start[0] - rate * factor * lone_grad[0];
+    const int64_t blocks = (n + FC_OPTIMIZER_BLOCK - 1) / FC_OPTIMIZER_BLOCK;
+    const fc_parameter both[] = {
+        {.n = n, .value = sgd_value, .grad = grad, .state = {velocity}, .average = average, .decays = 1},
+        {.n = 1, .first_block = blocks, .value = lone_value, .grad = lone_grad},
+    };
+    const fc_parameter one = {.n = n, .value = adam_value, .grad = grad, .state = {m, v}, .decays = 1};
+    const fc_update_options all = {.gradient_scale = 1,
+                                   .global_clip_norm = norm,
+                                   .weight_decay = weight_decay,
+                                   .average_momentum = average_momentum};
+    const fc_update_options none = {.gradient_scale = 1};
+    const int done = fc_sgd_step(2, both, &all, rate, momentum, 1) == FC_OK &&
+                     fc_adam_step(1, &one, &none, rate, beta_1, beta_2, epsilon, 1) == FC_OK;
+    report(done, "optimizers", "no memory");
     compare("SGD", sgd_value, sgd, n, 1e-6);
+    compare("SGD, averages", average, averages, n, 1e-6);
+    compare("SGD, another parameter", lone_value, &lone, 1, 1e-6);
     compare("Adam", adam_value, adam, n, 2e-6);
     arrays_check("optimizers");
-    free(sgd), free(adam);
+    free(sgd), free(adam), free(averages);
 }
 
 /* ---- dropout and penalties ---------------------------------------------------------------------- */
@@ -516,9 +597,11 @@ int main(void) {
         test_activations(1), test_activations(1003);
         test_dropout(1, fc_isa_name(isa)), test_dropout(1003, fc_isa_name(isa)), test_dropout(20000, fc_isa_name(isa));
         test_penalty(1, fc_isa_name(isa)), test_penalty(1003, fc_isa_name(isa)), test_penalty(70001, fc_isa_name(isa));
+        test_prelu(5, 3), test_prelu(4001, 17);
+        test_batch_norm(7, 3), test_batch_norm(40, 33), test_batch_norm(30011, 6);
         test_softmax(1, 1), test_softmax(33, 10), test_softmax(4, 100);
         test_affine(1, 1, 1, 1, 2, 3), test_affine(3, 9, 8, 3, 9, 8), test_affine(2, 5, 7, 19, 4, 9);
-        test_optimizers(1), test_optimizers(1003);
+        test_optimizers(1), test_optimizers(1003), test_optimizers(2 * FC_OPTIMIZER_BLOCK + 5);
         for (int64_t N = 1; N <= 41; N += 8) test_plan(N, fc_isa_name(isa));
         printf("%s: %d checks\n", fc_isa_name(isa), passed - before);
     }

@@ -4,7 +4,8 @@
 
 The model is a stand-in whose weights are the number of the epoch. Each case is a series of numbers and the
 arguments of a callback, with what came of it: for EarlyStopping the epoch after which training stopped, the
-weights at the end and the best number; for ModelCheckpoint the epochs that were saved.
+weights at the end and the best number; for ModelCheckpoint the epochs that were saved; for ReduceLROnPlateau
+and LearningRateScheduler the logs' learning rate of each epoch, and the optimizer's after the last.
 """
 
 from __future__ import annotations
@@ -78,5 +79,47 @@ for series, mode, threshold in itertools.product(every_series, ("auto", "max"), 
     model, _ = run(keras.callbacks.ModelCheckpoint("x.keras", **arguments), series)
     checkpoints.append([series, arguments, model.saved])
 
-results = {"early_stopping": stopping, "model_checkpoint": checkpoints}
+
+def learning_rates(callback, series, name, start):
+    model = Model()
+    model.optimizer = keras.optimizers.SGD(start)
+    callback.set_model(model)
+    callback.on_train_begin()
+    rates = []
+    for epoch, value in enumerate(series):
+        callback.on_epoch_begin(epoch)
+        logs = {name: value}
+        callback.on_epoch_end(epoch, logs)
+        rates.append(logs["learning_rate"])
+    callback.on_train_end()
+    return [*rates, float(model.optimizer.learning_rate)]
+
+
+plateaus = []
+long_series = [[round(float(v), 2) for v in rng.uniform(0, 1, 20)] for _ in range(3)]
+long_series += [[1.0, 0.9, *[0.9] * 12], [0.5, 0.49995, 0.4999, 0.4, 0.41, 0.4, 0.39995, 0.2, 0.3, 0.3]]
+for series, patience, cooldown, mode, min_delta in itertools.product(
+    long_series, (0, 1, 3), (0, 2), ("auto", "max"), (1e-4, 0.1)
+):
+    arguments = {"factor": 0.5, "patience": patience, "cooldown": cooldown, "mode": mode}
+    arguments |= {"min_delta": min_delta, "min_lr": 0.01}
+    callback = keras.callbacks.ReduceLROnPlateau(**arguments)
+    plateaus.append([series, arguments, learning_rates(callback, series, "val_loss", 0.1)])
+defaults = keras.callbacks.ReduceLROnPlateau("loss")
+series = [1.0] * 35
+plateaus.append([series, {"monitor": "loss"}, learning_rates(defaults, series, "loss", 1.0)])
+
+scheduler = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate if epoch < 3 else rate * 0.8)
+by_epoch = keras.callbacks.LearningRateScheduler(lambda epoch: 1 / (2 + epoch))
+scheduled = {
+    "of_both": learning_rates(scheduler, [0.0] * 8, "loss", 0.5),
+    "of_epoch": learning_rates(by_epoch, [0.0] * 8, "loss", 0.5),
+}
+
+results = {
+    "early_stopping": stopping,
+    "model_checkpoint": checkpoints,
+    "reduce_lr_on_plateau": plateaus,
+    "learning_rate_scheduler": scheduled,
+}
 Path(__file__).with_name("callbacks.json").write_text(json.dumps(results))

@@ -1,4 +1,4 @@
-"""Losses and their gradients as Keras computes them: writes losses.npz.
+"""Losses and, where they are one number, their gradients as Keras computes them: writes losses.npz.
 
     KERAS_BACKEND=jax python tests/golden/make_losses.py        (keras 3.15.1, jax)
 
@@ -48,18 +48,28 @@ inputs = {
     "targets": rng.normal(0, 2, (6, 5)),
     "weights": rng.uniform(0, 2, 6),
     "map_weights": rng.uniform(0, 2, (2, 3, 4)),
+    "positive": rng.exponential(2, (6, 5)),
+    "positive_targets": rng.exponential(2, (6, 5)) * rng.integers(0, 2, (6, 5)),  # some are 0
+    "counts": rng.poisson(2, (6, 5)),
+    "signs": rng.choice([-1.0, 1.0], (6, 5)),
+    "with_negatives": rng.normal(0, 1, (6, 5)),
+    "class_weights": rng.uniform(0.1, 1, 5),
+    "almost_extreme": np.minimum(extreme, 0.999) + (extreme == 2),  # not 1: there Keras halves the slope
+    "zero_rows": rng.normal(0, 1, (6, 5)) * np.array([1, 1, 0, 1, 1, 1])[:, None],
 }
 inputs = {
     name: array.astype(np.int32 if array.dtype.kind == "i" else np.float32) for name, array in inputs.items()
 }
 
-SPARSE, CATEGORICAL, BINARY = (
+SPARSE, CATEGORICAL, BINARY, CATEGORICAL_FOCAL, BINARY_FOCAL = (
     "SparseCategoricalCrossentropy",
     "CategoricalCrossentropy",
     "BinaryCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "BinaryFocalCrossentropy",
 )
 cases = []
-for reduction in ("sum_over_batch_size", "sum"):
+for reduction in ("sum_over_batch_size", "sum", "none"):
     for weights in (None, "weights"):
         for loss, arguments, target, prediction in [
             (SPARSE, {}, "labels", "probabilities"),
@@ -77,6 +87,38 @@ for reduction in ("sum_over_batch_size", "sum"):
             (BINARY, {"label_smoothing": 0.2, "from_logits": True}, "yes_no", "logits"),
             ("MeanSquaredError", {}, "targets", "logits"),
             ("MeanAbsoluteError", {}, "targets", "logits"),
+            ("MeanAbsolutePercentageError", {}, "targets", "logits"),
+            ("MeanAbsolutePercentageError", {}, "positive_targets", "positive"),
+            ("MeanSquaredLogarithmicError", {}, "positive_targets", "positive"),
+            ("MeanSquaredLogarithmicError", {}, "positive", "with_negatives"),
+            ("Huber", {}, "targets", "logits"),
+            ("Huber", {"delta": 0.3}, "targets", "logits"),
+            ("LogCosh", {}, "targets", "logits"),
+            ("LogCosh", {}, "targets", "large_logits"),
+            ("Poisson", {}, "counts", "positive"),
+            ("KLDivergence", {}, "soft", "probabilities"),
+            ("KLDivergence", {}, "one_hot", "probabilities"),
+            ("Hinge", {}, "signs", "with_negatives"),
+            ("Hinge", {}, "yes_no", "with_negatives"),
+            ("Hinge", {}, "targets", "with_negatives"),
+            ("SquaredHinge", {}, "signs", "with_negatives"),
+            ("SquaredHinge", {}, "yes_no", "with_negatives"),
+            ("CategoricalHinge", {}, "one_hot", "with_negatives"),
+            ("CategoricalHinge", {}, "one_hot", "logits"),
+            ("CosineSimilarity", {}, "targets", "logits"),
+            ("CosineSimilarity", {}, "zero_rows", "logits"),
+            (BINARY_FOCAL, {}, "yes_no", "sigmoids"),
+            (BINARY_FOCAL, {"from_logits": True, "gamma": 1.5}, "shares", "logits"),
+            (
+                BINARY_FOCAL,
+                {"apply_class_balancing": True, "alpha": 0.4, "label_smoothing": 0.2},
+                "yes_no",
+                "sigmoids",
+            ),
+            (BINARY_FOCAL, {"gamma": 0.0}, "shares", "sigmoids"),
+            (CATEGORICAL_FOCAL, {}, "one_hot", "probabilities"),
+            (CATEGORICAL_FOCAL, {"from_logits": True, "label_smoothing": 0.1}, "one_hot", "logits"),
+            (CATEGORICAL_FOCAL, {"gamma": 1.0, "alpha": [0.1, 0.2, 0.3, 0.4, 1.0]}, "soft", "positive"),
         ]:
             cases.append([loss, {**arguments, "reduction": reduction}, target, prediction, weights])
 cases += [
@@ -88,6 +130,9 @@ cases += [
     [BINARY, {"from_logits": True}, "yes_no", "large_logits", None],
     [SPARSE, {}, "map_labels", "maps", None],
     [SPARSE, {}, "map_labels", "maps", "map_weights"],
+    ["KLDivergence", {}, "extreme_one_hot", "almost_extreme", None],
+    [BINARY_FOCAL, {}, "binary_extreme_labels", "binary_extreme", None],
+    [CATEGORICAL_FOCAL, {}, "extreme_one_hot", "extreme", None],
 ]
 
 outputs = {}
@@ -95,8 +140,9 @@ for number, (name, arguments, target, prediction, weights) in enumerate(cases):
     loss = getattr(keras.losses, name)(**arguments)
     y_true, y_pred = inputs[target], inputs[prediction]
     weight = None if weights is None else inputs[weights]
-    value, gradient = jax.value_and_grad(lambda p: loss(y_true, p, weight))(y_pred)  # noqa: B023
-    outputs[f"value_{number}"] = np.asarray(value)
-    outputs[f"gradient_{number}"] = np.asarray(gradient)
+    outputs[f"value_{number}"] = np.asarray(loss(y_true, y_pred, weight))
+    if outputs[f"value_{number}"].ndim == 0:
+        gradient = jax.grad(lambda p: loss(y_true, p, weight))(y_pred)  # noqa: B023
+        outputs[f"gradient_{number}"] = np.asarray(gradient)
 
 np.savez_compressed(Path(__file__).with_name("losses.npz"), cases=json.dumps(cases), **inputs, **outputs)

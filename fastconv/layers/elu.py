@@ -1,0 +1,26 @@
+"""The rectifier with an exponential below zero."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv.activations import elu
+from fastconv.layers._arguments import not_negative
+from fastconv.layers.activation import Activation
+
+
+class ELU(Activation):
+    """y = x where x ≥ 0, ``alpha`` · (e^x − 1) elsewhere.
+
+    Clevert, Unterthiner & Hochreiter 2016, *Fast and accurate deep network learning by exponential linear
+    units*.
+    """
+
+    def __init__(self, alpha: float = 1.0, **options: Any) -> None:
+        self.alpha = not_negative(alpha, "ELU: alpha")
+        super().__init__(elu.with_parameters(alpha=self.alpha), **options)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["activation"]
+        return {**config, "alpha": self.alpha}

@@ -1,0 +1,152 @@
+"""Kill a training at random moments, run it again, and compare the result with an unbroken one, bit by bit.
+
+    python tools/kill_and_resume.py [--runs 50] [--seed 0]
+
+Each run is a training in a process of its own that is killed with SIGKILL up to ``--kills`` times, each time
+after a random while, and started again. Prints a tally; ends with 1 where a run came to anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+READY = "training"
+
+
+def train(folder: Path, save_freq: str | int) -> None:
+    """The program that is killed. What it leaves behind is ``result.json``."""
+    import numpy as np
+
+    from fastconv import callbacks, layers, models, optimizers, utils
+    from fastconv._atomic_file import write_atomically
+    from fastconv._random import generator
+
+    utils.set_random_seed(5)
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(150, 8, 8, 1)).astype(np.float32)
+    y = (x[:, 2:6, 2:6].sum(axis=(1, 2, 3)) > 0).astype(np.int64)
+    model = models.Sequential(
+        [
+            layers.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dropout(0.3),
+            layers.Dense(16, activation="tanh"),
+            layers.Dropout(0.2, seed=7),
+            layers.Dense(2, activation="softmax"),
+        ]
+    )
+    model.compile(optimizers.Nadam(0.02), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    slow_down = callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: time.sleep(0.002))
+    print(READY, flush=True)
+    begin = time.perf_counter()
+    history = model.fit(
+        x[:120],
+        y[:120],
+        batch_size=16,
+        epochs=20,
+        validation_data=(x[120:], y[120:]),
+        verbose=0,
+        callbacks=[
+            callbacks.BackupAndRestore(folder / "backup", save_freq=save_freq, double_checkpoint=True),
+            callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.98),
+            callbacks.ReduceLROnPlateau(patience=1, factor=0.7),
+            callbacks.EarlyStopping(patience=4, restore_best_weights=True),
+            callbacks.ModelCheckpoint(folder / "best.safetensors", save_best_only=True),
+            callbacks.CSVLogger(folder / "log.csv"),
+            slow_down,
+        ],
+    )
+    best = models.load_model(folder / "best.safetensors")
+    result = {
+        "seconds": time.perf_counter() - begin,
+        "weights": [array.tobytes().hex() for array in model.get_weights()],
+        "optimizer": {
+            name: np.asarray(v).tobytes().hex() for name, v in model.optimizer.state_dict().items()
+        },
+        "best": [array.tobytes().hex() for array in best.get_weights()],
+        "history": history.history,
+        "log": (folder / "log.csv").read_text(),
+        "files": sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")),
+        "next random number": float(generator().random()),
+    }
+    write_atomically(folder / "result.json", json.dumps(result).encode())
+
+
+def start(folder: Path, save_freq: str | int) -> subprocess.Popen[str]:
+    """Start the program and wait until it trains."""
+    command = [sys.executable, __file__, "--train", str(folder), "--save-freq", str(save_freq)]
+    environment = {**os.environ, "FASTCONV_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    if process.stdout.readline().strip() != READY:
+        raise RuntimeError(f"the training did not start: it ended with {process.wait()}")
+    return process
+
+
+def run(folder: Path, save_freq: str | int, waits: list[float]) -> tuple[dict, int]:
+    """(result, kills): train to the end, killed after each of ``waits`` seconds of training."""
+    folder.mkdir()
+    kills = 0
+    for wait in waits:
+        with start(folder, save_freq) as process:
+            try:
+                process.wait(timeout=wait)
+                break  # it was quicker
+            except subprocess.TimeoutExpired:
+                process.kill()
+                kills += 1
+    if not (folder / "result.json").exists():
+        with start(folder, save_freq) as process:
+            if process.wait() != 0:
+                raise RuntimeError(f"the training ended with {process.returncode}")
+    return json.loads((folder / "result.json").read_text()), kills
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument("--kills", type=int, default=3, help="at most so many in a run")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--train", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--save-freq", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.train:
+        freq = arguments.save_freq
+        train(arguments.train, int(freq) if freq.isdecimal() else freq)
+        return 0
+
+    draw = random.Random(arguments.seed)
+    tally: Counter[str] = Counter()
+    kills = 0
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        unbroken, _ = run(folder / "unbroken", "epoch", [])
+        seconds = unbroken.pop("seconds")
+        for number in range(arguments.runs):
+            waits = [draw.uniform(0, seconds) for _ in range(draw.randint(1, arguments.kills))]
+            save_freq: str | int = draw.choice(["epoch", 1, 3, 8, 13])
+            result, killed = run(folder / str(number), save_freq, waits)
+            kills += killed
+            different = [part for part in unbroken if result[part] != unbroken[part]]
+            tally["the same to the bit" if not different else f"other {', '.join(different)}"] += 1
+    print(f"{arguments.runs} trainings, {kills} times killed:")
+    for outcome, number in tally.most_common():
+        print(f"  {number:4} {outcome}")
+    return 0 if set(tally) <= {"the same to the bit"} else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
