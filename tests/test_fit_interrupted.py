@@ -12,7 +12,7 @@ import pytest
 from fastconv import layers, optimizers, utils
 from fastconv.callbacks import CSVLogger, LambdaCallback
 from fastconv.models import Sequential
-from fastconv.models.interrupts import whole_step
+from fastconv.models.interrupts import between_steps
 
 X, Y = np.random.default_rng(0).random((32, 5)), np.arange(32) % 2
 
@@ -85,7 +85,7 @@ def test_a_step_puts_the_signal_handler_back_whatever_happens():
     reached = []
 
     def step(work):
-        with whole_step():
+        with between_steps() as whole, whole:
             ctrl_c()
             reached.append(work())
 

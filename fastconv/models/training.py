@@ -18,7 +18,7 @@ from fastconv.losses import Loss
 from fastconv.metrics import Metric
 from fastconv.models.batches import Batch, checked_batch, split_off_validation, unpacked
 from fastconv.models.epochs import Epochs, epochs_of
-from fastconv.models.interrupts import whole_step
+from fastconv.models.interrupts import Step, between_steps
 from fastconv.models.measures import Measures
 from fastconv.models.mistakes import warn_of_likely_mistakes
 from fastconv.models.plan import Plan, can_train_with
@@ -227,13 +227,13 @@ class Trainer(Layer):
         self.history = history
         self.stop_training = False
         self.run = run = Run(self, compiled.measures, data, validation, hooks, planned)
-        with _tidy(self, report, data, validation):
+        with _tidy(self, report, data, validation), between_steps() as step:
             logs: Logs = {}
             try:
                 hooks.on_train_begin()
                 while not run.is_over:
                     hooks.on_epoch_begin(run.epoch)
-                    logs = self._train_epoch(compiled, data, run, hooks)
+                    logs = self._train_epoch(compiled, data, run, hooks, step)
                     if validation is not None and run.epoch in validated:
                         results = self._evaluate(compiled, validation, hooks)
                         logs |= {f"val_{name}": value for name, value in results.items()}
@@ -251,12 +251,14 @@ class Trainer(Layer):
                 self.run = None
         return history
 
-    def _train_epoch(self, compiled: Compiled, data: Epochs, run: Run, hooks: CallbackList) -> Logs:
+    def _train_epoch(
+        self, compiled: Compiled, data: Epochs, run: Run, hooks: CallbackList, whole_step: Step
+    ) -> Logs:
         if run.step == 0:
             compiled.measures.reset()
         for step, batch in enumerate(data.epoch(run.step), run.step):
             hooks.on_train_batch_begin(step)
-            self._train_step(compiled, batch)
+            self._train_step(compiled, batch, whole_step)
             run.step = step + 1
             hooks.on_train_batch_end(step, _sorted(compiled.measures.results()))
             if self.stop_training:
@@ -339,7 +341,7 @@ class Trainer(Layer):
         compiled = self._ready("train_on_batch")
         batch = checked_batch(x, y, sample_weight, class_weight)
         compiled.measures.reset()
-        self._train_step(compiled, batch)
+        self._train_step(compiled, batch, Step())
         return _returned(compiled.measures.results(), return_dict)
 
     def test_on_batch(
@@ -360,7 +362,7 @@ class Trainer(Layer):
         """The model's outputs for one batch."""
         return self._infer(x)
 
-    def _train_step(self, compiled: Compiled, batch: Batch) -> None:
+    def _train_step(self, compiled: Compiled, batch: Batch, whole_step: Step) -> None:
         """Forward, loss, backward, penalties, step. A batch that does not fit changes nothing."""
         x, y, sample_weight = batch.x, _targets(batch), batch.sample_weight
         optimizer, loss, measures = compiled
@@ -378,9 +380,10 @@ class Trainer(Layer):
                 self.backward_from_logits(dz, input_gradient=False)
             else:
                 self.backward(loss.gradient(y, y_pred, sample_weight), input_gradient=False)
-        value += sum(self.activity_losses) + regularizers.penalize(self.parameters)
-        with whole_step():
-            optimizer.step(self.parameters)
+        parameters = self.parameters
+        value += sum(self.activity_losses) + regularizers.penalize(parameters)
+        with whole_step:
+            optimizer.step(parameters)
             measures.update(value, y, y_pred, sample_weight)
 
     def _test_step(self, compiled: Compiled, batch: Batch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -235,6 +236,8 @@ class Optimizer:
         return self._arrays
 
     def _check_same(self, parameters: Sequence[Parameter]) -> None:
+        if len(parameters) == len(self._parameters) and all(map(operator.is_, parameters, self._parameters)):
+            return
         given = {id(parameter): parameter for parameter in parameters if parameter.trainable}
         known = {id(parameter): parameter for parameter in self._parameters if parameter.trainable}
         different = [f"{given[i].path!r} is new" for i in given.keys() - known.keys()]
