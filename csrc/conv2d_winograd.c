@@ -272,9 +272,12 @@ fc_status fc_conv2d_backward_kernel_winograd(const fc_conv2d *conv, const float 
                                         W + i * w_step + k, M + i * m_step + r * lanes, lanes);
                 }
             for (int64_t r = 0; r < rows; r++) {
-                float *tap[9];
-                for (int64_t i = 0; i < 9; i++) tap[i] = dkernel + (i * C + c + r) * K + k;
-                kernels->winograd_weights_gradient(M + r * lanes, m_step, (int)channels, tap, first == 0);
+                float *tap[9], *ahead[9];
+                for (int64_t i = 0; i < 9; i++) {
+                    tap[i] = dkernel + (i * C + c + r) * K + k;
+                    ahead[i] = dkernel + (i * C + fc_min(c + r + AHEAD, C - 1)) * K + k;
+                }
+                kernels->winograd_weights_gradient(M + r * lanes, m_step, (int)channels, tap, ahead, first == 0);
             }
         }
     }

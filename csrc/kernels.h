@@ -147,7 +147,8 @@ typedef struct {
     void (*winograd_weights)(const float *const *tap, const float *const *ahead, int64_t C, float *to, int64_t step);
     void (*winograd_output)(const float *from, int64_t step, const float *bias, int channels, float *const *pixel,
                             float *const *ahead);
-    void (*winograd_weights_gradient)(const float *from, int64_t step, int channels, float *const *tap, int fresh);
+    void (*winograd_weights_gradient)(const float *from, int64_t step, int channels, float *const *tap,
+                                      float *const *ahead, int fresh);
 
     /* The same two sums with a vector of images in place of each float of x, y and dy: bundle_kernel.h. Steps
      * and offsets count vectors; dw is a vector for each element. Tiles of bundle_pixels by bundle_channels. */

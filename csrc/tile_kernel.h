@@ -88,6 +88,9 @@ INLINE void NAME(outer_tile_of)(const int J, const int V, const fc_pixels *pixel
             const float *x_pixel = x + n * pixels->x_image + h * pixels->x_row;
             const float *dy_pixel = dy + n * pixels->dy_image + h * pixels->dy_row;
             for (int64_t w = 0; w < pixels->pixels; w++, x_pixel += pixels->x_step, dy_pixel += pixels->dy_step) {
+                PREFETCH(x_pixel + 8 * pixels->x_step);
+                PREFETCH(dy_pixel + 8 * pixels->dy_step);
+                if (V == 2) PREFETCH(dy_pixel + 8 * pixels->dy_step + VLEN);
                 vfloat gradient[2];
 #pragma GCC unroll 2
                 for (int v = 0; v < V; v++) gradient[v] = vload(dy_pixel + v * VLEN);

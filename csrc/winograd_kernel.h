@@ -144,11 +144,12 @@ static void NAME(winograd_output)(const float *from, int64_t step, const float *
 
 /* dg += G^T M G, or = where fresh: 6x6 numbers per channel, `step` floats apart, to 3x3 taps */
 static void NAME(winograd_weights_gradient)(const float *from, int64_t step, int channels, float *const *tap,
-                                            int fresh) {
+                                            float *const *ahead, int fresh) {
     for (int c = 0; c < channels; c += VLEN) {
         const int lanes = channels - c < VLEN ? channels - c : VLEN;
         vfloat in[36], out[9];
         for (int i = 0; i < 36; i++) in[i] = vload(from + i * step + c);
+        for (int i = 0; i < 9; i++) PREFETCH_FOR_WRITING(ahead[i] + c);
         NAME(winograd_sandwich)(winograd_G[0], 1, 3, 6, in, out);
         for (int i = 0; i < 9; i++) {
             float *to = tap[i] + c;
