@@ -90,6 +90,13 @@ def conv2d_backward_data(
     _check_channels("input_shape", shape[3], kernel.shape, groups)
     view = window(shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
     _check_dy(dy, shape, view, kernel.shape[3])
+    if (
+        algorithm == "auto"
+        and view.strides == (1, 1)
+        and groups == 1
+        and _leaves_lanes_empty(*kernel.shape[2:])
+    ):
+        algorithm = "im2col"
     index = _algorithm_index(algorithm, view, groups, kernel.shape, shape[:3])
     if _door.on_reference():
         return reference.conv2d_backward_data(dy, kernel, shape, strides, padding, dilation_rate, groups)
@@ -162,6 +169,18 @@ def _algorithm_index(algorithm: str, view: Window, groups: int, kernel_shape: Sh
             f'groups {groups}: use "direct"'
         )
     return _kernels.ALGORITHMS.index(algorithm)
+
+
+def _leaves_lanes_empty(C_in: int, C_out: int) -> bool:
+    """Whether dx has so few channels that a product with all taps at once, and scattering it, is quicker.
+
+    Cycles for a tap and a pixel, fitted to measurements of 3x3 to 7x7 kernels on AVX2 and AVX-512: "direct"
+    does C_out steps whatever C_in is, up to a vector's lanes; im2col's product fills the lanes with taps.
+    """
+    lanes = _kernels.isa_lanes()
+    direct = C_out * 10 / lanes
+    im2col = 4 + C_in * (C_out / (2 * lanes) + 0.9)
+    return im2col < direct
 
 
 def _check_channels(name: str, C_in: int, kernel_shape: tuple[int, ...], groups: int) -> None:
