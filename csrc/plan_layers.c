@@ -13,8 +13,8 @@
  *     threads         are woken once for the whole network, if it is large enough to pay at all
  *
  * Every output is computed by one thread in one order: bits do not depend on how many there are.
- * Measured, LeNet-5, one image, one thread, AVX-512: three times as fast as the same layers on the drivers of
- * lesson 3, forward and in training.
+ * Measured, LeNet-5, one image, one thread, AVX-512: 11 microseconds forward, 45 for a training step, where the
+ * same layers on the drivers of lesson 3, in one call too, took 20 and 83.
  */
 #include <string.h>
 
