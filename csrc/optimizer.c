@@ -37,8 +37,9 @@
 #include "memory.h"
 #include "threads.h"
 
-/* What one number costs, in operations. */
-enum { COST = 10 };
+/* What one number costs, in operations: few, since between two steps of a small network threads have gone to
+ * sleep, and waking them takes longer than a quarter of a million numbers. */
+enum { COST = 4 };
 
 /* ---- all blocks of all parameters --------------------------------------------------------------- */
 
