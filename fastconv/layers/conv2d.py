@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv import constraints, initializers, ops, regularizers
+from fastconv import ops
 from fastconv._errors import unknown_name
 from fastconv._geometry import Padding, Pair, explicit_padding, pair, window
 from fastconv.activations import ActivationLike
@@ -12,13 +12,13 @@ from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers._arguments import check_data_format, errors_named, whole
 from fastconv.layers._input_errors import warn_if_channels_first
-from fastconv.layers.activated import ActivatedLayer
 from fastconv.layers.layer import Shape
-from fastconv.parameter import Array, Parameter
+from fastconv.layers.weighted import WeightedLayer
+from fastconv.parameter import Array
 from fastconv.regularizers import RegularizerLike
 
 
-class Conv2D(ActivatedLayer):
+class Conv2D(WeightedLayer):
     """y[n,i,j,k] = φ( bias[k] + Σu Σv Σc x[n, i·s_h+u·d_h, j·s_w+v·d_w, c] · kernel[u,v,c,k] )
 
     (N, H, W, C) → (N, H', W', filters). Weights: kernel (KH, KW, C / groups, filters), bias (filters,).
@@ -40,8 +40,6 @@ class Conv2D(ActivatedLayer):
     """
 
     input_rank = 4
-    kernel: Parameter
-    bias: Parameter | None
 
     def __init__(
         self,
@@ -65,7 +63,18 @@ class Conv2D(ActivatedLayer):
         algorithm: str = "auto",
         **options: Any,
     ) -> None:
-        super().__init__(activation, activity_regularizer, **options)
+        super().__init__(
+            activation,
+            use_bias,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
+            activity_regularizer,
+            kernel_constraint,
+            bias_constraint,
+            **options,
+        )
         check_data_format(data_format, "Conv2D")
         self.filters = whole(filters, "Conv2D: filters")
         self.groups = whole(groups, "Conv2D: groups")
@@ -78,13 +87,6 @@ class Conv2D(ActivatedLayer):
             raise ValueError(
                 f"Conv2D: {self.filters} filters cannot be split into {self.groups} equal groups"
             )
-        self.use_bias = bool(use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
         if algorithm not in ops.ALGORITHMS:
             raise unknown_name("algorithm", algorithm, ops.ALGORITHMS)
         self.algorithm = algorithm
@@ -108,28 +110,13 @@ class Conv2D(ActivatedLayer):
     def create_weights(self, input_shape: Shape) -> None:
         warn_if_channels_first(self, input_shape)
         kernel_shape = (*self.kernel_size, input_shape[-1] // self.groups, self.filters)
-        self.kernel = self.add_weight(
-            kernel_shape,
-            self.kernel_initializer,
-            name="kernel",
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                (self.filters,),
-                self.bias_initializer,
-                name="bias",
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+        self.add_kernel_and_bias(kernel_shape)
 
     def call(self, x: Array, training: bool) -> Array:
         z = ops.conv2d(
             x,
             self.kernel.value,
-            None if self.bias is None else self.bias.value,
+            self.bias_value,
             self.strides,
             self.padding,
             self.dilation_rate,
@@ -143,8 +130,7 @@ class Conv2D(ActivatedLayer):
         dz = self.with_activity_gradient(dz)
         how = (self.strides, self.padding, self.dilation_rate, self.groups, self.algorithm)
         if self.parameters:
-            grads = (self.kernel.grad, None if self.bias is None else self.bias.grad)
-            ops.conv2d_backward_kernel(x, dz, self.kernel_size, *how, out=grads)
+            ops.conv2d_backward_kernel(x, dz, self.kernel_size, *how, out=self.gradients)
         return ops.conv2d_backward_data(dz, self.kernel.value, x.shape, *how) if input_gradient else None
 
     def get_config(self) -> dict[str, Any]:
@@ -156,12 +142,5 @@ class Conv2D(ActivatedLayer):
             "padding": self.padding,
             "dilation_rate": self.dilation_rate,
             "groups": self.groups,
-            "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
-            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
-            "kernel_constraint": constraints.serialize(self.kernel_constraint),
-            "bias_constraint": constraints.serialize(self.bias_constraint),
             "algorithm": self.algorithm,
         }

@@ -171,7 +171,7 @@ def _step(layer: Layer, kind: str, **fields: Any) -> Step:
     return step | fields
 
 
-def _weighted(layer: Conv2D | Dense) -> Step:
+def _weighted(layer: WeightedLayer) -> Step:
     """What layers with weights and an activation have in common."""
     kernel: Parameter = layer.kernel
     bias: Parameter | None = layer.bias
