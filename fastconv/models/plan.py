@@ -20,6 +20,7 @@ from fastconv._geometry import window
 from fastconv._targets import broadcast_weights
 from fastconv.layers import AveragePooling2D, Conv2D, Dense, Flatten, MaxPooling2D
 from fastconv.layers.layer import Layer, Shape
+from fastconv.layers.weighted import WeightedLayer
 from fastconv.losses import CategoricalCrossentropy, Loss, SparseCategoricalCrossentropy
 from fastconv.losses.loss import EPSILON
 from fastconv.ops._door import on_reference
