@@ -61,6 +61,7 @@ typedef struct {
     axis rows, columns;
     int64_t N, C, K, groups; /* channels of the source and of the output, in all groups */
     const float *kernel;
+    int forward; /* the kernel lies as its taps are met: in order, output channels side by side */
     int64_t kernel_tap, kernel_c, kernel_k, kernel_group; /* floats between neighbours */
     int64_t *memory;
 } gather;
@@ -110,7 +111,7 @@ static int plan_forward(gather *g, const fc_conv2d *conv, const float *kernel) {
     *g = (gather){
         .rows = {.source = conv->H, .outputs = conv->OH, .step = conv->stride_h, .phases = 1},
         .columns = {.source = conv->W, .outputs = conv->OW, .step = conv->stride_w, .phases = 1},
-        .N = conv->N, .C = conv->C_in, .K = conv->C_out, .groups = conv->groups, .kernel = kernel,
+        .N = conv->N, .C = conv->C_in, .K = conv->C_out, .groups = conv->groups, .kernel = kernel, .forward = 1,
         .kernel_tap = conv->C_in / conv->groups * conv->C_out, .kernel_c = conv->C_out, .kernel_k = 1,
         .kernel_group = conv->C_out / conv->groups,
         .memory = malloc(sizeof(int64_t) * (size_t)(4 + 2 * (conv->KH + conv->KW))),
@@ -213,7 +214,7 @@ static fc_status run_gather(const gather *g, int64_t kernel_columns, double flop
     int64_t *run_offsets = malloc(sizeof(int64_t) * (size_t)taps);
     const int64_t bias_size = g->groups * panels * lanes;
     /* Few pixels do not make up for copying the weights: rows of whole vectors can be read where they lie. */
-    const int in_place = g->kernel_k == 1 && g->kernel_c == K && K % kernels->lanes == 0 &&
+    const int in_place = g->forward && g->groups == 1 && K % kernels->lanes == 0 &&
                          g->N * rows->outputs * columns->outputs <= few_pixels;
     const int64_t packed_size = in_place ? 0 : weights_size;
     float *memory = fc_floats(packed_size + bias_size + strip_size * threads);
