@@ -71,7 +71,8 @@ def default_dnn(
     =======================  ======================================================================
 
     ``fit`` needs validation data, which early stopping watches, and inputs of mean 0 and deviation 1, or not
-    far from it: x / 255 of images will do.
+    far from it: x / 255 of images will do. Where batch normalisation is used, see that no tiny batch is left
+    over at the end of an epoch: its mean and variance are no estimates.
 
     Parameters
     ----------

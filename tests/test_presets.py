@@ -147,8 +147,10 @@ def test_copies_and_files(units, tmp_path):
         assert other.optimizer.get_config() == model.optimizer.get_config()
 
 
-@pytest.mark.parametrize("optimizer", ["nesterov", "momentum", "rmsprop", "nadam"])
-@pytest.mark.parametrize("units", [[300, 100], [100] * 8])
+@pytest.mark.parametrize(
+    ("units", "optimizer"),
+    [([100] * 8, "nesterov"), *(([300, 100], name) for name in ("nesterov", "momentum", "rmsprop", "nadam"))],
+)
 def test_learns_the_digits(optimizer, units):
     (x, y), (x_test, y_test) = fastconv.datasets.digits.load_data()
     fastconv.utils.set_random_seed(1)

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 DOTS_PER_INCH = 100  # so that 9 inches are as wide as a notebook
+COLORS = ["tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown"]
+DASHES = ["-", (0, (6, 1)), (0, (4, 2)), "-.", (0, (3, 1, 1, 1, 1, 1)), ":"]  # for lines upon each other
 
 
 def figure(width: float = 9.0, rows: int = 1, columns: int = 1, height: float = 3.2) -> tuple[Any, Any]:
@@ -20,6 +22,7 @@ def figure(width: float = 9.0, rows: int = 1, columns: int = 1, height: float = 
     fig = Figure(figsize=(width, rows * height), dpi=DOTS_PER_INCH, layout="constrained")
     axes = fig.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
+        axis.set_prop_cycle(color=COLORS, linestyle=DASHES)
         axis.grid(alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
     return fig, axes
