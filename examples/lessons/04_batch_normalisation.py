@@ -50,12 +50,12 @@ class Watch(fc.callbacks.Callback):
         self.percentiles.append(np.percentile(z, [5, 25, 50, 75, 95]))
 
 
-def distributions(epochs: int, folder: Path) -> None:
+def distributions(epochs: int, seed: int, folder: Path) -> None:
     """What reaches the activation in the middle, step by step."""
     fig, axes = _figures.figure(columns=2, height=3.4)
     wandering = {}
     for axis, batch_norm in zip(axes[0], (False, True), strict=True):
-        fc.utils.set_random_seed(1)
+        fc.utils.set_random_seed(seed)
         watch = Watch()
         model = stack(DEPTH, "elu", "he_normal", batch_norm)
         train(model, fc.optimizers.SGD(0.02), epochs, callbacks=[watch])
@@ -67,7 +67,7 @@ def distributions(epochs: int, folder: Path) -> None:
         axis.set(title=TITLES[batch_norm], xlabel="step", ylim=(-6, 6))
         wandering[batch_norm] = (highest - lowest)[-1], np.abs(np.diff(middle)).max()
     axes[0, 0].set_ylabel(f"input of activation {WATCHED}")
-    axes[0, 0].legend(loc="upper right", fontsize="small")
+    axes[0, 1].legend(loc="upper right", fontsize="small")
     _figures.save(fig, folder, "04_distributions")
 
     claim("the distribution of what reaches an activation stays in place")
@@ -79,7 +79,7 @@ def distributions(epochs: int, folder: Path) -> None:
     )
 
 
-def speed(epochs: int, rates: tuple[float, ...], folder: Path) -> None:
+def speed(epochs: int, rates: tuple[float, ...], seed: int, folder: Path) -> None:
     """Test accuracy by learning rate, and by epoch at the best rate."""
     fig, axes = _figures.figure(columns=2, height=3.4)
     print(f"test accuracy after {epochs} epochs by learning rate (He + ReLU, {DEPTH} layers)")
@@ -88,7 +88,7 @@ def speed(epochs: int, rates: tuple[float, ...], folder: Path) -> None:
     for batch_norm in (False, True):
         histories = {}
         for rate in rates:
-            fc.utils.set_random_seed(1)
+            fc.utils.set_random_seed(seed)
             model = stack(DEPTH, "relu", "he_normal", batch_norm)
             histories[rate] = train(model, fc.optimizers.SGD(rate), epochs)["val_accuracy"]
         last = [histories[rate][-1] for rate in rates]
@@ -115,12 +115,12 @@ def speed(epochs: int, rates: tuple[float, ...], folder: Path) -> None:
         )
 
 
-def last_batch(epochs: int) -> None:
+def last_batch(epochs: int, seed: int) -> None:
     """What a tiny batch at the end of every epoch does: 1,440 images, and 2 more."""
     best = {}
     for images in (1440, 1442):
         for batch_norm in (False, True):
-            fc.utils.set_random_seed(1)
+            fc.utils.set_random_seed(seed)
             model = stack(DEPTH, "relu", "he_normal", batch_norm)
             history = train(model, fc.optimizers.SGD(0.03), epochs, images)
             best[images, batch_norm] = max(history["val_accuracy"])
@@ -133,6 +133,6 @@ def last_batch(epochs: int) -> None:
 
 
 chosen = options(__doc__)
-distributions(1 if chosen.quick else 6, chosen.out)
-speed(2 if chosen.quick else 8, RATES[1::2] if chosen.quick else RATES, chosen.out)
-last_batch(2 if chosen.quick else 8)
+distributions(1 if chosen.quick else 6, chosen.seed, chosen.out)
+speed(2 if chosen.quick else 8, RATES[1::2] if chosen.quick else RATES, chosen.seed, chosen.out)
+last_batch(2 if chosen.quick else 8, chosen.seed)
