@@ -5,7 +5,7 @@
 
 ``models``, ``layers``, ``optimizers``, ``losses``, ``metrics``, ``callbacks``, ``initializers``,
 ``regularizers``, ``constraints``, ``activations``, ``datasets``, ``applications`` and ``utils`` are what
-their namesakes in Keras are.
+their namesakes in Keras are. ``presets`` has ready networks with the usual defaults.
 Below them: ``ops``, the operations on arrays; ``reference``, the same in pure Python; ``gradcheck``.
 """
 
@@ -23,6 +23,7 @@ from fastconv import (
     models,
     ops,
     optimizers,
+    presets,
     reference,
     regularizers,
     utils,
@@ -75,6 +76,7 @@ __all__ = [
     "models",
     "ops",
     "optimizers",
+    "presets",
     "reference",
     "regularizers",
     "set_backend",
