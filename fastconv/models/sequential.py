@@ -175,6 +175,8 @@ class Sequential(Trainer):
             layer = self._layers[i]
             step = layer.backward_from_logits if from_logits and layer is self._layers[-1] else layer.backward
             below = step(gradient, input_gradient=input_gradient or i > lowest)
+            if self._lets_go:
+                layer.forget()
             if below is None:
                 return None
             gradient = below
