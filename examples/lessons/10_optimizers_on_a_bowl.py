@@ -174,7 +174,8 @@ verdict(
 )
 verdict(
     "AdaGrad slows down too early; RMSProp, which forgets old gradients, arrives",
-    f"after 300 steps AdaGrad with rate 0.5 has {distance(ways['AdaGrad'])[-1]:.1%} of the distance before it; "
+    f"after 300 steps AdaGrad with rate 0.5 still has {distance(ways['AdaGrad'])[-1]:.1%} of the way "
+    f"to go; "
     f"RMSProp, with only 0.1, is there after {steps['RMSProp']}",
     np.isinf(steps["AdaGrad"]) and np.isfinite(steps["RMSProp"]),
 )
