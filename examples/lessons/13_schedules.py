@@ -112,8 +112,9 @@ others = [name for name in runs if name != "constant"]
 better = [name for name in others if final[name] >= final["constant"]]
 verdict(
     "a rate that falls is better than the same rate held constant",
-    f"{len(better)} of {len(others)} schedules end at the constant rate's accuracy, {final['constant']:.2%}, or "
-    f"above; the best, {max(final, key=final.get)}, at {max(final.values()):.2%}",
+    f"{len(better)} of {len(others)} schedules end at the constant rate's accuracy or "
+    f"above; the best, {max(final, key=final.get)}, at "
+    f"{max(final.values()):.2%} instead of {final['constant']:.2%}",
     len(better) > len(others) / 2,
 )
 verdict(

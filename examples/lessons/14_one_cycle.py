@@ -18,7 +18,7 @@ from _training import images, verdict
 import fastconv as fc
 
 chosen = options(__doc__)
-data = images(3000, 500) if chosen.quick else images(12_000, 3000)
+data = images(6000, 1000) if chosen.quick else images(12_000, 3000)
 epochs, seeds = (16, 1) if chosen.quick else (16, 3)
 
 
