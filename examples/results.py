@@ -5,15 +5,25 @@ from __future__ import annotations
 import json
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import fastconv
 
-History = dict[str, list[float]]
 
+def save_results(
+    directory: Path,
+    name: str,
+    title: str,
+    history: dict[str, Any],
+    seconds: float,
+    draw: Callable[[Any], None] | None = None,
+) -> None:
+    """Write ``name``.json and, where matplotlib is installed, ``name``.png into ``directory``.
 
-def save_results(directory: Path, name: str, title: str, history: History, seconds: float) -> None:
-    """Write ``name``.json and, where matplotlib is installed, ``name``.png into ``directory``."""
+    ``history`` is that of ``fit``, with validation, or something else that ``draw(figure)`` draws.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     facts = {
         "title": title,
@@ -27,26 +37,26 @@ def save_results(directory: Path, name: str, title: str, history: History, secon
     }
     (directory / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
     try:
-        _draw(directory / f"{name}.png", title, history)
+        _picture(directory / f"{name}.png", title, draw or (lambda figure: _curves(figure, history)))
     except ImportError:
         print("no picture: it needs matplotlib (python -m pip install 'fastconv[plot]')")
     print(f"results are in {directory / name}.*")
 
 
-def _draw(path: Path, title: str, history: History) -> None:
-    import matplotlib
+def _picture(path: Path, title: str, draw: Callable[[Any], None]) -> None:
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
     figure.suptitle(title)
-    for axis, measure in zip(axes, ("loss", "accuracy"), strict=True):
+    draw(figure)
+    figure.savefig(path, dpi=120)
+
+
+def _curves(figure: Any, history: dict[str, Any]) -> None:
+    for axis, measure in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         epochs = range(1, len(history["loss"]) + 1)
         axis.plot(epochs, history[measure], "o-", label="training")
         axis.plot(epochs, history[f"val_{measure}"], "o-", label="test")
         axis.set(xlabel="epoch", ylabel=measure)
         axis.grid(alpha=0.3)
         axis.legend()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)

@@ -52,5 +52,18 @@ def test_scripts_of_the_long_runs(name, tmp_path):
     assert len(facts["history"]["val_loss"]) == 2
 
 
+def test_one_cycle(tmp_path):
+    if "not here" in re.search(r"^fashion_mnist .*$", _fastconv_info(), re.MULTILINE)[0]:
+        pytest.skip("fashion_mnist is not on this machine")
+    output = run_example(
+        "one_cycle.py", "--limit", "600", "--epochs", "2", "--seeds", "2", "--results", str(tmp_path)
+    )
+    assert "the range test suggests 0.0" in output
+    curves = json.loads((tmp_path / "one_cycle.json").read_text())["history"]["val_accuracy"]
+    shapes = [(len(curve), len(curve[0])) for curve in curves.values()]
+    assert shapes == [(2, 2)] * 4 + [(2, 1)] * 2
+    assert [name.split()[0] for name in curves] == ["constant"] * 4 + ["1cycle"] * 2
+
+
 def _fastconv_info() -> str:
     return subprocess.run([sys.executable, "-m", "fastconv", "info"], capture_output=True, text=True).stdout

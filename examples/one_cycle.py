@@ -1,0 +1,100 @@
+"""1cycle against constant learning rates: LeNet-5 on all of Fashion-MNIST, the lecture's claim to the letter.
+
+    python examples/one_cycle.py                                    three seeds, minutes
+    python examples/one_cycle.py --limit 500 --epochs 2 --seeds 1   a taste of it, in seconds
+
+A range test suggests a rate s, ten times below where the loss starts to climb. Constant rates from s / 3 to
+5 s get ``--epochs`` epochs, 1cycle half as many: up to s, and up to 5 s. The tenfold distance is for a rate
+that is to last; 1cycle's highest is there for a moment, and may come closer to the edge. The optimizer is SGD
+with Nesterov's momentum, the batch 64. All accuracies are on the test images, after each epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from results import save_results
+
+import fastconv as fc
+
+CONSTANT, ONE_CYCLE = (1 / 3, 1, 3, 5), (1, 5)  # rates, in suggestions
+
+parser = argparse.ArgumentParser(description="1cycle against constant learning rates.")
+parser.add_argument("--epochs", type=int, default=20, help="of the constant rates; 1cycle gets half of them")
+parser.add_argument(
+    "--limit", type=int, default=60_000, help="learn from so many images, test on a sixth of that"
+)
+parser.add_argument("--seeds", type=int, default=3, help="how many times, with seeds 1, 2, ...")
+parser.add_argument("--results", type=Path, default=Path(__file__).parent.parent / "docs" / "results")
+arguments = parser.parse_args()
+
+(x_train, y_train), (x_test, y_test) = fc.datasets.fashion_mnist.load_data()
+x_train, y_train = x_train[: arguments.limit, :, :, None] / 255, y_train[: arguments.limit]
+x_test, y_test = x_test[: arguments.limit // 6, :, :, None] / 255, y_test[: arguments.limit // 6]
+
+
+def fresh_model(rate, seed):
+    fc.utils.set_random_seed(seed)
+    model = fc.applications.LeNet5()
+    optimizer = fc.optimizers.SGD(rate, momentum=0.9, nesterov=True)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def test_accuracies(rate, epochs, *callbacks):
+    """After each epoch, for each seed: (seeds, epochs)."""
+    curves = []
+    for seed in range(1, arguments.seeds + 1):
+        model = fresh_model(rate, seed)
+        history = model.fit(
+            x_train, y_train, batch_size=64, epochs=epochs, validation_data=(x_test, y_test),
+            callbacks=list(callbacks), verbose=0,
+        )  # fmt: skip
+        curves.append(history.history["val_accuracy"])
+    return np.array(curves)
+
+
+start = time.perf_counter()
+finder = fc.callbacks.LRFinder(1e-4, 10, steps=300).find(
+    fresh_model(0.01, 1), x_train, y_train, batch_size=64
+)
+suggestion = finder.suggestion()
+print(f"the range test suggests {suggestion:.3g}")
+
+half = max(1, arguments.epochs // 2)
+plan = {f"constant {factor * suggestion:.2g}": (factor * suggestion, arguments.epochs) for factor in CONSTANT}
+plan |= {f"1cycle to {factor * suggestion:.2g}": (factor * suggestion, half) for factor in ONE_CYCLE}
+curves = {}
+for name, (rate, epochs) in plan.items():
+    cycle = [fc.callbacks.OneCycle(rate)] if name.startswith("1cycle") else []
+    curves[name] = test_accuracies(rate, epochs, *cycle)
+    last = curves[name][:, -1]
+    print(f"{name}: {last.mean():.2%} ± {last.std():.2%} after {epochs} epochs", flush=True)
+seconds = time.perf_counter() - start
+
+
+def draw(figure):
+    axis = figure.subplots()
+    for name, accuracy in curves.items():
+        epochs = np.arange(1, accuracy.shape[1] + 1)
+        style = {"linewidth": 2.5} if name.startswith("1cycle") else {"linestyle": "--"}
+        [line] = axis.plot(epochs, accuracy.mean(0), label=name, **style)
+        axis.fill_between(epochs, accuracy.min(0), accuracy.max(0), color=line.get_color(), alpha=0.15)
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.set(xlabel="epoch", ylabel="test accuracy")
+    axis.grid(alpha=0.3)
+    axis.legend(loc="lower right", ncols=2, title=f"mean and range of {arguments.seeds} seeds")
+
+
+best_constant = max(list(curves)[: len(CONSTANT)], key=lambda name: curves[name][:, -1].mean())
+ours = list(curves)[-1]
+title = (
+    f"LeNet-5 on Fashion-MNIST: {ours}, {half} epochs, {curves[ours][:, -1].mean():.2%}; "
+    f"{best_constant}, {arguments.epochs} epochs, {curves[best_constant][:, -1].mean():.2%}"
+)
+print(title)
+history = {"suggestion": suggestion, "val_accuracy": {name: curve.tolist() for name, curve in curves.items()}}
+save_results(arguments.results, "one_cycle", title, history, seconds, draw)
