@@ -105,7 +105,8 @@ verdict(
 verdict(
     "augmentation makes accuracy on other images larger",
     f"{accuracy['augmented'].mean():.2%} ± {accuracy['augmented'].std():.2%} with it, "
-    f"{accuracy['as they are'].mean():.2%} ± {accuracy['as they are'].std():.2%} without, after {epochs} epochs",
+    f"{accuracy['as they are'].mean():.2%} ± {accuracy['as they are'].std():.2%} without, "
+    f"after {epochs} epochs",
     accuracy["augmented"].mean() > accuracy["as they are"].mean(),
 )
 verdict(
