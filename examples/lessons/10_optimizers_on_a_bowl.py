@@ -122,7 +122,7 @@ pushes = {
 }
 fig, axes = figure(columns=2, height=3.6)
 axis = axes[0, 0]
-contours(axis, (point[0] - 1.7, point[0] + 3.4), (-4.3, 0.8))
+contours(axis, (point[0] - 2.4, point[0] + 4.4), (-5.6, 0.4))
 arrow = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.009, "zorder": 3}
 axis.quiver(*point, *carried, color="gray", label="carried: 0.9 · the last step", **arrow)
 for colour, label, push in pushes.values():

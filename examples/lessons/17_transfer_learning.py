@@ -124,8 +124,8 @@ goal = mean["from scratch"][-1]
 reached = {name: int(np.argmax(curve >= goal)) + 1 for name, curve in mean.items() if curve.max() >= goal}
 verdict(
     "it learns faster",
-    f"the mean reaches from scratch's last, {goal:.2%}, after "
-    f"{reached.get('transferred', 'more than all')} epochs transferred, {reached['from scratch']} from scratch. After the very first it is "
+    f"the mean reaches from scratch's last, {goal:.2%}, after epoch {reached.get('transferred', 'none')} "
+    f"transferred, {reached['from scratch']} from scratch. After the very first it is "
     f"{spread(curves['transferred'][:, 0])} and {spread(curves['from scratch'][:, 0])}",
     reached.get("transferred", np.inf) < reached["from scratch"],
 )

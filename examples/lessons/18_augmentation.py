@@ -72,8 +72,7 @@ for row, (name, make) in zip(axes, KINDS.items(), strict=True):
         axis.set(xticks=[], yticks=[])
         axis.grid(False)
         axis.spines[:].set_visible(False)
-axes[0, 0].set_title("original", fontsize=10)
-axes[0, 4].set_title("as it may be shown in eight epochs", fontsize=10, loc="left")
+fig.suptitle("The original, and how it may be shown in eight epochs", fontsize=11)
 save(fig, chosen.out, "18_augmented_images")
 
 runs = {
@@ -94,7 +93,10 @@ axes[0, 1].set(
 axes[0, 1].legend(loc="lower right", fontsize=9)
 save(fig, chosen.out, "18_effect")
 
-accuracy = {name: np.array([run[0]["val_accuracy"][-1] for run in trained]) for name, trained in runs.items()}
+accuracy = {
+    name: np.array([history["val_accuracy"][-1] for history, _, _ in results])
+    for name, results in runs.items()
+}
 gap = {name: np.mean([gap for _, gap, _ in results]) for name, results in runs.items()}
 verdict(
     "augmentation makes overfitting smaller",
