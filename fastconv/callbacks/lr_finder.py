@@ -133,8 +133,9 @@ class LRFinder(Callback):
         """A tenth of the rate at which the smoothed loss was smallest: from there on it climbs.
 
         Géron 2019, "Hands-On Machine Learning", 2nd ed., chapter 11: the best rate is a bit lower than the
-        point at which the loss starts to climb, typically 10 times lower. ``OneCycle``, which is at its largest
-        rate for a moment only, can take several times as much (docs/results: 5 times was best for LeNet-5).
+        point at which the loss starts to climb, typically 10 times lower. ``OneCycle``, which is at its
+        largest rate for a moment only, can take several times as much (docs/results: 5 times was best for
+        LeNet-5).
 
         Raises ValueError where the test has not been run, or its range does not hold the turning point.
         """
