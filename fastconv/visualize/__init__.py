@@ -6,6 +6,8 @@ is needed. ``figure=`` draws into a figure, or part of one, of your own, such as
 """
 
 from fastconv.visualize.extract_features import extract_features
+from fastconv.visualize.feature_maps import feature_maps
+from fastconv.visualize.filters import filter_images, filters
 from fastconv.visualize.images import images
 
-__all__ = ["extract_features", "images"]
+__all__ = ["extract_features", "feature_maps", "filter_images", "filters", "images"]

@@ -11,16 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastconv._errors import unknown_name
 from fastconv.parameter import Array
 
 WIDTH = 9.0  # inches of 100 dots: as wide as a notebook
 DOTS_PER_INCH = 100
-SMALL = 8  # points, for what is written among images
+TITLE, SMALL = 10, 8  # points: above all of it, and among the images
 
 # Okabe & Ito 2008, "Color Universal Design": to be told apart by everybody.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 SIGNED = "RdBu_r"  # blue below zero, white, red above
 UNSIGNED = "gray"  # black is zero
+BETWEEN = "0.7"  # behind white tiles, lest they run into each other
 
 
 def new_figure(
@@ -37,7 +39,7 @@ def new_figure(
             raise ImportError("pictures need matplotlib: python -m pip install 'fastconv[plot]'") from error
         figure = Picture(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
     if title is not None:
-        figure.suptitle(title)
+        figure.suptitle(title, fontsize=TITLE)
     return figure
 
 
@@ -56,15 +58,14 @@ def show_image(axes: Any, image: ArrayLike, title: str | None = None) -> Any:
     return _draw(axes, as_picture(image), title, cmap="gray", vmin=0, vmax=1)
 
 
-def show_numbers(axes: Any, numbers: Array, title: str | None = None, limit: float | None = None) -> Any:
-    """Draw numbers (H, W) as colours; NaN stays empty. Returns matplotlib's image.
+def show_numbers(axes: Any, numbers: Array, title: str | None = None, signed: bool | None = None) -> Any:
+    """Draw numbers (H, W) as colours, the strongest for the largest size; NaN stays empty.
 
-    Where some are below zero, blue is negative, white zero and red positive; else black is zero. The
-    strongest colour is for ±``limit``, the largest size where None.
+    Where some are below zero, or ``signed`` says so, blue is negative, white zero and red positive; else
+    black is zero. Returns matplotlib's image.
     """
-    if limit is None:
-        limit = largest(numbers)
-    signed = bool((numbers < 0).any())
+    limit = largest(numbers)
+    signed = bool((numbers < 0).any()) if signed is None else signed
     return _draw(
         axes, numbers, title, cmap=SIGNED if signed else UNSIGNED, vmin=-limit if signed else 0, vmax=limit
     )
@@ -94,30 +95,41 @@ def as_picture(image: ArrayLike) -> Array:
     if pixels.dtype == np.uint8:
         return pixels / np.float32(255)
     pixels = pixels.astype(np.float32)
-    low, high = float(pixels.min(initial=0)), float(pixels.max(initial=0))
+    low, high = float(np.nanmin(pixels)), float(np.nanmax(pixels))
     if low >= 0 and high <= 1:
         return pixels
-    low = float(pixels.min())
     return (pixels - low) / ((high - low) or 1)
+
+
+def as_colors(numbers: Array) -> Array:
+    """Signed (..., 3) as colours: zero is grey, the largest size black or full."""
+    return 0.5 + numbers / (2 * largest(numbers))
 
 
 # ---- many images in one
 
 
 def mosaic(images: ArrayLike, columns: int, gap: int = 1) -> Array:
-    """Images (N, H, W) or (N, H, W, 3) in rows of ``columns``, as one image with empty lines (NaN) between.
+    """Images (N, H, W) or (N, H, W, 3) in rows of ``columns``, as one image with empty lines between.
 
-    One image is drawn much faster than N, and its tiles cannot differ in size. Tile n begins at
-    ``tile_corner(n, ...)``.
+    What is empty is NaN, or in colours white. One image is drawn much faster than N, and its tiles cannot
+    differ in size. Tile n begins at ``tile_corner(n, ...)``.
     """
     tiles = np.asarray(images, np.float32)
     n, h, w = tiles.shape[:3]
     rows = math.ceil(n / columns)
-    whole = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, *tiles.shape[3:]), np.nan, np.float32)
+    empty = np.nan if tiles.ndim == 3 else 1.0
+    whole = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, *tiles.shape[3:]), empty, np.float32)
     for number, tile in enumerate(tiles):
         top, left = tile_corner(number, columns, (h, w), gap)
         whole[top : top + h, left : left + w] = tile
     return whole
+
+
+def even_columns(number: int, most: int) -> int:
+    """How many tiles to put in a row, ``most`` or less, so that the rows are about equally long."""
+    rows = math.ceil(number / most)
+    return math.ceil(number / rows)
 
 
 def tile_corner(number: int, columns: int, size: tuple[int, int], gap: int = 1) -> tuple[int, int]:
@@ -126,8 +138,15 @@ def tile_corner(number: int, columns: int, size: tuple[int, int], gap: int = 1) 
     return row * (size[0] + gap), column * (size[1] + gap)
 
 
-def each_to_one(maps: Array) -> Array:
-    """(N, ...): each of the N divided by its largest size, so that even a weak one can be seen."""
+def scaled(maps: Array, scale: str) -> Array:
+    """(N, ...) with scale "each": each of the N divided by its largest size, so that a weak one can be seen.
+
+    With "all" they are as they were. ValueError for another word.
+    """
+    if scale not in ("each", "all"):
+        raise unknown_name("scale", scale, ["each", "all"])
+    if scale == "all":
+        return maps
     sizes = np.array([largest(each) for each in maps], maps.dtype)
     return maps / sizes.reshape(-1, *[1] * (maps.ndim - 1))
 
@@ -135,3 +154,8 @@ def each_to_one(maps: Array) -> Array:
 def largest(numbers: Array) -> float:
     """The largest size among the numbers that are not NaN; 1 where all are zero."""
     return float(np.nanmax(np.abs(numbers), initial=0)) or 1.0
+
+
+def first_of(shown: int, number: int, what: str) -> str:
+    """``16 maps``, or ``the first 16 of 256 maps`` where not all are shown."""
+    return f"{number} {what}" if shown == number else f"the first {shown} of {number} {what}"

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv._errors import unknown_name
+from fastconv.layers import ActivityRegularization, Flatten, Reshape
 from fastconv.layers.layer import Layer
+from fastconv.layers.random_layer import RandomLayer
+from fastconv.layers.weighted import WeightedLayer
 from fastconv.models.sequential import Sequential
 
 LayerLike = str | int | Layer
@@ -50,3 +53,21 @@ def check_model(model: Any) -> None:
         raise TypeError(f"the model must be a Sequential model, got {model!r}")
     if not model.layers:
         raise ValueError(f"{model} has no layers: add some, then give it data")
+    if not model.built:
+        raise ValueError(
+            f"{model} has no weights yet, there is nothing to see: build(input_shape) and train it first"
+        )
+
+
+def shows_nothing_new(layer: Layer) -> bool:
+    """Whether, outside training, the layer puts out the numbers that went in: dropout, ``Flatten``, ..."""
+    return isinstance(layer, (RandomLayer, Flatten, Reshape, ActivityRegularization))
+
+
+def describe(path: str, layer: Layer) -> str:
+    """``C1 · Conv2D, relu``: name, kind and activation, each as far as it is news."""
+    kind = type(layer).__name__
+    activation = getattr(getattr(layer, "activation", None), "name", None)
+    if activation not in (None, "linear") and isinstance(layer, WeightedLayer):
+        kind += f", {activation}"
+    return f"{path} · {kind}"
