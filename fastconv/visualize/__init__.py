@@ -5,9 +5,10 @@ its ``Figure``, which shows itself in a notebook and is saved with ``figure.save
 is needed. ``figure=`` draws into a figure, or part of one, of your own, such as ``pyplot.figure()``.
 """
 
+from fastconv.visualize.activation_strip import activation_strip
 from fastconv.visualize.extract_features import extract_features
 from fastconv.visualize.feature_maps import feature_maps
 from fastconv.visualize.filters import filter_images, filters
 from fastconv.visualize.images import images
 
-__all__ = ["extract_features", "feature_maps", "filter_images", "filters", "images"]
+__all__ = ["activation_strip", "extract_features", "feature_maps", "filter_images", "filters", "images"]

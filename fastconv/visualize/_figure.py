@@ -26,18 +26,23 @@ BETWEEN = "0.7"  # behind white tiles, lest they run into each other
 
 
 def new_figure(
-    width: float = WIDTH, height: float = 4.0, *, figure: Any = None, title: str | None = None
+    width: float = WIDTH,
+    height: float = 4.0,
+    *,
+    figure: Any = None,
+    title: str | None = None,
+    layout: str = "constrained",
 ) -> Any:
-    """``figure``, or where that is None a new one of so many inches, its parts laid out without overlap.
+    """``figure``, or where that is None a new one of so many inches.
 
-    Raises ImportError, which says what to install, where matplotlib is missing.
+    Its parts are laid out without overlap, unless the layout is "none". Raises ImportError, which says what to install, where matplotlib is missing.
     """
     if figure is None:
         try:
             from fastconv.visualize._picture import Picture
         except ImportError as error:
             raise ImportError("pictures need matplotlib: python -m pip install 'fastconv[plot]'") from error
-        figure = Picture(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+        figure = Picture(figsize=(width, height), dpi=DOTS_PER_INCH, layout=layout)
     if title is not None:
         figure.suptitle(title, fontsize=TITLE)
     return figure

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv._errors import unknown_name
+from fastconv._names import snake_case
 from fastconv.layers import ActivityRegularization, Flatten, Reshape
 from fastconv.layers.layer import Layer
 from fastconv.layers.random_layer import RandomLayer
@@ -65,9 +66,10 @@ def shows_nothing_new(layer: Layer) -> bool:
 
 
 def describe(path: str, layer: Layer) -> str:
-    """``C1 · Conv2D, relu``: name, kind and activation, each as far as it is news."""
+    """``C1 · Conv2D, relu``, ``conv2d_1, relu``: name, kind and activation, each as far as it is news."""
     kind = type(layer).__name__
+    said = path if layer.name.startswith(snake_case(kind)) else f"{path} · {kind}"
     activation = getattr(getattr(layer, "activation", None), "name", None)
     if activation not in (None, "linear") and isinstance(layer, WeightedLayer):
-        kind += f", {activation}"
-    return f"{path} · {kind}"
+        said += f", {activation}"
+    return said

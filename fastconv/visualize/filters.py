@@ -114,9 +114,8 @@ def _convolution(model: Sequential | Layer, layer: LayerLike | None) -> Conv2D:
             raise ValueError(f"{model} has no convolution, whose filters could be drawn")
         path = next(iter(convolutions)) if layer is None else find_layer(model, layer)
         if path not in convolutions:
-            raise ValueError(
-                f"{paths[path]} is no convolution and has no filters; {', '.join(convolutions) or 'none'} has"
-            )
+            known = ", ".join(convolutions) or "none"
+            raise ValueError(f"{paths[path]} has no filters: it is no convolution; those here: {known}")
         return convolutions[path]
     if layer is not None:
         raise TypeError(f"layer={layer!r} is a layer of a model; {model!r} is none")
