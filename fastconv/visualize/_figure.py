@@ -31,18 +31,21 @@ def new_figure(
     *,
     figure: Any = None,
     title: str | None = None,
-    layout: str = "constrained",
+    arranged: bool = True,
 ) -> Any:
     """``figure``, or where that is None a new one of so many inches.
 
-    Its parts are laid out without overlap, unless the layout is "none". Raises ImportError, which says what to install, where matplotlib is missing.
+    Its parts are laid out without overlap where ``arranged``. Raises ImportError, which says what to install,
+    where matplotlib is missing.
     """
     if figure is None:
         try:
             from fastconv.visualize._picture import Picture
         except ImportError as error:
             raise ImportError("pictures need matplotlib: python -m pip install 'fastconv[plot]'") from error
-        figure = Picture(figsize=(width, height), dpi=DOTS_PER_INCH, layout=layout)
+        figure = Picture(
+            figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained" if arranged else None
+        )
     if title is not None:
         figure.suptitle(title, fontsize=TITLE)
     return figure

@@ -63,7 +63,7 @@ def activation_strip(
     room = width - INPUT - (0.0 if chances is None else words + BARS) - GAP * (len(columns) + 3)
     tallest = TALLEST if figure is None else figure.bbox.height / figure.dpi - HEAD
     rows, tile = _best_tiles(columns, room, tallest)
-    figure = new_figure(width, max(rows * tile, INPUT) + HEAD + GAP, figure=figure, layout="none")
+    figure = new_figure(width, max(rows * tile, INPUT) + HEAD + GAP, figure=figure, arranged=False)
     height = figure.bbox.height / figure.dpi
 
     def place(left: float, wide: float, tall: float) -> Any:
