@@ -41,6 +41,7 @@ def draw_histograms(arrays: Mapping[str, Array], scale: str, figure: Any, title:
         axes.set_title(f"{name}\n{_facts(arrays[name], finite[name])}", fontsize=SMALL)
         axes.set_yticks([])
         axes.tick_params(labelsize=SMALL)
+        axes.locator_params(axis="x", nbins=5)
     if scale == "log":
         for axes in grid[max(len(arrays) - columns, 0) : len(arrays)]:
             axes.tick_params(labelbottom=True)

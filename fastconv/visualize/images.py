@@ -39,9 +39,8 @@ def images(
     side = min(WIDTH / columns, 2.0)  # few images need not fill the page
     tall = side * pictures.shape[1] / pictures.shape[2] + 0.15 * lines + 0.05
     head = 0.0 if title is None else 0.3
-    figure = new_figure(
-        max(columns * side, 3.0), max(rows, 0) * tall + head or 1.0, figure=figure, title=title
-    )
+    size = max(columns * side, 3.0), max(rows, 1) * tall + head
+    figure = new_figure(*size, figure=figure, title=title)
     for number, picture in enumerate(pictures):
         axes = figure.add_subplot(rows, columns, number + 1)
         show_image(axes, picture, None if titles is None else titles[number])

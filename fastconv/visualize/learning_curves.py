@@ -92,9 +92,7 @@ def _named_runs(history: Any) -> dict[str, Run]:
         return dict(history) if runs and history else {"": history}
     if isinstance(history, Sequence) and all(isinstance(run, (History, Mapping)) for run in history):
         return {f"run {number}": run for number, run in enumerate(history, 1)}
-    raise TypeError(
-        f"learning curves are those of a History, a dictionary or a list of them, got {history!r}"
-    )
+    raise TypeError(f"history must be a History, or a dictionary or list of them; got {history!r}")
 
 
 def _draw(axes: Any, measure: str, runs: Mapping[str, Mapping[str, Curve]]) -> None:

@@ -20,13 +20,13 @@ from fastconv.visualize.images import images
 class Mistakes(NamedTuple):
     """Examples that were taken for another class, the surest mistakes first; all arrays (M,).
 
-    index        which examples they are
+    examples     their places in x
     true         their class
     predicted    the class they were taken for
     confidence   the score, of a softmax the probability, of the class they were taken for
     """
 
-    index: Array
+    examples: Array
     true: Array
     predicted: Array
     confidence: Array
@@ -48,8 +48,8 @@ def find_mistakes(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int
     predicted = scores.argmax(axis=1)
     confidence = scores.max(axis=1)
     wrong = np.flatnonzero(predicted != true)
-    index = wrong[np.argsort(-confidence[wrong], kind="stable")]
-    return Mistakes(index, true[index], predicted[index], confidence[index])
+    examples = wrong[np.argsort(-confidence[wrong], kind="stable")]
+    return Mistakes(examples, true[examples], predicted[examples], confidence[examples])
 
 
 def misclassified(
@@ -78,18 +78,18 @@ def misclassified(
     """
     found = find_mistakes(model, x, y, batch_size)
     names = names_of_classes(class_names, model.output_shape[-1])  # type: ignore[index, arg-type]
-    number = min(whole(number, "number"), len(found.index))
-    pictures = np.asarray(x)[found.index[:number]]
+    number = min(whole(number, "number"), len(found.examples))
+    pictures = np.asarray(x)[found.examples[:number]]
     titles = [
-        f"{names[predicted]} {_percent(confidence)}\nis {names[true]}"
+        f"{names[predicted]} ({_score(confidence)})\nis {names[true]}"
         for predicted, true, confidence in zip(
             found.predicted[:number], found.true[:number], found.confidence[:number], strict=True
         )
     ]
-    title = f"{len(found.index):,} of {len(np.asarray(x)):,} wrong"
+    title = f"{len(found.examples):,} of {len(np.asarray(x)):,} wrong"
     return images(pictures, titles, columns, title=title, figure=figure)
 
 
-def _percent(confidence: float) -> str:
-    """Of probabilities; other scores are given as they are."""
-    return f"{confidence:.0%}" if 0 <= confidence <= 1 else f"({confidence:.3g})"
+def _score(confidence: float) -> str:
+    """Probabilities in per cent, other scores as they are."""
+    return f"{confidence:.0%}" if 0 <= confidence <= 1 else f"{confidence:.3g}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv.models.receptive_field import receptive_field as field_of
 from fastconv.models.sequential import Sequential
-from fastconv.visualize._figure import COLORS, SMALL, new_figure, show_image
+from fastconv.visualize._figure import COLORS, SMALL, as_picture, new_figure, show_image
 from fastconv.visualize._inputs import one_image
 from fastconv.visualize._layers import LayerLike, find_layer, layer_paths
 
@@ -24,11 +25,11 @@ def boxes(
 
     ``units`` are rows and columns (i, j) of the layers' maps; where None, the one in the middle of each.
     """
-    several = isinstance(layers, Iterable) and not isinstance(layers, str)
+    listed: Any = layers if isinstance(layers, Iterable) and not isinstance(layers, str) else [layers]
     paths = layer_paths(model)
     found = {}
-    for which in layers if several else [layers]:  # type: ignore[union-attr, list-item]
-        path = find_layer(model, which)  # type: ignore[arg-type]
+    for which in listed:
+        path = find_layer(model, which)
         field = field_of(model, paths[path])
         for unit in _units(units, field.map_size):
             found[path, unit] = field.box(*unit)
@@ -54,9 +55,7 @@ def receptive_field(
     Returns matplotlib's Figure; the boxes are those of ``fastconv.models.receptive_field``. Raises ValueError
     for an unknown layer or a wrong image, IndexError for a unit that is not in the map.
     """
-    from matplotlib.patches import Rectangle
-
-    pixels = one_image(model, image)[0]
+    pixels = as_picture(one_image(model, image)[0])  # before it is cut, so that cuts are no brighter
     found = boxes(model, layers, units)
     if not found:
         raise ValueError("there is no layer, or no unit, whose receptive field could be drawn")
@@ -64,6 +63,8 @@ def receptive_field(
     rows = min(len(found), 4)
     columns = -(-len(found) // rows)
     figure = new_figure(4 + 1.5 * columns, 4, figure=figure)
+    from matplotlib.patches import Rectangle  # after new_figure, which says what to install if there is none
+
     grid = figure.add_gridspec(rows, 1 + columns, width_ratios=[4, *[1.3] * columns])
     whole_image = figure.add_subplot(grid[:, 0])
     show_image(whole_image, pixels)
@@ -79,10 +80,10 @@ def receptive_field(
     return figure
 
 
-def _units(units: Sequence[Unit] | Unit | None, map_size: tuple[int, int]) -> list[Unit]:
+def _units(units: Sequence[Unit] | Unit | None, map_size: Unit) -> list[Unit]:
     if units is None:
         return [(map_size[0] // 2, map_size[1] // 2)]
-    listed = [units] if len(units) == 2 and all(hasattr(n, "__index__") for n in units) else units
-    if any(len(unit) != 2 for unit in listed):  # type: ignore[arg-type]
+    pairs = np.asarray(units)
+    if pairs.dtype.kind not in "iu" or pairs.shape[-1:] != (2,) or pairs.ndim > 2:
         raise ValueError(f"a unit is (row, column) of a layer's map; got {units!r}")
-    return [(int(i), int(j)) for i, j in listed]  # type: ignore[misc]
+    return [(int(i), int(j)) for i, j in pairs.reshape(-1, 2)]
