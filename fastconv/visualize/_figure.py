@@ -140,6 +140,11 @@ def mosaic(images: ArrayLike, columns: int, gap: int = 1) -> Array:
     return whole
 
 
+def enlarged(tiles: Array, times: int) -> Array:
+    """(N, H, W, ...) with each pixel as a square of ``times`` × ``times``, so that gaps can be finer."""
+    return tiles.repeat(times, axis=1).repeat(times, axis=2)
+
+
 def even_columns(number: int, most: int) -> int:
     """How many tiles to put in a row, ``most`` or less, so that the rows are about equally long."""
     rows = math.ceil(number / most)

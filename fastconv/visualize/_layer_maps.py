@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from fastconv.layers._arguments import whole
 from fastconv.models.sequential import Sequential
 from fastconv.parameter import Array
-from fastconv.visualize._figure import first_of, mosaic, scaled, show_image
+from fastconv.visualize._figure import enlarged, first_of, mosaic, scaled, show_image
 from fastconv.visualize._layers import (
     LayerLike,
     describe,
@@ -72,7 +72,7 @@ def maps_of(
 
 def squares(units: Array, columns: int) -> Array:
     """Units (n, 1, 1) in rows of ``columns``, as one image of squares with lines between."""
-    return mosaic(units.repeat(SQUARE - 1, axis=1).repeat(SQUARE - 1, axis=2), columns)
+    return mosaic(enlarged(units, SQUARE - 1), columns)
 
 
 def show_input(axes: Any, image: Array) -> None:

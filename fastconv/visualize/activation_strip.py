@@ -14,7 +14,16 @@ from numpy.typing import ArrayLike
 
 from fastconv.models.sequential import Sequential
 from fastconv.parameter import Array
-from fastconv.visualize._figure import BETWEEN, COLORS, SMALL, WIDTH, mosaic, new_figure, show_numbers
+from fastconv.visualize._figure import (
+    BETWEEN,
+    COLORS,
+    SMALL,
+    WIDTH,
+    enlarged,
+    mosaic,
+    new_figure,
+    show_numbers,
+)
 from fastconv.visualize._inputs import names_of_classes, one_image
 from fastconv.visualize._layer_maps import Maps, maps_of, probabilities, show_input, squares
 from fastconv.visualize._layers import LayerLike
@@ -114,7 +123,7 @@ def _column(maps: Maps, rows: int, across: int) -> Array:
         return squares(_filled(maps.tiles, math.ceil(n / side) * side), side)
     rows = math.ceil(n / across)  # of columns side by side, none is much longer
     times = max(PIXELS // max(h, w), 1)
-    tiles = _filled(maps.tiles, rows * across).repeat(times, axis=1).repeat(times, axis=2)
+    tiles = enlarged(_filled(maps.tiles, rows * across), times)
     downwards = tiles.reshape(across, rows, *tiles.shape[1:]).swapaxes(0, 1).reshape(tiles.shape)
     return mosaic(downwards, across, gap=max(times * max(h, w) // 20, 1))
 
