@@ -49,7 +49,7 @@ class Maps(NamedTuple):
 def maps_of(
     model: Sequential, image: Array, layers: Iterable[LayerLike] | LayerLike | None, max_maps: int, scale: str
 ) -> list[Maps]:
-    """What the layers make of ``image`` (1, H, W, C); by default all that change their input."""
+    """What the layers make of ``image`` (1, H, W, C); by default all that change the picture."""
     paths = layer_paths(model)
     if layers is None:
         chosen = [path for path, layer in paths.items() if not shows_nothing_new(layer)]

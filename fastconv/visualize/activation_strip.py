@@ -28,7 +28,7 @@ from fastconv.visualize._inputs import names_of_classes, one_image
 from fastconv.visualize._layer_maps import Maps, maps_of, probabilities, show_input, squares
 from fastconv.visualize._layers import LayerLike
 
-TALLEST, HEAD, GAP, INPUT, BARS, LETTER = 4.6, 0.9, 0.08, 1.1, 1.1, 0.075  # inches
+TALLEST, HEAD, GAP, INPUT, BARS, LETTER = 3.6, 0.9, 0.08, 1.1, 1.1, 0.075  # inches
 PIXELS = 40  # of a tile: small maps are enlarged, that all tiles be alike
 MOST_CLASSES = 10
 
@@ -53,7 +53,7 @@ def activation_strip(
     ----------
     image : one image, as the model takes it: (H, W, C), (1, H, W, C) or, with one channel, (H, W)
     class_names : what the classes are called; their numbers where None
-    layers : those to draw; where None, all that change their input, so not dropout and ``Flatten``
+    layers : those to draw; all where None, but for those that do not change the picture, such as dropout
     scale : "each" draws the largest output of each map in the strongest colour, "all" that of the layer
     max_maps : draw the first so many maps of a layer
 
