@@ -235,6 +235,7 @@ fc_status fc_conv2d_backward_kernel_winograd(const fc_conv2d *conv, const float 
     const int threads = fc_threads_for(g.flops);
     fc_status status = fc_column_sums(g.N * g.OH * g.OW, K, dy, dbias);
     if (status != FC_OK) return status;
+    if (g.tiles == 0) memset(dkernel, 0, sizeof(float) * (size_t)(9 * C * K)); /* no block will write it */
 
     /* Tiles whose 36 V and W go through together: four megabytes of the larger, enough tiles to a sum. */
     const int64_t most = fc_max(64, (1 << 20) / (POSITIONS * fc_max(C, K)));

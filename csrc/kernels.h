@@ -207,6 +207,7 @@ typedef struct {
 
     /* sums[0] += |x|, sums[1] += x^2, grad += its slope (or NULL), of n elements */
     void (*penalize)(const fc_penalty *penalty, int64_t n, const float *x, float *grad, double sums[2]);
+
     /* Rows [first, first + rows) of all images' outputs; `outside` is a pixel of the fill value. Backward, dx of
      * image n. Pointers are to the start of the arrays. */
     void (*affine)(const fc_affine *affine, int64_t first, int64_t rows, const float *x, const float *outside,

@@ -109,28 +109,42 @@ static fc_status lay_out(fc_layers *l, int64_t N) {
     return FC_OK;
 }
 
+/* ---- pooling ------------------------------------------------------------------------------------ */
+
 static fc_pool2d pooling(const fc_step *s, int64_t N) {
     return (fc_pool2d){.N = N, .H = s->H, .W = s->W, .C = s->C, .KH = s->size_h, .KW = s->size_w, .OH = s->OH,
                        .OW = s->OW, .stride_h = s->size_h, .stride_w = s->size_w};
 }
 
+static fc_switches switches_of(const fc_layers *l, int i) {
+    const int64_t at = l->at[i].switches;
+    return (fc_switches){.narrow = at < 0 ? NULL : (uint16_t *)(l->memory + at)};
+}
+
 /* ---- forward ------------------------------------------------------------------------------------ */
+
+/* y (pixels, K) = bias + products, for the output channels [k, k + lanes) */
+static void multiply_panel(const fc_kernels *kernels, const fc_product *product, int64_t k, const float *x,
+                           const float *kernel, const float *bias, int64_t pixels, float *y) {
+    static const float zeros[FC_PLAN_SLACK];
+    const int64_t K = product->y_step, tiles = fc_pieces(pixels, kernels->tile_pixels);
+    const int channels = (int)fc_min(kernels->tile_lanes, K - k);
+    for (int64_t t = 0; t < tiles; t++) {
+        const int64_t w = fc_part(pixels, tiles, t), end = fc_part(pixels, tiles, t + 1);
+        kernels->product_tile(product, (int)(end - w), channels, x + w * product->x_step, kernel + k,
+                              bias ? bias + k : zeros, y + w * K + k);
+    }
+}
 
 /* y (pixels, K) = bias + what the taps see of x, pixel by pixel; x and x_row of an image with its border */
 static void convolve_row(const fc_kernels *kernels, int64_t KH, int64_t KW, int64_t C, int64_t K, const float *x,
                          int64_t x_row, const float *kernel, const float *bias, int64_t pixels, float *y) {
-    static const float zeros[FC_PLAN_SLACK];
-    const int64_t lanes = kernels->tile_lanes, tiles = fc_pieces(pixels, kernels->tile_pixels);
     int64_t offsets[FC_PLAN_MOST_ROWS];
     for (int64_t kh = 0; kh < KH; kh++) offsets[kh] = kh * x_row;
     const fc_product product = {.runs = KH, .offset = offsets, .length = KW * C, .x_step = C, .w_step = K,
                                 .y_step = K};
-    for (int64_t k = 0; k < K; k += lanes)
-        for (int64_t t = 0; t < tiles; t++) {
-            const int64_t w = fc_part(pixels, tiles, t), end = fc_part(pixels, tiles, t + 1);
-            kernels->product_tile(&product, (int)(end - w), (int)fc_min(lanes, K - k), x + w * C, kernel + k,
-                                  bias ? bias + k : zeros, y + w * K + k);
-        }
+    for (int64_t k = 0; k < K; k += kernels->tile_lanes)
+        multiply_panel(kernels, &product, k, x, kernel, bias, pixels, y);
 }
 
 static void forward(const fc_layers *l, int i, int64_t N, const float *x) {
@@ -157,23 +171,18 @@ static void forward(const fc_layers *l, int i, int64_t N, const float *x) {
             if (s->activation != FC_LINEAR) kernels->activate(s->activation, s->alpha, s->OW * s->K, to, to);
         }
     } else if (s->kind == FC_DENSE) {
-        const int64_t lanes = kernels->tile_lanes, panels = fc_pieces(s->K, lanes);
+        const int64_t lanes = kernels->tile_lanes, start = 0;
+        const fc_product product = {.runs = 1, .offset = &start, .length = s->C, .x_step = s->C, .w_step = s->K,
+                                    .y_step = s->K};
 #pragma omp for schedule(static)
-        for (int64_t p = 0; p < panels; p++)
-            for (int64_t n = 0; n < N; n += kernels->tile_pixels) {
-                const int64_t start = 0, images = fc_min(kernels->tile_pixels, N - n), k = p * lanes;
-                const fc_product product = {.runs = 1, .offset = &start, .length = s->C, .x_step = s->C,
-                                            .w_step = s->K, .y_step = s->K};
-                static const float zeros[FC_PLAN_SLACK];
-                kernels->product_tile(&product, (int)images, (int)fc_min(lanes, s->K - k), x + n * s->C, s->kernel + k,
-                                      s->bias ? s->bias + k : zeros, y + n * s->K + k);
-            }
+        for (int64_t p = 0; p < fc_pieces(s->K, lanes); p++)
+            multiply_panel(kernels, &product, p * lanes, x, s->kernel, s->bias, N, y);
 #pragma omp single
         if (s->activation != FC_LINEAR) kernels->activate(s->activation, s->alpha, N * s->K, y, y);
     } else {
         const fc_pool2d pool = pooling(s, N);
         const int64_t rows = N * s->OH, pieces = fc_min(rows, ROW_PIECES);
-        const fc_switches switches = {.narrow = (uint16_t *)(l->memory + (at->switches >= 0 ? at->switches : 0))};
+        const fc_switches switches = switches_of(l, i);
 #pragma omp for schedule(static)
         for (int64_t t = 0; t < pieces; t++) {
             const int64_t first = fc_part(rows, pieces, t), count = fc_part(rows, pieces, t + 1) - first;
@@ -273,7 +282,7 @@ static void backward(const fc_layers *l, int i, int64_t N, const float *x, float
     } else if (below) {
         const fc_pool2d pool = pooling(s, N);
         const int64_t rows = N * s->H, pieces = fc_min(rows, ROW_PIECES);
-        const fc_switches switches = {.narrow = (uint16_t *)(l->memory + (at->switches >= 0 ? at->switches : 0))};
+        const fc_switches switches = switches_of(l, i);
 #pragma omp for schedule(static)
         for (int64_t t = 0; t < pieces; t++) {
             const int64_t first = fc_part(rows, pieces, t), count = fc_part(rows, pieces, t + 1) - first;
