@@ -4,8 +4,8 @@ A plan takes as many images at a time as a vector has lanes through all layers, 
 layers never leaves the cache. It computes what the layers compute, up to rounding. A model uses it where it
 applies and pays; ``compile(jit_compile=False)`` does without, ``jit_compile=True`` insists.
 
-Networks that cannot be trained so can often predict so: what only matters while training, dropout say, is left
-out, and single images go through large kernels by the algorithms that the layers would use.
+Networks that cannot be trained so can often predict so: what only matters while training, dropout say, is
+left out, and single images go through large kernels by the algorithms that the layers would use.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Plans:
 
     def __init__(self, inference: bool = False) -> None:
         self._inference = inference
-        self._made_for: list[tuple[Any, ...]] | None = None
+        self._made_for: list[Any] | None = None
         self._plan: Plan | None = None
         self._why_not = ""
 
@@ -123,10 +123,11 @@ class Plans:
         """The plan for these layers and images; None, or with ``insist`` NoPlan, where there is none."""
         if on_reference():
             return None
-        wanted = [
-            (layer, layer._trainable, layer._input_shape, layer.activity_regularizer, _is_always_random(layer))
-            for layer in layers
+        wanted: list[Any] = [
+            (layer, layer._trainable, layer._input_shape, layer.activity_regularizer) for layer in layers
         ]
+        if self._inference:
+            wanted += [_is_always_random(layer) for layer in layers]
         if wanted != self._made_for:
             self._made_for = wanted
             try:
@@ -174,10 +175,7 @@ def _steps(layers: list[Layer], inference: bool) -> list[Step]:
             raise NoPlan(f"{layer} has no place in a plan")
         step = describe(layer)
         if step["algorithm"] is not None and not inference:
-            raise NoPlan(
-                f"{layer} has algorithm={layer.algorithm!r} and a kernel of {layer.kernel.size} numbers: plans "  # type: ignore[attr-defined]
-                f"are for kernels of up to {_MOST_KERNEL_ELEMENTS}, and ways of their own"
-            )
+            raise NoPlan(_why_not_by_bundles(layer))
         steps.append(step)
     dense = [step["kind"] == "dense" for step in steps]
     if not any(dense) or dense != sorted(dense):
@@ -188,6 +186,12 @@ def _steps(layers: list[Layer], inference: bool) -> list[Step]:
         raise NoPlan("a plan has one softmax, at the end")
     steps[-1]["activation"] = "linear"
     return steps
+
+
+def _why_not_by_bundles(layer: Any) -> str:
+    if layer.algorithm != "auto":
+        return f"{layer} asks for algorithm={layer.algorithm!r}"
+    return f"{layer} has a kernel of {layer.kernel.size} numbers, {layer.kernel_size[0]} rows"
 
 
 def _rests(layer: Layer) -> bool:
