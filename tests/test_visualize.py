@@ -359,6 +359,17 @@ def test_grey_images_in_any_shape(lenet, shape):
     np.testing.assert_array_equal(image_of(figure.axes[0]), image)
 
 
+def test_maps_of_one_unit_are_units():
+    model = Sequential(
+        [layers.Input((4, 4, 1)), layers.Conv2D(50, 4, name="c"), layers.Reshape((5, 10), name="r")]
+    )
+    figure = visualize.feature_maps(model, np.ones((4, 4)), ["c", "r"])
+    units = visualize.extract_features(model, "c", np.ones((1, 4, 4, 1))).ravel()
+    for axes in figure.axes[1:]:
+        assert " · 50 units · " in axes.get_title("left")
+        np.testing.assert_array_equal(image_of(axes)[0, ::8], units)
+
+
 def test_images_of_two_channels():
     model = Sequential([layers.Input((4, 6, 2)), layers.Conv2D(3, 3, name="c")])
     figure = visualize.feature_maps(model, np.ones((4, 6, 2)))

@@ -176,5 +176,7 @@ def largest(numbers: Array) -> float:
 
 
 def first_of(shown: int, number: int, what: str) -> str:
-    """``16 maps``, or ``the first 16 of 256 maps`` where not all are shown."""
-    return f"{number} {what}" if shown == number else f"the first {shown} of {number} {what}"
+    """``1 map``, ``16 maps``, or ``the first 16 of 256 maps`` where not all are shown."""
+    if shown < number:
+        return f"the first {shown} of {number} {what}s"
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -42,8 +42,8 @@ class Maps(NamedTuple):
         """``16 maps of 10×10``."""
         _, h, w = self.tiles.shape
         if self.are_units:
-            return first_of(len(self.tiles), self.number, "units")
-        return f"{first_of(len(self.tiles), self.number, 'maps')} of {h}×{w}"
+            return first_of(len(self.tiles), self.number, "unit")
+        return f"{first_of(len(self.tiles), self.number, 'map')} of {h}×{w}"
 
 
 def maps_of(
@@ -63,10 +63,11 @@ def maps_of(
     found = []
     for path in chosen:
         output = outputs[path][0]
-        tiles = output.transpose(2, 0, 1) if output.ndim == 3 else output.reshape(-1, 1, 1)
-        if output.ndim == 3:  # units are too small to be spared
-            tiles = scaled(tiles[:max_maps], scale)
-        found.append(Maps(describe(path, paths[path]), tiles, output.shape[-1]))
+        if output.ndim == 3 and output.shape[:2] != (1, 1):
+            tiles, number = scaled(output.transpose(2, 0, 1)[:max_maps], scale), output.shape[-1]
+        else:  # units are too small to be spared, or scaled each
+            tiles, number = output.reshape(-1, 1, 1), output.size
+        found.append(Maps(describe(path, paths[path]), tiles, number))
     return found
 
 

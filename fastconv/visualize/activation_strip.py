@@ -72,6 +72,8 @@ def activation_strip(
     room = width - INPUT - (0.0 if chances is None else words + BARS) - GAP * (len(columns) + 3)
     tallest = TALLEST if figure is None else figure.bbox.height / figure.dpi - HEAD
     rows, tile = _best_tiles(columns, room, tallest)
+    if hasattr(figure, "set_layout_engine"):
+        figure.set_layout_engine("none")  # places are chosen here
     figure = new_figure(width, max(rows * tile, INPUT) + HEAD + GAP, figure=figure, arranged=False)
     height = figure.bbox.height / figure.dpi
 

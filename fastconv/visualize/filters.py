@@ -33,11 +33,18 @@ PIXELS, GAP = 6, 5  # the side of a weight, and from one filter to the next
 def filter_images(model: Sequential | Layer, layer: LayerLike | None = None) -> Array:
     """The kernel of a convolution as images, (filters, channels, KH, KW): a copy.
 
+    Where ``connections`` leave a channel out of a filter, there is NaN.
+
     ``model`` is a model, with ``layer`` as one of its convolutions, the first where None; or the convolution
     itself. Raises ValueError where there is none, or it has no weights yet.
     """
     found = _convolution(model, layer)
-    return np.ascontiguousarray(found.kernel.value.transpose(3, 2, 0, 1))
+    kernel, table = found.kernel.value, getattr(found, "table", None)
+    if table is not None:  # (KH, KW, connections), by channel and then by filter
+        dense = np.full((*kernel.shape[:2], *table.shape), np.nan, np.float32)
+        dense[:, :, table] = kernel
+        kernel = dense
+    return np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
 
 
 def filters(
@@ -78,9 +85,9 @@ def filters(
     picture = mosaic(enlarged(tiles, PIXELS), columns, GAP)
 
     inch = min(WIDTH / picture.shape[1], TALLEST / (kh * PIXELS))  # of one pixel
-    title = f"{found.name}: {first_of(len(shown), n, 'filters')} of {kh}×{kw}"
+    title = f"{found.name}: {first_of(len(shown), n, 'filter')} of {kh}×{kw}"
     if grid:
-        title += f" (across) over {first_of(shown.shape[1], channels, 'channels')} (down)"
+        title += f" (across) over {first_of(shown.shape[1], channels, 'channel')} (down)"
     figure = new_figure(
         max(inch * picture.shape[1], 4) + 0.4, inch * picture.shape[0] + 0.7, figure=figure, title=title
     )
