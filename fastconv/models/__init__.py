@@ -1,7 +1,7 @@
 """Models: layers stacked, trained, looked at, saved."""
 
 from fastconv.models.cloning import clone_model
-from fastconv.models.saving import load_model, save_model
+from fastconv.models.saving import load_model, read_notes, save_model
 from fastconv.models.sequential import Sequential
 
-__all__ = ["Sequential", "clone_model", "load_model", "save_model"]
+__all__ = ["Sequential", "clone_model", "load_model", "read_notes", "save_model"]

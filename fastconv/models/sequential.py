@@ -288,11 +288,17 @@ class Sequential(Trainer):
 
         save_model(self, path, overwrite=overwrite)
 
-    def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Save the weights alone."""
+    def save_weights(
+        self,
+        path: str | os.PathLike[str],
+        overwrite: bool = True,
+        *,
+        notes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Save the weights alone. ``notes`` are kept with them, for ``models.read_notes(path)``."""
         from fastconv.models.saving import save_weights
 
-        save_weights(self, path, overwrite=overwrite)
+        save_weights(self, path, overwrite=overwrite, notes=notes)
 
     def load_weights(
         self,
