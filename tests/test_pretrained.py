@@ -8,7 +8,6 @@ import pytest
 import fastconv
 from fastconv import applications, datasets
 from fastconv.applications import LeNet5, _pretrained, pretrained_weights
-from fastconv.datasets import search
 from fastconv.models import read_notes
 
 # network -> how to make it
@@ -37,7 +36,7 @@ class TestShipped:
         assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
     def test_reaches_its_accuracy(self, shipped, monkeypatch):
-        monkeypatch.setattr(search, "download", lambda *_: None)
+        monkeypatch.setattr("fastconv.datasets.search.download", lambda *_: None)
         notes = shipped.notes
         try:
             _, (x, y) = getattr(datasets, notes["data"]).load_data()
