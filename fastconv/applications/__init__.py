@@ -8,7 +8,16 @@ a file.
 from __future__ import annotations
 
 from fastconv.applications._pretrained import PretrainedWeights, pretrained_weights
+from fastconv.applications.convnetjs import ConvNetJSCifar10
+from fastconv.applications.cs231n import CS231nNet
 from fastconv.applications.fashion_cnn import FashionCNN
 from fastconv.applications.lenet5 import LeNet5
 
-__all__ = ["FashionCNN", "LeNet5", "PretrainedWeights", "pretrained_weights"]
+__all__ = [
+    "CS231nNet",
+    "ConvNetJSCifar10",
+    "FashionCNN",
+    "LeNet5",
+    "PretrainedWeights",
+    "pretrained_weights",
+]

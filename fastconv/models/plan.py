@@ -88,7 +88,7 @@ class Plan:
         return probabilities, total * scale
 
     def _prepared(self, x: Array, training: bool) -> Array:
-        """x as the layers before the plan leave it. There is no way back through them, nor anything to learn."""
+        """x as the layers before the plan leave it. Nothing there learns, so no gradient goes back."""
         for layer in self._before:
             x = layer.forward(x, training)
             layer.forget()
