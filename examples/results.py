@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import platform
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,21 @@ def save_results(
     history: dict[str, Any],
     seconds: float,
     draw: Callable[[Any], None] | None = None,
+    seed: int | None = None,
 ) -> None:
     """Write ``name``.json and, where matplotlib is installed, ``name``.png into ``directory``.
 
     ``history`` is that of ``fit``, with validation, or something else that ``draw(figure)`` draws.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    facts = {"title": title, "seconds": round(seconds, 1), **_circumstances(), "history": history}
+    facts = {
+        "title": title,
+        "seconds": round(seconds, 1),
+        "CPU seconds": round(time.process_time(), 1),  # of the whole process, all threads together
+        "seed": seed,
+        **_circumstances(),
+        "history": history,
+    }
     (directory / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
     try:
         _picture(directory / f"{name}.png", title, draw or (lambda figure: _curves(figure, history)))
@@ -64,8 +74,18 @@ def _circumstances() -> dict[str, Any]:
         "fastconv": fastconv.__version__,
         "instruction set": fastconv.get_isa(),
         "threads": fastconv.get_num_threads(),
-        "machine": platform.machine(),
+        "machine": f"{_processor()}, {os.cpu_count()} cores",
     }
+
+
+def _processor() -> str:
+    """The processor's name where Linux tells it, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def _picture(path: Path, title: str, draw: Callable[[Any], None]) -> None:

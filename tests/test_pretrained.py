@@ -12,6 +12,8 @@ from fastconv.models import read_notes
 
 # network -> how to make it
 NETWORKS = {
+    "convnetjs_cifar10": applications.ConvNetJSCifar10,
+    "cs231n": applications.CS231nNet,
     "fashion_cnn": applications.FashionCNN,
     "lenet5_modern": LeNet5,
 }
