@@ -39,7 +39,7 @@ def save_results(
     }
     (directory / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
     try:
-        _picture(directory / f"{name}.png", title, draw or (lambda figure: _curves(figure, history)))
+        _picture(directory / f"{name}.png", title, draw or (lambda figure: curves(figure, history)))
     except ImportError:
         print("no picture: it needs matplotlib (python -m pip install 'fastconv[plot]')")
     print(f"results are in {directory / name}.*")
@@ -97,11 +97,18 @@ def _picture(path: Path, title: str, draw: Callable[[Any], None]) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _curves(figure: Any, history: dict[str, Any]) -> None:
-    for axis, measure in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        epochs = range(1, len(history["loss"]) + 1)
-        axis.plot(epochs, history[measure], "o-", label="training")
-        axis.plot(epochs, history[f"val_{measure}"], "o-", label="test")
+def curves(figure: Any, history: dict[str, Any]) -> None:
+    """Loss and accuracy in every epoch; and the accuracy of averaged predictions, where there is one."""
+    axes = figure.subplots(1, 2)
+    epochs = range(1, len(history["loss"]) + 1)
+    style = "o-" if len(epochs) < 30 else "-"
+    for axis, measure in zip(axes, ("loss", "accuracy"), strict=True):
+        axis.plot(epochs, history[measure], style, label="training")
+        axis.plot(epochs, history[f"val_{measure}"], style, label="test")
         axis.set(xlabel="epoch", ylabel=measure)
         axis.grid(alpha=0.3)
+    if "averaged_accuracy" in history:
+        averaged = history["averaged_accuracy"]
+        axes[1].axhline(averaged, color="C2", linestyle="--", label=f"test, averaged: {averaged:.2%}")
+    for axis in axes:
         axis.legend()
