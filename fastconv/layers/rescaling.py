@@ -26,8 +26,8 @@ class Rescaling(Layer):
 
     @property
     def takes_bytes(self) -> bool:
-        """Whether it makes small numbers of 0 to 255, as ``Rescaling(1/255)`` does and a mere shift of numbers
-        in [0, 1] does not.
+        """Whether it makes small numbers of 0 to 255, as ``Rescaling(1/255)`` does and a mere shift of
+        numbers in [0, 1] does not.
         """
         return bool(np.max(np.abs(self.scale)) < 0.1)
 
