@@ -22,7 +22,7 @@ INLINE void NAME(bundle_tile_of)(const int P, const int K, const fc_product *pro
 #pragma GCC unroll 8
         for (int k = 0; k < K; k++) sum[p][k] = bias ? vbroadcast(bias[k]) : (vfloat){0};
 
-    for (int64_t r = 0; r < product->runs; r++) {
+    for (int64_t r = 0; r < product->runs; r++, w += product->w_skip) {
         const float *run = x + product->offset[r] * VLEN;
         for (int64_t j = 0; j < length; j++, run += VLEN, w += w_step) {
             vfloat images[BUNDLE_PIXELS];

@@ -20,6 +20,7 @@ typedef struct {
     int64_t length;         /* floats in each */
     int64_t x_step;         /* floats from one output pixel's run to the next pixel's */
     int64_t w_step;         /* floats from one row of weights to the next */
+    int64_t w_skip;         /* bundle_tile only: floats of weights between one run's and the next's */
     int64_t y_step;         /* floats from one output pixel to the next */
     int64_t bias_step;      /* the same of what the sums begin with: 0 for one bias, y_step to go on with y */
 } fc_product;

@@ -242,52 +242,80 @@ static void pack_weights(const fc_plan *plan, int training) {
 
 /* ---- phase 2: a bundle -------------------------------------------------------------------------- */
 
-/* y (H x W pixels of K vectors) = the sum of products over KH runs of x; x points at the first tap. */
-static void convolve(const fc_kernels *kernels, int64_t KH, int64_t KW, int64_t C, int64_t K, const float *x,
-                     int64_t x_row, const float *kernel, const float *bias, int64_t H, int64_t W, float *y,
+typedef struct {
+    int64_t first, end;
+} range;
+
+/* A border is zeros, and multiplying them takes as long as anything else: of LeNet's 14 x 14 gradients below its
+ * second convolution, 10 x 10 with a border of 4, every second product would be with the border. So tiles leave
+ * out what falls outside for all their outputs. Along one axis output o at tap t sees pixel o + t - border of n.
+ * Measured, training, batch 32, one thread: LeNet-5 in 0.87 of the time with AVX2 and 0.91 with AVX-512, ConvNetJS'
+ * net in 0.93. */
+static range taps_inside(int64_t taps, int64_t border, int64_t n, int64_t first, int64_t end) {
+    const range seen = {fc_max(0, border - (end - 1)), fc_min(taps, n + border - first)};
+    return (range){seen.first, fc_max(seen.first, seen.end)};
+}
+
+/* y (H x W pixels of K vectors, y_row from row to row) = the sums of products of x and KH x KW taps */
+static void convolve(const fc_kernels *kernels, int64_t KH, int64_t KW, int64_t K, const tensor *from,
+                     const float *workspace, const float *kernel, const float *bias, int64_t H, int64_t W, float *y,
                      int64_t y_row) {
-    const int64_t V = kernels->lanes;
+    const int64_t V = kernels->lanes, C = from->C, x_row = row_of(from) * C;
     const int64_t pixel_tiles = fc_pieces(W, kernels->bundle_pixels);
     const int64_t channel_tiles = fc_pieces(K, kernels->bundle_channels);
+    const float *x = workspace + from->at;
     int64_t offsets[FC_PLAN_MOST_ROWS];
     for (int64_t kh = 0; kh < KH; kh++) offsets[kh] = kh * x_row;
-    const fc_product product = {.runs = KH, .offset = offsets, .length = KW * C, .x_step = C, .w_step = K,
-                                .y_step = K};
-    for (int64_t h = 0; h < H; h++)
+    for (int64_t h = 0; h < H; h++) {
+        const range kh = taps_inside(KH, from->top, from->H, h, h + 1);
         for (int64_t t = 0; t < pixel_tiles; t++) {
-            const int64_t w = fc_part(W, pixel_tiles, t), pixels = fc_part(W, pixel_tiles, t + 1) - w;
+            const int64_t w = fc_part(W, pixel_tiles, t), end = fc_part(W, pixel_tiles, t + 1);
+            const range kw = taps_inside(KW, from->left, from->W, w, end);
+            const fc_product product = {.runs = kh.end - kh.first, .offset = offsets + kh.first,
+                                        .length = (kw.end - kw.first) * C, .x_step = C, .w_step = K,
+                                        .w_skip = (KW - kw.end + kw.first) * C * K, .y_step = K};
             for (int64_t u = 0; u < channel_tiles; u++) {
                 const int64_t k = fc_part(K, channel_tiles, u), channels = fc_part(K, channel_tiles, u + 1) - k;
-                kernels->bundle_tile(&product, (int)pixels, (int)channels, x + (h * x_row + w * C) * V, kernel + k,
-                                     bias ? bias + k : NULL, y + (h * y_row + w * K + k) * V);
+                kernels->bundle_tile(&product, (int)(end - w), (int)channels,
+                                     x + (h * x_row + (w + kw.first) * C) * V,
+                                     kernel + (kh.first * KW + kw.first) * C * K + k, bias ? bias + k : NULL,
+                                     y + (h * y_row + w * K + k) * V);
             }
         }
+    }
 }
 
 /* sums[tap, c, k] += the outer products of all pixels, a vector of images each; sums[last, k] += dy */
-static void correlate(const fc_kernels *kernels, const fc_step *s, const float *x, int64_t x_row, const float *dy,
-                      int64_t dy_row, float *sums) {
-    const int64_t V = kernels->lanes, length = s->size_w * s->C;
+static void correlate(const fc_kernels *kernels, const fc_step *s, const tensor *from, const float *workspace,
+                      const float *dy, int64_t dy_row, float *sums) {
+    const int64_t V = kernels->lanes, C = s->C, length = s->size_w * C, x_row = row_of(from) * C;
     const int64_t row_tiles = fc_pieces(length, kernels->bundle_pixels);
     const int64_t channel_tiles = fc_pieces(s->K, kernels->bundle_channels);
-    /* Rows of pixels that fit into a level-1 cache together, all tiles going over them before the next. */
-    const int64_t cached = 10000, row_floats = (s->OW * s->K + x_row) * V;
+    const float *x = workspace + from->at;
+    /* Rows of pixels that are about a level-1 cache together, all tiles going over them before the next. */
+    const int64_t cached = 14000, row_floats = (s->OW * s->K + x_row) * V;
     const int64_t blocks = fc_pieces(s->OH, fc_max(1, cached / row_floats));
     for (int64_t b = 0; b < blocks; b++) {
-        const int64_t h = fc_part(s->OH, blocks, b), rows = fc_part(s->OH, blocks, b + 1) - h;
-        const fc_pixels pixels = {.rows = rows, .pixels = s->OW, .x_row = x_row, .x_step = s->C, .dy_row = dy_row,
-                                  .dy_step = s->K};
-        for (int64_t kh = 0; kh < s->size_h; kh++)
+        const int64_t first = fc_part(s->OH, blocks, b), end = fc_part(s->OH, blocks, b + 1);
+        for (int64_t kh = 0; kh < s->size_h; kh++) {
+            /* Seen from a tap, outputs are what taps are to an output. */
+            const range all_h = taps_inside(s->OH, from->top, from->H, kh, kh + 1);
+            const int64_t h = fc_max(first, all_h.first), rows = fc_max(0, fc_min(end, all_h.end) - h);
             for (int64_t u = 0; u < channel_tiles; u++) {
                 const int64_t k = fc_part(s->K, channel_tiles, u), next = fc_part(s->K, channel_tiles, u + 1);
                 for (int64_t t = 0; t < row_tiles; t++) {
-                    const int64_t j = fc_part(length, row_tiles, t), end = fc_part(length, row_tiles, t + 1);
-                    kernels->bundle_outer_tile(&pixels, (int)(end - j), (int)(next - k),
-                                               x + ((h + kh) * x_row + j) * V, dy + (h * dy_row + k) * V,
+                    const int64_t j = fc_part(length, row_tiles, t), last = fc_part(length, row_tiles, t + 1);
+                    const range w = taps_inside(s->OW, from->left, from->W, j / C, (last - 1) / C + 1);
+                    const fc_pixels pixels = {.rows = rows, .pixels = w.end - w.first, .x_row = x_row, .x_step = C,
+                                              .dy_row = dy_row, .dy_step = s->K};
+                    kernels->bundle_outer_tile(&pixels, (int)(last - j), (int)(next - k),
+                                               x + ((h + kh) * x_row + w.first * C + j) * V,
+                                               dy + (h * dy_row + w.first * s->K + k) * V,
                                                sums + ((kh * length + j) * s->K + k) * V, s->K);
                 }
             }
-        for (int64_t r = h; r < h + rows; r++)
+        }
+        for (int64_t r = first; r < end; r++)
             kernels->add_rows(s->OW, s->K * V, dy + r * dy_row * V, sums + kernel_size(s) * V);
     }
 }
@@ -304,8 +332,7 @@ static void forward_step(const fc_plan *plan, int i, float *workspace) {
     const int64_t V = kernels->lanes, y_row = row_of(y) * y->C;
     float *to = workspace + y->at + inside(y) * V;
     if (s->kind == FC_CONV) {
-        convolve(kernels, s->size_h, s->size_w, s->C, s->K, workspace + x->at, row_of(x) * x->C, s->kernel, s->bias,
-                 s->OH, s->OW, to, y_row);
+        convolve(kernels, s->size_h, s->size_w, s->K, x, workspace, s->kernel, s->bias, s->OH, s->OW, to, y_row);
         if (s->activation != FC_LINEAR)
             for (int64_t h = 0; h < s->OH; h++) {
                 float *row = to + h * y_row * V;
@@ -338,11 +365,11 @@ static void backward_step(const fc_plan *plan, int i, float *workspace, float *c
             }
         float *sums = workspace + plan->sums_at;
         memset(sums, 0, sizeof(float) * (size_t)((kernel_size(s) + s->K) * V));
-        correlate(kernels, s, workspace + x->at, x_row, gradient, dy_row, sums);
+        correlate(kernels, s, x, workspace, gradient, dy_row, sums);
         kernels->sum_lanes(kernel_size(s) + s->K, sums, chunk + plan->chunk_at[i]);
         if (i > 0)
-            convolve(kernels, s->size_h, s->size_w, s->K, s->C, workspace + dy->at, dy_row,
-                     plan->packed + plan->packed_back_at[i], NULL, s->H, s->W, to, dx_row);
+            convolve(kernels, s->size_h, s->size_w, s->C, dy, workspace, plan->packed + plan->packed_back_at[i], NULL,
+                     s->H, s->W, to, dx_row);
         return;
     }
     if (i == 0) return; /* nothing below a first pooling layer wants a gradient */
