@@ -51,10 +51,10 @@ struct fc_plan {
     int64_t capacity;
     int64_t workspace, sums_at, rows_at, chunk_size;
     float *memory;      /* a workspace for every thread */
-    float *packed;      /* panels of dense weights and of their transposes, then turned kernels */
+    float *packed;      /* for the way back: panels of dense kernels' transposes, kernels turned round */
     float *batch;       /* inputs and gradients of the dense layers */
     float *chunk_sums;  /* convolution gradients of every chunk */
-    int64_t *packed_at, *packed_back_at, *batch_at, *batch_gradient_at, *chunk_at;
+    int64_t *packed_at, *batch_at, *batch_gradient_at, *chunk_at;
 };
 
 static int64_t row_of(const tensor *t) { return t->left + t->W + t->right; }
@@ -97,7 +97,7 @@ fc_plan *fc_plan_new(const fc_step *steps, int count) {
     const size_t tensors = (size_t)plan->convolutional + 1, n = (size_t)count;
     plan->steps = malloc(sizeof(fc_step) * n);
     plan->values = calloc(2 * tensors, sizeof(tensor));
-    plan->packed_at = calloc(5 * n, sizeof(int64_t));
+    plan->packed_at = calloc(4 * n, sizeof(int64_t));
     if (plan->steps) memcpy(plan->steps, steps, sizeof(fc_step) * n);
     plan->layers = plan->steps ? fc_layers_new(plan->steps, count) : NULL;
     if (!plan->layers || !plan->values || !plan->packed_at) {
@@ -105,8 +105,7 @@ fc_plan *fc_plan_new(const fc_step *steps, int count) {
         return NULL;
     }
     plan->gradients = plan->values + tensors;
-    plan->packed_back_at = plan->packed_at + count;
-    plan->batch_at = plan->packed_back_at + count;
+    plan->batch_at = plan->packed_at + count;
     plan->batch_gradient_at = plan->batch_at + count;
     plan->chunk_at = plan->batch_gradient_at + count;
     surround(plan->steps, plan->convolutional, plan->values, plan->gradients);
@@ -156,12 +155,10 @@ static fc_status lay_out(fc_plan *plan, int64_t N) {
             plan->chunk_at[i] = chunk_size;
             chunk_size += kernel_size(s) + s->K;
             most_sums = fc_max(most_sums, (kernel_size(s) + s->K) * V);
-            plan->packed_back_at[i] = packed;
+            plan->packed_at[i] = packed;
             packed += fc_round_up(kernel_size(s), 16);
         } else if (s->kind == FC_DENSE) {
             plan->packed_at[i] = packed;
-            packed += fc_pieces(s->K, lanes) * lanes * (s->C + 1);
-            plan->packed_back_at[i] = packed;
             packed += fc_pieces(s->C, lanes) * lanes * s->K;
             plan->batch_at[i] = batch;
             batch += fc_round_up(N * s->C, 16);
@@ -195,26 +192,19 @@ static fc_status lay_out(fc_plan *plan, int64_t N) {
 
 /* ---- phase 1: weights --------------------------------------------------------------------------- */
 
-static void pack_dense(const fc_plan *plan, int i, int64_t panel, int backward) {
+/* Panel of a dense kernel's transpose, for the way back. Forward it is read where it lies, as in plan_layers.c. */
+static void pack_dense(const fc_plan *plan, int i, int64_t panel) {
     const fc_step *s = &plan->steps[i];
-    const int64_t lanes = plan->kernels->tile_lanes, k = panel * lanes;
-    if (backward) {
-        fc_pack_panel(s->K, (fc_weights){s->kernel + k * s->K, 1, s->K}, fc_min(lanes, s->C - k), lanes,
-                      plan->packed + plan->packed_back_at[i] + panel * lanes * s->K);
-        return;
-    }
-    const int64_t channels = fc_min(lanes, s->K - k);
-    float *bias = plan->packed + plan->packed_at[i] + fc_pieces(s->K, lanes) * lanes * s->C + k;
-    fc_pack_panel(s->C, (fc_weights){s->kernel + k, s->K, 1}, channels, lanes,
-                  plan->packed + plan->packed_at[i] + panel * lanes * s->C);
-    if (s->bias) memcpy(bias, s->bias + k, sizeof(float) * (size_t)channels);
+    const int64_t lanes = plan->kernels->tile_lanes, c = panel * lanes;
+    fc_pack_panel(s->K, (fc_weights){s->kernel + c * s->K, 1, s->K}, fc_min(lanes, s->C - c), lanes,
+                  plan->packed + plan->packed_at[i] + panel * lanes * s->K);
 }
 
 /* turned[kh, kw, k, c] = kernel[KH-1-kh, KW-1-kw, c, k] */
 static void turn_kernel(const fc_plan *plan, int i) {
     const fc_step *s = &plan->steps[i];
     const int64_t taps = s->size_h * s->size_w;
-    float *to = plan->packed + plan->packed_back_at[i];
+    float *to = plan->packed + plan->packed_at[i];
     for (int64_t tap = taps - 1; tap >= 0; tap--, to += s->C * s->K)
         for (int64_t c = 0; c < s->C; c += plan->kernels->lanes) {
             const int channels = (int)fc_min(plan->kernels->lanes, s->C - c);
@@ -222,17 +212,14 @@ static void turn_kernel(const fc_plan *plan, int i) {
         }
 }
 
-static void pack_weights(const fc_plan *plan, int training) {
-    const int64_t lanes = plan->kernels->tile_lanes;
-    for (int i = 0; i < plan->count; i++) {
+static void pack_weights(const fc_plan *plan) {
+    for (int i = 1; i < plan->count; i++) {
         const fc_step *s = &plan->steps[i];
         if (s->kind == FC_DENSE) {
-            const int64_t forward = fc_pieces(s->K, lanes);
-            const int64_t backward = training && i > 0 ? fc_pieces(s->C, lanes) : 0;
+            const int64_t panels = fc_pieces(s->C, plan->kernels->tile_lanes);
 #pragma omp for schedule(static) nowait
-            for (int64_t panel = 0; panel < forward + backward; panel++)
-                pack_dense(plan, i, panel < forward ? panel : panel - forward, panel >= forward);
-        } else if (s->kind == FC_CONV && training && i > 0) {
+            for (int64_t panel = 0; panel < panels; panel++) pack_dense(plan, i, panel);
+        } else if (s->kind == FC_CONV) {
 #pragma omp single nowait
             turn_kernel(plan, i);
         }
@@ -368,7 +355,7 @@ static void backward_step(const fc_plan *plan, int i, float *workspace, float *c
         correlate(kernels, s, x, workspace, gradient, dy_row, sums);
         kernels->sum_lanes(kernel_size(s) + s->K, sums, chunk + plan->chunk_at[i]);
         if (i > 0)
-            convolve(kernels, s->size_h, s->size_w, s->C, dy, workspace, plan->packed + plan->packed_back_at[i], NULL,
+            convolve(kernels, s->size_h, s->size_w, s->C, dy, workspace, plan->packed + plan->packed_at[i], NULL,
                      s->H, s->W, to, dx_row);
         return;
     }
@@ -384,30 +371,29 @@ static void backward_step(const fc_plan *plan, int i, float *workspace, float *c
     }
 }
 
-/* y (rows, K) = x (rows, C) times packed panels, plus bias */
-static void multiply(const fc_kernels *kernels, int64_t rows, int64_t C, int64_t K, const float *x, const float *panels,
-                     const float *bias, int64_t bias_step, float *y) {
+/* y (rows, K) = x (rows, C) w + bias. Panels of w's columns are `panel` floats apart, their rows `w_step`. */
+static void multiply(const fc_kernels *kernels, int64_t rows, int64_t C, int64_t K, const float *x, const float *w,
+                     int64_t panel, int64_t w_step, const float *bias, float *y) {
+    static const float zeros[FC_PLAN_SLACK];
     const int64_t lanes = kernels->tile_lanes, start = 0, tiles = fc_pieces(rows, kernels->tile_pixels);
-    const fc_product product = {.runs = 1, .offset = &start, .length = C, .x_step = C, .w_step = lanes, .y_step = K};
-    for (int64_t k = 0; k < K; k += lanes)
+    const fc_product product = {.runs = 1, .offset = &start, .length = C, .x_step = C, .w_step = w_step, .y_step = K};
+    for (int64_t k = 0; k < K; k += lanes, w += panel)
         for (int64_t t = 0; t < tiles; t++) {
             const int64_t m = fc_part(rows, tiles, t), end = fc_part(rows, tiles, t + 1);
-            kernels->product_tile(&product, (int)(end - m), (int)fc_min(lanes, K - k), x + m * C, panels + k * C,
-                                  bias + k * bias_step, y + m * K + k);
+            kernels->product_tile(&product, (int)(end - m), (int)fc_min(lanes, K - k), x + m * C, w,
+                                  bias ? bias + k : zeros, y + m * K + k);
         }
 }
 
 /* The dense layers on images [n, n + images), each a row; the last one's output is logits. */
 static void forward_dense(const fc_plan *plan, int64_t n, int64_t images, float *outputs) {
     const fc_kernels *kernels = plan->kernels;
-    const int64_t lanes = kernels->tile_lanes;
     for (int i = plan->convolutional; i < plan->count; i++) {
         const fc_step *s = &plan->steps[i];
-        const float *panels = plan->packed + plan->packed_at[i];
         const int last = i + 1 == plan->count;
         float *y = last ? outputs + n * s->K : plan->batch + plan->batch_at[i + 1] + n * s->K;
-        multiply(kernels, images, s->C, s->K, plan->batch + plan->batch_at[i] + n * s->C, panels,
-                 panels + fc_pieces(s->K, lanes) * lanes * s->C, 1, y);
+        multiply(kernels, images, s->C, s->K, plan->batch + plan->batch_at[i] + n * s->C, s->kernel,
+                 kernels->tile_lanes, s->K, s->bias, y);
         if (s->activation != FC_LINEAR) kernels->activate(s->activation, s->alpha, images * s->K, y, y);
     }
 }
@@ -415,14 +401,15 @@ static void forward_dense(const fc_plan *plan, int64_t n, int64_t images, float 
 /* From the gradient at the logits, kept in the batch's arrays, down to the first dense layer's input. */
 static void backward_dense(const fc_plan *plan, int64_t n, int64_t images, float *input_gradient) {
     const fc_kernels *kernels = plan->kernels;
-    const float zeros[2 * FC_PLAN_MOST_LANES] = {0};
+    const int64_t lanes = kernels->tile_lanes;
     for (int i = plan->count - 1; i >= plan->convolutional; i--) {
         const fc_step *s = &plan->steps[i];
         const float *dy = plan->batch + plan->batch_gradient_at[i] + n * s->K;
         const int lowest = i == plan->convolutional;
         if (lowest && !input_gradient) return;
         float *dx = lowest ? input_gradient : plan->batch + plan->batch_gradient_at[i - 1] + n * s->C;
-        multiply(kernels, images, s->K, s->C, dy, plan->packed + plan->packed_back_at[i], zeros, 0, dx);
+        multiply(kernels, images, s->K, s->C, dy, plan->packed + plan->packed_at[i], lanes * s->K, lanes, NULL,
+                 dx);
         if (!lowest && plan->steps[i - 1].activation != FC_LINEAR)
             kernels->activate_backward(plan->steps[i - 1].activation, plan->steps[i - 1].alpha, images * s->C, dx,
                                        plan->batch + plan->batch_at[i] + n * s->C, dx);
@@ -522,7 +509,7 @@ fc_status fc_plan_run(fc_plan *plan, const fc_batch *batch, int training) {
 
 #pragma omp parallel num_threads(plan->threads)
     {
-        pack_weights(plan, training);
+        if (training) pack_weights(plan);
         float *workspace = plan->memory + fc_thread_index() * plan->workspace;
 #pragma omp for schedule(dynamic)
         for (int64_t c = 0; c < chunks; c++)
