@@ -9,7 +9,7 @@
  *
  * and a step has four phases, with a barrier after each:
  *
- *     1  pack      dense weights into panels; convolution kernels turned round for the way back
+ *     1  pack      kernels turned round or transposed for the way back, or transformed (plan_winograd.c)
  *     2  bundles   forward; loss gradient; back to the first layer; kernel gradients summed in the bundle's chunk
  *     3  dense     gradients of the dense layers, from inputs and gradients kept for the whole batch
  *     4  chunks    the chunks' convolution gradients, added up in their order
@@ -27,6 +27,7 @@
 
 #include "matmul.h"
 #include "memory.h"
+#include "plan_winograd.h"
 #include "threads.h"
 
 /* ---- layout ------------------------------------------------------------------------------------- */
@@ -49,12 +50,13 @@ struct fc_plan {
     const fc_kernels *kernels;
     int threads;
     int64_t capacity;
-    int64_t workspace, sums_at, rows_at, chunk_size;
+    int64_t workspace, sums_at, rows_at, scratch_at, chunk_size;
     float *memory;      /* a workspace for every thread */
-    float *packed;      /* for the way back: panels of dense kernels' transposes, kernels turned round */
+    float *packed;      /* kernels transformed; for the way back kernels turned round, and dense ones' transposes */
     float *batch;       /* inputs and gradients of the dense layers */
     float *chunk_sums;  /* convolution gradients of every chunk */
-    int64_t *packed_at, *batch_at, *batch_gradient_at, *chunk_at;
+    int64_t *packed_at, *forward_at, *back_at; /* of a convolution: kernel turned, and as it is used both ways */
+    int64_t *batch_at, *batch_gradient_at, *chunk_at;
 };
 
 static int64_t row_of(const tensor *t) { return t->left + t->W + t->right; }
@@ -64,7 +66,55 @@ static int64_t size_of(const tensor *t) { return (t->top + t->H + t->bottom) * r
 /* Vectors from the start of a tensor's memory to its first pixel inside the border. */
 static int64_t inside(const tensor *t) { return (t->top * row_of(t) + t->left) * t->C; }
 
+typedef struct {
+    int64_t first, end;
+} range;
+
+/* A border is zeros, and multiplying them takes as long as anything else: of LeNet's 14 x 14 gradients below its
+ * second convolution, 10 x 10 with a border of 4, every second product would be with the border. So tiles leave
+ * out what falls outside for all their outputs. Along one axis output o at tap t sees pixel o + t - border of n.
+ * Measured, training, batch 32, one thread: LeNet-5 in 0.87 of the time with AVX2 and 0.91 with AVX-512, ConvNetJS'
+ * net in 0.93. */
+static range taps_inside(int64_t taps, int64_t border, int64_t n, int64_t first, int64_t end) {
+    const range seen = {fc_max(0, border - (end - 1)), fc_min(taps, n + border - first)};
+    return (range){seen.first, fc_max(seen.first, seen.end)};
+}
+
+/* Pairs of an output and a tap along one axis of which the tap is inside. */
+static int64_t pairs_inside(int64_t outputs, int64_t taps, int64_t border, int64_t n) {
+    int64_t pairs = 0;
+    for (int64_t o = 0; o < outputs; o++) {
+        const range t = taps_inside(taps, border, n, o, o + 1);
+        pairs += t.end - t.first;
+    }
+    return pairs;
+}
+
+/* A convolution as plan_winograd.c sees it: forward, and with that of its kernel; and back to the data. */
+static fc_winograd forward_of(const fc_step *s) {
+    return (fc_winograd){s->size_h == s->size_w ? s->size_h : 0, s->C, s->K, s->OH, s->OW,
+                         pairs_inside(s->OH, s->size_h, s->pad_top, s->H) *
+                             pairs_inside(s->OW, s->size_w, s->pad_left, s->W)};
+}
+static fc_winograd back_of(const fc_step *s) {
+    const fc_winograd forward = forward_of(s);
+    return (fc_winograd){forward.side, s->K, s->C, s->H, s->W, forward.products};
+}
+
 static int64_t kernel_size(const fc_step *s) { return s->size_h * s->size_w * s->C * s->K; }
+
+/* Floats of a kernel's gradient while it is summed, the bias's aside. */
+static int64_t sums_size(const fc_step *s) {
+    const fc_winograd g = forward_of(s);
+    return fc_winograd_pays(&g) ? fc_winograd_weights_size(&g) : kernel_size(s);
+}
+
+/* A tensor's border, so that whole tiles of g see pixels: `taps` rows and columns more than their outputs. */
+static void reach(const fc_winograd *g, int64_t taps, tensor *t) {
+    if (!fc_winograd_pays(g)) return;
+    t->bottom = fc_max(t->bottom, fc_winograd_tiled(g->OH, g->side) + taps - t->top - t->H);
+    t->right = fc_max(t->right, fc_winograd_tiled(g->OW, g->side) + taps - t->left - t->W);
+}
 
 static void surround(const fc_step *steps, int convolutional, tensor *values, tensor *gradients) {
     for (int i = 0; i <= convolutional; i++) {
@@ -78,12 +128,17 @@ static void surround(const fc_step *steps, int convolutional, tensor *values, te
             values[i].left = after->pad_left;
             values[i].bottom = after->OH + after->size_h - 1 - after->H - after->pad_top;
             values[i].right = after->OW + after->size_w - 1 - after->W - after->pad_left;
+            const fc_winograd forward = forward_of(after);
+            reach(&forward, forward.side - 1, &values[i]);
         }
         if (before && before->kind == FC_CONV) {
             gradients[i].top = before->size_h - 1 - before->pad_top;
             gradients[i].left = before->size_w - 1 - before->pad_left;
             gradients[i].bottom = before->H - 1 + before->pad_top - (before->OH - 1);
             gradients[i].right = before->W - 1 + before->pad_left - (before->OW - 1);
+            const fc_winograd forward = forward_of(before), back = back_of(before);
+            reach(&back, back.side - 1, &gradients[i]);
+            reach(&forward, gradients[i].top, &gradients[i]); /* as the gradient of its outputs, without taps */
         }
     }
 }
@@ -97,7 +152,7 @@ fc_plan *fc_plan_new(const fc_step *steps, int count) {
     const size_t tensors = (size_t)plan->convolutional + 1, n = (size_t)count;
     plan->steps = malloc(sizeof(fc_step) * n);
     plan->values = calloc(2 * tensors, sizeof(tensor));
-    plan->packed_at = calloc(4 * n, sizeof(int64_t));
+    plan->packed_at = calloc(6 * n, sizeof(int64_t));
     if (plan->steps) memcpy(plan->steps, steps, sizeof(fc_step) * n);
     plan->layers = plan->steps ? fc_layers_new(plan->steps, count) : NULL;
     if (!plan->layers || !plan->values || !plan->packed_at) {
@@ -105,7 +160,9 @@ fc_plan *fc_plan_new(const fc_step *steps, int count) {
         return NULL;
     }
     plan->gradients = plan->values + tensors;
-    plan->batch_at = plan->packed_at + count;
+    plan->forward_at = plan->packed_at + count;
+    plan->back_at = plan->forward_at + count;
+    plan->batch_at = plan->back_at + count;
     plan->batch_gradient_at = plan->batch_at + count;
     plan->chunk_at = plan->batch_gradient_at + count;
     surround(plan->steps, plan->convolutional, plan->values, plan->gradients);
@@ -142,7 +199,7 @@ static fc_status lay_out(fc_plan *plan, int64_t N) {
     release(plan);
 
     const int64_t V = kernels->lanes, lanes = kernels->tile_lanes;
-    int64_t workspace = 0, most_sums = 0, chunk_size = 0, packed = 0, batch = 0;
+    int64_t workspace = 0, most_sums = 0, most_scratch = 0, chunk_size = 0, packed = 0, batch = 0;
     for (int i = 0; i <= plan->convolutional; i++) {
         plan->values[i].at = workspace;
         workspace += fc_round_up(size_of(&plan->values[i]) * V, 16);
@@ -153,10 +210,17 @@ static fc_status lay_out(fc_plan *plan, int64_t N) {
         const fc_step *s = &plan->steps[i];
         if (s->kind == FC_CONV) {
             plan->chunk_at[i] = chunk_size;
-            chunk_size += kernel_size(s) + s->K;
-            most_sums = fc_max(most_sums, (kernel_size(s) + s->K) * V);
+            chunk_size += sums_size(s) + s->K;
+            most_sums = fc_max(most_sums, kernel_size(s) * V);
             plan->packed_at[i] = packed;
             packed += fc_round_up(kernel_size(s), 16);
+            const fc_winograd passes[2] = {forward_of(s), back_of(s)};
+            for (int back = 0; back < 2; back++) {
+                if (!fc_winograd_pays(&passes[back])) continue;
+                (back ? plan->back_at : plan->forward_at)[i] = packed;
+                packed += fc_round_up(fc_winograd_weights_size(&passes[back]), 16);
+                most_scratch = fc_max(most_scratch, fc_winograd_scratch(&passes[back], kernels));
+            }
         } else if (s->kind == FC_DENSE) {
             plan->packed_at[i] = packed;
             packed += fc_pieces(s->C, lanes) * lanes * s->K;
@@ -170,6 +234,9 @@ static fc_status lay_out(fc_plan *plan, int64_t N) {
     workspace += fc_round_up(most_sums, 16);
     plan->rows_at = workspace;
     workspace += fc_round_up(size_of(&plan->values[plan->convolutional]) * V, 16);
+
+    plan->scratch_at = workspace;
+    workspace += fc_round_up(most_scratch, 16);
 
     plan->memory = fc_floats(workspace * threads);
     plan->packed = fc_floats(packed);
@@ -212,36 +279,33 @@ static void turn_kernel(const fc_plan *plan, int i) {
         }
 }
 
-static void pack_weights(const fc_plan *plan) {
-    for (int i = 1; i < plan->count; i++) {
+static void pack_kernel(const fc_plan *plan, int i, int training) {
+    const fc_step *s = &plan->steps[i];
+    const fc_winograd forward = forward_of(s), back = back_of(s);
+    if (fc_winograd_pays(&forward))
+        fc_winograd_weights(&forward, plan->kernels, s->kernel, plan->packed + plan->forward_at[i]);
+    if (!training || i == 0) return;
+    turn_kernel(plan, i);
+    if (fc_winograd_pays(&back))
+        fc_winograd_weights(&back, plan->kernels, plan->packed + plan->packed_at[i], plan->packed + plan->back_at[i]);
+}
+
+static void pack_weights(const fc_plan *plan, int training) {
+    for (int i = 0; i < plan->count; i++) {
         const fc_step *s = &plan->steps[i];
-        if (s->kind == FC_DENSE) {
+        if (s->kind == FC_DENSE && training && i > 0) {
             const int64_t panels = fc_pieces(s->C, plan->kernels->tile_lanes);
 #pragma omp for schedule(static) nowait
             for (int64_t panel = 0; panel < panels; panel++) pack_dense(plan, i, panel);
         } else if (s->kind == FC_CONV) {
 #pragma omp single nowait
-            turn_kernel(plan, i);
+            pack_kernel(plan, i, training);
         }
     }
 #pragma omp barrier
 }
 
 /* ---- phase 2: a bundle -------------------------------------------------------------------------- */
-
-typedef struct {
-    int64_t first, end;
-} range;
-
-/* A border is zeros, and multiplying them takes as long as anything else: of LeNet's 14 x 14 gradients below its
- * second convolution, 10 x 10 with a border of 4, every second product would be with the border. So tiles leave
- * out what falls outside for all their outputs. Along one axis output o at tap t sees pixel o + t - border of n.
- * Measured, training, batch 32, one thread: LeNet-5 in 0.87 of the time with AVX2 and 0.91 with AVX-512, ConvNetJS'
- * net in 0.93. */
-static range taps_inside(int64_t taps, int64_t border, int64_t n, int64_t first, int64_t end) {
-    const range seen = {fc_max(0, border - (end - 1)), fc_min(taps, n + border - first)};
-    return (range){seen.first, fc_max(seen.first, seen.end)};
-}
 
 /* y (H x W pixels of K vectors, y_row from row to row) = the sums of products of x and KH x KW taps */
 static void convolve(const fc_kernels *kernels, int64_t KH, int64_t KW, int64_t K, const tensor *from,
@@ -272,7 +336,7 @@ static void convolve(const fc_kernels *kernels, int64_t KH, int64_t KW, int64_t 
     }
 }
 
-/* sums[tap, c, k] += the outer products of all pixels, a vector of images each; sums[last, k] += dy */
+/* sums[tap, c, k] = the sum over pixels of their outer products, a vector of images each */
 static void correlate(const fc_kernels *kernels, const fc_step *s, const tensor *from, const float *workspace,
                       const float *dy, int64_t dy_row, float *sums) {
     const int64_t V = kernels->lanes, C = s->C, length = s->size_w * C, x_row = row_of(from) * C;
@@ -293,8 +357,8 @@ static void correlate(const fc_kernels *kernels, const fc_step *s, const tensor 
                 for (int64_t t = 0; t < row_tiles; t++) {
                     const int64_t j = fc_part(length, row_tiles, t), last = fc_part(length, row_tiles, t + 1);
                     const range w = taps_inside(s->OW, from->left, from->W, j / C, (last - 1) / C + 1);
-                    const fc_pixels pixels = {.rows = rows, .pixels = w.end - w.first, .x_row = x_row, .x_step = C,
-                                              .dy_row = dy_row, .dy_step = s->K};
+                    const fc_pixels pixels = {.fresh = b == 0, .rows = rows, .pixels = w.end - w.first,
+                                              .x_row = x_row, .x_step = C, .dy_row = dy_row, .dy_step = s->K};
                     kernels->bundle_outer_tile(&pixels, (int)(last - j), (int)(next - k),
                                                x + ((h + kh) * x_row + w.first * C + j) * V,
                                                dy + (h * dy_row + w.first * s->K + k) * V,
@@ -302,8 +366,6 @@ static void correlate(const fc_kernels *kernels, const fc_step *s, const tensor 
                 }
             }
         }
-        for (int64_t r = first; r < end; r++)
-            kernels->add_rows(s->OW, s->K * V, dy + r * dy_row * V, sums + kernel_size(s) * V);
     }
 }
 
@@ -319,7 +381,12 @@ static void forward_step(const fc_plan *plan, int i, float *workspace) {
     const int64_t V = kernels->lanes, y_row = row_of(y) * y->C;
     float *to = workspace + y->at + inside(y) * V;
     if (s->kind == FC_CONV) {
-        convolve(kernels, s->size_h, s->size_w, s->K, x, workspace, s->kernel, s->bias, s->OH, s->OW, to, y_row);
+        const fc_winograd g = forward_of(s);
+        if (fc_winograd_pays(&g))
+            fc_winograd_convolve(&g, kernels, workspace + x->at, row_of(x) * x->C, plan->packed + plan->forward_at[i],
+                                 s->bias, to, y_row, workspace + plan->scratch_at);
+        else
+            convolve(kernels, s->size_h, s->size_w, s->K, x, workspace, s->kernel, s->bias, s->OH, s->OW, to, y_row);
         if (s->activation != FC_LINEAR)
             for (int64_t h = 0; h < s->OH; h++) {
                 float *row = to + h * y_row * V;
@@ -350,11 +417,23 @@ static void backward_step(const fc_plan *plan, int i, float *workspace, float *c
                 float *row = gradient + h * dy_row * V;
                 kernels->activate_backward(s->activation, s->alpha, s->OW * s->K * V, row, value + h * y_row * V, row);
             }
-        float *sums = workspace + plan->sums_at;
-        memset(sums, 0, sizeof(float) * (size_t)((kernel_size(s) + s->K) * V));
-        correlate(kernels, s, x, workspace, gradient, dy_row, sums);
-        kernels->sum_lanes(kernel_size(s) + s->K, sums, chunk + plan->chunk_at[i]);
-        if (i > 0)
+        const fc_winograd g = forward_of(s), back = back_of(s);
+        float *sums = workspace + plan->sums_at, *scratch = workspace + plan->scratch_at;
+        float *chunk_kernel = chunk + plan->chunk_at[i], *chunk_bias = chunk_kernel + sums_size(s);
+        if (fc_winograd_pays(&g)) {
+            fc_winograd_correlate(&g, kernels, workspace + x->at, x_row, gradient, dy_row, chunk_kernel, scratch);
+        } else {
+            correlate(kernels, s, x, workspace, gradient, dy_row, sums);
+            kernels->sum_lanes(kernel_size(s), sums, chunk_kernel);
+        }
+        memset(sums, 0, sizeof(float) * (size_t)(s->K * V));
+        for (int64_t h = 0; h < s->OH; h++) kernels->add_rows(s->OW, s->K * V, gradient + h * dy_row * V, sums);
+        kernels->sum_lanes(s->K, sums, chunk_bias);
+        if (i == 0) return;
+        if (fc_winograd_pays(&back))
+            fc_winograd_convolve(&back, kernels, workspace + dy->at, dy_row, plan->packed + plan->back_at[i], NULL, to,
+                                 dx_row, scratch);
+        else
             convolve(kernels, s->size_h, s->size_w, s->C, dy, workspace, plan->packed + plan->packed_at[i], NULL,
                      s->H, s->W, to, dx_row);
         return;
@@ -483,16 +562,15 @@ static void add_chunks(const fc_plan *plan, int64_t chunks) {
     for (int i = 0; i < plan->convolutional; i++) {
         const fc_step *s = &plan->steps[i];
         if (s->kind != FC_CONV) continue;
-        const int64_t n = kernel_size(s);
+        const fc_winograd g = forward_of(s);
+        const int64_t n = sums_size(s);
 #pragma omp single nowait
         {
-            memset(s->dkernel, 0, sizeof(float) * (size_t)n);
-            if (s->dbias) memset(s->dbias, 0, sizeof(float) * (size_t)s->K);
-            for (int64_t c = 0; c < chunks; c++) {
-                const float *sums = plan->chunk_sums + c * plan->chunk_size + plan->chunk_at[i];
-                plan->kernels->add_rows(1, n, sums, s->dkernel);
-                if (s->dbias) plan->kernels->add_rows(1, s->K, sums + n, s->dbias);
-            }
+            float *all = plan->chunk_sums + plan->chunk_at[i];
+            for (int64_t c = 1; c < chunks; c++) plan->kernels->add_rows(1, n + s->K, all + c * plan->chunk_size, all);
+            if (fc_winograd_pays(&g)) fc_winograd_weights_gradient(&g, plan->kernels, all, s->dkernel);
+            else memcpy(s->dkernel, all, sizeof(float) * (size_t)n);
+            if (s->dbias) memcpy(s->dbias, all + n, sizeof(float) * (size_t)s->K);
         }
     }
 }
@@ -509,7 +587,7 @@ fc_status fc_plan_run(fc_plan *plan, const fc_batch *batch, int training) {
 
 #pragma omp parallel num_threads(plan->threads)
     {
-        if (training) pack_weights(plan);
+        pack_weights(plan, training);
         float *workspace = plan->memory + fc_thread_index() * plan->workspace;
 #pragma omp for schedule(dynamic)
         for (int64_t c = 0; c < chunks; c++)

@@ -73,10 +73,15 @@ static void NAME(dot_rows)(int rows, int64_t K, const float *w, int64_t w_step, 
 }
 
 static void NAME(sum_lanes)(int64_t n, const float *vectors, float *sums) {
-    for (int64_t i = 0; i < n; i += VLEN, vectors += VLEN * VLEN) {
-        const int count = vlanes(i, n);
-        vfloat square[VLEN];
-        for (int j = 0; j < VLEN; j++) square[j] = j < count ? vload(vectors + j * VLEN) : (vfloat){0};
-        vstore_lanes(sums + i, vload_lanes(sums + i, count) + vsum_square(square), count);
+    vfloat square[VLEN];
+    int64_t i = 0;
+    for (; i + VLEN <= n; i += VLEN, vectors += VLEN * VLEN) {
+#pragma GCC unroll 16
+        for (int j = 0; j < VLEN; j++) square[j] = vload(vectors + j * VLEN);
+        vstore(sums + i, vload(sums + i) + vsum_square(square));
     }
+    if (i == n) return;
+    const int rest = (int)(n - i);
+    for (int j = 0; j < VLEN; j++) square[j] = j < rest ? vload(vectors + j * VLEN) : (vfloat){0};
+    vstore_first(sums + i, vload_first(sums + i, rest) + vsum_square(square), rest);
 }
