@@ -12,6 +12,7 @@ from fastconv import constraints, initializers, regularizers
 from fastconv._errors import unsupported_argument
 from fastconv._geometry import Window
 from fastconv._names import automatic_name, take_name
+from fastconv._repr import call_of
 from fastconv.layers._input_errors import input_shape_error
 from fastconv.ops._door import array as floats
 from fastconv.parameter import Array, Parameter
@@ -378,7 +379,7 @@ class Layer:
         return f"{type(self).__name__} {self.name!r}"
 
     def __repr__(self) -> str:
-        return f"<{self}>"
+        return call_of(self, always={"name": self.name})
 
 
 def example_shape(shape: Sequence[int | None]) -> Shape:
