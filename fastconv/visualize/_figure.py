@@ -31,18 +31,21 @@ def new_figure(
     *,
     figure: Any = None,
     title: str | None = None,
-    layout: str = "constrained",
+    arranged: bool = True,
 ) -> Any:
     """``figure``, or where that is None a new one of so many inches.
 
-    Its parts are laid out without overlap, unless the layout is "none". Raises ImportError, which says what to install, where matplotlib is missing.
+    Its parts are laid out without overlap where ``arranged``. Raises ImportError, which says what to install,
+    where matplotlib is missing.
     """
     if figure is None:
         try:
             from fastconv.visualize._picture import Picture
         except ImportError as error:
             raise ImportError("pictures need matplotlib: python -m pip install 'fastconv[plot]'") from error
-        figure = Picture(figsize=(width, height), dpi=DOTS_PER_INCH, layout=layout)
+        figure = Picture(
+            figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained" if arranged else None
+        )
     if title is not None:
         figure.suptitle(title, fontsize=TITLE)
     return figure
@@ -63,13 +66,19 @@ def show_image(axes: Any, image: ArrayLike, title: str | None = None) -> Any:
     return _draw(axes, as_picture(image), title, cmap="gray", vmin=0, vmax=1)
 
 
-def show_numbers(axes: Any, numbers: Array, title: str | None = None, signed: bool | None = None) -> Any:
-    """Draw numbers (H, W) as colours, the strongest for the largest size; NaN stays empty.
+def show_numbers(
+    axes: Any,
+    numbers: Array,
+    title: str | None = None,
+    limit: float | None = None,
+    signed: bool | None = None,
+) -> Any:
+    """Draw numbers (H, W) as colours, the strongest for ``limit``, or the largest size; NaN stays empty.
 
     Where some are below zero, or ``signed`` says so, blue is negative, white zero and red positive; else
     black is zero. Returns matplotlib's image.
     """
-    limit = largest(numbers)
+    limit = largest(numbers) if limit is None else limit
     signed = bool((numbers < 0).any()) if signed is None else signed
     return _draw(
         axes, numbers, title, cmap=SIGNED if signed else UNSIGNED, vmin=-limit if signed else 0, vmax=limit

@@ -17,7 +17,7 @@ from fastconv.parameter import Array
 from fastconv.visualize._figure import BETWEEN, COLORS, SMALL, WIDTH, mosaic, new_figure, show_numbers
 from fastconv.visualize._inputs import names_of_classes, one_image
 from fastconv.visualize._layers import LayerLike
-from fastconv.visualize._maps import Maps, maps_of, probabilities, show_input, squares
+from fastconv.visualize._layer_maps import Maps, maps_of, probabilities, show_input, squares
 
 TALLEST, HEAD, GAP, INPUT, BARS, LETTER = 4.6, 0.9, 0.08, 1.1, 1.1, 0.075  # inches
 PIXELS = 40  # of a tile: small maps are enlarged, that all tiles be alike
@@ -63,7 +63,7 @@ def activation_strip(
     room = width - INPUT - (0.0 if chances is None else words + BARS) - GAP * (len(columns) + 3)
     tallest = TALLEST if figure is None else figure.bbox.height / figure.dpi - HEAD
     rows, tile = _best_tiles(columns, room, tallest)
-    figure = new_figure(width, max(rows * tile, INPUT) + HEAD + GAP, figure=figure, layout="none")
+    figure = new_figure(width, max(rows * tile, INPUT) + HEAD + GAP, figure=figure, arranged=False)
     height = figure.bbox.height / figure.dpi
 
     def place(left: float, wide: float, tall: float) -> Any:

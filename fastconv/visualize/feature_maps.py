@@ -21,7 +21,7 @@ from fastconv.visualize._figure import (
 )
 from fastconv.visualize._inputs import one_image
 from fastconv.visualize._layers import LayerLike
-from fastconv.visualize._maps import SQUARE, Maps, maps_of, show_input, squares
+from fastconv.visualize._layer_maps import SQUARE, Maps, maps_of, show_input, squares
 
 INPUT, LARGEST_TILE, TITLE_HEIGHT = 1.2, 0.9, 0.3  # inches
 UNITS_IN_A_ROW = 60
