@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fastconv.models import Sequential
@@ -29,3 +31,15 @@ def one_hot(labels: Array, like: Array) -> Array:
     hot = np.zeros_like(like)
     hot[np.arange(len(labels)), labels] = 1
     return hot
+
+
+def class_titles(
+    model: Sequential, images: Array, labels: Array | None, names: Sequence[str] | None
+) -> tuple[Array, list[str]]:
+    """The class of each image as in ``chosen_labels``, and its name (or number) with the model's output."""
+    y = model.predict_on_batch(images)
+    labels = chosen_labels(model, y, labels)
+    called = [str(label) if names is None else names[label] for label in labels.tolist()]
+    return labels, [
+        f"{name} {y[n, label]:.2f}" for n, (name, label) in enumerate(zip(called, labels, strict=True))
+    ]

@@ -9,8 +9,8 @@ from fastconv.layers._arguments import whole
 from fastconv.models import Sequential
 from fastconv.ops import _door
 from fastconv.parameter import Array
-from fastconv.visualize._maps import as_maps
 from fastconv.visualize._layers import LayerLike
+from fastconv.visualize._maps import as_maps
 from fastconv.visualize._per_image import per_image
 from fastconv.visualize._way_back import WayBack
 

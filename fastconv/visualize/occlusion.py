@@ -48,7 +48,9 @@ def occlusion(
     batch_size = whole(batch_size, "batch_size")
     labels = per_image(label, "label", (len(images),))
     if fill is not None and np.shape(fill) not in ((), images.shape[3:]):
-        raise ValueError(f"fill must be a number, or one for each of {images.shape[3]} channels; got {fill!r}")
+        raise ValueError(
+            f"fill must be a number, or one for each of {images.shape[3]} channels; got {fill!r}"
+        )
     boxes = covering_boxes(images.shape[1:3], size, stride)
     maps = np.empty((len(images), *boxes.shape[:2]), _door.dtype())
     for n, image in enumerate(images):

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from fastconv.models import Sequential
 from fastconv.parameter import Array
-from fastconv.visualize._figure import SMALL, WIDTH, mosaic, new_figure, show_image, show_numbers
+from fastconv.visualize._figure import SMALL, WIDTH, mosaic, new_figure
 from fastconv.visualize._layers import LayerLike
-from fastconv.visualize._projections import pictures, signed_pictures
+from fastconv.visualize._projections import pictures, show_picture, signed_pictures
 from fastconv.visualize.deconvnet import deconvnet
 from fastconv.visualize.patches import cut_patches
 from fastconv.visualize.top_activations import TopActivations, top_activations
@@ -59,14 +59,14 @@ def plot_top_activations(
     blocks = [_block(model, layer, top, m, mode) for m in chosen.tolist()]
     h, w = blocks[0][0].shape[1:3]
     side = WIDTH / columns
-    tall = side / 2 * h / w * math.ceil(top.values.shape[1] / tiles) / tiles + 0.35
-    figure = new_figure(WIDTH, rows * tall + 0.35, figure=figure, title=f"{top.layer}: {_field(top)}")
+    tall = side / 2 * h / w * math.ceil(top.values.shape[1] / tiles) / tiles + 0.22
+    figure = new_figure(WIDTH, rows * tall + 0.3, figure=figure, title=f"{top.layer}: {_field(top)}")
     for part, m, (signals, patches) in zip(
         figure.subfigures(rows, columns, squeeze=False).flat, chosen.tolist(), blocks, strict=False
     ):
         left, right = part.subplots(1, 2)
-        _show(left, signals, tiles)
-        _show(right, patches, tiles)
+        show_picture(left, mosaic(signals, tiles))
+        show_picture(right, mosaic(patches, tiles))
         values = top.values[m]
         part.suptitle(f"map {m}: {values[0]:.3g} to {values[-1]:.3g}", fontsize=SMALL)
     return figure
@@ -75,23 +75,15 @@ def plot_top_activations(
 def _block(
     model: Sequential, layer: LayerLike, top: TopActivations, m: int, mode: str
 ) -> tuple[Array, Array]:
-    """(projections, patches) of the strongest units of map m, as pictures; beyond the image they are empty."""
+    """(projections, patches) of the strongest units of map m, as pictures, empty beyond the image."""
     images = top.x[top.images[m]]
     signals = deconvnet(model, layer, images, map=m, unit=top.positions[m], mode=mode)
-    return tuple(
-        cut_patches(whole, top.boxes[m], fill=np.nan) for whole in (signed_pictures(signals), pictures(images))
-    )  # type: ignore[return-value]
-
-
-def _show(axes: Any, tiles: Array, columns: int) -> None:
-    """Draw pictures (N, h, w), signed or not, or (N, h, w, 3), as one."""
-    whole = mosaic(tiles, columns)
-    if whole.ndim == 2 and np.nanmin(whole) < 0:
-        show_numbers(axes, whole, limit=1)
-    else:
-        show_image(axes, np.nan_to_num(whole, nan=1.0))
+    cut_signals, seen = (
+        cut_patches(whole, top.boxes[m], fill=np.nan) for whole in (signals, pictures(images))
+    )
+    return signed_pictures(cut_signals), seen
 
 
 def _field(top: TopActivations) -> str:
     h, w = (top.boxes[0, 0, 2:] - top.boxes[0, 0, :2]).tolist()
-    return f"each unit sees {h}×{w} pixels"
+    return f"each unit sees {h} by {w} pixels"

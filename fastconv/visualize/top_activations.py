@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,21 +67,30 @@ def top_activations(
     model.check_input(images.shape)
     if not len(images):
         raise ValueError(f"x is empty: it holds no images, its shape is {images.shape}")
-    best: tuple[Array, Array, Array] | None = None
+    best: list[Array] = []  # values, images and places (row · W' + column), each (at most count, maps)
     for start in range(0, len(images), batch_size):
         y = way.forward(_door.array(images[start : start + batch_size], "x"), first=start)
         y = as_maps(y, way.top)
-        units = y.reshape(len(y), -1, y.shape[3])
-        place = units.argmax(axis=1)
-        value = np.take_along_axis(units, place[:, None], axis=1)[:, 0]
-        image = np.broadcast_to(np.arange(start, start + len(y))[:, None], place.shape)
-        found = (value, image, place)
-        best = found if best is None else tuple(np.concatenate(pair) for pair in zip(best, found, strict=True))
-        order = np.argsort(-best[0], axis=0, kind="stable")[:count]
-        best = tuple(np.take_along_axis(array, order, axis=0) for array in best)
+        best = _best([*best, *_strongest_units(y, start)], count)
     values, numbers, places = (np.ascontiguousarray(array.T) for array in best)
     positions = np.stack(np.divmod(places, y.shape[2]), axis=-1)
     field = receptive_field(model, layer_paths(model)[find_layer(model, layer)])
     corners = positions * field.stride + field.offset
     boxes = np.concatenate([corners, corners + field.size], axis=-1)
     return TopActivations(way.top.name, values, numbers, positions, boxes, images)
+
+
+def _strongest_units(y: Array, first: int) -> list[Array]:
+    """Of maps (N, H, W, C), each map's strongest: value, image's number from ``first`` on, place."""
+    units = y.reshape(len(y), -1, y.shape[3])
+    places = units.argmax(axis=1)
+    values = np.take_along_axis(units, places[:, None], axis=1)[:, 0]
+    numbers = np.broadcast_to(np.arange(first, first + len(y))[:, None], places.shape)
+    return [values, numbers, places]
+
+
+def _best(found: Sequence[Array], count: int) -> list[Array]:
+    """The rows with the largest values of each column: of values, numbers, places, and perhaps others."""
+    columns = [np.concatenate(found[i::3]) for i in range(3)]
+    order = np.argsort(-columns[0], axis=0, kind="stable")[:count]
+    return [np.take_along_axis(column, order, axis=0) for column in columns]

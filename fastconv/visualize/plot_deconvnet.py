@@ -1,0 +1,49 @@
+"""Images, and below them what a unit sees in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from fastconv.models import Sequential
+from fastconv.visualize._figure import new_figure
+from fastconv.visualize._layers import LayerLike, find_layer
+from fastconv.visualize._per_image import as_batch
+from fastconv.visualize._projections import grid_size, pictures, show_picture, signed_pictures
+from fastconv.visualize.deconvnet import deconvnet
+
+
+def plot_deconvnet(
+    model: Sequential,
+    layer: LayerLike,
+    x: ArrayLike,
+    map: int | ArrayLike | None = None,
+    unit: tuple[int, int] | ArrayLike | None = None,
+    modes: tuple[str, ...] = ("deconvnet",),
+    *,
+    figure: Any = None,
+) -> Any:
+    """Images in a row, and in the rows below them what ``deconvnet`` gives in each of the ``modes``.
+
+    Each projection is brought to its own full contrast. In color, gray is zero; of gray images, white is
+    zero, red positive and blue negative. ``modes=visualize.MODES`` shows all of them. The other arguments are
+    those of ``deconvnet``; x may be a single image. Returns matplotlib's figure.
+
+    Raises ImportError where matplotlib is missing; else as ``deconvnet``.
+    """
+    images, _ = as_batch(model, x)
+    rows = {"image": pictures(images)}
+    for mode in modes:
+        rows[mode] = signed_pictures(deconvnet(model, layer, images, map, unit, mode))
+    figure = new_figure(
+        *grid_size(images.shape, len(rows), text=0.3, beside=0.3),
+        figure=figure,
+        title=find_layer(model, layer),
+    )
+    grid = figure.subplots(len(rows), len(images), squeeze=False)
+    for line, (name, row) in zip(grid, rows.items(), strict=True):
+        for axes, picture in zip(line, row, strict=True):
+            show_picture(axes, picture)
+        line[0].set_ylabel(name)
+    return figure
