@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from fastconv.parameter import Array
-from fastconv.visualize._figure import WIDTH, as_picture, show_image, show_numbers
+from fastconv.visualize._figure import WIDTH, as_picture, new_figure, show_image, show_numbers
+
+COLUMNS = 8
 
 
 def pictures(images: Array) -> Array:
@@ -37,11 +40,25 @@ def show_picture(axes: Any, picture: Array, title: str | None = None) -> None:
         show_image(axes, np.nan_to_num(picture, nan=1.0), title)
 
 
-def grid_size(
-    images: tuple[int, ...], rows: int, text: float = 0.2, beside: float = 0.0
-) -> tuple[float, float]:
-    """Width and height in inches of a figure with ``rows`` of these images (N, H, W, C) below each other,
-    with so many inches of ``text`` above and of something else ``beside`` them.
+def image_grid(
+    figure: Any, images: tuple[int, ...], rows: int, *, title: str | None = None, beside: float = 0.0
+) -> tuple[Any, Any]:
+    """(figure, axes): for each of the images (N, H, W, C) ``rows`` axes below each other, (N, rows), at most
+    ``COLUMNS`` images side by side.
+
+    A new figure has ``beside`` inches free for something at its side; ``figure`` is used as it is. Raises
+    ValueError where there are no images.
     """
-    side = min((WIDTH - beside) / images[0], 2.0)  # few images need not fill the page
-    return images[0] * side + beside, rows * (side * images[1] / images[2]) + text
+    count, H, W, _ = images
+    if not count:
+        raise ValueError(f"there are no images to draw: their shape is {images}")
+    columns = min(count, COLUMNS)
+    lines = math.ceil(count / columns)
+    side = min((WIDTH - beside) / columns, 2.0)  # few images need not fill the page
+    height = lines * (rows * side * H / W + 0.2) + (0.3 if title else 0)
+    figure = new_figure(columns * side + beside, height, figure=figure, title=title)
+    grid = figure.subplots(lines * rows, columns, squeeze=False)
+    axes = grid.reshape(lines, rows, columns).swapaxes(1, 2).reshape(-1, rows)
+    for unused in axes[count:].flat:
+        unused.set_axis_off()
+    return figure, axes[:count]

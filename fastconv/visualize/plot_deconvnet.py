@@ -7,10 +7,9 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from fastconv.models import Sequential
-from fastconv.visualize._figure import new_figure
 from fastconv.visualize._layers import LayerLike, find_layer
 from fastconv.visualize._per_image import as_batch
-from fastconv.visualize._projections import grid_size, pictures, show_picture, signed_pictures
+from fastconv.visualize._projections import COLUMNS, image_grid, pictures, show_picture, signed_pictures
 from fastconv.visualize.deconvnet import deconvnet
 
 
@@ -24,7 +23,7 @@ def plot_deconvnet(
     *,
     figure: Any = None,
 ) -> Any:
-    """Images in a row, and in the rows below them what ``deconvnet`` gives in each of the ``modes``.
+    """Images side by side, and below them what ``deconvnet`` gives in each of the ``modes``.
 
     Each projection is brought to its own full contrast. In color, gray is zero; of gray images, white is
     zero, red positive and blue negative. ``modes=visualize.MODES`` shows all of them. The other arguments are
@@ -36,14 +35,10 @@ def plot_deconvnet(
     rows = {"image": pictures(images)}
     for mode in modes:
         rows[mode] = signed_pictures(deconvnet(model, layer, images, map, unit, mode))
-    figure = new_figure(
-        *grid_size(images.shape, len(rows), text=0.3, beside=0.3),
-        figure=figure,
-        title=find_layer(model, layer),
-    )
-    grid = figure.subplots(len(rows), len(images), squeeze=False)
-    for line, (name, row) in zip(grid, rows.items(), strict=True):
-        for axes, picture in zip(line, row, strict=True):
-            show_picture(axes, picture)
-        line[0].set_ylabel(name)
+    figure, grid = image_grid(figure, images.shape, len(rows), title=find_layer(model, layer), beside=0.3)
+    for n, below in enumerate(grid):
+        for axes, (name, row) in zip(below, rows.items(), strict=True):
+            show_picture(axes, row[n])
+            if n % COLUMNS == 0:
+                axes.set_ylabel(name)
     return figure

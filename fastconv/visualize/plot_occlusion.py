@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 
 from fastconv._geometry import Pair
 from fastconv.models import Sequential
-from fastconv.visualize._figure import SMALL, new_figure
+from fastconv.visualize._figure import SMALL
 from fastconv.visualize._per_image import as_batch, per_image
-from fastconv.visualize._projections import grid_size, pictures, show_picture
+from fastconv.visualize._projections import image_grid, pictures, show_picture
 from fastconv.visualize._scores import class_titles
 from fastconv.visualize.occlusion import occlusion
 
@@ -27,7 +27,7 @@ def plot_occlusion(
     *,
     figure: Any = None,
 ) -> Any:
-    """Images in a row, with their class and the model's output for it; below them the maps of ``occlusion``.
+    """Images side by side, with their class and the model's output for it; below them, ``occlusion``.
 
     A map's pixel tells the output with the rectangle upon it, on one scale from 0 to 1: dark places are those
     that the model cannot do without. ``classes`` are names for the numbers; the other arguments are those of
@@ -38,17 +38,16 @@ def plot_occlusion(
     images, _ = as_batch(model, x)
     labels, titles = class_titles(model, images, per_image(label, "label", (len(images),)), classes)
     maps = occlusion(model, images, size, stride, fill, labels)
-    figure = new_figure(*grid_size(images.shape, 2, beside=0.8), figure=figure)
-    above, below = figure.subplots(2, len(images), squeeze=False)
-    for axes, picture, title in zip(above, pictures(images), titles, strict=True):
+    figure, grid = image_grid(figure, images.shape, 2, beside=0.8)
+    for axes, picture, title in zip(grid[:, 0], pictures(images), titles, strict=True):
         show_picture(axes, picture, title)
-    for axes, heat in zip(below, maps, strict=True):
+    for axes, heat in zip(grid[:, 1], maps, strict=True):
         drawn = axes.imshow(
             heat, cmap="viridis", vmin=0, vmax=1, extent=(0, images.shape[2], images.shape[1], 0)
         )
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
-    bar = figure.colorbar(drawn, ax=below.tolist(), aspect=12)
+    bar = figure.colorbar(drawn, ax=grid.ravel().tolist(), aspect=12)
     bar.set_label("output", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
     return figure

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv.models import Sequential
-from fastconv.visualize._figure import new_figure, show_numbers
+from fastconv.visualize._figure import show_numbers
 from fastconv.visualize._per_image import as_batch, per_image
-from fastconv.visualize._projections import grid_size, pictures, show_picture
+from fastconv.visualize._projections import image_grid, pictures, show_picture
 from fastconv.visualize._scores import class_titles
 from fastconv.visualize.saliency import saliency
 
@@ -26,7 +26,7 @@ def plot_saliency(
     *,
     figure: Any = None,
 ) -> Any:
-    """Images in a row, with their class and the model's output for it; below them the ``saliency``.
+    """Images side by side, with their class and the model's output for it; below them the ``saliency``.
 
     Bright pixels are those whose change would change the score most; each map has its own scale,
     on which half a percent is white. ``classes``
@@ -38,10 +38,9 @@ def plot_saliency(
     images, _ = as_batch(model, x)
     labels, titles = class_titles(model, images, per_image(label, "label", (len(images),)), classes)
     maps = saliency(model, images, labels, mode, samples)
-    figure = new_figure(*grid_size(images.shape, 2), figure=figure)
-    above, below = figure.subplots(2, len(images), squeeze=False)
-    for axes, picture, title in zip(above, pictures(images), titles, strict=True):
+    figure, grid = image_grid(figure, images.shape, 2)
+    for axes, picture, title in zip(grid[:, 0], pictures(images), titles, strict=True):
         show_picture(axes, picture, title)
-    for axes, heat in zip(below, maps, strict=True):
+    for axes, heat in zip(grid[:, 1], maps, strict=True):
         show_numbers(axes, heat, limit=float(np.quantile(heat, 0.995)) or None)
     return figure
