@@ -91,7 +91,7 @@ def walk() -> np.ndarray:
 
 def draw_steps(z: np.ndarray) -> None:
     """A few positions: what the window sees, times the filter, and the output so far."""
-    fig, axes = figure(rows=len(STEPS), columns=4, height=2.5)
+    fig, axes = figure(rows=len(STEPS), columns=4, height=2.65)
     for row, (i, j) in zip(axes, STEPS, strict=True):
         matrix(row[0], IMAGE, f"image x, window at ({i}, {j})", limit=7, size=11)
         frame(row[0], i, j, 3, 3)
@@ -113,7 +113,9 @@ def draw_inner_products(z: np.ndarray) -> None:
     table[:, :9] = [window(i, j).ravel() for i, j in np.ndindex(3, 3)]
     for column, vector in ((11, FILTER), (14, np.full((3, 3), BIAS)), (17, z)):
         table[:, column] = vector.ravel()
-    matrix(axis, table, "Each window is a row a, the filter a column w: the map is all inner products aᵀw + b", 10)
+    matrix(
+        axis, table, "Each window is a row a, the filter a column w: the map is all inner products aᵀw + b"
+    )
     for column, sign in ((9.9, "·"), (12.5, "+"), (15.5, "=")):
         axis.text(column, 4, sign, fontsize=18, ha="center", va="center")
     for column, name in ((4, "windows"), (11, "w"), (14, "b"), (17, "z")):
@@ -127,7 +129,7 @@ def turned_over() -> None:
     """Cross-correlation against convolution: on a single bright pixel, and on the image."""
     pixel, counted = np.zeros((5, 5), int), np.arange(1, 10).reshape(3, 3)
     pixel[2, 2] = 1
-    fig, axes = figure(columns=4, height=2.6)
+    fig, axes = figure(columns=4, height=2.75)
     matrix(axes[0, 0], pixel, "one bright pixel", limit=2, size=11)
     matrix(axes[0, 1], counted, "filter w", size=12)
     matrix(axes[0, 2], correlate(pixel, counted), "cross-correlation\n(what networks compute)", size=12)

@@ -15,7 +15,12 @@ def picture(axis: Any, image: np.ndarray, title: str = "", **imshow: Any) -> Non
 
 
 def matrix(
-    axis: Any, values: np.ndarray, title: str = "", limit: float | None = None, size: float = 10, **imshow: Any
+    axis: Any,
+    values: np.ndarray,
+    title: str = "",
+    limit: float | None = None,
+    size: float = 10,
+    **imshow: Any,
 ) -> None:
     """A matrix (rows, columns) with its numbers: red above zero, blue below, nothing where one is NaN.
 
@@ -34,13 +39,21 @@ def matrix(
 
 
 def frame(
-    axis: Any, top: float, left: float, height: float, width: float, color: str = COLORS[1], linewidth: float = 2.5
+    axis: Any,
+    top: float,
+    left: float,
+    height: float,
+    width: float,
+    color: str = COLORS[1],
+    linewidth: float = 2.5,
 ) -> None:
     """A rectangle around the pixels of rows ``top`` … and columns ``left`` …"""
     from matplotlib.patches import Rectangle
 
     corner = (left - 0.5, top - 0.5)
-    axis.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=color, linewidth=linewidth, clip_on=False))
+    axis.add_patch(
+        Rectangle(corner, width, height, fill=False, edgecolor=color, linewidth=linewidth, clip_on=False)
+    )
 
 
 def bare(axis: Any, title: str = "") -> None:
