@@ -14,9 +14,9 @@ python examples/lessons/20_convolution_by_hand.py [--quick] [--out FOLDER]
 from __future__ import annotations
 
 import numpy as np
-from _figures import COLORS, figure, save
+from _figures import figure, save
 from _lesson import options, verdict
-from _pictures import bare, frame, matrix
+from _pictures import frame, matrix
 
 import fastconv as fc
 from fastconv import ops, reference
@@ -141,9 +141,10 @@ def turned_over() -> None:
     print(f"filter 1…9 on one bright pixel: cross-correlation {correlate(pixel, counted).tolist()}")
     print(f"                                      convolution {convolve(pixel, counted).tolist()}\n")
     verdict(
-        "networks compute a cross-correlation; with the filter turned by 180° it is mathematicians' convolution",
+        "networks compute a cross-correlation; with the filter turned by 180° it is a convolution",
         "conv2d is off from the cross-correlation by "
-        f"{np.abs(computed - correlate(IMAGE, counted)).max():g}, with the turned filter from the convolution by "
+        f"{np.abs(computed - correlate(IMAGE, counted)).max():g}, with the turned filter from the "
+        "convolution by "
         f"{np.abs(of_turned - convolve(IMAGE, counted)).max():g}; the two differ by up to "
         f"{np.abs(computed - of_turned).max():g}. A network learns its filters, so it does not matter which "
         "way round they are",

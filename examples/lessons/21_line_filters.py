@@ -1,11 +1,11 @@
 """Lesson 21: two filters of 7×7 and what they make of a photograph.
 
 The first filter is a vertical line of ones with zeros around it, the second a horizontal one. The claims: the
-neurons of a feature map all use the same filter, and the map shows which parts of the image look like it: with
-the vertical line, vertical lines stand out and the rest is blurred; the horizontal one does the opposite. This
-lesson draws both maps, and measures what is kept and what is blurred. And it asks whether the map is large
-*where there are lines*: filters of zeros and ones are large wherever it is bright, and only when the
-surroundings count against the line (weights that add up to zero) does the map show lines.
+neurons of a feature map all use the same filter, and the map shows which parts of the image look like it:
+with the vertical line, vertical lines stand out and the rest is blurred; the horizontal one does the
+opposite. This lesson draws both maps, and measures what is kept and what is blurred. And it asks whether the
+map is large *where there are lines*: filters of zeros and ones are large wherever it is bright, and only when
+the surroundings count against the line (weights that add up to zero) does the map show lines.
 
 The photograph is matplotlib's, or one of your own:
 
@@ -18,7 +18,7 @@ import numpy as np
 from _figures import figure, save
 from _lesson import options, verdict
 from _photograph import photograph
-from _pictures import matrix, picture
+from _pictures import picture
 
 from fastconv import ops
 
@@ -93,8 +93,10 @@ kept = {
 }
 verdict(
     "the vertical filter keeps vertical lines and blurs the rest, the horizontal one the opposite",
-    "of the contrast between neighbours in a row, which is what vertical lines make, the vertical filter keeps "
-    f"{kept['vertical', 1]:.0%}, the horizontal one {kept['horizontal', 1]:.0%}; of that between neighbours in a "
+    "of the contrast between neighbours in a row, which is what vertical lines make, the vertical filter "
+    "keeps "
+    f"{kept['vertical', 1]:.0%}, the horizontal one {kept['horizontal', 1]:.0%}; of that between "
+    "neighbours in a "
     f"column {kept['vertical', 0]:.0%} and {kept['horizontal', 0]:.0%}",
     kept["vertical", 1] > kept["horizontal", 1] and kept["vertical", 0] < kept["horizontal", 0],
 )
@@ -102,7 +104,8 @@ verdict(
 bright = [correlation(plain[:, :, k], brightness) for k in range(2)]
 verdict(
     "a map is large where the image looks like the filter",
-    f"with zeros and ones it is large where it is bright: the maps' correlation with the mean of each 7×7 window "
+    "with zeros and ones it is large where it is bright: the maps' correlation with the mean of each 7×7 "
+    "window "
     f"is {bright[0]:.2f} (vertical) and {bright[1]:.2f} (horizontal)",
     max(bright) < 0.5,
 )
@@ -110,7 +113,8 @@ bright, lines = ([correlation(zero_sum[:, :, k], what) for k in range(2)] for wh
 wall = maps(np.full((9, 9), 0.5, np.float32), against_surroundings(line_filters()))
 verdict(
     "with weights that add up to 0 it is",
-    f"the correlation with brightness is {bright[0]:.2f} and {bright[1]:.2f}, with the deviation within the window "
+    f"the correlation with brightness is {bright[0]:.2f} and {bright[1]:.2f}, with the deviation within "
+    "the window "
     f"{lines[0]:.2f} and {lines[1]:.2f}; to an even grey wall these filters answer {np.abs(wall).max():.3f}, "
     f"those of ones {0.5 * SIZE}",
     max(bright) < 0.5 and min(lines) > max(bright),

@@ -7,8 +7,8 @@ A filter of f pixels that moves s pixels at a time over n of them stops at
 
 The claims: these formulas; that without padding the image shrinks from layer to layer and its border has less
 of a say than its middle; that padding with zeros keeps the size. This lesson counts how often each pixel is
-read (the gradient of the sum of a map, made with a filter of ones, is that number), finds those that are never
-read, and looks at what the zeros of the padding do to the border, layer by layer.
+read (the gradient of the sum of a map, made with a filter of ones, is that number), finds those that are
+never read, and looks at what the zeros of the padding do to the border, layer by layer.
 
 python examples/lessons/22_padding_and_stride.py [--quick] [--out FOLDER]
 """
@@ -56,12 +56,13 @@ def draw_times_read() -> None:
     for axis, (n, f, s, padding) in zip(axes.flat, SHOWN, strict=True):
         before, after = zeros_around(n, f, s, padding)
         counts = np.pad(times_read(n, f, s, padding), (before, after), constant_values=np.nan)
-        title = f"{n}×{n}, {padding}, filter {f}×{f}, stride {s}: {places(n, f, s, padding)}×{places(n, f, s, padding)}"
+        stops = places(n, f, s, padding)
+        title = f"{n}×{n}, {padding}, filter {f}×{f}, stride {s}: {stops}×{stops}"
         axis.set_facecolor("0.85")  # seen where there is no count: in the padding
         matrix(axis, counts, title, limit=20)
         for row, column in np.argwhere(counts == 0):
             frame(axis, row, column, 1, 1, "black", 1.2)
-        last = (places(n, f, s, padding) - 1) * s
+        last = (stops - 1) * s
         frame(axis, 0, 0, f, f)
         frame(axis, last, last, f, f, "tab:green")
     fig.suptitle(
@@ -88,7 +89,7 @@ def draw_borders(depths: tuple[int, ...]) -> None:
     axes[0, -2].set(title="the middle row", ylim=(0, 1.05), xlabel="column")
     axes[0, -2].legend(fontsize=8, title="layers", title_fontsize=8, loc="lower center")
     for f in (3, 5, 7):
-        axes[0, -1].plot([28 - (f - 1) * depth for depth in range(28 // (f - 1) + 1)], label=f"{f}×{f}")
+        axes[0, -1].plot([28 - (f - 1) * depth for depth in range(27 // (f - 1) + 1)], label=f"{f}×{f}")
     axes[0, -1].set(title="without padding", xlabel="layers", ylabel="size", ylim=(0, 29))
     axes[0, -1].legend(fontsize=8)
     for axis in axes[0, -2:]:
@@ -136,21 +137,25 @@ verdict(
 )
 verdict(
     "same is a border of zeros, half of them before, the odd one after",
-    f"with zeros added by hand and then no padding, {wrong_values} of {len(every)} results differ in a bit; in "
+    f"with zeros added by hand and then no padding, {wrong_values} of {len(every)} results differ in a "
+    "bit; in "
     f"{odd} the number of zeros was odd",
     wrong_values == 0 and odd > 0,
 )
 verdict(
     "every pixel has a say",
-    f"not so in {with_unread} of {len(every)} combinations: a stride larger than the filter leaves gaps of s − f "
+    f"not so in {with_unread} of {len(every)} combinations: a stride larger than the filter leaves gaps of "
+    "s − f "
     f"pixels, and valid leaves (n − f) mod s over at the end. That this is all: {unread_wrong} exceptions. "
-    f"8 pixels, filter 2, stride 3: {int((times_read(8, 2, 3, 'valid') == 0).sum())} of 64 pixels are never read",
+    f"8 pixels, filter 2, stride 3: {int((times_read(8, 2, 3, 'valid') == 0).sum())} of 64 pixels are "
+    "never read",
     with_unread == 0,
 )
 valid, same = times_read(28, 3, 1, "valid"), times_read(28, 3, 1, "same")
 verdict(
     "without padding the border has less of a say, and with padding of zeros more",
-    f"28×28, filter 3×3: a corner is read {valid[0, 0]:g} time without padding and {same[0, 0]:g} times with it, a "
+    f"28×28, filter 3×3: a corner is read {valid[0, 0]:g} time without padding and {same[0, 0]:g} times "
+    "with it, a "
     f"pixel inside {valid[9, 9]:g} times. After {(28 - 1) // 2} layers without padding 28×28 pixels are "
     f"{28 - 2 * ((28 - 1) // 2)}×{28 - 2 * ((28 - 1) // 2)}, and no further 3×3 fits",
     valid[0, 0] < same[0, 0] < same[9, 9],
@@ -158,8 +163,10 @@ verdict(
 first, last = blurred(1), blurred(12)
 verdict(
     "padding with zeros does not change the picture",
-    f"it does: of an even image of ones, filtered by means of 3×3, the corner is {first[0, 0]:.2f} after one layer "
-    f"and {last[0, 0]:.2f} after 12, when {np.mean(last < 0.999):.0%} of all pixels have lost something. The border "
+    f"it does: of an even image of ones, filtered by means of 3×3, the corner is {first[0, 0]:.2f} after "
+    "one layer "
+    f"and {last[0, 0]:.2f} after 12, when {np.mean(last < 0.999):.0%} of all pixels have lost something. "
+    "The border "
     "tells a network where it is",
     bool(np.allclose(last, 1)),
 )

@@ -1,4 +1,4 @@
-"""Pictures as convolution sees them: images, matrices with their numbers written in, frames around windows."""
+"""Pictures as convolution sees them: images, matrices with their numbers, frames around windows."""
 
 from __future__ import annotations
 
