@@ -161,17 +161,17 @@ equivariance(x_test[:50])
 
 by_size = {name: np.zeros((len(seeds), len(sizes))) for name in NETWORKS}
 by_shift = {name: np.zeros((len(seeds), len(SHIFTS))) for name in NETWORKS}
-disordered = {name: np.zeros(len(seeds)) for name in NETWORKS}
+disordered = {name: np.zeros((len(seeds), len(sizes))) for name in NETWORKS}
 for name, make in NETWORKS.items():
     for i, seed in enumerate(seeds):
         for j, size in enumerate(sizes):
+            model = train(make, in_disorder(x[:size]), y[:size], seed)
+            disordered[name][i, j] = accuracy(model, in_disorder(x_test), y_test)
             model = train(make, x[:size], y[:size], seed)
             by_size[name][i, j] = accuracy(model, x_test, y_test)
         by_shift[name][i] = [
             accuracy(model, shifted(x_test, s), y_test) for s in SHIFTS
         ]  # of the most images
-        model = train(make, in_disorder(x), y, seed)
-        disordered[name][i] = accuracy(model, in_disorder(x_test), y_test)
 
 fig, axes = figure(columns=3, height=3.6)
 for name in NETWORKS:
@@ -181,24 +181,28 @@ for name in NETWORKS:
 axes[0, 0].set(
     xscale="log", xlabel="images to learn from", ylabel="test accuracy", title="as they were learnt"
 )
-axes[0, 0].set_xticks(sizes, [str(size) for size in sizes], fontsize=8)
-axes[0, 0].minorticks_off()
 axes[0, 1].set(xlabel="pixels", title="shifted", ylim=(0, 1.02), xticks=SHIFTS)
-bars = np.arange(3)
-axes[0, 2].bar(bars - 0.2, [by_size[name][:, -1].mean() for name in NETWORKS], 0.38, label="pixels in order")
-axes[0, 2].bar(bars + 0.2, [disordered[name].mean() for name in NETWORKS], 0.38, label="pixels in disorder")
-axes[0, 2].set_xticks(bars, [name.replace(" ", "\n", 1) for name in NETWORKS], fontsize=8)
-axes[0, 2].set(ylim=(0.8, 1.0), title="nothing to share")
-for axis, place in ((axes[0, 0], "lower right"), (axes[0, 2], "lower left")):
-    axis.legend(fontsize=8, loc=place)
+for name in NETWORKS:
+    axes[0, 2].plot(sizes, disordered[name].mean(0), marker="o", markersize=3, label=name)
+    axes[0, 2].fill_between(sizes, disordered[name].min(0), disordered[name].max(0), alpha=0.15)
+axes[0, 2].set(
+    xscale="log", xlabel="images to learn from", title="pixels in disorder", ylim=axes[0, 0].get_ylim()
+)
+for axis in (axes[0, 0], axes[0, 2]):
+    axis.set_xticks(sizes, [str(size) for size in sizes], fontsize=8)
+    axis.minorticks_off()
 for axis in axes.flat:
     axis.title.set_fontsize(10)
+axes[0, 0].legend(fontsize=8, loc="lower right")
 save(fig, chosen.out, "24_shared_weights")
 
 print(f"\n{'':20}{'parameters':>11}" + "".join(f"{size:>8}" for size in sizes) + "   images to learn from")
 for name, make in NETWORKS.items():
     cells = "".join(f"{value:8.1%}" for value in by_size[name].mean(0))
     print(f"{name:20}{make().count_params():>11,}{cells}")
+for name in NETWORKS:
+    cells = "".join(f"{value:8.1%}" for value in disordered[name].mean(0))
+    print(f"{name + ', pixels in disorder':31}{cells}")
 print(f"\n{'':31}" + "".join(f"{s:>8}" for s in SHIFTS) + "   pixels shifted")
 for name in NETWORKS:
     print(f"{name:31}" + "".join(f"{value:8.1%}" for value in by_shift[name].mean(0)))
@@ -225,13 +229,13 @@ verdict(
     f"has other weights for each place. Where only each map's maximum counts: {end[-1]:.1%}",
     shared[-1] > 0.9,
 )
-plain, shared, end = ((by_size[name][:, -1].mean(), disordered[name].mean()) for name in NETWORKS)
+plain, shared, end = ((by_size[name].mean(0)[1], disordered[name].mean(0)[1]) for name in NETWORKS)
 verdict(
     "sharing helps because neighbours belong together and places are alike",
-    f"with all pixels in the same disorder a dense network is right on {plain[1]:.1%} instead of "
-    f"{plain[0]:.1%}, a "
-    f"convolutional one on {shared[1]:.1%} instead of {shared[0]:.1%}, one shared to the end on "
-    f"{end[1]:.1%} instead "
-    f"of {end[0]:.1%}",
-    abs(plain[1] - plain[0]) < 0.02 and shared[1] < shared[0] and end[1] < end[0],
+    f"with all pixels in the same disorder, and {sizes[1]} images, a dense network is right on "
+    f"{plain[1]:.1%} instead of "
+    f"{plain[0]:.1%}, a convolutional one on {shared[1]:.1%} instead of {shared[0]:.1%}, one shared to the "
+    "end on "
+    f"{end[1]:.1%} instead of {end[0]:.1%}",
+    abs(plain[1] - plain[0]) < 0.03 and shared[1] < shared[0] - 0.03 and end[1] < end[0] - 0.03,
 )
