@@ -15,7 +15,7 @@ python examples/lessons/25_receptive_fields.py [--image FILE] [--quick] [--out F
 from __future__ import annotations
 
 import numpy as np
-from _figures import COLORS, figure, save
+from _figures import figure, save
 from _lesson import options, verdict
 from _photograph import photograph
 from _pictures import frame, picture
@@ -84,16 +84,20 @@ def agree(model: fc.Sequential) -> tuple[int, int]:
 
 def draw_boxes(pictures: dict[fc.Sequential, np.ndarray]) -> None:
     """What one unit in the middle of each layer sees of an image."""
-    fig, axes = figure(columns=len(pictures), height=4.6)
+    from matplotlib import colormaps
+
+    fig, axes = figure(columns=len(pictures), height=4.3)
     for axis, (model, image) in zip(axes[0], pictures.items(), strict=True):
-        picture(axis, image, f"{model.name}: a unit in the middle of each map")
-        for n, layer in enumerate(sliding(model)):
+        picture(axis, image, model.name)
+        every = sliding(model)
+        for layer, color in zip(every, colormaps["rainbow"](np.linspace(0, 1, len(every))), strict=True):
             field = receptive_field(model, layer)
             top, left, bottom, right = field.box(*(size // 2 for size in field.map_size))
-            frame(axis, top, left, bottom - top, right - left, COLORS[n % len(COLORS)], 2.5)
-            label = f"{type(layer).__name__.removesuffix('2D')} {n + 1}: {field.size[0]}×{field.size[1]}"
-            axis.plot([], [], color=COLORS[n % len(COLORS)], linestyle="-", label=label)
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=2, fontsize=8)
+            frame(axis, top, left, bottom - top, right - left, color)
+            kind = "conv" if isinstance(layer, layers.Conv2D) else "pool"
+            axis.plot([], [], color=color, linestyle="-", label=f"{kind} {field.size[0]}×{field.size[1]}")
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, fontsize=9, frameon=False)
+    fig.suptitle("What a unit in the middle of each map sees", fontsize=11)
     save(fig, chosen.out, "25_boxes")
 
 
@@ -142,7 +146,7 @@ def draw_effective(maps: dict[int, tuple[np.ndarray, np.ndarray]]) -> None:
         column[1].plot(place, normal, label="σ = √(2L/3)")
         column[1].set(xlabel="column", xlim=(place[0], place[-1]), ylim=(0, None))
     axes[1, 0].set_ylabel("share of what counts")
-    axes[1, 0].legend(fontsize=7, loc="upper right")
+    axes[1, -1].legend(fontsize=7, loc="upper right")
     save(fig, chosen.out, "25_effective_fields")
 
 
