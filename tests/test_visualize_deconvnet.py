@@ -303,6 +303,24 @@ def test_the_support_fills_the_receptive_field():
         assert len(rows) == (box[2] - box[0]) * (box[3] - box[1])
 
 
+def test_no_dust_beyond_the_receptive_field():
+    """With many maps 3×3 filters are Winograd's, whose rounding errors lie all over its tiles."""
+    random = np.random.default_rng(0)
+    model = Sequential([
+        layers.Input((28, 28, 16)),
+        layers.Conv2D(64, 3, padding="same", activation="relu"),
+        layers.Conv2D(64, 3, padding="same", activation="relu", algorithm="winograd"),
+        layers.Conv2D(64, 3, padding="same", activation="relu"),
+    ])  # fmt: skip
+    x = random.normal(size=(4, 28, 28, 16))
+    for mode in MODES:
+        projection = deconvnet(model, -1, x, unit=(13, 14), mode=mode)
+        assert projection.any()
+        projection[:, 10:17, 11:18] = 0
+        assert not projection.any()
+    assert [layer.algorithm for layer in model.layers] == ["auto", "winograd", "auto"]
+
+
 # ---- which unit
 
 
