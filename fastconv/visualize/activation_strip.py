@@ -16,8 +16,8 @@ from fastconv.models.sequential import Sequential
 from fastconv.parameter import Array
 from fastconv.visualize._figure import BETWEEN, COLORS, SMALL, WIDTH, mosaic, new_figure, show_numbers
 from fastconv.visualize._inputs import names_of_classes, one_image
-from fastconv.visualize._layers import LayerLike
 from fastconv.visualize._layer_maps import Maps, maps_of, probabilities, show_input, squares
+from fastconv.visualize._layers import LayerLike
 
 TALLEST, HEAD, GAP, INPUT, BARS, LETTER = 4.6, 0.9, 0.08, 1.1, 1.1, 0.075  # inches
 PIXELS = 40  # of a tile: small maps are enlarged, that all tiles be alike

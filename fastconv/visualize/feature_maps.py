@@ -20,8 +20,8 @@ from fastconv.visualize._figure import (
     show_numbers,
 )
 from fastconv.visualize._inputs import one_image
-from fastconv.visualize._layers import LayerLike
 from fastconv.visualize._layer_maps import SQUARE, Maps, maps_of, show_input, squares
+from fastconv.visualize._layers import LayerLike
 
 INPUT, LARGEST_TILE, TITLE_HEIGHT = 1.2, 0.9, 0.3  # inches
 UNITS_IN_A_ROW = 60
