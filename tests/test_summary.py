@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fastconv import layers, utils
+from fastconv import applications, layers, utils
 from fastconv.models import Sequential
 from fastconv.models.summary import count_dense_params
 
@@ -238,3 +239,8 @@ def test_the_summary_changes_nothing():
     model._repr_html_()
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_the_table_in_the_readme_is_what_is_printed():
+    page = printed(applications.LeNet5())
+    assert f"```\n{page}\n```" in (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
