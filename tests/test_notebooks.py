@@ -1,4 +1,4 @@
-"""The notebooks: run from top to bottom, kept with what they printed, and their code runs outside Jupyter too."""
+"""The notebooks are kept as they ran, from top to bottom, and their code runs outside Jupyter too."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Run the notebooks in examples/notebooks anew and keep what they print, or check that they still print it.
 
-    python -m pip install nbclient ipykernel matplotlib && python tools/run_notebooks.py [--check] [NAME.ipynb ...]
+    python -m pip install nbclient ipykernel matplotlib && python tools/run_notebooks.py [--check] [NOTEBOOK ...]
 
-``--check`` writes nothing. It fails where a cell raises an error, or where its output is not of the kind that is
-kept: other lines of text, a picture gone. Numbers in the text may differ, for they are those of a machine: how
-fast it was, how it rounds.
+``--check`` writes nothing. It fails where a cell raises an error, or where its output is not of the kind that
+is kept: other lines of text, a picture gone. Numbers in the text may differ, for they are those of a machine:
+how fast it was, how it rounds.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def executed(notebook: Any) -> Any:
-    """The notebook with the outputs of a run from top to bottom in a fresh process, and nothing else that changes.
+    """The notebook with the outputs of a run from top to bottom, in a process of its own.
 
     Raises ``nbclient.exceptions.CellExecutionError`` where a cell does.
     """
