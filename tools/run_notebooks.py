@@ -1,6 +1,7 @@
 """Run the notebooks in examples/notebooks anew and keep what they print, or check that they still print it.
 
-    python -m pip install nbclient ipykernel matplotlib && python tools/run_notebooks.py [--check] [NOTEBOOK ...]
+    python -m pip install nbclient ipykernel matplotlib
+    python tools/run_notebooks.py [--check] [NOTEBOOK ...]
 
 ``--check`` writes nothing. It fails where a cell raises an error, or where its output is not of the kind that
 is kept: other lines of text, a picture gone. Numbers in the text may differ, for they are those of a machine:
