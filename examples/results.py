@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import fastconv
-from fastconv.visualize import learning_curves
 
 
 def save_results(
@@ -37,9 +36,8 @@ def save_results(
         "history": history,
     }
     (directory / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
-    draw = draw or (lambda figure: learning_curves(history, figure=figure))
     try:
-        _picture(directory / f"{name}.png", title, draw)
+        _picture(directory / f"{name}.png", title, draw or (lambda figure: _curves(figure, history)))
     except ImportError:
         print("no picture: it needs matplotlib (python -m pip install 'fastconv[plot]')")
     print(f"results are in {directory / name}.*")
@@ -52,3 +50,13 @@ def _picture(path: Path, title: str, draw: Callable[[Any], None]) -> None:
     figure.suptitle(title)
     draw(figure)
     figure.savefig(path, dpi=120)
+
+
+def _curves(figure: Any, history: dict[str, Any]) -> None:
+    for axis, measure in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        epochs = range(1, len(history["loss"]) + 1)
+        axis.plot(epochs, history[measure], "o-", label="training")
+        axis.plot(epochs, history[f"val_{measure}"], "o-", label="test")
+        axis.set(xlabel="epoch", ylabel=measure)
+        axis.grid(alpha=0.3)
+        axis.legend()

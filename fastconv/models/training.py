@@ -365,16 +365,13 @@ class Trainer(Layer):
 
     def _train_step(self, compiled: Compiled, batch: Batch, whole_step: Step) -> None:
         """Gradients, then a step along them. A batch that does not fit changes nothing."""
-        parameters = self.parameters
-        y_pred, value = self._loss_and_gradients(compiled, batch, parameters)
+        y_pred, value, parameters = self._loss_and_gradients(compiled, batch)
         with whole_step:
             compiled.optimizer.step(parameters)
             compiled.measures.update(value, _targets(batch), y_pred, batch.sample_weight)
 
-    def _loss_and_gradients(
-        self, compiled: Compiled, batch: Batch, parameters: list[Parameter]
-    ) -> tuple[Array, float]:
-        """Forward, loss, backward, penalties: (outputs, loss), and the gradients in ``parameter.grad``."""
+    def _loss_and_gradients(self, compiled: Compiled, batch: Batch) -> tuple[Array, float, list[Parameter]]:
+        """Forward, loss, backward, penalties: (outputs, loss, parameters with their gradients)."""
         x, y, sample_weight = batch.x, _targets(batch), batch.sample_weight
         loss = compiled.loss
         if not self._looked_for_mistakes:
@@ -392,7 +389,9 @@ class Trainer(Layer):
                     self.backward_from_logits(dz, input_gradient=False)
                 else:
                     self.backward(loss.gradient(y, y_pred, sample_weight), input_gradient=False)
-        return y_pred, value + sum(self.activity_losses) + regularizers.penalize(parameters)
+        parameters = self.parameters
+        value += sum(self.activity_losses) + regularizers.penalize(parameters)
+        return y_pred, value, parameters
 
     @contextmanager
     def _letting_go(self) -> Iterator[None]:
@@ -410,9 +409,9 @@ class Trainer(Layer):
         compiled.measures.update(value, y, y_pred, sample_weight)
 
     def _infer(self, x: ArrayLike) -> Array:
-        """The outputs for one batch, by the plan where there is one."""
+        """The outputs for one batch, by a plan where there is one."""
         batch = self._checked(x)
-        plan = self._plan()
+        plan = self._plan() or self._inference_plan(len(batch))
         return self.forward(batch, training=False) if plan is None else plan.predict(batch)
 
     def _checked(self, x: ArrayLike) -> Array:
@@ -423,6 +422,10 @@ class Trainer(Layer):
 
     def _plan(self) -> Plan | None:
         """What runs a batch in one call; None where the layers are run one by one."""
+        return None
+
+    def _inference_plan(self, images: int) -> Plan | None:
+        """The same for networks that only predict so."""
         return None
 
     # ----

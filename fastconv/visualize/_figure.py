@@ -140,6 +140,11 @@ def mosaic(images: ArrayLike, columns: int, gap: int = 1) -> Array:
     return whole
 
 
+def enlarged(tiles: Array, times: int) -> Array:
+    """(N, H, W, ...) with each pixel as a square of ``times`` × ``times``, so that gaps can be finer."""
+    return tiles.repeat(times, axis=1).repeat(times, axis=2)
+
+
 def even_columns(number: int, most: int) -> int:
     """How many tiles to put in a row, ``most`` or less, so that the rows are about equally long."""
     rows = math.ceil(number / most)
@@ -171,5 +176,7 @@ def largest(numbers: Array) -> float:
 
 
 def first_of(shown: int, number: int, what: str) -> str:
-    """``16 maps``, or ``the first 16 of 256 maps`` where not all are shown."""
-    return f"{number} {what}" if shown == number else f"the first {shown} of {number} {what}"
+    """``1 map``, ``16 maps``, or ``the first 16 of 256 maps`` where not all are shown."""
+    if shown < number:
+        return f"the first {shown} of {number} {what}s"
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

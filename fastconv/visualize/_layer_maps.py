@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from fastconv.layers._arguments import whole
 from fastconv.models.sequential import Sequential
 from fastconv.parameter import Array
-from fastconv.visualize._figure import first_of, mosaic, scaled, show_image
+from fastconv.visualize._figure import enlarged, first_of, mosaic, scaled, show_image
 from fastconv.visualize._layers import (
     LayerLike,
     describe,
@@ -42,14 +42,14 @@ class Maps(NamedTuple):
         """``16 maps of 10×10``."""
         _, h, w = self.tiles.shape
         if self.are_units:
-            return first_of(len(self.tiles), self.number, "units")
-        return f"{first_of(len(self.tiles), self.number, 'maps')} of {h}×{w}"
+            return first_of(len(self.tiles), self.number, "unit")
+        return f"{first_of(len(self.tiles), self.number, 'map')} of {h}×{w}"
 
 
 def maps_of(
     model: Sequential, image: Array, layers: Iterable[LayerLike] | LayerLike | None, max_maps: int, scale: str
 ) -> list[Maps]:
-    """What the layers make of ``image`` (1, H, W, C); by default all that change their input."""
+    """What the layers make of ``image`` (1, H, W, C); by default all that change the picture."""
     paths = layer_paths(model)
     if layers is None:
         chosen = [path for path, layer in paths.items() if not shows_nothing_new(layer)]
@@ -63,16 +63,17 @@ def maps_of(
     found = []
     for path in chosen:
         output = outputs[path][0]
-        tiles = output.transpose(2, 0, 1) if output.ndim == 3 else output.reshape(-1, 1, 1)
-        if output.ndim == 3:  # units are too small to be spared
-            tiles = scaled(tiles[:max_maps], scale)
-        found.append(Maps(describe(path, paths[path]), tiles, output.shape[-1]))
+        if output.ndim == 3 and output.shape[:2] != (1, 1):
+            tiles, number = scaled(output.transpose(2, 0, 1)[:max_maps], scale), output.shape[-1]
+        else:  # units are too small to be spared, or scaled each
+            tiles, number = output.reshape(-1, 1, 1), output.size
+        found.append(Maps(describe(path, paths[path]), tiles, number))
     return found
 
 
 def squares(units: Array, columns: int) -> Array:
     """Units (n, 1, 1) in rows of ``columns``, as one image of squares with lines between."""
-    return mosaic(units.repeat(SQUARE - 1, axis=1).repeat(SQUARE - 1, axis=2), columns)
+    return mosaic(enlarged(units, SQUARE - 1), columns)
 
 
 def show_input(axes: Any, image: Array) -> None:

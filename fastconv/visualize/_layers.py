@@ -6,7 +6,7 @@ from typing import Any
 
 from fastconv._errors import unknown_name
 from fastconv._names import snake_case
-from fastconv.layers import ActivityRegularization, Flatten, Reshape
+from fastconv.layers import ActivityRegularization, Flatten, Rescaling, Reshape
 from fastconv.layers.layer import Layer
 from fastconv.layers.random_layer import RandomLayer
 from fastconv.layers.weighted import WeightedLayer
@@ -61,8 +61,8 @@ def check_model(model: Any) -> None:
 
 
 def shows_nothing_new(layer: Layer) -> bool:
-    """Whether, outside training, the layer puts out the numbers that went in: dropout, ``Flatten``, ..."""
-    return isinstance(layer, (RandomLayer, Flatten, Reshape, ActivityRegularization))
+    """Whether a picture of the output would be one of the input, as of dropout outside training."""
+    return isinstance(layer, (RandomLayer, Flatten, Reshape, Rescaling, ActivityRegularization))
 
 
 def describe(path: str, layer: Layer) -> str:

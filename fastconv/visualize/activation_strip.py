@@ -14,12 +14,21 @@ from numpy.typing import ArrayLike
 
 from fastconv.models.sequential import Sequential
 from fastconv.parameter import Array
-from fastconv.visualize._figure import BETWEEN, COLORS, SMALL, WIDTH, mosaic, new_figure, show_numbers
+from fastconv.visualize._figure import (
+    BETWEEN,
+    COLORS,
+    SMALL,
+    WIDTH,
+    enlarged,
+    mosaic,
+    new_figure,
+    show_numbers,
+)
 from fastconv.visualize._inputs import names_of_classes, one_image
 from fastconv.visualize._layer_maps import Maps, maps_of, probabilities, show_input, squares
 from fastconv.visualize._layers import LayerLike
 
-TALLEST, HEAD, GAP, INPUT, BARS, LETTER = 4.6, 0.9, 0.08, 1.1, 1.1, 0.075  # inches
+TALLEST, HEAD, GAP, INPUT, BARS, LETTER = 3.6, 0.9, 0.08, 1.1, 1.1, 0.075  # inches
 PIXELS = 40  # of a tile: small maps are enlarged, that all tiles be alike
 MOST_CLASSES = 10
 
@@ -44,7 +53,7 @@ def activation_strip(
     ----------
     image : one image, as the model takes it: (H, W, C), (1, H, W, C) or, with one channel, (H, W)
     class_names : what the classes are called; their numbers where None
-    layers : those to draw; where None, all that change their input, so not dropout and ``Flatten``
+    layers : those to draw; all where None, but for those that do not change the picture, such as dropout
     scale : "each" draws the largest output of each map in the strongest colour, "all" that of the layer
     max_maps : draw the first so many maps of a layer
 
@@ -63,6 +72,8 @@ def activation_strip(
     room = width - INPUT - (0.0 if chances is None else words + BARS) - GAP * (len(columns) + 3)
     tallest = TALLEST if figure is None else figure.bbox.height / figure.dpi - HEAD
     rows, tile = _best_tiles(columns, room, tallest)
+    if hasattr(figure, "set_layout_engine"):
+        figure.set_layout_engine("none")  # places are chosen here
     figure = new_figure(width, max(rows * tile, INPUT) + HEAD + GAP, figure=figure, arranged=False)
     height = figure.bbox.height / figure.dpi
 
@@ -114,7 +125,7 @@ def _column(maps: Maps, rows: int, across: int) -> Array:
         return squares(_filled(maps.tiles, math.ceil(n / side) * side), side)
     rows = math.ceil(n / across)  # of columns side by side, none is much longer
     times = max(PIXELS // max(h, w), 1)
-    tiles = _filled(maps.tiles, rows * across).repeat(times, axis=1).repeat(times, axis=2)
+    tiles = enlarged(_filled(maps.tiles, rows * across), times)
     downwards = tiles.reshape(across, rows, *tiles.shape[1:]).swapaxes(0, 1).reshape(tiles.shape)
     return mosaic(downwards, across, gap=max(times * max(h, w) // 20, 1))
 

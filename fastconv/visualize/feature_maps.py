@@ -44,7 +44,7 @@ def feature_maps(
     Parameters
     ----------
     image : one image, as the model takes it: (H, W, C), (1, H, W, C) or, with one channel, (H, W)
-    layers : those to draw; where None, all that change their input, so not dropout and ``Flatten``
+    layers : those to draw; all where None, but for those that do not change the picture, such as dropout
     scale : "all" draws the largest output of the layer in the strongest colour, "each" that of each map
     max_maps : draw the first so many maps of a layer
 

@@ -12,10 +12,10 @@ from fastconv.layers.layer import Layer
 from fastconv.models.sequential import Sequential
 from fastconv.parameter import Array
 from fastconv.visualize._figure import (
-    BETWEEN,
     SMALL,
     WIDTH,
     as_colors,
+    enlarged,
     even_columns,
     first_of,
     mosaic,
@@ -27,16 +27,24 @@ from fastconv.visualize._figure import (
 from fastconv.visualize._layers import LayerLike, check_model, find_layer, layer_paths
 
 TALLEST = 0.9  # inches, of one tile
+PIXELS, GAP = 6, 5  # the side of a weight, and from one filter to the next
 
 
 def filter_images(model: Sequential | Layer, layer: LayerLike | None = None) -> Array:
     """The kernel of a convolution as images, (filters, channels, KH, KW): a copy.
 
+    Where ``connections`` leave a channel out of a filter, there is NaN.
+
     ``model`` is a model, with ``layer`` as one of its convolutions, the first where None; or the convolution
     itself. Raises ValueError where there is none, or it has no weights yet.
     """
     found = _convolution(model, layer)
-    return np.ascontiguousarray(found.kernel.value.transpose(3, 2, 0, 1))
+    kernel, table = found.kernel.value, getattr(found, "table", None)
+    if table is not None:  # (KH, KW, connections), by channel and then by filter
+        dense = np.full((*kernel.shape[:2], *table.shape), np.nan, np.float32)
+        dense[:, :, table] = kernel
+        kernel = dense
+    return np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
 
 
 def filters(
@@ -74,12 +82,12 @@ def filters(
         tiles = as_colors(shown.transpose(0, 2, 3, 1))
     else:  # a row for each channel
         tiles = shown.transpose(1, 0, 2, 3).reshape(-1, kh, kw)
-    picture = mosaic(tiles, columns)
+    picture = mosaic(enlarged(tiles, PIXELS), columns, GAP)
 
-    inch = min(WIDTH / picture.shape[1], TALLEST / kh)  # of one weight
-    title = f"{found.name}: {first_of(len(shown), n, 'filters')} of {kh}×{kw}"
+    inch = min(WIDTH / picture.shape[1], TALLEST / (kh * PIXELS))  # of one pixel
+    title = f"{found.name}: {first_of(len(shown), n, 'filter')} of {kh}×{kw}"
     if grid:
-        title += f" (across) over {first_of(shown.shape[1], channels, 'channels')} (down)"
+        title += f" (across) over {first_of(shown.shape[1], channels, 'channel')} (down)"
     figure = new_figure(
         max(inch * picture.shape[1], 4) + 0.4, inch * picture.shape[0] + 0.7, figure=figure, title=title
     )
@@ -87,12 +95,11 @@ def filters(
     if in_color:
         show_image(axes, picture)
     else:
-        axes.set_facecolor(BETWEEN)
         drawn = show_numbers(axes, picture, signed=True)
         if scale == "all":
             figure.colorbar(drawn, ax=axes, fraction=0.03, pad=0.02).ax.tick_params(labelsize=SMALL)
     if grid:
-        _number(axes, columns, shown.shape[1], (kh, kw))
+        _number(axes, columns, shown.shape[1], (kh * PIXELS, kw * PIXELS))
     return figure
 
 
@@ -101,7 +108,7 @@ def _number(axes: Any, columns: int, rows: int, size: tuple[int, int]) -> None:
     h, w = size
     for axis, count, length in ((axes.xaxis, columns, w), (axes.yaxis, rows, h)):
         which = range(0, count, 4 if count > 20 else 1)
-        axis.set_ticks([n * (length + 1) + (length - 1) / 2 for n in which], [str(n) for n in which])
+        axis.set_ticks([n * (length + GAP) + (length - 1) / 2 for n in which], [str(n) for n in which])
     axes.tick_params(length=0, labelsize=SMALL, labeltop=True, labelbottom=False)
 
 

@@ -33,8 +33,7 @@ def loss_gradients(
     before = generator_state()
     try:
         copied = copy.deepcopy(model)
-        parameters = copied.parameters
-        copied._loss_and_gradients(copy.deepcopy(compiled), batch, parameters)
+        _, _, parameters = copied._loss_and_gradients(compiled, batch)
     finally:
         set_generator_state(before)
     return {parameter.path: parameter.grad for parameter in parameters}

@@ -23,7 +23,8 @@ class Mistakes(NamedTuple):
     examples     their places in x
     true         their class
     predicted    the class they were taken for
-    confidence   the score, of a softmax the probability, of the class they were taken for
+    confidence   of the class they were taken for: its score, of a softmax the probability; where the
+                 outputs are distances, as those of ``RBF``, minus its distance
     """
 
     examples: Array
@@ -33,7 +34,9 @@ class Mistakes(NamedTuple):
 
 
 def find_mistakes(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int | None = None) -> Mistakes:
-    """The examples of x whose largest output is not at their label y: (N,), (N, 1) or one-hot (N, C).
+    """The examples of x whose best output is not at their label y: (N,), (N, 1) or one-hot (N, C).
+
+    The best is the largest, but of distances the smallest.
 
     Raises ValueError where the model has no scores of classes, or the labels do not fit it.
     """
@@ -41,6 +44,8 @@ def find_mistakes(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int
     scores = model.predict(x, batch_size=batch_size, verbose=0)
     if scores.ndim != 2 or scores.shape[1] < 2:
         raise ValueError(f"{model} has outputs {model.output_shape}, which are no scores of classes")
+    if getattr(model, "outputs_distances", False):
+        scores = -scores
     labels = np.asarray(y)
     if labels.shape == scores.shape:
         labels = labels.argmax(axis=1)
