@@ -10,14 +10,23 @@ import pytest
 
 import fastconv
 from fastconv.layers import (
+    ELU,
+    Activation,
     AveragePooling2D,
     Conv2D,
     Dense,
     Dropout,
     Flatten,
     Input,
+    LeakyReLU,
     MaxPooling2D,
+    RandomFlip,
+    RandomTranslation,
+    ReLU,
+    Rescaling,
+    Softmax,
     SpatialDropout2D,
+    ZeroPadding2D,
 )
 from fastconv.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from fastconv.models import Sequential
@@ -52,7 +61,41 @@ NETWORKS = {
         Dense(21, activation="tanh"),
         Dense(33, activation="relu", use_bias=False),
     ],
+    "fewer multiplications": [
+        Input((11, 9, 6)),
+        Conv2D(16, 5, padding="same", activation="relu"),
+        Conv2D(19, 5, activation="relu"),
+        Conv2D(18, 3, padding="same", activation="relu"),
+        Conv2D(17, 3, padding="same"),
+    ],
     "nothing but dense": [Input((4, 3, 2)), Flatten(), Dense(5, activation="relu")],
+    "activations as layers": [
+        Input((8, 9, 3)),
+        Conv2D(4, 3, padding="same"),
+        ReLU(),
+        Conv2D(5, 3),
+        LeakyReLU(negative_slope=0.3),
+        MaxPooling2D(2),
+        Conv2D(6, 2, padding="same"),
+        Activation("tanh"),
+        Flatten(),
+        Dense(8),
+        ELU(0.7),
+    ],
+    "layers below that do not learn": [
+        Input((6, 7, 2)),
+        Rescaling([2.0, 0.5], offset=[-0.5, 0.1]),
+        ZeroPadding2D(1),
+        Activation("gelu"),
+        Conv2D(5, 3, activation="relu"),
+    ],
+    "models inside": [
+        Input((9, 8, 1)),
+        Sequential([Rescaling(1.0, offset=-0.5), Conv2D(4, 3)]),
+        ReLU(),
+        Sequential([MaxPooling2D(2), Sequential([Flatten(), Dense(6)])]),
+        ReLU(),
+    ],
     "the kernel covers the image": [Input((5, 5, 3)), Conv2D(20, 5, activation="relu")],
 }
 
@@ -60,12 +103,14 @@ NETWORKS = {
 def network(name: str) -> Sequential:
     fastconv.utils.set_random_seed(1)
     layers = copy.deepcopy(NETWORKS[name])
-    if not any(isinstance(layer, Flatten) for layer in layers):
+    if name != "models inside" and not any(isinstance(layer, Flatten) for layer in layers):
         layers.append(Flatten())
-    model = Sequential([*layers, Dense(CLASSES, activation="softmax")])
+    top = [Dense(CLASSES), Softmax()] if name == "activations as layers" else [Dense(CLASSES, "softmax")]
+    model = Sequential([*layers, *top])
     rng = np.random.default_rng(2)
     for parameter in model.parameters:  # biases too, so that a missing one shows
-        parameter.value = rng.normal(0, 0.3, parameter.shape)
+        fan_in = np.prod(parameter.shape[:-1])
+        parameter.value = rng.normal(0, min(0.3, np.sqrt(2 / fan_in)), parameter.shape)
     return model
 
 
@@ -84,7 +129,7 @@ def by_layers(model: Sequential, x, y, loss, sample_weight=None) -> tuple[np.nda
 def by_plan(model: Sequential, x, y, loss, sample_weight=None) -> tuple[np.ndarray, list[np.ndarray]]:
     for parameter in model.parameters:
         parameter.grad = np.full(parameter.shape, 7.0)  # a gradient left out would show
-    probabilities, value = Plan(model.layers).train(x, y, loss, sample_weight)
+    probabilities, value = Plan(model._opened()).train(x, y, loss, sample_weight)
     assert value == pytest.approx(loss(y, probabilities, sample_weight), rel=1e-5)
     return probabilities, [parameter.grad.copy() for parameter in model.parameters]
 
@@ -135,9 +180,10 @@ def test_predictions_are_those_of_the_layers():
     assert Plan(model.layers).predict(x[:0]).shape == (0, CLASSES)
 
 
+@pytest.mark.parametrize("name", ["one channel, same", "fewer multiplications"])
 @pytest.mark.parametrize("isa", fastconv.available_isas())
-def test_any_number_of_threads_gives_the_same_bits(isa):
-    model = network("one channel, same")
+def test_any_number_of_threads_gives_the_same_bits(isa, name):
+    model = network(name)
     x, y = batch(model, 100)
     loss = SparseCategoricalCrossentropy()
     with fastconv.set_isa(isa):
@@ -188,8 +234,9 @@ def test_a_plan_used_again_for_other_batch_sizes_and_instruction_sets():
             assert_same(found, by_layers(model, x, y, loss))
 
 
-def test_nan_in_one_image_stays_in_its_row():
-    model = network("one channel, same")
+@pytest.mark.parametrize("name", ["one channel, same", "fewer multiplications"])
+def test_nan_in_one_image_stays_in_its_row(name):
+    model = network(name)
     x, _ = batch(model, 20)
     clean = Plan(model.layers).predict(x)
     x[4, 2, 2, 0] = np.nan
@@ -235,6 +282,54 @@ def test_auto_takes_the_plan_unless_told_not_to(monkeypatch):
     model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
     model.train_on_batch(x[:3], y[:3])
     assert used == [32]
+
+
+def test_activations_as_layers_cost_nothing():
+    """They are fused with the layers below: the same steps, and so the same bits."""
+    layers = [Conv2D(4, 3), ReLU(), MaxPooling2D(2), Flatten(), Dense(CLASSES), Softmax()]
+    separate = Sequential([Input((9, 9, 2)), *layers])
+    fused = Sequential(
+        [
+            Input((9, 9, 2)), Conv2D(4, 3, activation="relu"), MaxPooling2D(2), Flatten(),
+            Dense(CLASSES, activation="softmax"),
+        ]
+    )  # fmt: skip
+    fused.set_weights(separate.get_weights())
+    x, y = batch(separate, 40)
+    for model in (separate, fused):
+        model.compile("nadam", "sparse_categorical_crossentropy", jit_compile=True)
+        model.fit(x, y, batch_size=16, epochs=2, shuffle=False, verbose=0)
+    for one, other in zip(separate.get_weights(), fused.get_weights(), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_augmentation_inside_a_model_draws_as_the_layers_do():
+    def trained(jit_compile):
+        fastconv.utils.set_random_seed(4)
+        augment = [RandomFlip("horizontal"), RandomTranslation(0.2, 0.2), Dropout(0.1)]
+        model = Sequential([Input((9, 11, 1)), *augment, *network("one channel, same").layers])
+        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit_compile)
+        x, y = batch(model, 40)
+        model.fit(x, y, batch_size=16, epochs=2, verbose=0)
+        assert model.random_state()[augment[0].name]["draws"] == 6
+        np.testing.assert_allclose(model.predict(x, verbose=0), model.forward(x), atol=1e-6)  # at rest
+        return model.get_weights()
+
+    for one, other in zip(trained(True), trained(False), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_frozen_models_inside_are_not_trained():
+    model = network("models inside")
+    model.layers[2].trainable = False
+    before = model.layers[2].get_weights()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.train_on_batch(*batch(model, 20))
+    assert model._plan() is None
+    x, _ = batch(model, 20)
+    np.testing.assert_allclose(model._inference_plan(20).predict(x), model.forward(x), atol=1e-6)
+    for one, other in zip(model.layers[2].get_weights(), before, strict=True):
+        assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize("jit_compile", [True, False, "auto"])
@@ -283,7 +378,15 @@ def test_copies_have_plans_of_their_own():
             [MaxPooling2D(3, strides=2, name="p"), Flatten(), Dense(3, activation="softmax")],
             "'p' has windows",
         ),
-        ([Dropout(0.5, name="d"), Flatten(), Dense(3, activation="softmax")], "'d' has no place"),
+        ([Flatten(), Dropout(0.5, name="d"), Dense(3, activation="softmax")], "'d' has no place"),
+        (
+            [Conv2D(2, 3, activation="relu"), ReLU(name="r"), Flatten(), Dense(3), Softmax()],
+            "'r' does not follow a convolution or dense layer without activation",
+        ),
+        ([MaxPooling2D(2), ReLU(name="r"), Flatten(), Dense(3), Softmax()], "'r' does not follow"),
+        ([Conv2D(2, 3), ReLU(max_value=6, name="r"), Flatten(), Dense(3), Softmax()], "'r' has no place"),
+        ([Conv2D(2, 3), Activation("gelu"), Flatten(), Dense(3), Softmax()], "activation gelu, which"),
+        ([Conv2D(2, 3), Flatten(), Dense(3), Softmax(), Softmax(name="s")], "'s' does not follow"),
         ([Flatten(), Dense(3)], "one softmax, at the end"),
         ([Dense(3, activation="softmax", name="pixels")], "'pixels' is applied to more than one vector"),
         ([Flatten(), Dense(3, activation="softmax", name="frozen", trainable=False)], "'frozen' is frozen"),

@@ -126,14 +126,13 @@ def as_colors(numbers: Array) -> Array:
 def mosaic(images: ArrayLike, columns: int, gap: int = 1) -> Array:
     """Images (N, H, W) or (N, H, W, 3) in rows of ``columns``, as one image with empty lines between.
 
-    What is empty is NaN, or in colours white. One image is drawn much faster than N, and its tiles cannot
-    differ in size. Tile n begins at ``tile_corner(n, ...)``.
+    What is empty is NaN. One image is drawn much faster than N, and its tiles cannot differ in size. Tile n
+    begins at ``tile_corner(n, ...)``.
     """
     tiles = np.asarray(images, np.float32)
     n, h, w = tiles.shape[:3]
     rows = math.ceil(n / columns)
-    empty = np.nan if tiles.ndim == 3 else 1.0
-    whole = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, *tiles.shape[3:]), empty, np.float32)
+    whole = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, *tiles.shape[3:]), np.nan, np.float32)
     for number, tile in enumerate(tiles):
         top, left = tile_corner(number, columns, (h, w), gap)
         whole[top : top + h, left : left + w] = tile

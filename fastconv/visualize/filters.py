@@ -93,7 +93,7 @@ def filters(
     )
     axes = figure.add_subplot()
     if in_color:
-        show_image(axes, picture)
+        show_image(axes, np.nan_to_num(picture, nan=1.0))  # white between the filters
     else:
         drawn = show_numbers(axes, picture, signed=True)
         if scale == "all":
