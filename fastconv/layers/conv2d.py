@@ -6,7 +6,7 @@ from typing import Any
 
 from fastconv import ops
 from fastconv._errors import unknown_name
-from fastconv._geometry import Padding, Pair, explicit_padding, pair, window
+from fastconv._geometry import Padding, Pair, Window, explicit_padding, pair, window
 from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
@@ -101,11 +101,15 @@ class Conv2D(WeightedLayer):
             raise ValueError(
                 f"{self}: {channels} input channels cannot be split into {self.groups} equal groups"
             )
+        return (*self._window((image[0], image[1])).output_size, self.filters)
+
+    def _window(self, image: Pair) -> Window:
         with errors_named(self):
-            view = window(
-                (image[0], image[1]), self.kernel_size, self.strides, self.padding, self.dilation_rate
-            )
-        return (*view.output_size, self.filters)
+            return window(image, self.kernel_size, self.strides, self.padding, self.dilation_rate)
+
+    def windows(self) -> tuple[Window, ...]:
+        (height, width, _), _ = self.shapes()
+        return (self._window((height, width)),)
 
     def create_weights(self, input_shape: Shape) -> None:
         warn_if_channels_first(self, input_shape)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from fastconv._geometry import Window, whole_image
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 
@@ -30,6 +31,13 @@ class Reshape(Layer):
                 f"{self}: the {total} numbers of an example {input_shape} do not fit into {self.target_shape}"
             )
         return tuple(total // known if n == -1 else n for n in self.target_shape)
+
+    def windows(self) -> tuple[Window, ...]:
+        """As ``Flatten``, where it makes a vector of a map."""
+        (*image, _), output_shape = self.shapes()
+        if len(image) == 2 and len(output_shape) == 1:
+            return (whole_image((image[0], image[1])),)
+        return super().windows()
 
     def call(self, x: Array, training: bool) -> Array:
         self.remember(x.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from fastconv import constraints, initializers, regularizers
@@ -71,6 +72,16 @@ class WeightedLayer(ActivatedLayer):
     def gradients(self) -> tuple[Array, Array | None]:
         """The arrays for the gradients of kernel and bias."""
         return self.kernel.grad, None if self.bias is None else self.bias.grad
+
+    def count_multiply_adds(self) -> int:
+        """Each number of the kernel once for each place of the output."""
+        _, (*places, _) = self.shapes()
+        return prod(places) * self.kernel.size
+
+    def count_connections(self) -> int:
+        """Each weight, biases among them, once for each place of the output."""
+        _, (*places, _) = self.shapes()
+        return prod(places) * self.count_params()
 
     def get_config(self) -> dict[str, Any]:
         return {

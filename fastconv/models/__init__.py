@@ -1,7 +1,8 @@
 """Models: layers stacked, trained, looked at, saved."""
 
 from fastconv.models.cloning import clone_model
+from fastconv.models.receptive_field import ReceptiveField, receptive_field
 from fastconv.models.saving import load_model, save_model
 from fastconv.models.sequential import Sequential
 
-__all__ = ["Sequential", "clone_model", "load_model", "save_model"]
+__all__ = ["ReceptiveField", "Sequential", "clone_model", "load_model", "receptive_field", "save_model"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fastconv._errors import unknown_name
+from fastconv._geometry import Window
 from fastconv.layers import serialization
 from fastconv.layers._arguments import refuse_unless_none
 from fastconv.layers._input_errors import input_shape_error
@@ -221,6 +222,17 @@ class Sequential(Trainer):
         self._trainable = bool(value)
         for layer in self._layers:
             layer.trainable = value
+
+    # ---- what it sees, and what that costs
+
+    def windows(self) -> tuple[Window, ...]:
+        return tuple(window for layer in self._layers for window in layer.windows())
+
+    def count_multiply_adds(self) -> int:
+        return sum(layer.count_multiply_adds() for layer in self._layers)
+
+    def count_connections(self) -> int:
+        return sum(layer.count_connections() for layer in self._layers)
 
     # ---- randomness
 
