@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import platform
 import sys
@@ -25,22 +26,46 @@ def save_results(
     ``history`` is that of ``fit``, with validation, or something else that ``draw(figure)`` draws.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    facts = {
-        "title": title,
-        "command": " ".join(["python", *sys.argv]),
-        "seconds": round(seconds, 1),
-        "fastconv": fastconv.__version__,
-        "instruction set": fastconv.get_isa(),
-        "threads": fastconv.get_num_threads(),
-        "machine": platform.machine(),
-        "history": history,
-    }
+    facts = {"title": title, "seconds": round(seconds, 1), **_circumstances(), "history": history}
     (directory / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
     try:
         _picture(directory / f"{name}.png", title, draw or (lambda figure: _curves(figure, history)))
     except ImportError:
         print("no picture: it needs matplotlib (python -m pip install 'fastconv[plot]')")
     print(f"results are in {directory / name}.*")
+
+
+def save_pretrained(
+    path: Path, model: fastconv.Sequential, data: str, test_accuracy: float, seed: int
+) -> None:
+    """Write the weights to ``path`` with what one has to know of them; ``weights=path`` loads them.
+
+    ``data`` is what the network has learned from, and ``test_accuracy`` that of ``model.evaluate`` on its
+    test images. Written to fastconv/applications/weights/<network>/<name>.safetensors, they come with the
+    package.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    notes = {
+        "data": data,
+        "test accuracy": round(test_accuracy, 4),
+        "input_shape": list((model.input_shape or ())[1:]),
+        "classes": (model.output_shape or (None,))[-1],
+        "seed": seed,
+        **_circumstances(),
+        "date": datetime.date.today().isoformat(),
+    }
+    model.save_weights(path, notes=notes)
+    print(f"the weights are in {path}")
+
+
+def _circumstances() -> dict[str, Any]:
+    return {
+        "command": " ".join(["python", *sys.argv]),
+        "fastconv": fastconv.__version__,
+        "instruction set": fastconv.get_isa(),
+        "threads": fastconv.get_num_threads(),
+        "machine": platform.machine(),
+    }
 
 
 def _picture(path: Path, title: str, draw: Callable[[Any], None]) -> None:
