@@ -386,7 +386,7 @@ class Trainer(Layer):
         value += sum(self.activity_losses) + regularizers.penalize(parameters)
         with whole_step:
             optimizer.step(parameters)
-            measures.update(value, y, y_pred, sample_weight)
+            measures.update(value, y, y_pred, sample_weight, self.outputs_distances)
 
     @contextmanager
     def _letting_go(self) -> Iterator[None]:
@@ -401,7 +401,7 @@ class Trainer(Layer):
         y_pred = self._infer(batch.x)
         y, sample_weight = _targets(batch), batch.sample_weight
         value = compiled.loss(y, y_pred, sample_weight) + sum(self.losses)
-        compiled.measures.update(value, y, y_pred, sample_weight)
+        compiled.measures.update(value, y, y_pred, sample_weight, self.outputs_distances)
 
     def _infer(self, x: ArrayLike) -> Array:
         """The outputs for one batch, by the plan where there is one."""
