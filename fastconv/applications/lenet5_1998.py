@@ -48,7 +48,7 @@ def lenet5_1998(input_shape: tuple[int, int, int], classes: int, name: str | Non
             Subsampling2D(2, coefficient_initializer=FanInUniform(2.4, 4), **_squash(4), name="S2"),
             Conv2D(16, 5, connections=C3_MAPS, **_units(seen), name="C3"),
             Subsampling2D(2, coefficient_initializer=FanInUniform(2.4, 4), **_squash(4), name="S4"),
-            Conv2D(120, 5, **_units(400), name="C5"),
+            Conv2D(120, 5, algorithm="im2col", **_units(400), name="C5"),  # its one patch is S4, as it lies
             Flatten(),
             Dense(bitmap[0] * bitmap[1], **_units(120), name="F6"),
             RBF(units, prototypes=DIGIT_BITMAPS.reshape(units, -1), name="output"),

@@ -130,7 +130,8 @@ def _connection_list(table: Array) -> tuple[Array, Array]:
 def _checked(connections: ArrayLike, C_in: int, name: str) -> Array:
     """The table as booleans (C_in, C_out)."""
     table = np.asarray(connections)
-    if table.ndim != 2 or table.dtype.kind not in "biuf" or not np.isin(table, (0, 1)).all():
+    whole = table.dtype == bool or (table.dtype.kind in "iuf" and np.isin(table, (0, 1)).all())
+    if table.ndim != 2 or not whole:
         raise ValueError(
             "connections must be a table (input maps, filters) of booleans, or of 0 and 1; got "
             f"{table.dtype} of shape {table.shape}"
