@@ -79,6 +79,8 @@ title = (
     f"mean of {arguments.copies} copies {averaged:.2%}, {epochs} epochs in {seconds / 60:.0f} min"
 )
 print(title)
-save_results(arguments.results, f"cifar10_convnetjs_{arguments.recipe}", title, history, seconds)
+save_results(
+    arguments.results, f"cifar10_convnetjs_{arguments.recipe}", title, history, seconds, seed=arguments.seed
+)
 if arguments.weights:
     save_pretrained(arguments.weights, net, "cifar10", single, arguments.seed)
