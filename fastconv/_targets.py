@@ -78,8 +78,8 @@ def class_labels(
 ) -> NDArray[np.intp]:
     """Whole-number labels for class scores ``prediction`` (N, ..., C); shape (N, ...).
 
-    Raises ValueError for one-hot targets, which ``one_hot_owner``, if there is one, takes, for a shape that does not fit and
-    for labels outside 0..C-1.
+    Raises ValueError for one-hot targets, which ``one_hot_owner`` takes (None: nobody does), for a shape that
+    does not fit and for labels outside 0..C-1.
     """
     labels, classes = np.asarray(y_true), prediction.shape[-1]
     if labels.shape == (*prediction.shape[:-1], 1):

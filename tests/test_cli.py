@@ -295,7 +295,10 @@ def test_distances_are_read_as_distances(capsys):
     assert output == f"accuracy  {36 / 355:.2%} of the 355 test images of digits\nloss      {loss:.4f}\n"
     write_picture("picture.png", 0)
     status, output, _ = run(capsys, "predict", "distances.safetensors", "picture.png", "--top", "2")
-    assert (status, output) == (0, f"picture.png\n   {1 / (1 + 9 / np.e):.2%}  3\n    {1 / (np.e + 9):.2%}  0\n")
+    assert (status, output) == (
+        0,
+        f"picture.png\n   {1 / (1 + 9 / np.e):.2%}  3\n    {1 / (np.e + 9):.2%}  0\n",
+    )
     status, output, _ = run(capsys, "bench", "distances.safetensors", "--seconds", "0.01")
     assert status == 0
     assert "(RBF)" in output

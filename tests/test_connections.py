@@ -135,7 +135,10 @@ def test_it_is_not_run_as_a_plan_and_says_why():
 @pytest.mark.parametrize(
     ("connections", "message"),
     [
-        (np.ones((3, 4)), r"shape \(input maps, filters\) = \(C, 3\); got an array of float64, shape \(3, 4\)"),
+        (
+            np.ones((3, 4)),
+            r"shape \(input maps, filters\) = \(C, 3\); got an array of float64, shape \(3, 4\)",
+        ),
         (np.ones(3), "a table of connections has shape"),
         (np.full((3, 3), 2), "holds booleans, or 0 and 1"),
         (np.array([[1, 0, 1], [1, 0, 0]]), "filter 1 sees no map"),

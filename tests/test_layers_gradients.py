@@ -17,7 +17,10 @@ CASES = {
     "dilated, in groups": (layers.Conv2D(4, 2, dilation_rate=(2, 3), groups=2, padding="same"), IMAGES),
     "padded by hand": (layers.Conv2D(2, 3, padding=((2, 0), (1, 2)), strides=2, activation="elu"), IMAGES),
     "without bias": (layers.Conv2D(2, 3, use_bias=False, activation="softmax"), IMAGES),
-    "connected": (layers.Conv2D(3, 3, connections=[[0, 1], [3], [0, 1, 3]], activation="scaled_tanh"), IMAGES),
+    "connected": (
+        layers.Conv2D(3, 3, connections=[[0, 1], [3], [0, 1, 3]], activation="scaled_tanh"),
+        IMAGES,
+    ),
     "connected, strided": (
         layers.Conv2D(2, (3, 2), connections=[[2], [0, 2]], strides=(2, 3), padding="same", use_bias=False),
         IMAGES,

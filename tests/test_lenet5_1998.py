@@ -72,7 +72,7 @@ def test_the_border_is_background():
 def test_images_of_other_sizes():
     assert named(LeNet5((32, 32, 3), variant="1998"))["border"].output_shape == (32, 32, 3)
     assert LeNet5((27, 30, 1), variant="1998").predict(np.zeros((1, 27, 30, 1)), verbose=0).shape == (1, 10)
-    with pytest.raises(ValueError, match="up to 32×32"):
+    with pytest.raises(ValueError, match="up to 32x32"):
         LeNet5((33, 28, 1), variant="1998")
     with pytest.raises(ValueError, match="a bitmap for each of 10 digits; got classes=7"):
         LeNet5(classes=7, variant="1998")
@@ -125,7 +125,9 @@ def loss_of(weights, images, labels, j):
     filtered = []
     for k in range(16):
         seen = [c for c in range(6) if table[k][c]]
-        filtered.append(b3[k] + sum(np.einsum("nhwij,ij->nhw", windows[:, c], C3[:, :, order[c, k]]) for c in seen))
+        filtered.append(
+            b3[k] + sum(np.einsum("nhwij,ij->nhw", windows[:, c], C3[:, :, order[c, k]]) for c in seen)
+        )
     maps = squash(np.stack(filtered, 1))
     maps = squash(s4[:, None, None] * subsampled(maps) + t4[:, None, None])
 
@@ -217,5 +219,7 @@ def test_trained_weights_know_the_test_digits(variant, least):
     results = model.evaluate(images[..., None] / np.float32(255), labels, verbose=0, return_dict=True)
     assert results["accuracy"] >= least
     [found] = fastconv.applications.pretrained_weights(f"lenet5_{variant}")
-    assert found.notes["test accuracy"] == pytest.approx(results["accuracy"], abs=2e-4)  # on other instructions
+    assert found.notes["test accuracy"] == pytest.approx(
+        results["accuracy"], abs=2e-4
+    )  # on other instructions
     assert found.path.stat().st_size < 300_000

@@ -61,9 +61,13 @@ def test_all_magnitudes_equal_the_reference(name):
         check(ops.activation(x, name), y, rounding(name, x, y), isa)
 
 
-LOWEST = {"linear": -9, "scaled_tanh": -1.7159, "leaky_relu": -9, "log_sigmoid": -9, "selu": -1.7580993} | dict.fromkeys(
-    ["tanh", "hard_tanh", "elu", "celu", "softsign"], -1
-)
+LOWEST = {
+    "linear": -9,
+    "scaled_tanh": -1.7159,
+    "leaky_relu": -9,
+    "log_sigmoid": -9,
+    "selu": -1.7580993,
+} | dict.fromkeys(["tanh", "hard_tanh", "elu", "celu", "softsign"], -1)
 HIGHEST = {"relu6": 6, "scaled_tanh": 1.7159, "log_sigmoid": 0} | dict.fromkeys(
     ["sigmoid", "hard_sigmoid", "tanh", "hard_tanh", "softsign"], 1
 )

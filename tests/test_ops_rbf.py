@@ -22,12 +22,19 @@ def test_distances_and_gradients_equal_the_reference(batch, features, units, see
     x, w, dy = normal(random, batch, features), normal(random, units, features), normal(random, batch, units)
     y, dx = reference.rbf(x, w), reference.rbf_backward_data(dy, x, w)
     dw = reference.rbf_backward_kernel(dy, x, w)
-    size = 2 * np.abs(dy)[:, :, None] * np.abs(x[:, None].astype(np.float64) - w)  # each term of the gradients
+    size = (
+        2 * np.abs(dy)[:, :, None] * np.abs(x[:, None].astype(np.float64) - w)
+    )  # each term of the gradients
     for isa in each_isa():
         # a difference, squared: 3 roundings a term; then their sum
         check(ops.rbf(x, w), y, rounding_bound(y, features) + 3 * UNIT_ROUNDOFF * y, isa)
         rounded = 3 * UNIT_ROUNDOFF
-        check(ops.rbf_backward_data(dy, x, w), dx, rounding_bound(size.sum(1), units) + rounded * size.sum(1), isa)
+        check(
+            ops.rbf_backward_data(dy, x, w),
+            dx,
+            rounding_bound(size.sum(1), units) + rounded * size.sum(1),
+            isa,
+        )
         found = ops.rbf_backward_kernel(dy, x, w)
         check(found, dw, rounding_bound(size.sum(0), batch) + rounded * size.sum(0), isa)
 

@@ -69,7 +69,7 @@ def test_subsampling_counts_shapes_and_weights():
 
 
 def test_subsampling_refuses_padding():
-    with pytest.raises(ValueError, match="Subsampling2D.*padding='same'.*ZeroPadding2D"):
+    with pytest.raises(ValueError, match=r"Subsampling2D.*padding='same'.*ZeroPadding2D"):
         layers.Subsampling2D(2, padding="same")
 
 
@@ -134,7 +134,9 @@ def test_maximum_a_posteriori_by_hand():
     loss = losses.MaximumAPosteriori(j=3)
     y = np.array([[1.0, 2.0]])
     assert loss([0], y) == pytest.approx(-np.log(shares[0] / shares.sum()), rel=1e-14)
-    np.testing.assert_allclose(loss.gradient([0], y), [[1 - shares[0] / shares.sum(), -shares[1] / shares.sum()]])
+    np.testing.assert_allclose(
+        loss.gradient([0], y), [[1 - shares[0] / shares.sum(), -shares[1] / shares.sum()]]
+    )
     assert losses.maximum_a_posteriori([1], y, j=3)[0] == pytest.approx(loss([1], y))
 
 
@@ -171,7 +173,9 @@ def test_the_loss_refuses():
 
 def test_nearest_accuracy_looks_for_the_smallest():
     y = np.array([[3.0, 1.0, 2.0], [0.0, 1.0, 0.0], [5.0, 9.0, 4.0]])
-    np.testing.assert_array_equal(metrics.nearest_accuracy([1, 2, 2], y), [1, 0, 1])  # a tie goes to the first
+    np.testing.assert_array_equal(
+        metrics.nearest_accuracy([1, 2, 2], y), [1, 0, 1]
+    )  # a tie goes to the first
     np.testing.assert_array_equal(metrics.nearest_accuracy(np.eye(3)[[1, 2, 2]], y), [1, 0, 1])
     np.testing.assert_array_equal(metrics.nearest_accuracy([[1], [0], [0]], y), [1, 1, 0])
     metric = metrics.get("nearest_accuracy")
@@ -184,7 +188,9 @@ def test_accuracy_means_the_nearest_one_behind_distances():
     x = np.eye(3, 8, dtype=np.float32) * 2 - 1
     model = Sequential([layers.Input((8,)), layers.RBF(3, prototypes=x)])
     model.compile("sgd", "maximum_a_posteriori", metrics=["accuracy"], weighted_metrics=["acc"])
-    results = model.evaluate(x, [0, 1, 1], sample_weight=np.array([1.0, 1.0, 2.0]), verbose=0, return_dict=True)
+    results = model.evaluate(
+        x, [0, 1, 1], sample_weight=np.array([1.0, 1.0, 2.0]), verbose=0, return_dict=True
+    )
     assert results["accuracy"] == pytest.approx(2 / 3)
     assert results["acc"] == pytest.approx(0.5)
     nested = Sequential([layers.Input((8,)), model])

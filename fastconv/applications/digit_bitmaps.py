@@ -46,4 +46,4 @@ def _read(drawn: str) -> list[list[list[int]]]:
 
 
 DIGIT_BITMAPS = np.array(_read(_DRAWN), np.int8)
-"""(10, 12, 7): 1 where there is ink, −1 elsewhere."""
+"""(10, 12, 7): 1 where there is ink, -1 elsewhere."""

@@ -58,8 +58,8 @@ def LeNet5(
     "maximum_a_posteriori", and ``metrics=["accuracy"]`` knows what to look for. Weights and biases start
     evenly between ±2.4 / (number of the unit's inputs).
 
-    The paper's input is 32×32, a 28×28 digit with a border of two pixels. Smaller images get that border: from
-    the zero padding of C1 in the modern form, of background in that of 1998.
+    The paper's input is 32×32, a 28×28 digit with a border of two pixels. Smaller images get that border:
+    from the zero padding of C1 in the modern form, of background in that of 1998.
     """
     if variant not in VARIANTS:
         raise unknown_name("variant of LeNet5", variant, VARIANTS)

@@ -6,6 +6,8 @@ Proceedings of the IEEE 86(11), 1998, section II-B and appendix A.
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastconv.applications.digit_bitmaps import DIGIT_BITMAPS
 from fastconv.initializers import FanInUniform
 from fastconv.layers import RBF, Conv2D, Dense, Flatten, Input, Rescaling, Subsampling2D, ZeroPadding2D
@@ -34,7 +36,7 @@ def lenet5_1998(input_shape: tuple[int, int, int], classes: int, name: str | Non
         )
     if max(height, width) > 32:
         raise ValueError(
-            f'LeNet5(variant="1998") takes images up to 32×32; got input_shape={input_shape}. Shrink them, '
+            f'LeNet5(variant="1998") takes images up to 32x32; got input_shape={input_shape}. Shrink them, '
             "with layers.Resizing(32, 32) say"
         )
     rows, columns = 32 - height, 32 - width
@@ -42,7 +44,9 @@ def lenet5_1998(input_shape: tuple[int, int, int], classes: int, name: str | Non
     return Sequential(
         [
             Input(input_shape),
-            ZeroPadding2D(((rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)), name="border"),
+            ZeroPadding2D(
+                ((rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)), name="border"
+            ),
             Rescaling(FOREGROUND - BACKGROUND, offset=BACKGROUND, name="range"),  # the border's zeros too
             Conv2D(6, 5, **_units(25 * channels), name="C1"),
             Subsampling2D(2, coefficient_initializer=FanInUniform(2.4, 4), **_squash(4), name="S2"),
@@ -57,10 +61,10 @@ def lenet5_1998(input_shape: tuple[int, int, int], classes: int, name: str | Non
     )
 
 
-def _units(fan_in: int | list[int]) -> dict[str, object]:
+def _units(fan_in: int | list[int]) -> dict[str, Any]:
     return {"kernel_initializer": FanInUniform(2.4), **_squash(fan_in)}
 
 
-def _squash(fan_in: int | list[int]) -> dict[str, object]:
+def _squash(fan_in: int | list[int]) -> dict[str, Any]:
     """A bias is a weight like others: it too starts between ±2.4 / fan_in."""
     return {"bias_initializer": FanInUniform(2.4, fan_in), "activation": "scaled_tanh"}

@@ -152,5 +152,5 @@ class FanInUniform(RandomInitializer):
         return self._uniform(shape, -1, 1) * (np.float32(self.bound) / np.float32(n))
 
     def get_config(self) -> dict[str, Any]:
-        fan_in = self.fan_in if self.fan_in is None or np.ndim(self.fan_in) == 0 else list(self.fan_in)
+        fan_in = None if self.fan_in is None else np.asarray(self.fan_in).tolist()
         return {"bound": self.bound, "fan_in": fan_in, **super().get_config()}

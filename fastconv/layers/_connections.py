@@ -37,7 +37,9 @@ class Connections:
                 f"connections is a table for {self._table_maps} input maps, but the input has {input_maps}"
             )
         if most >= input_maps:
-            raise ValueError(f"connections has input map {most}, but the input has maps 0 to {input_maps - 1}")
+            raise ValueError(
+                f"connections has input map {most}, but the input has maps 0 to {input_maps - 1}"
+            )
         table = np.zeros((input_maps, len(self.maps)), bool)
         for k, maps in enumerate(self.maps):
             table[maps, k] = True
@@ -83,7 +85,9 @@ def _from_lists(given: Any, filters: int) -> list[list[int]]:
 def _checked(maps: Sequence[Any], k: int) -> list[int]:
     whole = all(hasattr(c, "__index__") and not isinstance(c, bool) and int(c) >= 0 for c in maps)
     if not whole:
-        raise ValueError(f"connections: the maps of filter {k} must be whole numbers from 0; got {list(maps)}")
+        raise ValueError(
+            f"connections: the maps of filter {k} must be whole numbers from 0; got {list(maps)}"
+        )
     if not maps:
         raise ValueError(f"connections: filter {k} sees no map; every filter needs one")
     if len(set(maps)) < len(maps):

@@ -106,7 +106,8 @@ class Conv2D(WeightedLayer):
     def _connections(self, given: ConnectionsLike) -> Connections:
         if self.groups != 1:
             raise ValueError(
-                "Conv2D: groups and connections both say what a filter sees: write the groups into connections"
+                "Conv2D: groups and connections both say what a filter sees: write the groups into the "
+                "connections"
             )
         if self.algorithm != "auto":
             raise ValueError(

@@ -29,11 +29,10 @@ and φ the normal distribution and its density; u = √(2/π) · (x + 0.044715·
     gelu_tanh     y = x · (1 + tanh u) / 2                σ(2u) · (1 + x·(1 − σ(2u))·2u′)
     mish          y = x · tanh(softplus(x))               y/x + x·σ(x)·(1 − (y/x)²)
 
-Sources: scaled tanh: LeCun et al. 1998, appendix A, where 1 stays 1; ReLU: Nair & Hinton 2010; leaky ReLU: Maas
-et al. 2013; ELU: Clevert et al. 2016; SELU: Klambauer
-et al. 2017, whose α and λ make mean 0 and variance 1 a fixed point of the layer; CELU: Barron 2017; GELU and
-SiLU: Hendrycks & Gimpel 2016; SiLU as swish: Ramachandran et al. 2017; hard SiLU: Howard et al. 2019; mish:
-Misra 2019.
+Sources: scaled tanh: LeCun et al. 1998, appendix A, where 1 stays 1; ReLU: Nair & Hinton 2010; leaky ReLU:
+Maas et al. 2013; ELU: Clevert et al. 2016; SELU: Klambauer et al. 2017, whose α and λ make mean 0 and
+variance 1 a fixed point of the layer; CELU: Barron 2017; GELU and SiLU: Hendrycks & Gimpel 2016; SiLU as
+swish: Ramachandran et al. 2017; hard SiLU: Howard et al. 2019; mish: Misra 2019.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Convolution by filters that see only some of the maps.
 
-    y[n,h,w,k] = bias[k] + Σ x[…, row, column, c] · kernel[kh,kw,e]     over the connections e = (c, k) of filter k
+    y[n,h,w,k] = bias[k] + Σ x[…, row, column, c] · kernel[kh,kw,e]   over the connections e = (c, k) of k
 
 The connections are the true entries of the table (C_in, C_out), row by row: sorted by map, then by filter.
 LeCun et al. 1998, section II-B.
@@ -34,7 +34,9 @@ def conv2d_connected(
     view = window(x.shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
     biases = [0.0] * C_out if bias is None else np.asarray(bias, np.float64).tolist()
     pixels, weights = x.tolist(), kernel.tolist()
-    y = [[[list(biases) for _ in range(view.columns.output)] for _ in range(view.rows.output)] for _ in pixels]
+    y = [
+        [[list(biases) for _ in range(view.columns.output)] for _ in range(view.rows.output)] for _ in pixels
+    ]
     for n in range(len(pixels)):
         for h, w, kh, kw, row, column in _seen(view, x.shape[1:3]):
             for e, (c, k) in enumerate(_pairs(connections)):
@@ -94,7 +96,7 @@ def _pairs(connections: ArrayLike) -> list[tuple[int, int]]:
 
 
 def _seen(view: Window, image: Pair) -> Iterator[tuple[int, int, int, int, int, int]]:
-    """(h, w, kh, kw, row, column): output (h, w) sees pixel (row, column) of the image through tap (kh, kw)."""
+    """(h, w, kh, kw, row, column): output (h, w) sees pixel (row, column) through tap (kh, kw)."""
     (s_h, s_w), (d_h, d_w) = view.strides, view.dilation
     for h in range(view.rows.output):
         for w in range(view.columns.output):

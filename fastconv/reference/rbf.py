@@ -23,7 +23,7 @@ def rbf(x: ArrayLike, prototypes: ArrayLike) -> Array:
 
 def rbf_backward_data(dy: ArrayLike, x: ArrayLike, prototypes: ArrayLike) -> Array:
     rows, points, gradients = _rows(x), _rows(prototypes), _rows(dy)
-    dx = np.zeros(np.shape(x)).tolist()
+    dx = _rows(np.zeros(np.shape(x)))
     for n, row in enumerate(rows):
         for i, point in enumerate(points):
             for j, value in enumerate(row):
@@ -35,7 +35,7 @@ def rbf_backward_kernel(
     dy: ArrayLike, x: ArrayLike, prototypes: ArrayLike, out: Array | None = None
 ) -> Array:
     rows, points, gradients = _rows(x), _rows(prototypes), _rows(dy)
-    dprototypes = np.zeros(np.shape(prototypes)).tolist()
+    dprototypes = _rows(np.zeros(np.shape(prototypes)))
     for n, row in enumerate(rows):
         for i, point in enumerate(points):
             for j, value in enumerate(row):
