@@ -36,7 +36,8 @@ def test_a_digit_on_its_way_through_lenet5(tmp_path):
     assert "found: 60,000 and 340,908" in text
     assert "1,500 weights instead of 2,400" in text
     assert text.count("claim:") == text.count("found:") == 5
-    distance, by_hand = re.search(r"the distance is ([\d.]+),.*Σ \(x − w\)²: ([\d.]+)\.", text).groups()
+    distance, by_hand = re.search(r"the distance is ([\d.]+),.*Σ [^:]+: ([\d.]+)\.", text).groups()
     assert float(distance) == pytest.approx(float(by_hand), abs=0.02)  # the one in float32
     assert "which is right" in text
-    assert float(re.search(r"([\d.]+)% of [\d,]+ here", text)[1]) < 5  # on MNIST, or on the digits
+    if "of MNIST's test digits;" in text:
+        assert float(re.search(r"([\d.]+)% of [\d,]+ of MNIST", text)[1]) < 2  # the first 2,000 are harder

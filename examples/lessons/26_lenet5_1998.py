@@ -24,8 +24,10 @@ MAPS = ("C1", "S2", "C3", "S4")
 chosen = options(__doc__)
 try:
     _, (images, labels) = fc.datasets.mnist.load_data()
+    source = "MNIST's test digits"
 except FileNotFoundError:
     _, (images, labels) = fc.datasets.digits.load_data()
+    source = "the package's digits, which are blurred as none that it has learned from"
 pick = np.random.default_rng(chosen.seed).integers(len(images))
 x, label = images[pick, :, :, None] / np.float32(255), int(labels[pick])
 model = fc.applications.LeNet5(variant="1998", weights="mnist")
@@ -131,6 +133,6 @@ y = model.predict(images[some, :, :, None] / np.float32(255), batch_size=200, ve
 claim("the smallest distance is the answer, and the paper's network is wrong on 0.95% of MNIST's test digits")
 wrong, nearest = y.argmin(1) != labels[some], y.min(1)
 found(
-    f"{wrong.mean():.2%} of {len(y):,} here; median distance {np.median(nearest[~wrong]):.2f} where it is "
-    f"right, {np.median(nearest[wrong]):.2f} where it is wrong: the distance says how far to trust it"
+    f"{wrong.mean():.2%} of {len(y):,} of {source}; median distance {np.median(nearest[~wrong]):.2f} where "
+    f"it is right, {np.median(nearest[wrong]):.2f} where it is wrong: the distance says how far to trust it"
 )
