@@ -10,6 +10,7 @@ from fastconv import datasets, losses
 from fastconv.applications import LeNet5
 from fastconv.applications.digit_bitmaps import DIGIT_BITMAPS
 from fastconv.applications.lenet5_1998 import C3_MAPS
+from fastconv.models import receptive_field
 
 IMAGES = np.random.default_rng(0).random((5, 28, 28, 1)).astype(np.float32)
 LABELS = np.array([3, 0, 9, 9, 1])
@@ -56,6 +57,20 @@ def test_shapes_and_names():
         ("C3", (10, 10, 16)), ("S4", (5, 5, 16)), ("C5", (1, 1, 120)), (model.layers[7].name, (120,)),
         ("F6", (84,)), ("output", (10,)),
     ]  # fmt: skip
+
+
+def test_what_the_units_see():
+    """C5 sees the whole 32 × 32 input, two pixels past each side of a digit of 28 × 28."""
+    model = LeNet5(variant="1998")
+    seen = {name: receptive_field(model, name) for name in ("C1", "S2", "C3", "S4", "C5")}
+    assert {name: field.size[0] for name, field in seen.items()} == {
+        "C1": 5,
+        "S2": 6,
+        "C3": 14,
+        "S4": 16,
+        "C5": 32,
+    }
+    assert seen["C5"].offset == (-2, -2)
 
 
 def test_the_border_is_background():
