@@ -28,6 +28,7 @@
 #include "bundle_kernel.h"
 #include "connected_kernel.h"
 #include "rbf_kernel.h"
+#include "bundle_winograd_kernel.h"
 #include "peak_kernel.h"
 
 const fc_kernels NAME(fc_kernels) = {
@@ -50,6 +51,11 @@ const fc_kernels NAME(fc_kernels) = {
     .bundle_channels = BUNDLE_CHANNELS,
     .bundle_tile = NAME(bundle_tile),
     .bundle_outer_tile = NAME(bundle_outer_tile),
+    .bundle_winograd_input = NAME(bundle_winograd_input),
+    .bundle_winograd_gradient = NAME(bundle_winograd_gradient),
+    .bundle_winograd_output = NAME(bundle_winograd_output),
+    .bundle_winograd_weights = NAME(bundle_winograd_weights),
+    .bundle_winograd_weights_gradient = NAME(bundle_winograd_weights_gradient),
     .bundle_max_pool = NAME(bundle_max_pool),
     .bundle_max_pool_backward = NAME(bundle_max_pool_backward),
     .bundle_avg_pool = NAME(bundle_avg_pool),

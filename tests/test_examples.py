@@ -50,6 +50,16 @@ def test_loop_by_hand():
     assert float(re.findall(r"right on ([\d.]+)%", output)[-1]) > 95
 
 
+def test_look_inside(tmp_path):
+    pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
+    output = run_example("look_inside.py", str(tmp_path / "pictures"))
+    assert float(re.findall(r"right on ([\d.]+)%", output)[0]) > 95
+    assert "features of F6: (355, 84)" in output
+    pictures = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert len(pictures) == 10
+    assert "activation_strip.png" in pictures
+
+
 @pytest.mark.parametrize("name", ["mnist_lenet5", "fashion_mnist_cnn"])
 def test_scripts_of_the_long_runs(name, tmp_path):
     """On a few images: that the results are written, not what they are."""
