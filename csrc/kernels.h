@@ -106,6 +106,8 @@ typedef struct {
     const float *mean, *scale, *mean_dy, *slope;
 } fc_norm_gradient;
 
+enum { FC_CONNECTED_PIXELS = 12 }; /* in a tile of connected_kernel.h */
+
 /* Of a Winograd tile in a bundle: its channels, and how many of its outputs are inside the image; y_row in vectors. */
 typedef struct {
     int64_t K, rows, columns, y_row;
@@ -180,6 +182,18 @@ typedef struct {
                                      float *dx);
     void (*bundle_avg_pool)(const fc_bundle_pool *pool, const float *x, float *y);
     void (*bundle_avg_pool_backward)(const fc_bundle_pool *pool, const float *dy, float *dx);
+
+    /* And with maps and filters that are not all connected, tiles of FC_CONNECTED_PIXELS by 1, and of bundle_pixels
+     * taps by bundle_channels filters: connected_kernel.h. */
+    void (*connected_tile)(const fc_product *product, const int64_t *reach, int pixels, const float *x, const float *w,
+                           float bias, float *y);
+    void (*connected_outer_tile)(const fc_pixels *pixels, int64_t tap_step, const int64_t *filter, int taps,
+                                 int filters, const float *x, const float *dy, float *dw, int64_t dw_step);
+
+    /* y[k] = |x - w[k]|^2, rows of C floats;  to[c] = sum over rows of 2 weight[r*weight_step] (a[c] - from[r, c]) */
+    void (*squared_distances)(int64_t C, int64_t K, const float *x, const float *w, float *y);
+    void (*weighted_differences)(int64_t C, int64_t rows, const float *weight, int64_t weight_step, const float *a,
+                                 const float *from, float *to);
 
     /* sums[k] += a[0, k] + a[1, k] + ... + a[rows-1, k], in that order */
     void (*add_rows)(int64_t rows, int64_t K, const float *a, float *sums);

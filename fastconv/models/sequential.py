@@ -215,6 +215,10 @@ class Sequential(Trainer):
         return self._layers[-1].output_activation if self._layers else None
 
     @property
+    def outputs_distances(self) -> bool:  # type: ignore[override]
+        return bool(self._layers) and self._layers[-1].outputs_distances
+
+    @property
     def activity_losses(self) -> list[float]:
         return [loss for layer in self._layers for loss in layer.activity_losses]
 

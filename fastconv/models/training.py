@@ -368,7 +368,8 @@ class Trainer(Layer):
         y_pred, value, parameters = self._loss_and_gradients(compiled, batch)
         with whole_step:
             compiled.optimizer.step(parameters)
-            compiled.measures.update(value, _targets(batch), y_pred, batch.sample_weight)
+            y, sample_weight = _targets(batch), batch.sample_weight
+            compiled.measures.update(value, y, y_pred, sample_weight, self.outputs_distances)
 
     def _loss_and_gradients(self, compiled: Compiled, batch: Batch) -> tuple[Array, float, list[Parameter]]:
         """Forward, loss, backward, penalties: (outputs, loss, parameters with their gradients)."""
@@ -406,7 +407,7 @@ class Trainer(Layer):
         y_pred = self._infer(batch.x)
         y, sample_weight = _targets(batch), batch.sample_weight
         value = compiled.loss(y, y_pred, sample_weight) + sum(self.losses)
-        compiled.measures.update(value, y, y_pred, sample_weight)
+        compiled.measures.update(value, y, y_pred, sample_weight, self.outputs_distances)
 
     def _infer(self, x: ArrayLike) -> Array:
         """The outputs for one batch, by a plan where there is one."""
