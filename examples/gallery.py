@@ -3,10 +3,10 @@
     python examples/gallery.py                                      the network that comes with the package
     python examples/gallery.py cifar10_cnn.safetensors fashion_cnn.safetensors        your own, as saved
 
-A model for color images of 32×32 is shown CIFAR-10's 10,000 test images, one for gray images of 28×28 those of
-Fashion-MNIST, in [0, 1]. Of its convolutions it takes an early one, the middle one and the last, each with the
-rectifier behind it; "gallery.py FILE --layers conv1 conv2 conv3" takes others. Beside that: saliency and
-occlusion maps of a test image of each class.
+A model for color images of 32×32 is shown CIFAR-10's 10,000 test images, one for gray images of 28×28 those
+of Fashion-MNIST, in [0, 1]. Of its convolutions an early one is taken, the middle one and the last, each with
+the rectifier behind it; "gallery.py FILE --layers conv1 conv2 conv3" takes others. Beside that there are
+saliency and occlusion maps of test images of eight classes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from fastconv import layers, visualize
 from fastconv.models.receptive_field import receptive_field
 
 
-def test_images(model: fc.Sequential, limit: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Images (N, H, W, C) in [0, 1], labels (N,) and the names of the classes, as the model's input has it."""
+def images_for(model: fc.Sequential, limit: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Images (N, H, W, C) in [0, 1], labels (N,) and names of the classes, for what the model takes."""
     shapes = {(None, 32, 32, 3): fc.datasets.cifar10, (None, 28, 28, 1): fc.datasets.fashion_mnist}
     if model.input_shape not in shapes:
         raise SystemExit(f"{model} takes {model.input_shape}: there are only images for {list(shapes)}")
@@ -47,7 +47,7 @@ def stages(model: fc.Sequential) -> list[layers.Layer]:
                 if isinstance(behind, layers.Conv2D | layers.ReLU | layers.Activation):
                     break
             found.append(layer)
-    return [found[0], found[len(found) // 2], found[-1]]
+    return [found[0], found[(len(found) - 1) // 2], found[-1]]
 
 
 def save(figure: Any, folder: Path, name: str) -> None:
@@ -58,7 +58,7 @@ def save(figure: Any, folder: Path, name: str) -> None:
 
 def draw(model: fc.Sequential, chosen: list[Any], limit: int, folder: Path) -> None:
     """All pictures of one model."""
-    x, y, classes = test_images(model, limit)
+    x, y, classes = images_for(model, limit)
     right = model.predict(x, batch_size=256, verbose=0).argmax(axis=1) == y
     print(f"{model.name}: {right.mean():.2%} of {len(x)} test images are right")
     for level, layer in zip(("1_low", "2_middle", "3_high"), chosen or stages(model), strict=True):
@@ -67,7 +67,9 @@ def draw(model: fc.Sequential, chosen: list[Any], limit: int, folder: Path) -> N
     saliency = visualize.plot_saliency(model, examples, classes=classes, samples=50)
     save(saliency, folder, f"{model.name}_4_saliency")
     size = model.input_shape[1] // 4
-    save(visualize.plot_occlusion(model, examples, size, classes=classes), folder, f"{model.name}_5_occlusion")
+    save(
+        visualize.plot_occlusion(model, examples, size, classes=classes), folder, f"{model.name}_5_occlusion"
+    )
 
 
 def main() -> None:
