@@ -62,7 +62,7 @@ def draw(model: fc.Sequential, chosen: list[Any], limit: int, folder: Path) -> N
     right = model.predict(x, batch_size=256, verbose=0).argmax(axis=1) == y
     print(f"{model.name}: {right.mean():.2%} of {len(x)} test images are right")
     for level, layer in zip(("1_low", "2_middle", "3_high"), chosen or stages(model), strict=True):
-        save(visualize.plot_top_activations(model, layer, x, maps=9), folder, f"{model.name}_{level}")
+        save(visualize.plot_top_activations(model, layer, x, maps=6), folder, f"{model.name}_{level}")
     examples = x[[int(np.flatnonzero(right & (y == label))[0]) for label in range(8)]]
     saliency = visualize.plot_saliency(model, examples, classes=classes, samples=50)
     save(saliency, folder, f"{model.name}_4_saliency")
