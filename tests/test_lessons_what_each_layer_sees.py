@@ -28,7 +28,8 @@ def test_lesson(tmp_path):
     for claim in (
         "without rectifying what comes back, the projection is the gradient",
         "a projection lies inside its unit's receptive field",
-        "and the less they look alike, pixel by pixel: higher layers are more tolerant",
+        "a high layer's strongest images agree more in class than a low one's",
+        "and look less alike, pixel by pixel: high layers are more tolerant",
         "it hurts to cover what the score depends on",
     ):
         assert verdicts[claim] == "yes", claim
