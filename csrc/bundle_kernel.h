@@ -101,8 +101,6 @@ static void NAME(bundle_outer_tile)(const fc_pixels *pixels, int rows, int chann
     switch (rows * 8 + channels) { ALL_CASES }
 #undef CASE
 }
-#undef ALL_CASES
-#undef CHANNEL_CASES
 
 /* ---- pooling, [H][W][C] vectors ----------------------------------------------------------------- */
 

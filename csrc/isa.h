@@ -14,7 +14,6 @@
 
 #include "tile_kernel.h"
 #include "transpose_kernel.h"
-
 #include "winograd_kernel.h"
 #include "sum_kernel.h"
 #include "pool_kernel.h"
@@ -27,6 +26,8 @@
 #include "affine_kernel.h"
 #include "optimizer_kernel.h"
 #include "bundle_kernel.h"
+#include "connected_kernel.h"
+#include "rbf_kernel.h"
 #include "peak_kernel.h"
 
 const fc_kernels NAME(fc_kernels) = {
@@ -53,6 +54,10 @@ const fc_kernels NAME(fc_kernels) = {
     .bundle_max_pool_backward = NAME(bundle_max_pool_backward),
     .bundle_avg_pool = NAME(bundle_avg_pool),
     .bundle_avg_pool_backward = NAME(bundle_avg_pool_backward),
+    .connected_tile = NAME(connected_tile),
+    .connected_outer_tile = NAME(connected_outer_tile),
+    .squared_distances = NAME(squared_distances),
+    .weighted_differences = NAME(weighted_differences),
     .add_rows = NAME(add_rows),
     .max_pool = NAME(max_pool),
     .max_pool_backward = NAME(max_pool_backward),

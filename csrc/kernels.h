@@ -21,6 +21,7 @@ typedef struct {
     int64_t x_step;         /* floats from one output pixel's run to the next pixel's */
     int64_t w_step;         /* floats from one row of weights to the next */
     int64_t y_step;         /* floats from one output pixel to the next */
+    int64_t bias_step;      /* the same of what the sums begin with: 0 for one bias, y_step to go on with y */
 } fc_product;
 
 /* Pixels for a sum of outer products: images of rows of pixels, each at a constant step. */
@@ -104,6 +105,8 @@ typedef struct {
     const float *mean, *scale, *mean_dy, *slope;
 } fc_norm_gradient;
 
+enum { FC_CONNECTED_PIXELS = 12 }; /* in a tile of connected_kernel.h */
+
 /* One row of pooling windows in a bundle, steps in vectors: see bundle_kernel.h. */
 typedef struct {
     int64_t pixels, C; /* of the output row */
@@ -117,7 +120,7 @@ typedef struct {
     int tile_pixels; /* most pixels (or rows of dkernel) that a register tile holds */
     int tile_lanes;  /* most channels that a register tile holds: two vectors */
 
-    /* y[p, k] = bias[k] + sum over runs r, j of x[p*x_step + offset[r] + j] w[(r*length + j)*w_step + k]
+    /* y[p, k] = bias[p*bias_step + k] + sum over runs r, j of x[p*x_step + offset[r] + j] w[(r*length + j)*w_step + k]
      * for p < pixels <= tile_pixels, k < channels <= tile_lanes; w and bias readable to a whole vector. */
     void (*product_tile)(const fc_product *product, int pixels, int channels, const float *x, const float *w,
                          const float *bias, float *y);
@@ -163,6 +166,18 @@ typedef struct {
     void (*bundle_avg_pool)(const fc_bundle_pool *pool, const float *x, float *y);
     void (*bundle_avg_pool_backward)(const fc_bundle_pool *pool, const float *dy, float *dx);
 
+    /* And with maps and filters that are not all connected, tiles of FC_CONNECTED_PIXELS by 1, and of bundle_pixels
+     * taps by bundle_channels filters: connected_kernel.h. */
+    void (*connected_tile)(const fc_product *product, const int64_t *reach, int pixels, const float *x, const float *w,
+                           float bias, float *y);
+    void (*connected_outer_tile)(const fc_pixels *pixels, int64_t tap_step, const int64_t *filter, int taps,
+                                 int filters, const float *x, const float *dy, float *dw, int64_t dw_step);
+
+    /* y[k] = |x - w[k]|^2, rows of C floats;  to[c] = sum over rows of 2 weight[r*weight_step] (a[c] - from[r, c]) */
+    void (*squared_distances)(int64_t C, int64_t K, const float *x, const float *w, float *y);
+    void (*weighted_differences)(int64_t C, int64_t rows, const float *weight, int64_t weight_step, const float *a,
+                                 const float *from, float *to);
+
     /* sums[k] += a[0, k] + a[1, k] + ... + a[rows-1, k], in that order */
     void (*add_rows)(int64_t rows, int64_t K, const float *a, float *sums);
 
@@ -207,6 +222,7 @@ typedef struct {
 
     /* sums[0] += |x|, sums[1] += x^2, grad += its slope (or NULL), of n elements */
     void (*penalize)(const fc_penalty *penalty, int64_t n, const float *x, float *grad, double sums[2]);
+
     /* Rows [first, first + rows) of all images' outputs; `outside` is a pixel of the fill value. Backward, dx of
      * image n. Pointers are to the start of the arrays. */
     void (*affine)(const fc_affine *affine, int64_t first, int64_t rows, const float *x, const float *outside,

@@ -64,6 +64,9 @@ class Layer:
     output_activation: str | None = None
     """The name of the activation that the output comes from, where ``backward_from_logits`` can skip it."""
 
+    outputs_distances: bool = False
+    """True where outputs are distances from the classes: of those the smallest is the answer."""
+
     def __init__(
         self,
         *,
