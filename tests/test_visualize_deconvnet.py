@@ -340,6 +340,24 @@ def test_the_strongest_unit_where_none_is_named():
     np.testing.assert_array_equal(deconvnet(model, "linear", x, unit=(2, 1)), named)
 
 
+def test_lenet5_of_1998():
+    """Connected convolutions, trained subsampling, squashing and distances: the gradient goes through all."""
+    model, x = fastconv.applications.LeNet5(variant="1998"), random_images(2, 28, 28, 1)
+    y = model.forward(x)
+    gradient = model.backward(np.eye(y.shape[1], dtype=np.float32)[[3, 3]], input_gradient=True)
+    projection = deconvnet(model, -1, x, map=3, mode="gradient")
+    np.testing.assert_allclose(projection, gradient, rtol=1e-5, atol=1e-6 * np.abs(gradient).max())
+
+    rectified = with_random_weights(Sequential([
+        layers.Input((14, 14, 1)),
+        layers.Conv2D(6, 5, activation="relu"),
+        layers.Subsampling2D(2, activation="relu"),
+        layers.Conv2D(3, 3, connections=[[0, 1, 2], [3, 4], [5]]),
+    ]))  # fmt: skip
+    for mode in MODES:
+        assert deconvnet(rectified, -1, random_images(2, 14, 14, 1), map=0, mode=mode).any()
+
+
 def test_layers_by_name_place_path_and_themselves():
     model, x = small_network(), random_images(1, 14, 13, 3)
     by_name = deconvnet(model, "average", x)
@@ -432,6 +450,7 @@ def test_what_is_no_rectifier():
         (layers.PReLU(name="learned"), r"PReLU 'learned'"),
         (layers.ReLU(negative_slope=0.1, name="sloping"), r"ReLU 'sloping'"),
         (layers.Softmax(name="soft"), r"Softmax 'soft'"),
+        (layers.Subsampling2D(activation="scaled_tanh", name="s2"), r"Subsampling2D 's2' with activation"),
     ):
         model = Sequential([layers.Input((6, 6, 1)), awkward, layers.Conv2D(2, 3)])
         for mode in ("deconvnet", "guided"):

@@ -88,6 +88,14 @@ def test_shapes_labels_and_layouts():
     assert saliency(model, x, mode="guided").shape == (5, 9, 8)
 
 
+def test_where_the_outputs_are_distances_the_smallest_is_the_answer():
+    model = classifier([layers.Dense(5, activation="scaled_tanh"), layers.RBF(4)])
+    x = some_images(6)
+    answers = model.predict(x, verbose=0).argmin(axis=1)
+    np.testing.assert_array_equal(saliency(model, x), saliency(model, x, label=answers))
+    np.testing.assert_array_equal(occlusion(model, x, 3, 3), occlusion(model, x, 3, 3, label=answers))
+
+
 def test_smoothgrad():
     model, x = classifier(), some_images(3)
     plain = saliency(model, x)

@@ -11,6 +11,7 @@ from fastconv.parameter import Array
 from fastconv.visualize._figure import WIDTH, as_picture, new_figure, show_image, show_numbers
 
 COLUMNS = 8
+NOTHING = (0.84, 0.9, 0.96)  # a pale blue between tiles and beyond images: white is a color of theirs
 
 
 def pictures(images: Array) -> Array:
@@ -33,11 +34,13 @@ def signed_pictures(signals: Array) -> Array:
 
 
 def show_picture(axes: Any, picture: Array, title: str | None = None) -> None:
-    """Draw one of these, (H, W) or (H, W, 3), white where it is NaN."""
+    """Draw one of these, (H, W) or (H, W, 3); where it is NaN, there is nothing."""
     if picture.ndim == 2 and np.nanmin(picture) < 0:
         show_numbers(axes, picture, title, limit=1)
+        axes.set_facecolor(NOTHING)
     else:
-        show_image(axes, np.nan_to_num(picture, nan=1.0), title)
+        colors = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
+        show_image(axes, np.where(np.isnan(colors), np.float32(NOTHING), colors), title)
 
 
 def image_grid(

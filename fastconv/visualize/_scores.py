@@ -11,7 +11,7 @@ from fastconv.parameter import Array
 
 
 def chosen_labels(model: Sequential, y: Array, labels: Array | None) -> Array:
-    """The class of each image, for the model's outputs y: ``labels``, or where None the strongest.
+    """The class of each image, for the model's outputs y: ``labels``, or where None the one the model says.
 
     Raises ValueError where y is not (N, classes), or has no such class.
     """
@@ -20,7 +20,7 @@ def chosen_labels(model: Sequential, y: Array, labels: Array | None) -> Array:
             f"{model} puts out {('N', *y.shape[1:])}: for a class there must be one number, (N, classes)"
         )
     if labels is None:
-        return y.argmax(axis=1)
+        return y.argmin(axis=1) if model.outputs_distances else y.argmax(axis=1)
     if not ((labels >= 0) & (labels < y.shape[1])).all():
         raise ValueError(f"{model} has the classes 0 to {y.shape[1] - 1}, got label={labels.tolist()}")
     return labels
