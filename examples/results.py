@@ -6,6 +6,7 @@ import datetime
 import json
 import platform
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,13 @@ def save_results(
     ``history`` is that of ``fit``, with validation, or something else that ``draw(figure)`` draws.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    facts = {"title": title, "seconds": round(seconds, 1), **_circumstances(), "history": history}
+    facts = {
+        "title": title,
+        "seconds": round(seconds, 1),
+        "CPU seconds": round(time.process_time(), 1),  # of the whole process, all threads together
+        **_circumstances(),
+        "history": history,
+    }
     (directory / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
     try:
         _picture(directory / f"{name}.png", title, draw or (lambda figure: _curves(figure, history)))
