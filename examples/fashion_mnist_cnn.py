@@ -4,8 +4,8 @@
     python examples/fashion_mnist_cnn.py --recipe ours              1cycle, flips and small shifts, 14 epochs
     python examples/fashion_mnist_cnn.py --limit 500 --epochs 1     a taste of it, in seconds
 
-The network, and the first recipe, are those of A. Géron, "Hands-On Machine Learning with Scikit-Learn, Keras &
-TensorFlow", 2nd edition, chapter 14; his own run reached 89.8% after 10 epochs. Ours shows the same network
+The network, and the first recipe, are those of A. Géron, "Hands-On Machine Learning with Scikit-Learn, Keras
+& TensorFlow", 2nd edition, chapter 14; his own run reached 89.8% after 10 epochs. Ours shows the same network
 no image twice in the same way: each is mirrored or not, and moved by up to two pixels.
 """
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from fastconv.applications import FashionCNN, LeNet5
+from fastconv.applications import Cifar10CNN, FashionCNN, LeNet5
 
 
 def test_lenet5_parameters_layer_by_layer():
@@ -33,10 +35,34 @@ def test_fashion_cnn_parameters():
     assert FashionCNN().name == "fashion_cnn"
 
 
-@pytest.mark.parametrize("application", [LeNet5, FashionCNN])
+def test_cifar10_cnn_parameters_and_shapes():
+    model = Cifar10CNN()
+    # A block has 9 * in * out weights and no bias; its batch normalisation 4 numbers a map.
+    maps = (3, 32, 64, 128, 128, 256, 256, 256)
+    assert model.count_params() == 2 * 3 + sum(9 * c * k + 4 * k for c, k in pairwise(maps)) + 10 * (256 + 1)
+    assert model.count_params() == 1_722_096
+    sizes = [model.get_layer(f"block{block}_relu").output_shape for block in range(1, 8)]
+    assert sizes == [
+        (32, 32, 32), (16, 16, 64), (16, 16, 128), (8, 8, 128), (8, 8, 256), (4, 4, 256), (4, 4, 256)
+    ]  # fmt: skip
+    assert model.get_layer("features").output_shape == (256,)
+
+
+def test_cifar10_cnn_standardizes_its_input_and_learns_nothing_there():
+    images = np.random.default_rng(1).random((64, 32, 32, 3), np.float32) * [0.5, 1, 2] + [0, 3, -1]
+    first = Cifar10CNN().layers[0]
+    standard = first.forward(images, training=True)
+    assert first.parameters == []
+    np.testing.assert_allclose(standard.mean((0, 1, 2)), 0, atol=1e-5)  # 65,536 numbers about 1
+    variance = images.var((0, 1, 2))
+    np.testing.assert_allclose(standard.var((0, 1, 2)), variance / (variance + 1e-3), rtol=1e-4)
+
+
+@pytest.mark.parametrize("application", [LeNet5, FashionCNN, Cifar10CNN])
 def test_outputs_are_probabilities(application):
-    images = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
-    probabilities = application().predict(images, verbose=0)
+    model = application()
+    images = np.random.default_rng(0).random((3, *model.input_shape[1:]), np.float32)
+    probabilities = model.predict(images, verbose=0)
     assert probabilities.shape == (3, 10)
     assert (probabilities > 0).all()
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-6)  # ten float32 roundings of at most 6e-8

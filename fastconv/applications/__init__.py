@@ -8,7 +8,8 @@ a file.
 from __future__ import annotations
 
 from fastconv.applications._pretrained import PretrainedWeights, pretrained_weights
+from fastconv.applications.cifar10_cnn import Cifar10CNN
 from fastconv.applications.fashion_cnn import FashionCNN
 from fastconv.applications.lenet5 import LeNet5
 
-__all__ = ["FashionCNN", "LeNet5", "PretrainedWeights", "pretrained_weights"]
+__all__ = ["Cifar10CNN", "FashionCNN", "LeNet5", "PretrainedWeights", "pretrained_weights"]
