@@ -4,8 +4,9 @@
     python examples/cifar10_cnn.py --limit 500 --epochs 1     a taste of it, in seconds
 
 No photograph is shown twice in the same way: each is mirrored or not, and moved by up to four pixels. SGD
-with Nesterov's momentum goes through one cycle of the learning rate, with weight decay on the kernels; targets
-are smoothed. At the end each test photograph is also looked at in the mirror, and both opinions are averaged.
+with Nesterov's momentum goes through one cycle of the learning rate, with weight decay on the kernels;
+targets are smoothed. At the end each test photograph is also looked at in the mirror, and both opinions are
+averaged.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A plain stack of 3×3 convolutions with batch normalisation: above 90% of CIFAR-10 in minutes on two cores.
 
 No new idea is in it. 3×3 filters that double in number as the maps shrink: K. Simonyan, A. Zisserman, "Very
-Deep Convolutional Networks for Large-Scale Image Recognition", 2014, section 2. Batch normalisation after every
-convolution: S. Ioffe, C. Szegedy, "Batch Normalization", 2015, section 3. Global pooling before one dense layer,
-in place of several large ones: M. Lin, Q. Chen, S. Yan, "Network In Network", 2013, section 3.2.
+Deep Convolutional Networks for Large-Scale Image Recognition", 2014, section 2. Batch normalisation after
+every convolution: S. Ioffe, C. Szegedy, "Batch Normalization", 2015, section 3. Global pooling before one
+dense layer, in place of several large ones: M. Lin, Q. Chen, S. Yan, "Network In Network", 2013, section 3.2.
 """
 
 from __future__ import annotations
