@@ -1,6 +1,6 @@
 """A plain stack of convolutions learns CIFAR-10: above 90% of the test photographs, in minutes on two cores.
 
-    python examples/cifar10_cnn.py                            all 50,000 photographs, 20 epochs
+    python examples/cifar10_cnn.py                            all 50,000 photographs, 15 epochs
     python examples/cifar10_cnn.py --limit 500 --epochs 1     a taste of it, in seconds
 
 No photograph is shown twice in the same way: each is mirrored or not, and moved by up to four pixels. SGD
@@ -21,7 +21,7 @@ from results import save_results
 import fastconv as fc
 
 parser = argparse.ArgumentParser(description="Train the larger CNN on CIFAR-10.")
-parser.add_argument("--epochs", type=int, default=20)
+parser.add_argument("--epochs", type=int, default=15)
 parser.add_argument(
     "--limit", type=int, default=50_000, help="learn from so many images, test on a fifth of that"
 )
