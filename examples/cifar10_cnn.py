@@ -73,5 +73,5 @@ title = (
     f"{both:.2%} as the mean over mirror images"
 )
 print(title)
-history["val_accuracy over mirror images"] = float(both)
-save_results(arguments.results, "cifar10_cnn", title, history, seconds)
+history["averaged_accuracy"] = float(both)
+save_results(arguments.results, "cifar10_cnn", title, history, seconds, seed=arguments.seed)

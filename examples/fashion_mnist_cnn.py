@@ -87,4 +87,4 @@ if arguments.save:
 best = max(history["val_accuracy"])
 title = f"Fashion-MNIST CNN, {recipe}: {history['val_accuracy'][-1]:.2%} at the end, {best:.2%} at best"
 print(title)
-save_results(arguments.results, name, title, history, seconds)
+save_results(arguments.results, name, title, history, seconds, seed=arguments.seed)

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import fastconv as fc
+from fastconv.applications import ConvNetJSCifar10, CS231nNet
+from fastconv.models import read_notes
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -66,6 +68,33 @@ def test_scripts_of_the_long_runs(name, options, results, tmp_path):
         model = fc.models.load_model(saved)
         assert f"Total params: {model.count_params():,}" in output
         assert model.predict(np.zeros((1, *model.input_shape[1:])), verbose=0).shape == (1, 10)
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "result"),
+    [
+        ("cifar10_cs231n", [], "cifar10_cs231n"),
+        ("cifar10_convnetjs", ["--recipe", "demo"], "cifar10_convnetjs_demo"),
+        ("cifar10_convnetjs", ["--recipe", "ours"], "cifar10_convnetjs_ours"),
+    ],
+)
+def test_scripts_that_make_pretrained_weights(script, options, result, tmp_path):
+    """On a few images: that results and weights are written, and twice the same ones."""
+    _skip_without_data(script)
+    weights = [tmp_path / f"{i}.safetensors" for i in (1, 2)]
+    for path in weights:
+        few = ("--limit", "150", "--epochs", "2", "--results", str(tmp_path), "--weights", str(path))
+        output = run_example(f"{script}.py", *options, *few)
+        assert f"the weights are in {path}" in output
+    facts = json.loads((tmp_path / f"{result}.json").read_text())
+    assert len(facts["history"]["val_accuracy"]) == 2
+    assert facts["seed"] == 1
+    notes = read_notes(weights[0])
+    assert notes["test accuracy"] == round(facts["history"]["val_accuracy"][-1], 4)
+    assert (notes["data"], notes["input_shape"], notes["classes"]) == ("cifar10", [32, 32, 3], 10)
+    make = CS231nNet if script == "cifar10_cs231n" else ConvNetJSCifar10
+    one, other = (make(weights=path).get_weights() for path in weights)
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_one_cycle(tmp_path):

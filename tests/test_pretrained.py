@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import fastconv
 from fastconv import applications, datasets
@@ -12,6 +13,8 @@ from fastconv.models import read_notes
 
 # network -> how to make it
 NETWORKS = {
+    "convnetjs_cifar10": applications.ConvNetJSCifar10,
+    "cs231n": applications.CS231nNet,
     "fashion_cnn": applications.FashionCNN,
     "lenet5_modern": LeNet5,
 }
@@ -122,3 +125,11 @@ def test_notes_are_kept_with_weights(tmp_path):
     assert read_notes(path) == {}
     with pytest.raises(TypeError, match="cannot save"):
         model.save_weights(path, notes={"model": model})
+
+
+@pytest.mark.parametrize("notes", ["[1]", "{"])
+def test_notes_that_are_damaged(tmp_path, notes):
+    path = tmp_path / "model.safetensors"
+    save_file({}, path, {"format": "fastconv", "format_version": "1", "notes": notes})
+    with pytest.raises(ValueError, match="is damaged"):
+        read_notes(path)

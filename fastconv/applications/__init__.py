@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from fastconv.applications._pretrained import PretrainedWeights, pretrained_weights
 from fastconv.applications.cifar10_cnn import Cifar10CNN
+from fastconv.applications.convnetjs import ConvNetJSCifar10
+from fastconv.applications.cs231n import CS231nNet
 from fastconv.applications.fashion_cnn import FashionCNN
 from fastconv.applications.lenet5 import LeNet5
 
-__all__ = ["Cifar10CNN", "FashionCNN", "LeNet5", "PretrainedWeights", "pretrained_weights"]
+__all__ = [
+    "CS231nNet",
+    "Cifar10CNN",
+    "ConvNetJSCifar10",
+    "FashionCNN",
+    "LeNet5",
+    "PretrainedWeights",
+    "pretrained_weights",
+]

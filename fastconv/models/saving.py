@@ -190,8 +190,15 @@ def load_weights(
 
 
 def read_notes(path: PathLike) -> dict[str, Any]:
-    """The notes that ``save_weights`` kept in a file; {} where there are none."""
-    return _read(path)[1].get("notes", {})
+    """The notes that ``save_weights`` kept in a file; {} where there are none.
+
+    Raises ValueError for a file that is damaged or not fastconv's, FileNotFoundError or IsADirectoryError
+    about the path.
+    """
+    notes = _read(path)[1].get("notes", {})
+    if not isinstance(notes, dict):
+        raise ValueError(f"{path} is damaged: its notes have no names")
+    return notes
 
 
 def _make_layers(path: PathLike, config: Mapping[str, Any], custom: Mapping[str, Any]) -> Sequential:

@@ -185,7 +185,17 @@ class Sequential(Trainer):
     def _plan(self) -> Plan | None:
         if not self.built or self._jit_compile is False:
             return None
-        return self._plans.find(self._layers, self._input_shape, insist=self._jit_compile is True)
+        return self._plans.find(self._opened(), self._input_shape, insist=self._jit_compile is True)
+
+    def _opened(self) -> list[Layer]:
+        """The layers, and in the place of plain models among them theirs: the same computation."""
+        opened: list[Layer] = []
+        for layer in self._layers:
+            if isinstance(layer, Sequential) and type(layer) is Sequential and layer._trainable:
+                opened += layer._opened()
+            else:
+                opened.append(layer)
+        return opened
 
     def forget(self) -> None:
         for layer in self._layers:
