@@ -275,14 +275,19 @@ static fc_status run_gather(const gather *g, int64_t kernel_columns, double flop
                 const phase *f = &plan[i];
                 const int64_t pixels = fc_pieces(columns->outputs - f->column_phase, columns->phases);
                 const int64_t tiles = fc_pieces(pixels, tile_pixels);
-                const fc_product product = {.runs = f->runs, .offset = run_offsets + f->run, .length = f->length,
-                                            .x_step = columns->step * g->C, .w_step = in_place ? K : lanes,
-                                            .y_step = columns->phases * g->K};
-                for (int64_t j = fc_part(panels * g->groups, panel_groups, part);
-                     j < fc_part(panels * g->groups, panel_groups, part + 1); j++) {
-                    const int64_t group = j / panels, k = j % panels * lanes;
-                    const float *w = in_place ? g->kernel + k
-                                              : packed + f->weights + j * f->row_taps * f->column_taps * C * lanes;
+                /* In place, panels are columns of a wide array, of which a cache holds few rows: one run at a time
+                 * all pixels meet those of its weights. */
+                const int64_t passes = in_place ? f->runs : 1;
+                for (int64_t j = fc_part(panels * g->groups, panel_groups, part) * passes;
+                     j < fc_part(panels * g->groups, panel_groups, part + 1) * passes; j++) {
+                    const int64_t panel = j / passes, pass = j % passes;
+                    const int64_t group = panel / panels, k = panel % panels * lanes;
+                    const float *w = in_place ? g->kernel + pass * f->length * K + k
+                                              : packed + f->weights + panel * f->row_taps * f->column_taps * C * lanes;
+                    const fc_product product = {
+                        .runs = f->runs / passes, .offset = run_offsets + f->run + pass, .length = f->length,
+                        .x_step = columns->step * g->C, .w_step = in_place ? K : lanes,
+                        .y_step = columns->phases * g->K, .bias_step = pass ? columns->phases * g->K : 0};
                     for (int64_t h = begin; h < end; h++) {
                         const int64_t row = f->row_phase + h * rows->phases;
                         if (row >= rows->outputs) break;
@@ -291,10 +296,10 @@ static fc_status run_gather(const gather *g, int64_t kernel_columns, double flop
                                     group * K + k;
                         for (int64_t t = 0; t < tiles; t++) {
                             const int64_t first = fc_part(pixels, tiles, t), next = fc_part(pixels, tiles, t + 1);
+                            float *start = to + first * product.y_step;
                             kernels->product_tile(&product, (int)(next - first), (int)fc_min(lanes, K - k),
                                                   from + first * product.x_step, w,
-                                                  padded_bias + group * panels * lanes + k,
-                                                  to + first * product.y_step);
+                                                  pass ? start : padded_bias + group * panels * lanes + k, start);
                         }
                     }
                 }

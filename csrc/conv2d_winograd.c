@@ -153,6 +153,9 @@ static fc_status convolve(const grid *g, const float *x, const taps *w, const fl
     const int64_t blocks = fc_pieces(g->tiles, BLOCK);
     const int64_t u_step = C * lanes + LINE, v_step = BLOCK * C + LINE, m_step = BLOCK * lanes + LINE;
     const int threads = fc_threads_for(g->flops);
+    /* Blocks that do not come out even for the threads, as those of a single image, are cut by panels too, and
+     * each part transforms the block's input again. Outputs do not share sums, so this changes no bit of them. */
+    const int64_t parts = blocks % threads && blocks < 4 * threads ? fc_min(panels, threads) : 1;
 
     const int64_t u_size = panels * POSITIONS * u_step, v_size = POSITIONS * v_step, m_size = POSITIONS * m_step;
     const int64_t zeros_size = fc_max(C, lanes), bias_size = panels * lanes;
@@ -173,13 +176,14 @@ static fc_status convolve(const grid *g, const float *x, const taps *w, const fl
 
         float *V = scratch + fc_thread_index() * (v_size + m_size), *M = V + v_size;
 #pragma omp for schedule(dynamic)
-        for (int64_t b = 0; b < blocks; b++) {
+        for (int64_t task = 0; task < blocks * parts; task++) {
+            const int64_t b = task / parts, part = task % parts;
             const int64_t first = fc_part(g->tiles, blocks, b), count = fc_part(g->tiles, blocks, b + 1) - first;
             for (int64_t t = 0; t < count; t++) transform_input(g, first + t, x, zeros, V + t * C, v_step);
             const int64_t start = 0, pieces = fc_pieces(count, kernels->tile_pixels);
             const fc_product product = {
                 .runs = 1, .offset = &start, .length = C, .x_step = C, .w_step = lanes, .y_step = lanes};
-            for (int64_t p = 0; p < panels; p++) {
+            for (int64_t p = fc_part(panels, parts, part); p < fc_part(panels, parts, part + 1); p++) {
                 const int64_t channels = fc_min(lanes, K - p * lanes);
                 for (int64_t i = 0; i < POSITIONS; i++)
                     for (int64_t q = 0; q < pieces; q++) {
@@ -235,6 +239,7 @@ fc_status fc_conv2d_backward_kernel_winograd(const fc_conv2d *conv, const float 
     const int threads = fc_threads_for(g.flops);
     fc_status status = fc_column_sums(g.N * g.OH * g.OW, K, dy, dbias);
     if (status != FC_OK) return status;
+    if (g.tiles == 0) memset(dkernel, 0, sizeof(float) * (size_t)(9 * C * K)); /* no block will write it */
 
     /* Tiles whose 36 V and W go through together: four megabytes of the larger, enough tiles to a sum. */
     const int64_t most = fc_max(64, (1 << 20) / (POSITIONS * fc_max(C, K)));

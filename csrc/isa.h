@@ -14,7 +14,6 @@
 
 #include "tile_kernel.h"
 #include "transpose_kernel.h"
-
 #include "winograd_kernel.h"
 #include "sum_kernel.h"
 #include "pool_kernel.h"

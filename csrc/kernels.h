@@ -21,6 +21,7 @@ typedef struct {
     int64_t x_step;         /* floats from one output pixel's run to the next pixel's */
     int64_t w_step;         /* floats from one row of weights to the next */
     int64_t y_step;         /* floats from one output pixel to the next */
+    int64_t bias_step;      /* the same of what the sums begin with: 0 for one bias, y_step to go on with y */
 } fc_product;
 
 /* Pixels for a sum of outer products: images of rows of pixels, each at a constant step. */
@@ -117,7 +118,7 @@ typedef struct {
     int tile_pixels; /* most pixels (or rows of dkernel) that a register tile holds */
     int tile_lanes;  /* most channels that a register tile holds: two vectors */
 
-    /* y[p, k] = bias[k] + sum over runs r, j of x[p*x_step + offset[r] + j] w[(r*length + j)*w_step + k]
+    /* y[p, k] = bias[p*bias_step + k] + sum over runs r, j of x[p*x_step + offset[r] + j] w[(r*length + j)*w_step + k]
      * for p < pixels <= tile_pixels, k < channels <= tile_lanes; w and bias readable to a whole vector. */
     void (*product_tile)(const fc_product *product, int pixels, int channels, const float *x, const float *w,
                          const float *bias, float *y);
@@ -207,6 +208,7 @@ typedef struct {
 
     /* sums[0] += |x|, sums[1] += x^2, grad += its slope (or NULL), of n elements */
     void (*penalize)(const fc_penalty *penalty, int64_t n, const float *x, float *grad, double sums[2]);
+
     /* Rows [first, first + rows) of all images' outputs; `outside` is a pixel of the fill value. Backward, dx of
      * image n. Pointers are to the start of the arrays. */
     void (*affine)(const fc_affine *affine, int64_t first, int64_t rows, const float *x, const float *outside,

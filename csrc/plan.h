@@ -24,6 +24,9 @@ typedef struct {
     float alpha;
     const float *kernel, *bias; /* bias may be NULL, and dbias then is */
     float *dkernel, *dbias;
+    /* What computes a convolution whose kernel is too large for a plan's own ways, or NULL. A plan with such steps
+     * only goes forward. */
+    fc_conv2d_forward *driver;
 } fc_step;
 
 typedef struct {

@@ -11,6 +11,8 @@
  *     dx = dy w^T     of a dense layer is taken by dot products along w's rows (dot_rows), for the same reason
  *     images          are copied where a convolution pads them, into arrays whose borders are zero for good
  *     threads         are woken once for the whole network, if it is large enough to pay at all
+ *     large kernels   are left to the drivers of lessons 3 and 4, forward only: what is saved is the way from
+ *                     layer to layer through Python
  *
  * Every output is computed by one thread in one order: bits do not depend on how many there are.
  * Measured, LeNet-5, one image, one thread, AVX-512: 11 microseconds forward, 45 for a training step, where the
@@ -25,7 +27,8 @@
 
 enum { ROW_PIECES = 16 }; /* that the rows of a pooling layer are dealt out in */
 
-/* Where one step's arrays are: N images NHWC, floats from the start of the memory; -1 for none. */
+/* Where one step's arrays are: N images NHWC, floats from the start of the memory; -1 for none, as are those of
+ * the way back where there is none. */
 typedef struct {
     int64_t y, dy;              /* its output, and the gradient of that */
     int64_t padded, padded_dy;  /* a convolution's input and gradient with a border of zeros */
@@ -34,7 +37,7 @@ typedef struct {
 } places;
 
 struct fc_layers {
-    int count;
+    int count, drivers; /* steps, and those among them that a driver computes */
     const fc_step *steps;
     places *at;
     /* What follows depends on the instruction set and the largest batch, and is laid out when they change. */
@@ -50,6 +53,7 @@ fc_layers *fc_layers_new(const fc_step *steps, int count) {
     if (!l) return NULL;
     l->count = count;
     l->steps = steps;
+    for (int i = 0; i < count; i++) l->drivers += steps[i].driver != NULL;
     l->at = malloc(sizeof(places) * (size_t)count);
     if (l->at) return l;
     free(l);
@@ -90,14 +94,16 @@ static fc_status lay_out(fc_layers *l, int64_t N) {
     for (int i = 0; i < l->count; i++) {
         const fc_step *s = &l->steps[i];
         places *at = &l->at[i];
-        const int conv = s->kind == FC_CONV;
+        const int by_rows = s->kind == FC_CONV && !s->driver, way_back = !l->drivers;
         *at = (places){-1, -1, -1, -1, -1, -1};
         at->y = take(&used, N * size_out_of(s));
-        at->dy = take(&used, N * size_out_of(s));
-        if (conv && is_padded(s)) at->padded = take(&used, N * padded_height(s) * padded_width(s) * s->C);
-        if (conv && i > 0) at->padded_dy = take(&used, N * back_height(s) * back_width(s) * s->K);
-        if (conv && i > 0) at->turned = take(&used, s->size_h * s->size_w * s->K * s->C);
+        if (by_rows && is_padded(s)) at->padded = take(&used, N * padded_height(s) * padded_width(s) * s->C);
         if (s->kind == FC_MAX_POOL) at->switches = take(&used, fc_pieces(N * size_out_of(s), 2));
+        if (way_back) at->dy = take(&used, N * size_out_of(s));
+        if (way_back && by_rows && i > 0) {
+            at->padded_dy = take(&used, N * back_height(s) * back_width(s) * s->K);
+            at->turned = take(&used, s->size_h * s->size_w * s->K * s->C);
+        }
         most_channels = fc_max(most_channels, s->K);
     }
     l->unwanted_bias = take(&used, most_channels);
@@ -109,28 +115,42 @@ static fc_status lay_out(fc_layers *l, int64_t N) {
     return FC_OK;
 }
 
+/* ---- pooling ------------------------------------------------------------------------------------ */
+
 static fc_pool2d pooling(const fc_step *s, int64_t N) {
     return (fc_pool2d){.N = N, .H = s->H, .W = s->W, .C = s->C, .KH = s->size_h, .KW = s->size_w, .OH = s->OH,
                        .OW = s->OW, .stride_h = s->size_h, .stride_w = s->size_w};
 }
 
+static fc_switches switches_of(const fc_layers *l, int i) {
+    const int64_t at = l->at[i].switches;
+    return (fc_switches){.narrow = at < 0 ? NULL : (uint16_t *)(l->memory + at)};
+}
+
 /* ---- forward ------------------------------------------------------------------------------------ */
+
+/* y (pixels, K) = bias + products, for the output channels [k, k + lanes) */
+static void multiply_panel(const fc_kernels *kernels, const fc_product *product, int64_t k, const float *x,
+                           const float *kernel, const float *bias, int64_t pixels, float *y) {
+    static const float zeros[FC_PLAN_SLACK];
+    const int64_t K = product->y_step, tiles = fc_pieces(pixels, kernels->tile_pixels);
+    const int channels = (int)fc_min(kernels->tile_lanes, K - k);
+    for (int64_t t = 0; t < tiles; t++) {
+        const int64_t w = fc_part(pixels, tiles, t), end = fc_part(pixels, tiles, t + 1);
+        kernels->product_tile(product, (int)(end - w), channels, x + w * product->x_step, kernel + k,
+                              bias ? bias + k : zeros, y + w * K + k);
+    }
+}
 
 /* y (pixels, K) = bias + what the taps see of x, pixel by pixel; x and x_row of an image with its border */
 static void convolve_row(const fc_kernels *kernels, int64_t KH, int64_t KW, int64_t C, int64_t K, const float *x,
                          int64_t x_row, const float *kernel, const float *bias, int64_t pixels, float *y) {
-    static const float zeros[FC_PLAN_SLACK];
-    const int64_t lanes = kernels->tile_lanes, tiles = fc_pieces(pixels, kernels->tile_pixels);
     int64_t offsets[FC_PLAN_MOST_ROWS];
     for (int64_t kh = 0; kh < KH; kh++) offsets[kh] = kh * x_row;
     const fc_product product = {.runs = KH, .offset = offsets, .length = KW * C, .x_step = C, .w_step = K,
                                 .y_step = K};
-    for (int64_t k = 0; k < K; k += lanes)
-        for (int64_t t = 0; t < tiles; t++) {
-            const int64_t w = fc_part(pixels, tiles, t), end = fc_part(pixels, tiles, t + 1);
-            kernels->product_tile(&product, (int)(end - w), (int)fc_min(lanes, K - k), x + w * C, kernel + k,
-                                  bias ? bias + k : zeros, y + w * K + k);
-        }
+    for (int64_t k = 0; k < K; k += kernels->tile_lanes)
+        multiply_panel(kernels, &product, k, x, kernel, bias, pixels, y);
 }
 
 static void forward(const fc_layers *l, int i, int64_t N, const float *x) {
@@ -157,23 +177,18 @@ static void forward(const fc_layers *l, int i, int64_t N, const float *x) {
             if (s->activation != FC_LINEAR) kernels->activate(s->activation, s->alpha, s->OW * s->K, to, to);
         }
     } else if (s->kind == FC_DENSE) {
-        const int64_t lanes = kernels->tile_lanes, panels = fc_pieces(s->K, lanes);
+        const int64_t lanes = kernels->tile_lanes, start = 0;
+        const fc_product product = {.runs = 1, .offset = &start, .length = s->C, .x_step = s->C, .w_step = s->K,
+                                    .y_step = s->K};
 #pragma omp for schedule(static)
-        for (int64_t p = 0; p < panels; p++)
-            for (int64_t n = 0; n < N; n += kernels->tile_pixels) {
-                const int64_t start = 0, images = fc_min(kernels->tile_pixels, N - n), k = p * lanes;
-                const fc_product product = {.runs = 1, .offset = &start, .length = s->C, .x_step = s->C,
-                                            .w_step = s->K, .y_step = s->K};
-                static const float zeros[FC_PLAN_SLACK];
-                kernels->product_tile(&product, (int)images, (int)fc_min(lanes, s->K - k), x + n * s->C, s->kernel + k,
-                                      s->bias ? s->bias + k : zeros, y + n * s->K + k);
-            }
+        for (int64_t p = 0; p < fc_pieces(s->K, lanes); p++)
+            multiply_panel(kernels, &product, p * lanes, x, s->kernel, s->bias, N, y);
 #pragma omp single
         if (s->activation != FC_LINEAR) kernels->activate(s->activation, s->alpha, N * s->K, y, y);
     } else {
         const fc_pool2d pool = pooling(s, N);
         const int64_t rows = N * s->OH, pieces = fc_min(rows, ROW_PIECES);
-        const fc_switches switches = {.narrow = (uint16_t *)(l->memory + (at->switches >= 0 ? at->switches : 0))};
+        const fc_switches switches = switches_of(l, i);
 #pragma omp for schedule(static)
         for (int64_t t = 0; t < pieces; t++) {
             const int64_t first = fc_part(rows, pieces, t), count = fc_part(rows, pieces, t + 1) - first;
@@ -273,7 +288,7 @@ static void backward(const fc_layers *l, int i, int64_t N, const float *x, float
     } else if (below) {
         const fc_pool2d pool = pooling(s, N);
         const int64_t rows = N * s->H, pieces = fc_min(rows, ROW_PIECES);
-        const fc_switches switches = {.narrow = (uint16_t *)(l->memory + (at->switches >= 0 ? at->switches : 0))};
+        const fc_switches switches = switches_of(l, i);
 #pragma omp for schedule(static)
         for (int64_t t = 0; t < pieces; t++) {
             const int64_t first = fc_part(rows, pieces, t), count = fc_part(rows, pieces, t + 1) - first;
@@ -285,20 +300,25 @@ static void backward(const fc_layers *l, int i, int64_t N, const float *x, float
 
 /* ---- the whole ---------------------------------------------------------------------------------- */
 
+static double operations_of(const fc_step *s, int64_t N) {
+    const int64_t taps = s->size_h * s->size_w * (s->kind == FC_CONV || s->kind == FC_DENSE ? 2 * s->C : 1);
+    return (double)(N * size_out_of(s)) * (double)taps;
+}
+
 static double operations(const fc_layers *l, int64_t N, int training) {
     double sum = 0;
-    for (int i = 0; i < l->count; i++) {
-        const fc_step *s = &l->steps[i];
-        if (s->kind == FC_CONV || s->kind == FC_DENSE)
-            sum += 2.0 * (double)(N * s->OH * s->OW * s->size_h * s->size_w) * (double)s->C * (double)s->K;
-    }
+    for (int i = 0; i < l->count; i++) sum += operations_of(&l->steps[i], N);
     return training ? 3 * sum : sum;
+}
+
+static const float *input_of(const fc_layers *l, int i, const fc_batch *batch) {
+    return i ? l->memory + l->at[i - 1].y : batch->x;
 }
 
 static void run(const fc_layers *l, const fc_batch *batch, int training) {
     const int64_t N = batch->N, classes = l->steps[l->count - 1].K;
     const int last = l->count - 1;
-    for (int i = 0; i <= last; i++) forward(l, i, N, i ? l->memory + l->at[i - 1].y : batch->x);
+    for (int i = 0; i <= last; i++) forward(l, i, N, input_of(l, i, batch));
 #pragma omp single
     {
         const float *logits = l->memory + l->at[last].y;
@@ -308,14 +328,44 @@ static void run(const fc_layers *l, const fc_batch *batch, int training) {
                                       l->memory + l->at[last].dy);
     }
     for (int i = last; training && i >= 0; i--)
-        backward(l, i, N, i ? l->memory + l->at[i - 1].y : batch->x, i ? l->memory + l->at[i - 1].dy : NULL);
+        backward(l, i, N, input_of(l, i, batch), i ? l->memory + l->at[i - 1].dy : NULL);
+}
+
+/* Forward through large layers, each with threads of its own. */
+static fc_status run_with_drivers(const fc_layers *l, const fc_batch *batch) {
+    const int64_t N = batch->N;
+    for (int i = 0; i < l->count; i++) {
+        const fc_step *s = &l->steps[i];
+        const float *x = input_of(l, i, batch);
+        if (s->driver) {
+            float *y = l->memory + l->at[i].y;
+            const fc_conv2d conv = {.N = N, .H = s->H, .W = s->W, .C_in = s->C, .KH = s->size_h, .KW = s->size_w,
+                                    .C_out = s->K, .OH = s->OH, .OW = s->OW, .stride_h = 1, .stride_w = 1,
+                                    .dilation_h = 1, .dilation_w = 1, .pad_top = s->pad_top, .pad_left = s->pad_left,
+                                    .groups = 1};
+            fc_status status = s->driver(&conv, x, s->kernel, s->bias, y);
+            if (status != FC_OK) return status;
+            if (s->activation != FC_LINEAR) fc_activation_forward(s->activation, s->alpha, N * size_out_of(s), y, y);
+            continue;
+        }
+        const int threads = fc_threads_for(operations_of(s, N));
+        if (threads == 1) {
+            forward(l, i, N, x);
+            continue;
+        }
+#pragma omp parallel num_threads(threads)
+        forward(l, i, N, x);
+    }
+    const int last = l->count - 1;
+    l->kernels->softmax(N, l->steps[last].K, l->memory + l->at[last].y, batch->probabilities);
+    return FC_OK;
 }
 
 fc_status fc_layers_run(fc_layers *l, const fc_batch *batch, int training) {
     fc_status status = lay_out(l, batch->N);
     if (status != FC_OK) return status;
-    /* There is a barrier after every layer: a few layers' worth of work must make up for each. */
-    const int threads = fc_threads_for(operations(l, batch->N, training) / 4);
+    if (l->drivers) return run_with_drivers(l, batch);
+    const int threads = fc_threads_for(operations(l, batch->N, training));
     if (threads == 1) {
         run(l, batch, training); /* a team of one would still call the system at each barrier */
         return FC_OK;

@@ -1,6 +1,6 @@
 /* tile_kernel.h - the register tile: where nearly all the time of a network is spent.
  *
- *     product_tile   y[p, k] = bias[k] + sum over r, j of x[p*x_step + offset[r] + j] w[r*length + j, k]
+ *     product_tile   y[p, k] = bias[p, k] + sum over r, j of x[p*x_step + offset[r] + j] w[r*length + j, k]
  *     outer_tile     dw[j, k] += sum over p of x[p, j] dy[p, k]
  *
  * Both keep a block of sums in registers for as long as they can: TILE_PIXELS rows by two vectors of
@@ -28,7 +28,7 @@ INLINE void NAME(product_tile_of)(const int P, const int V, const fc_product *pr
     vfloat sum[TILE_PIXELS][2];
 #pragma GCC unroll 16
     for (int p = 0; p < P; p++)
-        for (int v = 0; v < V; v++) sum[p][v] = vload(bias + v * VLEN);
+        for (int v = 0; v < V; v++) sum[p][v] = vload(bias + p * product->bias_step + v * VLEN);
 
     for (int64_t r = 0; r < product->runs; r++) {
         /* One pointer for every three pixels: base, base + step and base + 2 step are addressing modes. */

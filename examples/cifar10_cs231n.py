@@ -3,7 +3,8 @@
 python examples/cifar10_cs231n.py
 python examples/cifar10_cs231n.py --limit 2000 --epochs 2     a taste of it, in seconds
 
-In training each image is shifted by up to two pixels each way and mirrored every second time.
+In training each image is shifted by up to two pixels each way, its border repeated, and mirrored every second
+time.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ model = fc.Sequential(
     [
         fc.layers.Input((32, 32, 3)),
         fc.layers.RandomFlip("horizontal"),
-        fc.layers.RandomTranslation(2 / 32, 2 / 32, fill_mode="nearest"),
+        # 2.5 pixels, to the nearest whole one: -2, -1, 0, 1, 2, each as often.
+        fc.layers.RandomTranslation(2.5 / 32, 2.5 / 32, fill_mode="nearest", interpolation="nearest"),
         *net.layers,
     ]
 )

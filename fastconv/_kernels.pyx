@@ -208,6 +208,7 @@ cdef extern from "plan.h" nogil:
         const float *bias
         float *dkernel
         float *dbias
+        fc_conv2d_forward *driver
 
     ctypedef struct fc_batch:
         int64_t N
@@ -830,6 +831,8 @@ cdef class Plan:
                 s.bias = self.address(step["bias"])
                 s.dkernel = self.address(step["dkernel"])
                 s.dbias = self.address(step["dbias"])
+                if step["algorithm"] is not None:
+                    s.driver = forward_algorithms[<int>step["algorithm"]]
             self.classes = steps[len(steps) - 1]["output"][2]
             self.plan = fc_plan_new(c_steps, len(steps))
         finally:

@@ -25,6 +25,7 @@ from fastconv.layers import (
     ReLU,
     Rescaling,
     Softmax,
+    SpatialDropout2D,
     ZeroPadding2D,
 )
 from fastconv.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
@@ -315,6 +316,8 @@ def test_frozen_models_inside_are_not_trained():
     model.compile("sgd", "sparse_categorical_crossentropy")
     model.train_on_batch(*batch(model, 20))
     assert model._plan() is None
+    x, _ = batch(model, 20)
+    np.testing.assert_allclose(model._inference_plan(20).predict(x), model.forward(x), atol=1e-6)
     for one, other in zip(model.layers[2].get_weights(), before, strict=True):
         assert np.array_equal(one, other)
 
@@ -393,6 +396,106 @@ def test_insisting_on_a_plan_where_there_is_none_is_an_error():
         model.train_on_batch(np.ones((8, 4)), np.zeros(8, int))
     with pytest.raises(ValueError, match="jit_compile must be"):
         model.compile("sgd", "sparse_categorical_crossentropy", jit_compile="yes")
+
+
+# ---- plans that only predict --------------------------------------------------------------------
+
+
+def large_network() -> Sequential:
+    """Kernels too large to train in a plan, one that asks for an algorithm; dropout; a frozen layer."""
+    fastconv.utils.set_random_seed(4)
+    return Sequential(
+        [
+            Input((36, 9, 3)),
+            Conv2D(35, 3, padding="same", activation="relu"),
+            MaxPooling2D(2),
+            SpatialDropout2D(0.3),
+            Conv2D(64, 3, padding="same", activation="tanh", kernel_initializer="he_normal"),
+            Conv2D(
+                64, 3, padding="same", activation="elu", bias_initializer="random_normal", trainable=False
+            ),
+            Conv2D(4, (17, 4), padding=((9, 7), (1, 2)), algorithm="im2col"),
+            Flatten(),
+            Dense(20, activation="relu"),
+            Dropout(0.5),
+            Dense(CLASSES, activation="softmax"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("isa", fastconv.available_isas())
+@pytest.mark.parametrize("images", [1, 2, 4])
+def test_large_networks_predict_in_a_plan_what_they_predict_by_layers(isa, images):
+    model = large_network()
+    x, _ = batch(model, images)
+    before = fastconv.get_isa()
+    try:
+        fastconv.set_isa(isa)
+        found = Plan(model.layers, inference=True).predict(x)
+        np.testing.assert_allclose(found, model.forward(x, training=False), rtol=0, atol=1e-6)
+    finally:
+        fastconv.set_isa(before)
+
+
+def test_large_networks_predict_the_same_bits_on_any_number_of_threads():
+    model = large_network()
+    x, _ = batch(model, 1)
+    plan = Plan(model.layers, inference=True)
+    before = fastconv.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 2, 3, 7):
+            fastconv.set_num_threads(threads)
+            found.append(plan.predict(x).tobytes())
+        assert len(set(found)) == 1
+    finally:
+        fastconv.set_num_threads(before)
+
+
+def test_predicting_takes_such_a_plan_for_a_few_images_only(monkeypatch):
+    model = large_network()
+    sizes = []
+    predict = Plan.predict
+    monkeypatch.setattr(Plan, "predict", lambda plan, x: sizes.append(len(x)) or predict(plan, x))
+    for images in (1, 4, 5):
+        model.predict_on_batch(batch(model, images)[0])
+    assert sizes == [1, 4]
+
+
+def test_small_networks_with_dropout_or_frozen_layers_predict_in_a_plan_any_number_of_images(monkeypatch):
+    model = Sequential(
+        [
+            Input((8, 8, 1)),
+            Conv2D(3, 3, trainable=False, activation="relu"),
+            Flatten(),
+            Dropout(0.9),
+            Dense(CLASSES, activation="softmax"),
+        ]
+    )
+    x, _ = batch(model, 40)
+    expected = model.forward(x, training=False)
+    monkeypatch.setattr(model, "forward", None)
+    np.testing.assert_allclose(model.predict_on_batch(x), expected, rtol=0, atol=1e-6)
+
+
+def test_dropout_that_stays_on_is_no_part_of_a_plan():
+    model = large_network()
+    x, _ = batch(model, 1)
+    steady = model.predict_on_batch(x)
+    dropout = model.layers[-2]
+    dropout.always_random = True
+    assert (model.predict_on_batch(x) != model.predict_on_batch(x)).any()
+    with pytest.raises(NoPlan, match=f"{dropout.name!r} has no place"):
+        Plan(model.layers, inference=True)
+    dropout.always_random = False
+    assert (model.predict_on_batch(x) == steady).all()
+
+
+def test_without_plans_nothing_predicts_in_one(monkeypatch):
+    model = large_network()
+    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
+    monkeypatch.setattr(Plan, "predict", None)
+    assert model.predict_on_batch(batch(model, 1)[0]).shape == (1, CLASSES)
 
 
 def test_losses_a_plan_knows():

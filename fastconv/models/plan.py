@@ -6,6 +6,9 @@ applies and pays; ``compile(jit_compile=False)`` does without, ``jit_compile=Tru
 
 Layers at the bottom that have nothing to learn, such as Rescaling and augmentation, run as they are, and the
 plan takes what they return. An activation that is a layer of its own becomes part of the step below it.
+
+Networks that cannot be trained so can often predict so: what only matters while training, dropout say, is
+left out, and single images go through large kernels by the algorithms that the layers would use.
 """
 
 from __future__ import annotations
@@ -22,13 +25,26 @@ from fastconv import _kernels
 from fastconv._geometry import window
 from fastconv._targets import broadcast_weights
 from fastconv.activations import ActivationFunction
-from fastconv.layers import AveragePooling2D, Conv2D, Dense, Flatten, MaxPooling2D
+from fastconv.layers import (
+    AlphaDropout,
+    AveragePooling2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianDropout,
+    GaussianNoise,
+    MaxPooling2D,
+    RandomLayer,
+    SpatialDropout2D,
+)
 from fastconv.layers.layer import Layer, Shape
 from fastconv.layers.weighted import WeightedLayer
 from fastconv.losses import CategoricalCrossentropy, Loss, SparseCategoricalCrossentropy
 from fastconv.losses.loss import EPSILON
 from fastconv.ops._door import on_reference
 from fastconv.ops.activations import DEFAULT_ALPHA
+from fastconv.ops.convolution import algorithm_index
 from fastconv.parameter import Array, Parameter, is_roomy
 
 Step = dict[str, Any]
@@ -37,6 +53,11 @@ Step = dict[str, Any]
 # cache, channels are many enough to fill the lanes, and the layers' own way is the faster one.
 _MOST_KERNEL_ELEMENTS = 1 << 14
 _MOST_KERNEL_ROWS = 32  # FC_PLAN_MOST_ROWS
+
+# Where a plan only saves the way from layer to layer: from this many images on that is nothing.
+_FEW_IMAGES = 4
+
+_ONLY_WHILE_TRAINING = (Dropout, SpatialDropout2D, AlphaDropout, GaussianDropout, GaussianNoise)
 
 # What clipped probabilities can cost.
 _LOSSES = (-math.log1p(-EPSILON), -math.log(EPSILON))
@@ -51,13 +72,18 @@ class Plan:
 
     It works on the parameters' own arrays: it sees their values as they are at each call, and fills
     ``parameter.grad`` as the layers' ``backward`` does. Penalties on weights are added afterwards, as always.
+    With ``inference`` it can predict and not ``train``, and more layers suit.
     """
 
-    def __init__(self, layers: list[Layer]) -> None:
+    def __init__(self, layers: list[Layer], inference: bool = False) -> None:
         self._before, planned = _split(layers)
-        self._steps = _steps(planned)
+        self._steps = _steps(planned, inference)
         self._plan = _kernels.Plan(self._steps)
         self._one_at_a_time = threading.Lock()  # a plan has one workspace
+
+    def pays_for(self, images: int) -> bool:
+        """Whether it predicts so many images faster than layer by layer."""
+        return images <= _FEW_IMAGES or all(step["algorithm"] is None for step in self._steps)
 
     def predict(self, x: Array) -> Array:
         """The probabilities (N, classes) for images x (N, H, W, C)."""
@@ -101,29 +127,34 @@ class Plans:
     Copies of a model do not share it: a plan works on the arrays it was made for.
     """
 
-    def __init__(self) -> None:
-        self._made_for: list[tuple[Any, ...]] | None = None
+    def __init__(self, inference: bool = False) -> None:
+        self._inference = inference
+        self._made_for: list[Any] | None = None
         self._plan: Plan | None = None
         self._why_not = ""
 
-    def find(self, layers: list[Layer], input_shape: Shape | None, insist: bool) -> Plan | None:
+    def find(self, layers: list[Layer], input_shape: Shape | None, insist: bool = False) -> Plan | None:
         """The plan for these layers and images; None, or with ``insist`` NoPlan, where there is none."""
         if on_reference():
             return None
-        wanted = [(layer, layer.trainable, layer.input_shape, layer.activity_regularizer) for layer in layers]
+        wanted: list[Any] = [
+            (layer, layer._trainable, layer._input_shape, layer.activity_regularizer) for layer in layers
+        ]
+        if self._inference:
+            wanted += [_is_always_random(layer) for layer in layers]
         if wanted != self._made_for:
             self._made_for = wanted
             try:
                 _check_sizes(layers, input_shape)
-                self._plan, self._why_not = Plan(layers), ""
+                self._plan, self._why_not = Plan(layers, self._inference), ""
             except NoPlan as error:
                 self._plan, self._why_not = None, str(error)
         if self._plan is None and insist:
             raise NoPlan(f"jit_compile=True: {self._why_not}; without it the layers are run one by one")
         return self._plan
 
-    def __reduce__(self) -> tuple[type[Plans], tuple[()]]:
-        return Plans, ()
+    def __reduce__(self) -> tuple[type[Plans], tuple[bool]]:
+        return Plans, (self._inference,)
 
 
 def can_train_with(loss: Loss) -> bool:
@@ -154,20 +185,24 @@ def _split(layers: list[Layer]) -> tuple[list[Layer], list[Layer]]:
     return layers[:first], layers[first:]
 
 
-def _steps(layers: list[Layer]) -> list[Step]:
+def _steps(layers: list[Layer], inference: bool) -> list[Step]:
     """The layers as the steps of a plan; the softmax at the end is understood."""
     steps: list[Step] = []
     for layer in layers:
-        if not layer.trainable:
+        if not layer.trainable and not inference:
             raise NoPlan(f"{layer} is frozen")
         if layer.activity_regularizer is not None:
             raise NoPlan(f"{layer} penalizes its outputs (activity_regularizer)")
-        if isinstance(layer, Flatten):
+        if isinstance(layer, Flatten) or (inference and _rests(layer)):
             continue
-        if type(layer) in _DESCRIBE:
-            steps.append(_DESCRIBE[type(layer)](layer))
-        else:
+        describe = _DESCRIBE.get(type(layer))
+        if describe is None:
             _activate(steps, layer)
+            continue
+        step = describe(layer)
+        if step["algorithm"] is not None and not inference:
+            raise NoPlan(_why_not_by_bundles(layer))
+        steps.append(step)
     dense = [step["kind"] == "dense" for step in steps]
     if not any(dense) or dense != sorted(dense):
         raise NoPlan("a plan is convolutions and pooling, then dense layers")
@@ -179,6 +214,12 @@ def _steps(layers: list[Layer]) -> list[Step]:
     return steps
 
 
+def _why_not_by_bundles(layer: Any) -> str:
+    if layer.algorithm != "auto":
+        return f"{layer} asks for algorithm={layer.algorithm!r}"
+    return f"{layer} has a kernel of {layer.kernel.size} numbers, {layer.kernel_size[0]} rows"
+
+
 def _activate(steps: list[Step], layer: Layer) -> None:
     """Give the step below the activation that is a layer of its own."""
     function = getattr(layer, "as_activation", None)
@@ -187,6 +228,15 @@ def _activate(steps: list[Step], layer: Layer) -> None:
     if not steps or steps[-1]["kind"] not in ("conv", "dense") or steps[-1]["activation"] != "linear":
         raise NoPlan(f"{layer} does not follow a convolution or dense layer without activation")
     steps[-1] |= _activation(layer, function)
+
+
+def _rests(layer: Layer) -> bool:
+    """Whether a layer passes on what it gets, but for training."""
+    return type(layer) in _ONLY_WHILE_TRAINING and not _is_always_random(layer)
+
+
+def _is_always_random(layer: Layer) -> bool:
+    return isinstance(layer, RandomLayer) and layer.always_random
 
 
 def _step(layer: Layer, kind: str, **fields: Any) -> Step:
@@ -203,6 +253,7 @@ def _step(layer: Layer, kind: str, **fields: Any) -> Step:
         "bias": None,
         "dkernel": None,
         "dbias": None,
+        "algorithm": None,
     }
     return step | fields
 
@@ -232,17 +283,17 @@ def _weighted(layer: WeightedLayer) -> Step:
 def _conv2d(layer: Conv2D) -> Step:
     if (layer.strides, layer.dilation_rate, layer.groups) != ((1, 1), (1, 1), 1):
         raise NoPlan(f"{layer} has strides, dilation_rate or groups")
-    if layer.algorithm != "auto":
-        raise NoPlan(f"{layer} asks for algorithm={layer.algorithm!r}")
-    KH, KW = layer.kernel_size
-    if layer.kernel.size > _MOST_KERNEL_ELEMENTS or KH > _MOST_KERNEL_ROWS:
-        raise NoPlan(f"{layer} has a kernel of {layer.kernel.size} numbers, {KH} rows")
     H, W, _ = layer.input_shape  # type: ignore[misc]
+    KH, KW = layer.kernel_size
     view = window((H, W), (KH, KW), 1, layer.padding)
-    if max(view.rows[1:]) >= KH or max(view.columns[1:]) >= KW:
+    algorithm = None
+    if layer.algorithm != "auto" or layer.kernel.size > _MOST_KERNEL_ELEMENTS or KH > _MOST_KERNEL_ROWS:
+        one_image = (1, *view.output_size)
+        algorithm = algorithm_index(layer.algorithm, view, 1, layer.kernel.shape, one_image)
+    elif max(view.rows[1:]) >= KH or max(view.columns[1:]) >= KW:
         raise NoPlan(f"{layer} is padded by more than its kernel covers")
     padding = (view.rows.before, view.columns.before)
-    return _step(layer, "conv", size=(KH, KW), padding=padding, **_weighted(layer))
+    return _step(layer, "conv", size=(KH, KW), padding=padding, algorithm=algorithm, **_weighted(layer))
 
 
 def _pooling(kind: str) -> Callable[[Any], Step]:

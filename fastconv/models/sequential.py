@@ -36,7 +36,7 @@ class Sequential(Trainer):
     ) -> None:
         super().__init__(trainable=trainable, name=name)
         self._layers: list[Layer] = []
-        self._plans = Plans()
+        self._plans, self._inference_plans = Plans(), Plans(inference=True)
         for layer in layers or ():
             self.add(layer)
 
@@ -139,6 +139,8 @@ class Sequential(Trainer):
             shape = layer.compute_output_shape(shape)
 
     def check_input(self, shape: Sequence[int | None]) -> None:
+        if shape[1:] == self._input_shape:  # as nearly always: the layers were built for it
+            return
         if not self._layers:
             raise ValueError(f"{self} has no layers: add some, then give it data")
         self._layers[0].check_input(shape)
@@ -191,11 +193,17 @@ class Sequential(Trainer):
         """The layers, and in the place of plain models among them theirs: the same computation."""
         opened: list[Layer] = []
         for layer in self._layers:
-            if isinstance(layer, Sequential) and type(layer) is Sequential and layer._trainable:
+            if type(layer) is Sequential:
                 opened += layer._opened()
             else:
                 opened.append(layer)
         return opened
+
+    def _inference_plan(self, images: int) -> Plan | None:
+        if not self.built or self._jit_compile is False:
+            return None
+        plan = self._inference_plans.find(self._opened(), self._input_shape)
+        return plan if plan is not None and plan.pays_for(images) else None
 
     def forget(self) -> None:
         for layer in self._layers:

@@ -404,9 +404,9 @@ class Trainer(Layer):
         compiled.measures.update(value, y, y_pred, sample_weight)
 
     def _infer(self, x: ArrayLike) -> Array:
-        """The outputs for one batch, by the plan where there is one."""
+        """The outputs for one batch, by a plan where there is one."""
         batch = self._checked(x)
-        plan = self._plan()
+        plan = self._plan() or self._inference_plan(len(batch))
         return self.forward(batch, training=False) if plan is None else plan.predict(batch)
 
     def _checked(self, x: ArrayLike) -> Array:
@@ -417,6 +417,10 @@ class Trainer(Layer):
 
     def _plan(self) -> Plan | None:
         """What runs a batch in one call; None where the layers are run one by one."""
+        return None
+
+    def _inference_plan(self, images: int) -> Plan | None:
+        """The same for networks that only predict so."""
         return None
 
     # ----

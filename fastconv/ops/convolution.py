@@ -59,7 +59,7 @@ def conv2d(
         _door.check_shape(bias, "bias", (C_out,), "one number for each output channel of kernel")
     _check_channels("x", x.shape[3], kernel.shape, groups)
     view = window(x.shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
-    index = _algorithm_index(algorithm, view, groups, kernel.shape, (x.shape[0], *view.output_size))
+    index = algorithm_index(algorithm, view, groups, kernel.shape, (x.shape[0], *view.output_size))
     if _door.on_reference():
         y = reference.conv2d(x, kernel, bias, strides, padding, dilation_rate, groups)
     else:
@@ -97,7 +97,7 @@ def conv2d_backward_data(
         and _leaves_lanes_empty(*kernel.shape[2:])
     ):
         algorithm = "im2col"
-    index = _algorithm_index(algorithm, view, groups, kernel.shape, shape[:3])
+    index = algorithm_index(algorithm, view, groups, kernel.shape, shape[:3])
     if _door.on_reference():
         return reference.conv2d_backward_data(dy, kernel, shape, strides, padding, dilation_rate, groups)
     if not dy.size:
@@ -135,7 +135,7 @@ def conv2d_backward_kernel(
     kernel_shape = (*size, x.shape[3] // groups, C_out)
     view = window(x.shape[1:3], size, strides, padding, dilation_rate)
     _check_dy(dy, x.shape, view, C_out)
-    index = _algorithm_index(algorithm, view, groups, kernel_shape, dy.shape[:3])
+    index = algorithm_index(algorithm, view, groups, kernel_shape, dy.shape[:3])
     if _door.on_reference():
         how = (strides, padding, dilation_rate, groups, algorithm)
         return reference.conv2d_backward_kernel(x, dy, size, *how, out)
@@ -149,7 +149,7 @@ def conv2d_backward_kernel(
     return dkernel, dbias
 
 
-def _algorithm_index(algorithm: str, view: Window, groups: int, kernel_shape: Shape, outputs: Shape) -> int:
+def algorithm_index(algorithm: str, view: Window, groups: int, kernel_shape: Shape, outputs: Shape) -> int:
     """The place of an algorithm in _kernels.ALGORITHMS, "auto" decided.
 
     ``outputs`` is the (N, H, W) that comes out: of the convolution, or dx's for backward-data.

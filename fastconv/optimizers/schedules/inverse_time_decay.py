@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from fastconv.optimizers.schedules.learning_rate_schedule import LearningRateSchedule, positive, steps
+from fastconv.optimizers.schedules._steady_decay import SteadyDecay
 
 
-class InverseTimeDecay(LearningRateSchedule):
+class InverseTimeDecay(SteadyDecay):
     """η(t) = η₀ / (1 + r·p) with p = t / s
 
     initial_learning_rate   η₀
@@ -27,12 +24,8 @@ class InverseTimeDecay(LearningRateSchedule):
         staircase: bool = False,
         name: str = "InverseTimeDecay",
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = positive("decay_steps", decay_steps)
+        super().__init__(initial_learning_rate, decay_steps, staircase, name)
         self.decay_rate = decay_rate
-        self.staircase = staircase
-        self.name = name
 
-    def __call__(self, step: ArrayLike) -> Any:
-        p = steps(step) / self.decay_steps
-        return self.initial_learning_rate / (1 + self.decay_rate * (np.floor(p) if self.staircase else p))
+    def rate(self, p: Any) -> Any:
+        return self.initial_learning_rate / (1 + self.decay_rate * p)
