@@ -217,10 +217,10 @@ def draw_tuning(learnt: np.ndarray, random: np.ndarray) -> None:
     index, angles = selectivity(curves)
     for k in np.argsort(-index)[:5]:
         axes[0, 0].plot(ANGLES, curves[:, k] / curves[:, k].max(), label=f"{angles[k]:.0f}°")
-    axes[0, 0].set(xlabel="orientation of the bar in degrees", ylabel="response", ylim=(0, 1.05))
+    axes[0, 0].set(xlabel="orientation of the bar in degrees", ylabel="response", ylim=(0, 1.3))
     axes[0, 0].set_xticks(range(0, 181, 30))
     axes[0, 0].set_title("tuning of the five most selective filters", fontsize=10)
-    axes[0, 0].legend(fontsize=8, title="preferred", title_fontsize=8, loc="lower left")
+    axes[0, 0].legend(fontsize=8, ncols=5, columnspacing=0.8, handlelength=1.5, loc="upper center")
     for filters, name in ((learnt, "learnt"), (random, "random")):
         chance = np.sort(selectivity(tuning(filters))[0])
         axes[0, 1].plot(chance, (np.arange(len(chance)) + 0.5) / len(chance), label=name, linestyle="-")
@@ -245,8 +245,7 @@ verdict(
     f"a spot of light excites it at {np.mean(on > 0):.0%} of the pixels of its field, a dark one at "
     f"{np.mean(off > 0):.0%}; "
     f"even light makes {even[0] / simple.max():.1%} of its strongest response. Both together are its "
-    "filter, off by "
-    f"{np.abs(on - off - cell).max():.1g}",
+    f"filter, off by {np.abs(on - off - cell).max():.1g}",
     min(np.mean(on > 0), np.mean(off > 0)) > 0.2
     and even[0] < 1e-3 * simple.max()
     and np.allclose(on - off, cell),
@@ -255,8 +254,7 @@ curve = simple.max(1)
 verdict(
     "it fires at bars of one orientation",
     f"most at {ANGLES[curve.argmax()]}°, as it was built; half as much {width_at_half(curve, 5) / 2:g}° "
-    "away from it, "
-    f"{curve[across] / curve.max():.0%} at right angles",
+    f"away from it, {curve[across] / curve.max():.0%} at right angles",
     ANGLES[curve.argmax()] == PREFERRED and curve[across] < 0.2 * curve.max(),
 )
 widths = [width_at_half(responses[best], 1) for responses in (simple, complex_)]
@@ -283,8 +281,7 @@ verdict(
     f"its 16 filters have a selectivity of {index.mean():.2f} in the mean, {index.max():.2f} at most (the "
     "cell above: "
     f"{selectivity(simple.max(1)[:, None])[0][0]:.2f}); 500 random filters {chance.mean():.2f}, nine of "
-    "ten below "
-    f"{usual:.2f}. Above that are {np.sum(index > usual)} of the 16, and "
+    f"ten below {usual:.2f}. Above that are {np.sum(index > usual)} of the 16, and "
     f"{np.sum(leans[index > usual] <= 15)} of those "
     "lie or stand, give or take 15°: by chance it would be a third",
     index.mean() > 1.25 * chance.mean() and np.mean(index > usual) > 0.2,
