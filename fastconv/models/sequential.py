@@ -254,6 +254,14 @@ class Sequential(Trainer):
 
     # ---- looking at it, keeping it
 
+    def __repr__(self) -> str:
+        layers = f"{len(self._layers)} layer{'s' * (len(self._layers) != 1)}"
+        if not self.built:
+            return f"<{self}: {layers}, not built>"
+        return (
+            f"<{self}: {layers}, {self.input_shape} -> {self.output_shape}, {self.count_params():,} params>"
+        )
+
     def summary(
         self,
         line_length: int | None = None,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from math import prod
 from typing import Any, NamedTuple
 
+from fastconv._geometry import image_size
 from fastconv.layers.layer import Layer
 from fastconv.models.receptive_field import ReceptiveField, receptive_field
 from fastconv.models.summary_table import Row, SummaryTable
@@ -39,7 +40,7 @@ def summary_table(
     columns = [OUTPUT_SHAPE, PARAMS]
     columns += [DENSE] if show_dense else []
     columns += [MULTIPLY_ADDS] if model.built else []
-    columns += [FIELD, STRIDE] if model.built and len(model.shapes()[0]) == 3 else []
+    columns += [FIELD, STRIDE] if model.built and image_size(model.shapes()[0]) else []
     columns += [TRAINABLE] if show_trainable else []
     entries = list(_entries(model, model, expand_nested))
     return SummaryTable(
@@ -109,7 +110,7 @@ def _field_size(entry: Entry) -> str:
 def _field_stride(entry: Entry) -> str:
     if entry.field is None:
         return "?"
-    if len(entry.layer.shapes()[1]) < 3:  # no map, no neighbours
+    if image_size(entry.layer.shapes()[1]) is None:  # no map, no neighbours
         return "-"
     return "x".join(map(str, sorted(set(entry.field.stride), key=entry.field.stride.index)))
 
