@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
-from fastconv.applications import FashionCNN, LeNet5
+import fastconv
+from fastconv.applications import ConvNetJSCifar10, CS231nNet, FashionCNN, LeNet5
 
 
 def test_lenet5_parameters_layer_by_layer():
@@ -33,10 +36,108 @@ def test_fashion_cnn_parameters():
     assert FashionCNN().name == "fashion_cnn"
 
 
-@pytest.mark.parametrize("application", [LeNet5, FashionCNN])
+def test_cs231n_has_the_courses_17_layers():
+    model = CS231nNet()
+    block = ["Conv2D", "ReLU", "Conv2D", "ReLU", "MaxPooling2D"]
+    assert [type(layer).__name__ for layer in model.layers] == [*block * 3, "Sequential", "Softmax"]
+    assert len(model.layers) == 17
+    sides = [32] * 4 + [16] * 5 + [8] * 5 + [4]
+    shapes = [(side, side, 10) for side in sides] + [(None, 10), (10,)]  # a model's has the batch in front
+    assert [layer.output_shape for layer in model.layers] == shapes
+
+
+def test_cs231n_parameters_layer_by_layer():
+    # 10·(3·3·3 + 1), five times 10·(3·3·10 + 1), 10·(4·4·10 + 1)
+    counts = {layer.name: layer.count_params() for layer in CS231nNet().layers if layer.count_params()}
+    assert counts == {"conv1": 280, **{f"conv{i}": 910 for i in range(2, 7)}, "fc": 1_610}
+    assert CS231nNet().count_params() == 6_440
+
+
+def test_cs231n_starts_with_hes_weights():
+    fastconv.utils.set_random_seed(0)
+    kernels = [CS231nNet().get_layer(f"conv{i}").kernel.value for _ in range(10) for i in range(2, 7)]
+    # 45,000 numbers of mean 0 and variance 2/90: five standard errors of mean and of variance.
+    weights = np.concatenate(kernels, axis=None)
+    assert abs(weights.mean()) < 5 * np.sqrt(2 / 90 / weights.size)
+    assert weights.var() == pytest.approx(2 / 90, rel=5 * np.sqrt(2 / weights.size))
+
+
+def test_convnetjs_has_the_demonstrations_12_layers():
+    model = ConvNetJSCifar10()
+    block = ["Conv2D", "ReLU", "MaxPooling2D"]
+    names = [type(layer).__name__ for layer in model.layers]
+    assert names == ["Rescaling", *block * 3, "Sequential", "Softmax"]
+    assert len(model.layers) == 12
+    shapes = [(32, 32, 3), (32, 32, 16), (32, 32, 16), (16, 16, 16), (16, 16, 20), (16, 16, 20), (8, 8, 20)]
+    shapes += [(8, 8, 20), (8, 8, 20), (4, 4, 20), (None, 10), (10,)]
+    assert [layer.output_shape for layer in model.layers] == shapes
+    x = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
+    np.testing.assert_allclose(model.layers[0](x), x - 0.5, atol=1e-7)
+
+
+def test_convnetjs_parameters_layer_by_layer():
+    # 16·(5·5·3 + 1), 20·(5·5·16 + 1), 20·(5·5·20 + 1), 10·(4·4·20 + 1)
+    model = ConvNetJSCifar10()
+    counts = {layer.name: layer.count_params() for layer in model.layers if layer.count_params()}
+    assert counts == {"conv1": 1_216, "conv2": 8_020, "conv3": 10_020, "fc": 3_210}
+    assert model.count_params() == 22_466
+
+
+def test_convnetjs_starts_as_convnetjs_does():
+    fastconv.utils.set_random_seed(0)
+    models = [ConvNetJSCifar10() for _ in range(10)]
+    for name, fan_in, bias in (("conv1", 75, 0.1), ("conv2", 400, 0.1), ("conv3", 500, 0.1), ("fc", 320, 0)):
+        pairs = [model.get_layer(name).get_weights() for model in models]
+        weights = np.stack([kernel for kernel, _ in pairs])
+        assert abs(weights.mean()) < 5 * np.sqrt(1 / fan_in / weights.size)
+        assert weights.var() == pytest.approx(1 / fan_in, rel=5 * np.sqrt(2 / weights.size))
+        # A normal distribution, not cut off at two standard deviations: 4.6 % lie beyond.
+        assert np.mean(np.abs(weights) > 2 / np.sqrt(fan_in)) == pytest.approx(0.0455, abs=0.015)
+        assert all((values == np.float32(bias)).all() for _, values in pairs)
+
+
+def test_convnetjs_weight_decay():
+    """ConvNetJS' gradient of it, l2_decay·w / batch size, is that of the penalty its docstring names."""
+    l2_decay, batch_size = 1e-4, 4
+    model = ConvNetJSCifar10(kernel_regularizer=fastconv.regularizers.L2(l2_decay / (2 * batch_size)))
+    penalized = [parameter for parameter in model.parameters if parameter.regularizer is not None]
+    assert [parameter.name for parameter in penalized] == ["kernel"] * 4  # biases are left alone
+    for parameter in penalized:
+        parameter.grad = np.zeros(parameter.shape)
+    loss = fastconv.regularizers.penalize(penalized)
+    for parameter in penalized:
+        np.testing.assert_allclose(parameter.grad, l2_decay * parameter.value / batch_size, rtol=1e-6)
+    halves = [0.5 * l2_decay * np.sum(np.square(parameter.value, dtype=float)) for parameter in penalized]
+    assert loss == pytest.approx(sum(halves) / batch_size, rel=1e-6)
+
+
+@pytest.mark.parametrize("application", [CS231nNet, ConvNetJSCifar10])
+def test_networks_of_separate_layers_run_as_plans(application):
+    model = application()
+    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=True)  # or an error
+    x = np.random.default_rng(0).random((20, 32, 32, 3), np.float32)
+    expected = model.forward(x)
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-6)
+    loss = model.train_on_batch(x, np.zeros(20, int))
+    assert loss == pytest.approx(-np.log(expected[:, 0]).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("application", [CS231nNet, ConvNetJSCifar10])
+def test_networks_of_separate_layers_are_saved_and_copied(application, tmp_path):
+    model = application((24, 28, 1), classes=4, name="mine")
+    model.save(tmp_path / "model.safetensors")
+    loaded = fastconv.models.load_model(tmp_path / "model.safetensors")
+    x = np.random.default_rng(0).random((3, 24, 28, 1), np.float32)
+    for other in (loaded, copy.deepcopy(model)):
+        assert other.get_config() == model.get_config()
+        np.testing.assert_array_equal(other.forward(x), model.forward(x))
+
+
+@pytest.mark.parametrize("application", [LeNet5, FashionCNN, CS231nNet, ConvNetJSCifar10])
 def test_outputs_are_probabilities(application):
-    images = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
-    probabilities = application().predict(images, verbose=0)
+    model = application()
+    images = np.random.default_rng(0).random((3, *model.input_shape[1:]), np.float32)
+    probabilities = model.predict(images, verbose=0)
     assert probabilities.shape == (3, 10)
     assert (probabilities > 0).all()
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-6)  # ten float32 roundings of at most 6e-8

@@ -181,11 +181,15 @@ def test_shifted_batches_move_every_image_and_lose_none():
 
 
 def test_bytes_are_scaled_once():
-    """To [0, 1] for a network without a Rescaling of its own, not at all for one with it."""
+    """To [0, 1] for a network without a Rescaling of bytes, not at all for one with it."""
     images = np.array([0, 51, 255], np.uint8).reshape(1, 1, 3, 1)
     plain, rescaling = Sequential([Flatten()]), Sequential([Rescaling(1 / 255), Flatten()])
     assert scaled(images, plain).ravel().tolist() == [0, np.float32(0.2), 1]
     assert scaled(images, rescaling).ravel().tolist() == [0, 51, 255]
+    for shift in (Rescaling(1, offset=-0.5), Rescaling([1 / 0.2], offset=[-2.4])):  # for numbers in [0, 1]
+        assert scaled(images, Sequential([shift, Flatten()])).ravel().tolist() == [0, np.float32(0.2), 1]
+    for whitening in (Rescaling(1 / 127.5, offset=-1), Rescaling([1 / (255 * 0.2)], offset=[-2.4])):
+        assert scaled(images, Sequential([whitening, Flatten()])).ravel().tolist() == [0, 51, 255]
     assert scaled(images, plain).dtype == scaled(images, rescaling).dtype == np.float32
 
 

@@ -147,6 +147,13 @@ def test_bytes_that_nobody_scaled_are_warned_of_once(train):
     getattr(model, train)(BYTES, Y)
 
 
+def test_a_rescaling_that_leaves_bytes_large_does_not_count():
+    model = Sequential([layers.Rescaling(1, offset=-0.5), layers.Flatten(), layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.warns(UserWarning, match="divide by 255"):
+        model.train_on_batch(BYTES, Y)
+
+
 def test_bytes_that_are_scaled_or_only_zeros_and_ones_are_fine():
     model_for().train_on_batch(BYTES // 255, Y)
     model_for().train_on_batch(BYTES / 255, Y)

@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from fastconv.applications import ConvNetJSCifar10, CS231nNet
+from fastconv.models import read_notes
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -50,6 +54,34 @@ def test_scripts_of_the_long_runs(name, tmp_path):
     assert "--limit 120" in facts["command"]
     assert list(facts["history"]) == ["accuracy", "loss", "val_accuracy", "val_loss"]
     assert len(facts["history"]["val_loss"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "result"),
+    [
+        ("cifar10_cs231n", [], "cifar10_cs231n"),
+        ("cifar10_convnetjs", ["--recipe", "demo"], "cifar10_convnetjs_demo"),
+        ("cifar10_convnetjs", ["--recipe", "ours"], "cifar10_convnetjs_ours"),
+    ],
+)
+def test_scripts_that_make_pretrained_weights(script, options, result, tmp_path):
+    """On a few images: that results and weights are written, and twice the same ones."""
+    if "not here" in re.search(r"^cifar10 .*$", _fastconv_info(), re.MULTILINE)[0]:
+        pytest.skip("cifar10 is not on this machine")
+    weights = [tmp_path / f"{i}.safetensors" for i in (1, 2)]
+    for path in weights:
+        few = ("--limit", "150", "--epochs", "2", "--results", str(tmp_path), "--weights", str(path))
+        output = run_example(f"{script}.py", *options, *few)
+        assert f"the weights are in {path}" in output
+    facts = json.loads((tmp_path / f"{result}.json").read_text())
+    assert len(facts["history"]["val_accuracy"]) == 2
+    assert facts["seed"] == 1
+    notes = read_notes(weights[0])
+    assert notes["test accuracy"] == round(facts["history"]["val_accuracy"][-1], 4)
+    assert (notes["data"], notes["input_shape"], notes["classes"]) == ("cifar10", [32, 32, 3], 10)
+    make = CS231nNet if script == "cifar10_cs231n" else ConvNetJSCifar10
+    one, other = (make(weights=path).get_weights() for path in weights)
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_one_cycle(tmp_path):

@@ -10,13 +10,22 @@ import pytest
 
 import fastconv
 from fastconv.layers import (
+    ELU,
+    Activation,
     AveragePooling2D,
     Conv2D,
     Dense,
     Dropout,
     Flatten,
     Input,
+    LeakyReLU,
     MaxPooling2D,
+    RandomFlip,
+    RandomTranslation,
+    ReLU,
+    Rescaling,
+    Softmax,
+    ZeroPadding2D,
 )
 from fastconv.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from fastconv.models import Sequential
@@ -52,6 +61,33 @@ NETWORKS = {
         Dense(33, activation="relu", use_bias=False),
     ],
     "nothing but dense": [Input((4, 3, 2)), Flatten(), Dense(5, activation="relu")],
+    "activations as layers": [
+        Input((8, 9, 3)),
+        Conv2D(4, 3, padding="same"),
+        ReLU(),
+        Conv2D(5, 3),
+        LeakyReLU(negative_slope=0.3),
+        MaxPooling2D(2),
+        Conv2D(6, 2, padding="same"),
+        Activation("tanh"),
+        Flatten(),
+        Dense(8),
+        ELU(0.7),
+    ],
+    "layers below that do not learn": [
+        Input((6, 7, 2)),
+        Rescaling([2.0, 0.5], offset=[-0.5, 0.1]),
+        ZeroPadding2D(1),
+        Activation("gelu"),
+        Conv2D(5, 3, activation="relu"),
+    ],
+    "models inside": [
+        Input((9, 8, 1)),
+        Sequential([Rescaling(1.0, offset=-0.5), Conv2D(4, 3)]),
+        ReLU(),
+        Sequential([MaxPooling2D(2), Sequential([Flatten(), Dense(6)])]),
+        ReLU(),
+    ],
     "the kernel covers the image": [Input((5, 5, 3)), Conv2D(20, 5, activation="relu")],
 }
 
@@ -59,9 +95,10 @@ NETWORKS = {
 def network(name: str) -> Sequential:
     fastconv.utils.set_random_seed(1)
     layers = copy.deepcopy(NETWORKS[name])
-    if not any(isinstance(layer, Flatten) for layer in layers):
+    if name != "models inside" and not any(isinstance(layer, Flatten) for layer in layers):
         layers.append(Flatten())
-    model = Sequential([*layers, Dense(CLASSES, activation="softmax")])
+    top = [Dense(CLASSES), Softmax()] if name == "activations as layers" else [Dense(CLASSES, "softmax")]
+    model = Sequential([*layers, *top])
     rng = np.random.default_rng(2)
     for parameter in model.parameters:  # biases too, so that a missing one shows
         parameter.value = rng.normal(0, 0.3, parameter.shape)
@@ -83,7 +120,7 @@ def by_layers(model: Sequential, x, y, loss, sample_weight=None) -> tuple[np.nda
 def by_plan(model: Sequential, x, y, loss, sample_weight=None) -> tuple[np.ndarray, list[np.ndarray]]:
     for parameter in model.parameters:
         parameter.grad = np.full(parameter.shape, 7.0)  # a gradient left out would show
-    probabilities, value = Plan(model.layers).train(x, y, loss, sample_weight)
+    probabilities, value = Plan(model._opened()).train(x, y, loss, sample_weight)
     assert value == pytest.approx(loss(y, probabilities, sample_weight), rel=1e-5)
     return probabilities, [parameter.grad.copy() for parameter in model.parameters]
 
@@ -236,6 +273,52 @@ def test_auto_takes_the_plan_unless_told_not_to(monkeypatch):
     assert used == [32]
 
 
+def test_activations_as_layers_cost_nothing():
+    """They are fused with the layers below: the same steps, and so the same bits."""
+    layers = [Conv2D(4, 3), ReLU(), MaxPooling2D(2), Flatten(), Dense(CLASSES), Softmax()]
+    separate = Sequential([Input((9, 9, 2)), *layers])
+    fused = Sequential(
+        [
+            Input((9, 9, 2)), Conv2D(4, 3, activation="relu"), MaxPooling2D(2), Flatten(),
+            Dense(CLASSES, activation="softmax"),
+        ]
+    )  # fmt: skip
+    fused.set_weights(separate.get_weights())
+    x, y = batch(separate, 40)
+    for model in (separate, fused):
+        model.compile("nadam", "sparse_categorical_crossentropy", jit_compile=True)
+        model.fit(x, y, batch_size=16, epochs=2, shuffle=False, verbose=0)
+    for one, other in zip(separate.get_weights(), fused.get_weights(), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_augmentation_inside_a_model_draws_as_the_layers_do():
+    def trained(jit_compile):
+        fastconv.utils.set_random_seed(4)
+        augment = [RandomFlip("horizontal"), RandomTranslation(0.2, 0.2), Dropout(0.1)]
+        model = Sequential([Input((9, 11, 1)), *augment, *network("one channel, same").layers])
+        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit_compile)
+        x, y = batch(model, 40)
+        model.fit(x, y, batch_size=16, epochs=2, verbose=0)
+        assert model.random_state()[augment[0].name]["draws"] == 6
+        np.testing.assert_allclose(model.predict(x, verbose=0), model.forward(x), atol=1e-6)  # at rest
+        return model.get_weights()
+
+    for one, other in zip(trained(True), trained(False), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_frozen_models_inside_are_not_trained():
+    model = network("models inside")
+    model.layers[2].trainable = False
+    before = model.layers[2].get_weights()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.train_on_batch(*batch(model, 20))
+    assert model._plan() is None
+    for one, other in zip(model.layers[2].get_weights(), before, strict=True):
+        assert np.array_equal(one, other)
+
+
 @pytest.mark.parametrize("jit_compile", [True, False, "auto"])
 def test_a_saved_model_keeps_the_choice(jit_compile, tmp_path):
     model = network("one channel, same")
@@ -282,7 +365,15 @@ def test_copies_have_plans_of_their_own():
             [MaxPooling2D(3, strides=2, name="p"), Flatten(), Dense(3, activation="softmax")],
             "'p' has windows",
         ),
-        ([Dropout(0.5, name="d"), Flatten(), Dense(3, activation="softmax")], "'d' has no place"),
+        ([Flatten(), Dropout(0.5, name="d"), Dense(3, activation="softmax")], "'d' has no place"),
+        (
+            [Conv2D(2, 3, activation="relu"), ReLU(name="r"), Flatten(), Dense(3), Softmax()],
+            "'r' does not follow a convolution or dense layer without activation",
+        ),
+        ([MaxPooling2D(2), ReLU(name="r"), Flatten(), Dense(3), Softmax()], "'r' does not follow"),
+        ([Conv2D(2, 3), ReLU(max_value=6, name="r"), Flatten(), Dense(3), Softmax()], "'r' has no place"),
+        ([Conv2D(2, 3), Activation("gelu"), Flatten(), Dense(3), Softmax()], "activation gelu, which"),
+        ([Conv2D(2, 3), Flatten(), Dense(3), Softmax(), Softmax(name="s")], "'s' does not follow"),
         ([Flatten(), Dense(3)], "one softmax, at the end"),
         ([Dense(3, activation="softmax", name="pixels")], "'pixels' is applied to more than one vector"),
         ([Flatten(), Dense(3, activation="softmax", name="frozen", trainable=False)], "'frozen' is frozen"),

@@ -5,15 +5,19 @@ A. Géron, "Hands-On Machine Learning with Scikit-Learn, Keras & TensorFlow", 2n
 
 from __future__ import annotations
 
+from fastconv.applications._pretrained import WeightsLike, with_weights
 from fastconv.layers import Conv2D, Dense, Dropout, Flatten, Input, MaxPooling2D
 from fastconv.models import Sequential
 
 
 def FashionCNN(
-    input_shape: tuple[int, int, int] = (28, 28, 1), classes: int = 10, name: str | None = "fashion_cnn"
+    input_shape: tuple[int, int, int] = (28, 28, 1),
+    classes: int = 10,
+    weights: WeightsLike = None,
+    name: str | None = "fashion_cnn",
 ) -> Sequential:
     """A convolutional network of 1,413,834 parameters for images (H, W, C) with values in [0, 1]."""
-    return Sequential(
+    model = Sequential(
         [
             Input(input_shape),
             Conv2D(64, 7, activation="relu", padding="same"),
@@ -33,3 +37,4 @@ def FashionCNN(
         ],
         name=name,
     )
+    return with_weights(model, "fashion_cnn", weights)

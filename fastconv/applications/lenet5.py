@@ -6,12 +6,16 @@ Proceedings of the IEEE 86(11), 1998, section II-B, is where the sizes of the la
 
 from __future__ import annotations
 
+from fastconv.applications._pretrained import WeightsLike, with_weights
 from fastconv.layers import AveragePooling2D, Conv2D, Dense, Flatten, Input
 from fastconv.models import Sequential
 
 
 def LeNet5(
-    input_shape: tuple[int, int, int] = (28, 28, 1), classes: int = 10, name: str | None = "lenet5"
+    input_shape: tuple[int, int, int] = (28, 28, 1),
+    classes: int = 10,
+    weights: WeightsLike = None,
+    name: str | None = "lenet5",
 ) -> Sequential:
     """A convolutional network of 61,706 parameters for images (H, W, C) with values in [0, 1].
 
@@ -31,7 +35,7 @@ def LeNet5(
     border from C1's zero padding, so that C1 is 28×28 either way.
     """
     padding = "same" if min(input_shape[:2]) < 32 else "valid"
-    return Sequential(
+    model = Sequential(
         [
             Input(input_shape),
             Conv2D(6, 5, padding=padding, activation="relu", name="C1"),
@@ -45,3 +49,4 @@ def LeNet5(
         ],
         name=name,
     )
+    return with_weights(model, "lenet5_modern", weights)

@@ -33,10 +33,10 @@ def class_names(name: str) -> tuple[str, ...]:
 
 
 def scaled(images: np.ndarray, model: Sequential) -> np.ndarray:
-    """Bytes as the network wants them: in [0, 1], or as they are if it begins with a Rescaling of its own."""
+    """Bytes as the network wants them: in [0, 1], or as they are if it begins with a Rescaling of bytes."""
     from fastconv.layers import Rescaling
 
-    rescales = any(isinstance(layer, Rescaling) for layer in model.layers[:1])
+    rescales = any(isinstance(layer, Rescaling) and layer.takes_bytes for layer in model.layers[:1])
     return images.astype(np.float32) if rescales else np.divide(images, 255, dtype=np.float32)
 
 

@@ -1,8 +1,9 @@
 """Train a network and save it.
 
-MODEL is lenet5, fashion_cnn, or a .safetensors file to go on with. Without any argument LeNet-5 learns the
-handwritten digits that come with fastconv. After every epoch the network is tried on images it does not learn
-from; at the end it is saved, with its history, as two files. Ctrl-C stops and saves.
+MODEL is lenet5, fashion_cnn, cs231n, convnetjs_cifar10, or a .safetensors file to go on with. Without any
+argument LeNet-5 learns the handwritten digits that come with fastconv. After every epoch the network is tried
+on images it does not learn from; at the end it is saved, with its history, as two files. Ctrl-C stops and
+saves.
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ from fastconv.cli import data, options
 if TYPE_CHECKING:
     from fastconv.models import Sequential
 
-MODELS = {"lenet5": "LeNet5", "fashion_cnn": "FashionCNN"}
+MODELS = {
+    "lenet5": "LeNet5",
+    "fashion_cnn": "FashionCNN",
+    "cs231n": "CS231nNet",
+    "convnetjs_cifar10": "ConvNetJSCifar10",
+}
 SUFFIX = ".safetensors"
 
 # The digits are so few that many epochs take no time, and need shifting so as not to be learnt by heart.

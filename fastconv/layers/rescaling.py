@@ -24,6 +24,13 @@ class Rescaling(Layer):
         super().__init__(**options)
         self.scale, self.offset = scale, offset
 
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether it makes small numbers of 0 to 255, as ``Rescaling(1/255)`` does and a mere shift of
+        numbers in [0, 1] does not.
+        """
+        return bool(np.max(np.abs(self.scale)) < 0.1)
+
     def call(self, x: Array, training: bool) -> Array:
         scale, offset = np.asarray(self.scale, x.dtype), np.asarray(self.offset, x.dtype)
         self.remember(scale)

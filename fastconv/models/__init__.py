@@ -2,7 +2,15 @@
 
 from fastconv.models.cloning import clone_model
 from fastconv.models.receptive_field import ReceptiveField, receptive_field
-from fastconv.models.saving import load_model, save_model
+from fastconv.models.saving import load_model, read_notes, save_model
 from fastconv.models.sequential import Sequential
 
-__all__ = ["ReceptiveField", "Sequential", "clone_model", "load_model", "receptive_field", "save_model"]
+__all__ = [
+    "ReceptiveField",
+    "Sequential",
+    "clone_model",
+    "load_model",
+    "read_notes",
+    "receptive_field",
+    "save_model",
+]

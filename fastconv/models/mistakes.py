@@ -16,7 +16,7 @@ def warn_of_likely_mistakes(model: Any, loss: Loss, x: Array) -> None:
     """Look at the model and a batch: all is frozen, bytes nobody scales, scores taken for probabilities."""
     if model.weights and not model.parameters:
         _warn(f"{model} has nothing to learn: all of its layers with weights are frozen (trainable = False)")
-    rescales = any(isinstance(layer, Rescaling) for layer in model.layers)
+    rescales = any(isinstance(layer, Rescaling) and layer.takes_bytes for layer in model.layers)
     if x.dtype == np.uint8 and x.ndim > 2 and x.max() > 1 and not rescales:
         _warn(
             f"{model} is given uint8 images, 0 to {x.max()}, and networks learn badly from large numbers: "

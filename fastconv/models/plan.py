@@ -3,6 +3,9 @@
 A plan takes as many images at a time as a vector has lanes through all layers, so that what lies between the
 layers never leaves the cache. It computes what the layers compute, up to rounding. A model uses it where it
 applies and pays; ``compile(jit_compile=False)`` does without, ``jit_compile=True`` insists.
+
+Layers at the bottom that have nothing to learn, such as Rescaling and augmentation, run as they are, and the
+plan takes what they return. An activation that is a layer of its own becomes part of the step below it.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import numpy as np
 from fastconv import _kernels
 from fastconv._geometry import window
 from fastconv._targets import broadcast_weights
+from fastconv.activations import ActivationFunction
 from fastconv.layers import AveragePooling2D, Conv2D, Dense, Flatten, MaxPooling2D
 from fastconv.layers.layer import Layer, Shape
 from fastconv.layers.weighted import WeightedLayer
@@ -50,7 +54,8 @@ class Plan:
     """
 
     def __init__(self, layers: list[Layer]) -> None:
-        self._steps = _steps(layers)
+        self._before, planned = _split(layers)
+        self._steps = _steps(planned)
         self._plan = _kernels.Plan(self._steps)
         self._one_at_a_time = threading.Lock()  # a plan has one workspace
 
@@ -58,6 +63,7 @@ class Plan:
         """The probabilities (N, classes) for images x (N, H, W, C)."""
         probabilities = np.empty((len(x), self._plan.classes), np.float32)
         if len(x):
+            x = self._prepared(x, training=False)
             with self._one_at_a_time:
                 self._plan.predict(x, probabilities)
         return probabilities
@@ -74,11 +80,19 @@ class Plan:
         if sample_weight is not None:
             weights = np.ascontiguousarray(broadcast_weights(sample_weight, (len(x),), np.float32))
         scale = loss.scale((len(x),))
+        x = self._prepared(x, training=True)
         with self._one_at_a_time:
             total = self._plan.train(x, labels, rows, weights, scale, probabilities, *_LOSSES)
         if labels is None:  # probabilities are clipped class by class, which a sum does not tell
             return probabilities, loss(y, probabilities, sample_weight)
         return probabilities, total * scale
+
+    def _prepared(self, x: Array, training: bool) -> Array:
+        """x as the layers before the plan leave it. Nothing there learns, so no gradient goes back."""
+        for layer in self._before:
+            x = layer.forward(x, training)
+            layer.forget()
+        return np.ascontiguousarray(x)
 
 
 class Plans:
@@ -129,9 +143,20 @@ def _check_sizes(layers: list[Layer], input_shape: Shape | None) -> None:
         raise NoPlan("some of its layers are shared with a model for images of another size")
 
 
+def _split(layers: list[Layer]) -> tuple[list[Layer], list[Layer]]:
+    """The layers at the bottom that have nothing to learn and no place in a plan; and all from there on."""
+
+    def is_planned(layer: Layer) -> bool:
+        learns = bool(layer.weights) or layer.activity_regularizer is not None
+        return learns or isinstance(layer, (*_DESCRIBE, Flatten))
+
+    first = next((i for i, layer in enumerate(layers) if is_planned(layer)), 0)
+    return layers[:first], layers[first:]
+
+
 def _steps(layers: list[Layer]) -> list[Step]:
     """The layers as the steps of a plan; the softmax at the end is understood."""
-    steps = []
+    steps: list[Step] = []
     for layer in layers:
         if not layer.trainable:
             raise NoPlan(f"{layer} is frozen")
@@ -139,10 +164,10 @@ def _steps(layers: list[Layer]) -> list[Step]:
             raise NoPlan(f"{layer} penalizes its outputs (activity_regularizer)")
         if isinstance(layer, Flatten):
             continue
-        describe = _DESCRIBE.get(type(layer))
-        if describe is None:
-            raise NoPlan(f"{layer} has no place in a plan")
-        steps.append(describe(layer))
+        if type(layer) in _DESCRIBE:
+            steps.append(_DESCRIBE[type(layer)](layer))
+        else:
+            _activate(steps, layer)
     dense = [step["kind"] == "dense" for step in steps]
     if not any(dense) or dense != sorted(dense):
         raise NoPlan("a plan is convolutions and pooling, then dense layers")
@@ -152,6 +177,16 @@ def _steps(layers: list[Layer]) -> list[Step]:
         raise NoPlan("a plan has one softmax, at the end")
     steps[-1]["activation"] = "linear"
     return steps
+
+
+def _activate(steps: list[Step], layer: Layer) -> None:
+    """Give the step below the activation that is a layer of its own."""
+    function = getattr(layer, "as_activation", None)
+    if function is None:
+        raise NoPlan(f"{layer} has no place in a plan")
+    if not steps or steps[-1]["kind"] not in ("conv", "dense") or steps[-1]["activation"] != "linear":
+        raise NoPlan(f"{layer} does not follow a convolution or dense layer without activation")
+    steps[-1] |= _activation(layer, function)
 
 
 def _step(layer: Layer, kind: str, **fields: Any) -> Step:
@@ -172,19 +207,21 @@ def _step(layer: Layer, kind: str, **fields: Any) -> Step:
     return step | fields
 
 
+def _activation(layer: Layer, function: ActivationFunction) -> Step:
+    if function.needs_input or function.name == "log_softmax":
+        raise NoPlan(f"{layer} has the activation {function.name}, which plans do not know")
+    alpha = DEFAULT_ALPHA.get(function.name, 0.0) if function.alpha is None else function.alpha
+    return {"activation": function.name, "alpha": alpha}
+
+
 def _weighted(layer: WeightedLayer) -> Step:
     """What layers with weights and an activation have in common."""
     kernel: Parameter = layer.kernel
     bias: Parameter | None = layer.bias
     if not all(is_roomy(parameter.value) for parameter in (kernel, bias) if parameter is not None):
         raise NoPlan(f"{layer} has weights in arrays that are not its parameters' own")
-    activation = layer.activation
-    if activation.needs_input or activation.name == "log_softmax":
-        raise NoPlan(f"{layer} has the activation {activation.name}, which plans do not know")
-    alpha = DEFAULT_ALPHA.get(activation.name, 0.0) if activation.alpha is None else activation.alpha
     return {
-        "activation": activation.name,
-        "alpha": alpha,
+        **_activation(layer, layer.activation),
         "kernel": kernel.value,
         "dkernel": kernel.grad,
         "bias": None if bias is None else bias.value,

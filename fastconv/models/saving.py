@@ -11,6 +11,7 @@ metadata ``model``                   JSON: the layers and their arguments; absen
 metadata ``compile``                 JSON: optimizer, loss and metrics
 metadata ``random_state``            JSON: where dropout, noise and augmentation are in their random numbers
 metadata ``history``                 JSON: what ``fit`` returned last
+metadata ``notes``                   JSON: whatever the user wants to keep with it
 ===================================  ======================================================================
 """
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 
 FORMAT_VERSION = 1
-_TEXTS = ("model", "compile", "random_state", "history")
+_TEXTS = ("model", "compile", "random_state", "history", "notes")
 SUFFIX = ".safetensors"
 
 
@@ -66,9 +67,15 @@ def save_model(model: Sequential, path: PathLike, overwrite: bool = True) -> Non
     _write(path, arrays, texts, overwrite)
 
 
-def save_weights(model: Sequential, path: PathLike, overwrite: bool = True) -> None:
-    """Write the weights alone, for ``load_weights`` into a model with the same layers."""
-    _write(path, _named_weights(model), {}, overwrite)
+def save_weights(
+    model: Sequential, path: PathLike, overwrite: bool = True, *, notes: Mapping[str, Any] | None = None
+) -> None:
+    """Write the weights alone, for ``load_weights`` into a model with the same layers.
+
+    ``notes`` are kept with them, for ``read_notes``: names with plain numbers, strings, lists and
+    dictionaries, such as how the weights were made.
+    """
+    _write(path, _named_weights(model), {} if notes is None else {"notes": dict(notes)}, overwrite)
 
 
 def _named_weights(model: Sequential) -> dict[str, Array]:
@@ -180,6 +187,18 @@ def load_weights(
     for name, array in saved:
         _check_numbers(path, name, array, allow_nan)
     load_matching(saved, model, path, by_name, skip_mismatch)
+
+
+def read_notes(path: PathLike) -> dict[str, Any]:
+    """The notes that ``save_weights`` kept in a file; {} where there are none.
+
+    Raises ValueError for a file that is damaged or not fastconv's, FileNotFoundError or IsADirectoryError
+    about the path.
+    """
+    notes = _read(path)[1].get("notes", {})
+    if not isinstance(notes, dict):
+        raise ValueError(f"{path} is damaged: its notes have no names")
+    return notes
 
 
 def _make_layers(path: PathLike, config: Mapping[str, Any], custom: Mapping[str, Any]) -> Sequential:

@@ -186,7 +186,17 @@ class Sequential(Trainer):
     def _plan(self) -> Plan | None:
         if not self.built or self._jit_compile is False:
             return None
-        return self._plans.find(self._layers, self._input_shape, insist=self._jit_compile is True)
+        return self._plans.find(self._opened(), self._input_shape, insist=self._jit_compile is True)
+
+    def _opened(self) -> list[Layer]:
+        """The layers, and in the place of plain models among them theirs: the same computation."""
+        opened: list[Layer] = []
+        for layer in self._layers:
+            if isinstance(layer, Sequential) and type(layer) is Sequential and layer._trainable:
+                opened += layer._opened()
+            else:
+                opened.append(layer)
+        return opened
 
     def forget(self) -> None:
         for layer in self._layers:
@@ -326,11 +336,17 @@ class Sequential(Trainer):
 
         save_model(self, path, overwrite=overwrite)
 
-    def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Save the weights alone."""
+    def save_weights(
+        self,
+        path: str | os.PathLike[str],
+        overwrite: bool = True,
+        *,
+        notes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Save the weights alone. ``notes`` are kept with them, for ``models.read_notes(path)``."""
         from fastconv.models.saving import save_weights
 
-        save_weights(self, path, overwrite=overwrite)
+        save_weights(self, path, overwrite=overwrite, notes=notes)
 
     def load_weights(
         self,

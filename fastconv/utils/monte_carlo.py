@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv.layers._arguments import whole
 from fastconv.layers.alpha_dropout import AlphaDropout
 from fastconv.layers.dropout import Dropout
 from fastconv.layers.gaussian_dropout import GaussianDropout
 from fastconv.layers.layer import Layer
 from fastconv.layers.random_layer import RandomLayer
 from fastconv.parameter import Array
+from fastconv.utils.sampling import MonteCarlo, sampled
 
 if TYPE_CHECKING:
     from fastconv.models.sequential import Sequential
-
-
-class MonteCarlo(NamedTuple):
-    """What ``samples`` predictions have in common, and how they differ; arrays of a prediction's shape."""
-
-    mean: Array
-    std: Array
 
 
 def monte_carlo_predict(
@@ -45,8 +38,6 @@ def monte_carlo_predict(
     ``batch_size`` is 32 if None. Raises ValueError for a model without dropout. Gal & Ghahramani 2016,
     *Dropout as a Bayesian approximation: representing model uncertainty in deep learning*.
     """
-    samples = whole(samples, "samples")
-    step = 32 if batch_size is None else whole(batch_size, "batch_size")
     x = np.asarray(x)
     layers = list(model.layers)
     first = next((i for i, layer in enumerate(layers) if list(_dropouts(layer))), None)
@@ -55,26 +46,22 @@ def monte_carlo_predict(
     model.check_input(x.shape)
     if not model.built:
         model.build(x.shape[1:])
-    means, deviations = [], []
+
+    def sampler(batch: Array) -> Callable[[], Array]:
+        below = _through(layers[:first], batch)
+        return lambda: _through(layers[first:], below)
+
     try:
         with _dropout_on(model):
-            for start in range(0, max(len(x), 1), step):
-                batch = x[start : start + step]
-                for layer in layers[:first]:
-                    batch = layer.forward(batch)
-                mean, squares = np.float64(0), np.float64(0)
-                for sample in range(1, samples + 1):  # Welford 1962: no differences of large sums
-                    y = batch
-                    for layer in layers[first:]:
-                        y = layer.forward(y)
-                    away = y - mean
-                    mean = mean + away / sample
-                    squares = squares + away * (y - mean)
-                means.append(mean)
-                deviations.append(np.sqrt(squares / samples))
+            return sampled(x, samples, batch_size, sampler)
     finally:
         model.forget()
-    return MonteCarlo(np.concatenate(means).astype(y.dtype), np.concatenate(deviations).astype(y.dtype))
+
+
+def _through(layers: Iterable[Layer], x: Array) -> Array:
+    for layer in layers:
+        x = layer.forward(x)
+    return x
 
 
 def _dropouts(layer: Layer) -> Iterator[RandomLayer]:
