@@ -144,8 +144,7 @@ def turned_over() -> None:
         "networks compute a cross-correlation; with the filter turned by 180° it is a convolution",
         "conv2d is off from the cross-correlation by "
         f"{np.abs(computed - correlate(IMAGE, counted)).max():g}, with the turned filter from the "
-        "convolution by "
-        f"{np.abs(of_turned - convolve(IMAGE, counted)).max():g}; the two differ by up to "
+        f"convolution by {np.abs(of_turned - convolve(IMAGE, counted)).max():g}; the two differ by up to "
         f"{np.abs(computed - of_turned).max():g}. A network learns its filters, so it does not matter which "
         "way round they are",
         np.array_equal(computed, correlate(IMAGE, counted))

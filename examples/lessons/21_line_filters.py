@@ -94,10 +94,8 @@ kept = {
 verdict(
     "the vertical filter keeps vertical lines and blurs the rest, the horizontal one the opposite",
     "of the contrast between neighbours in a row, which is what vertical lines make, the vertical filter "
-    "keeps "
-    f"{kept['vertical', 1]:.0%}, the horizontal one {kept['horizontal', 1]:.0%}; of that between "
-    "neighbours in a "
-    f"column {kept['vertical', 0]:.0%} and {kept['horizontal', 0]:.0%}",
+    f"keeps {kept['vertical', 1]:.0%}, the horizontal one {kept['horizontal', 1]:.0%}; of that between "
+    f"neighbours in a column {kept['vertical', 0]:.0%} and {kept['horizontal', 0]:.0%}",
     kept["vertical", 1] > kept["horizontal", 1] and kept["vertical", 0] < kept["horizontal", 0],
 )
 
@@ -105,8 +103,7 @@ bright = [correlation(plain[:, :, k], brightness) for k in range(2)]
 verdict(
     "a map is large where the image looks like the filter",
     "with zeros and ones it is large where it is bright: the maps' correlation with the mean of each 7×7 "
-    "window "
-    f"is {bright[0]:.2f} (vertical) and {bright[1]:.2f} (horizontal)",
+    f"window is {bright[0]:.2f} (vertical) and {bright[1]:.2f} (horizontal)",
     max(bright) < 0.5,
 )
 bright, lines = ([correlation(zero_sum[:, :, k], what) for k in range(2)] for what in (brightness, spread))

@@ -138,8 +138,7 @@ verdict(
 verdict(
     "same is a border of zeros, half of them before, the odd one after",
     f"with zeros added by hand and then no padding, {wrong_values} of {len(every)} results differ in a "
-    "bit; in "
-    f"{odd} the number of zeros was odd",
+    f"bit; in {odd} the number of zeros was odd",
     wrong_values == 0 and odd > 0,
 )
 verdict(
@@ -166,7 +165,6 @@ verdict(
     f"it does: of an even image of ones, filtered by means of 3×3, the corner is {first[0, 0]:.2f} after "
     "one layer "
     f"and {last[0, 0]:.2f} after 12, when {np.mean(last < 0.999):.0%} of all pixels have lost something. "
-    "The border "
-    "tells a network where it is",
+    "The border tells a network where it is",
     bool(np.allclose(last, 1)),
 )

@@ -140,11 +140,9 @@ shares = np.kron(ABOVE, np.full((2, 2), 0.25))
 verdict(
     "backward, the maximum sends all to the pixel that won, the mean a quarter to each",
     f"{np.count_nonzero(pooled['gradient through the maximum'])} of 16 pixels get a gradient through the "
-    "maximum, "
-    f"{np.count_nonzero(pooled['gradient through the average'])} through the mean; both add up to "
+    f"maximum, {np.count_nonzero(pooled['gradient through the average'])} through the mean; both add up to "
     f"{pooled['gradient through the maximum'].sum():g} and "
-    f"{pooled['gradient through the average'].sum():g}, which "
-    f"is what came from above, {ABOVE.sum()}",
+    f"{pooled['gradient through the average'].sum():g}, which is what came from above, {ABOVE.sum()}",
     np.array_equal(pooled["gradient through the maximum"], to_winners)
     and np.array_equal(pooled["gradient through the average"], shares),
 )
@@ -169,8 +167,7 @@ ink = (before > 0) | (after > 0)
 verdict(
     "what max pooling puts out hardly depends on small shifts",
     f"of {len(digits)} digits shifted by one pixel, the maxima of 2×2 change by "
-    f"{changes['maximum of 2×2'][1]:.0%} "
-    f"where the pixels themselves change by {changes['pixels'][1]:.0%}; "
+    f"{changes['maximum of 2×2'][1]:.0%} where the pixels themselves change by {changes['pixels'][1]:.0%}; "
     f"{np.mean((before == after)[ink]):.0%} of the "
     f"maxima that see ink stay the same. It takes windows of 7×7 ({changes['maximum of 7×7'][1]:.0%}), or "
     f"one for the whole map ({changes['maximum of all'][1]:.0%}), which no longer says where",

@@ -184,8 +184,7 @@ verdict(
     f"receptive_field says {'the same' if same_numbers else 'something else'} for all layers of three "
     "networks. Spots "
     f"of light: of {sum(units for units, _ in looked_at)} units of two of them, cut off at the border or "
-    "not, "
-    f"{sum(wrong for _, wrong in looked_at)} answer to other pixels than it says",
+    f"not, {sum(wrong for _, wrong in looked_at)} answer to other pixels than it says",
     same_numbers and not any(wrong for _, wrong in looked_at),
 )
 C = 64
@@ -195,8 +194,7 @@ sizes = [receptive_field(model, model.layers[-1]).size[0] for model in (threes, 
 verdict(
     "three layers of 3×3 see as much as one of 7×7, with fewer weights",
     f"they see {sizes[0]}×{sizes[0]} and {sizes[1]}×{sizes[1]}; with {C} channels they have "
-    f"{threes.count_params():,} and "
-    f"{seven.count_params():,} weights, 27/49",
+    f"{threes.count_params():,} and {seven.count_params():,} weights, 27/49",
     sizes[0] == sizes[1] == 7 and threes.count_params() * 49 == seven.count_params() * 27,
 )
 grown = [receptive_field(seventeen, layer).size[0] for layer in sliding(seventeen)]
@@ -233,8 +231,7 @@ area = (2 * int(2 * np.sqrt(2 * last / 3)) + 1) ** 2 / len(random) ** 2
 verdict(
     "a unit uses all of its field",
     f"{last} layers of 3×3 see {len(random)}×{len(random)} pixels, but {within[last]:.0%} of what counts "
-    f"is in {area:.0%} of "
-    "the area, the middle",
+    f"is in {area:.0%} of the area, the middle",
     within[last] < 1.5 * area,
 )
 verdict(

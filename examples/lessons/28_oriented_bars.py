@@ -198,32 +198,65 @@ def selectivity(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.abs(turned), np.rad2deg(np.angle(turned)) / 2 % 180
 
 
-def draw_filters(filters: np.ndarray) -> None:
+class Tuned:
+    """How selective filters are, beside random ones of the same size: the text and whether they are more "
+    "so."""
+
+    def __init__(self, filters: np.ndarray) -> None:
+        random = np.random.default_rng(chosen.seed).standard_normal((*filters.shape[:3], 500))
+        self.curves, self.random = tuning(filters), tuning(random.astype(np.float32))
+        self.index, self.angles = selectivity(self.curves)
+        self.chance, _ = selectivity(self.random)
+        self.usual = np.quantile(self.chance, 0.9)
+        self.more = self.index > self.usual
+
+    def __str__(self) -> str:
+        leans = np.abs((self.angles + 45) % 90 - 45)  # away from 0° and 90°
+        return (
+            f"{len(self.index)} filters have a selectivity of {self.index.mean():.2f} in the mean, "
+            f"{self.index.max():.2f} at most; 500 random ones {self.chance.mean():.2f}, nine of ten below "
+            f"{self.usual:.2f}. Above that are {self.more.sum()} of the {len(self.index)}, and "
+            f"{np.sum(leans[self.more] <= 15)} of these lie or stand, give or take 15°: by chance a third "
+            "would"
+        )
+
+    @property
+    def more_than_by_chance(self) -> bool:
+        return bool(self.index.mean() > 1.25 * self.chance.mean() and self.more.mean() > 0.2)
+
+
+def draw_filters(filters: np.ndarray, tuned: Tuned) -> None:
     """The filters that were learnt, the most selective first, with their preferred orientation."""
     fig, axes = figure(rows=2, columns=8, height=1.55)
-    index, angles = selectivity(tuning(filters))
-    for axis, k in zip(axes.flat, np.argsort(-index), strict=True):
+    for axis, k in zip(axes.flat, np.argsort(-tuned.index), strict=True):
         weights = filters[:, :, 0, k]
         limit = np.abs(weights).max()
-        picture(axis, weights, f"{angles[k]:.0f}°, {index[k]:.2f}", cmap="RdBu_r", vmin=-limit, vmax=limit)
+        picture(
+            axis,
+            weights,
+            f"{tuned.angles[k]:.0f}°, {tuned.index[k]:.2f}",
+            cmap="RdBu_r",
+            vmin=-limit,
+            vmax=limit,
+        )
     fig.suptitle("What the first layer learnt: filter, preferred orientation, selectivity", fontsize=11)
     save(fig, chosen.out, "28_filters")
 
 
-def draw_tuning(learnt: np.ndarray, random: np.ndarray) -> None:
+def draw_tuning(tuned: Tuned) -> None:
     """Tuning curves of the most selective filters, and how selective all of them are."""
     fig, axes = figure(columns=2, height=3.2)
-    curves = tuning(learnt)
-    index, angles = selectivity(curves)
-    for k in np.argsort(-index)[:5]:
-        axes[0, 0].plot(ANGLES, curves[:, k] / curves[:, k].max(), label=f"{angles[k]:.0f}°")
-    axes[0, 0].set(xlabel="orientation of the bar in degrees", ylabel="response", ylim=(0, 1.05))
+    for k in np.argsort(-tuned.index)[:5]:
+        axes[0, 0].plot(
+            ANGLES, tuned.curves[:, k] / tuned.curves[:, k].max(), label=f"{tuned.angles[k]:.0f}°"
+        )
+    axes[0, 0].set(xlabel="orientation of the bar in degrees", ylabel="response", ylim=(0, 1.3))
     axes[0, 0].set_xticks(range(0, 181, 30))
     axes[0, 0].set_title("tuning of the five most selective filters", fontsize=10)
-    axes[0, 0].legend(fontsize=8, title="preferred", title_fontsize=8, loc="lower left")
-    for filters, name in ((learnt, "learnt"), (random, "random")):
-        chance = np.sort(selectivity(tuning(filters))[0])
-        axes[0, 1].plot(chance, (np.arange(len(chance)) + 0.5) / len(chance), label=name, linestyle="-")
+    axes[0, 0].legend(fontsize=8, ncols=5, columnspacing=0.8, handlelength=1.5, loc="upper center")
+    for values, name in ((tuned.index, "learnt"), (tuned.chance, "random")):
+        shares = (np.arange(len(values)) + 0.5) / len(values)
+        axes[0, 1].plot(np.sort(values), shares, label=name, linestyle="-")
     axes[0, 1].set(xlabel="selectivity", ylabel="share of filters below", xlim=(0, None), ylim=(0, 1))
     axes[0, 1].set_title("all filters", fontsize=10)
     axes[0, 1].legend(fontsize=8, loc="lower right")
@@ -245,8 +278,7 @@ verdict(
     f"a spot of light excites it at {np.mean(on > 0):.0%} of the pixels of its field, a dark one at "
     f"{np.mean(off > 0):.0%}; "
     f"even light makes {even[0] / simple.max():.1%} of its strongest response. Both together are its "
-    "filter, off by "
-    f"{np.abs(on - off - cell).max():.1g}",
+    f"filter, off by {np.abs(on - off - cell).max():.1g}",
     min(np.mean(on > 0), np.mean(off > 0)) > 0.2
     and even[0] < 1e-3 * simple.max()
     and np.allclose(on - off, cell),
@@ -255,8 +287,7 @@ curve = simple.max(1)
 verdict(
     "it fires at bars of one orientation",
     f"most at {ANGLES[curve.argmax()]}°, as it was built; half as much {width_at_half(curve, 5) / 2:g}° "
-    "away from it, "
-    f"{curve[across] / curve.max():.0%} at right angles",
+    f"away from it, {curve[across] / curve.max():.0%} at right angles",
     ANGLES[curve.argmax()] == PREFERRED and curve[across] < 0.2 * curve.max(),
 )
 widths = [width_at_half(responses[best], 1) for responses in (simple, complex_)]
@@ -272,20 +303,13 @@ verdict(
 name, x, y = pictures(4000 if chosen.quick else 20000)
 print(f"a network learns {len(x)} images of {name}")
 filters = learnt_filters(x, y, 10 if chosen.quick else 8)
-random = np.random.default_rng(chosen.seed).standard_normal((7, 7, 1, 500)).astype(np.float32)
-draw_filters(filters)
-draw_tuning(filters, random)
-(index, angles), (chance, _) = selectivity(tuning(filters)), selectivity(tuning(random))
-leans = np.abs((angles + 45) % 90 - 45)  # away from 0° and 90°
-usual = np.quantile(chance, 0.9)
+learnt, (by_hand, _) = Tuned(filters), selectivity(simple.max(1)[:, None])
+draw_filters(filters, learnt)
+draw_tuning(learnt)
 verdict(
-    "a network learns such cells by itself",
-    f"its 16 filters have a selectivity of {index.mean():.2f} in the mean, {index.max():.2f} at most (the "
-    "cell above: "
-    f"{selectivity(simple.max(1)[:, None])[0][0]:.2f}); 500 random filters {chance.mean():.2f}, nine of "
-    "ten below "
-    f"{usual:.2f}. Above that are {np.sum(index > usual)} of the 16, and "
-    f"{np.sum(leans[index > usual] <= 15)} of those "
-    "lie or stand, give or take 15°: by chance it would be a third",
-    index.mean() > 1.25 * chance.mean() and np.mean(index > usual) > 0.2,
+    "a network learns such cells by itself", f"its {learnt}. The cell above: {by_hand[0]:.2f}", bool(learnt)
 )
+for weights in fc.applications.pretrained_weights("convnetjs_cifar10"):
+    kernel = fc.applications.ConvNetJSCifar10(weights=weights.name).parameters[0].value
+    tuned = Tuned(kernel.sum(2, keepdims=True))  # white bars are alike in all three colors
+    verdict(f"so has {weights.network}, trained on {weights.name}", f"its {tuned}", tuned.more_than_by_chance)

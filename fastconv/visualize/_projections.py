@@ -40,7 +40,7 @@ def show_picture(axes: Any, picture: Array, title: str | None = None) -> None:
         axes.set_facecolor(NOTHING)
     else:
         colors = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
-        show_image(axes, np.where(np.isnan(colors), np.float32(NOTHING), colors), title)
+        show_image(axes, np.where(np.isnan(colors), np.asarray(NOTHING, np.float32), colors), title)
 
 
 def image_grid(
