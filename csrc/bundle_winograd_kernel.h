@@ -39,8 +39,7 @@ INLINE void NAME(winograd_pair)(const float *P, const int turned, const int S, c
 }
 
 /* Rows r and q of P (S x S pixels) P^T for all channels of a tile: twelve of the 36 positions. Twelve numbers stay in
- * the registers of AVX2, where 36, and as many addresses, would mostly be moved from and to memory: that took twice
- * as long. */
+ * the registers of AVX2, where 36, and as many addresses, would mostly be moved from and to memory. */
 INLINE void NAME(bundle_winograd_rows)(const float *P, const int turned, const int S, const int r, const int q,
                                        int64_t channels, const float *from, int64_t from_row, float *to_r, float *to_q,
                                        int64_t step) {

@@ -32,7 +32,7 @@
 
 enum {
     POSITIONS = 36, ROW = 6, PAIR = 2 * ROW,
-    INPUT_COST = 250, OUTPUT_COST = 150, /* of transforms, in multiply-adds; measured */
+    INPUT_COST = 250, OUTPUT_COST = 150, /* of transforms, in multiply-adds; estimated */
     BLOCK_FLOATS = 1 << 17,              /* of V and M, half of a level-2 cache */
     LINE = 16, /* floats in a cache line: keeps the 36 streams out of one another's cache sets */
 };

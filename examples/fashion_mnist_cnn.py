@@ -1,10 +1,12 @@
 """A CNN of 1.4 million parameters learns to tell clothes apart: the longest run here, minutes an epoch.
 
-    python examples/fashion_mnist_cnn.py                            all 60,000 images, 10 epochs
+    python examples/fashion_mnist_cnn.py                            as in the book: Nadam, batch 32, 10 epochs
+    python examples/fashion_mnist_cnn.py --recipe ours              1cycle, flips and small shifts, 14 epochs
     python examples/fashion_mnist_cnn.py --limit 500 --epochs 1     a taste of it, in seconds
 
-Network, optimizer and batch size are those of A. Géron, "Hands-On Machine Learning with Scikit-Learn, Keras &
-TensorFlow", 2nd edition, chapter 14; his own run reached 89.8% after 10 epochs.
+The network, and the first recipe, are those of A. Géron, "Hands-On Machine Learning with Scikit-Learn, Keras
+& TensorFlow", 2nd edition, chapter 14; his own run reached 89.8% after 10 epochs. Ours shows the same network
+no image twice in the same way: each is mirrored or not, and moved by up to two pixels.
 """
 
 from __future__ import annotations
@@ -13,23 +15,26 @@ import argparse
 import time
 from pathlib import Path
 
+import numpy as np
 from results import save_results
 
 import fastconv as keras
 
 parser = argparse.ArgumentParser(description="Train the Fashion-MNIST CNN.")
-parser.add_argument("--epochs", type=int, default=10)
+parser.add_argument("--recipe", choices=["book", "ours"], default="book")
+parser.add_argument("--epochs", type=int, help="10 in the book, 14 in ours")
 parser.add_argument(
     "--limit", type=int, default=60_000, help="learn from so many images, test on a sixth of that"
 )
 parser.add_argument("--seed", type=int, default=42)
+parser.add_argument("--save", type=Path, help="keep the trained model in this .safetensors file")
 parser.add_argument("--results", type=Path, default=Path(__file__).parent.parent / "docs" / "results")
 arguments = parser.parse_args()
 
 keras.utils.set_random_seed(arguments.seed)
 (x_train, y_train), (x_test, y_test) = keras.datasets.fashion_mnist.load_data()
-x_train, y_train = x_train[: arguments.limit, :, :, None] / 255, y_train[: arguments.limit]
-x_test, y_test = x_test[: arguments.limit // 6, :, :, None] / 255, y_test[: arguments.limit // 6]
+x_train, y_train = x_train[: arguments.limit, :, :, None] / np.float32(255), y_train[: arguments.limit]
+x_test, y_test = x_test[: arguments.limit // 6, :, :, None] / np.float32(255), y_test[: arguments.limit // 6]
 
 model = keras.models.Sequential([
     keras.layers.Conv2D(64, 7, activation="relu", padding="same",
@@ -49,15 +54,37 @@ model = keras.models.Sequential([
     keras.layers.Dense(10, activation="softmax")
 ])  # fmt: skip
 model.summary()
-model.compile(loss="sparse_categorical_crossentropy", optimizer="nadam", metrics=["accuracy"])
 
+
+def as_in_the_book():
+    model.compile("nadam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model.fit(x_train, y_train, epochs=arguments.epochs or 10, validation_data=(x_test, y_test))
+
+
+def ours():
+    flip = keras.layers.RandomFlip("horizontal")
+    shift = keras.layers.RandomTranslation(2 / 28, 2 / 28, fill_mode="constant", interpolation="nearest")
+    batches = keras.datasets.Loader(x_train, y_train, batch_size=64, map=lambda x, y: (shift(flip(x)), y))
+    rate = 1.5e-3
+    model.compile(keras.optimizers.Nadam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model.fit(
+        batches, epochs=arguments.epochs or 14, validation_data=(x_test, y_test),
+        callbacks=[keras.callbacks.OneCycle(rate)],
+    )  # fmt: skip
+
+
+name, recipe, train = {
+    "book": ("fashion_mnist_cnn", "Nadam, batch 32", as_in_the_book),
+    "ours": ("fashion_mnist_cnn_ours", "flips, shifts, 1cycle", ours),
+}[arguments.recipe]
 start = time.perf_counter()
-history = model.fit(x_train, y_train, epochs=arguments.epochs, validation_data=(x_test, y_test)).history
+history = train().history
 seconds = time.perf_counter() - start
 
+if arguments.save:
+    arguments.save.parent.mkdir(parents=True, exist_ok=True)
+    model.save(arguments.save)
 best = max(history["val_accuracy"])
-title = (
-    f"Fashion-MNIST CNN, Nadam, batch 32: {history['val_accuracy'][-1]:.2%} at the end, {best:.2%} at best"
-)
+title = f"Fashion-MNIST CNN, {recipe}: {history['val_accuracy'][-1]:.2%} at the end, {best:.2%} at best"
 print(title)
-save_results(arguments.results, "fashion_mnist_cnn", title, history, seconds)
+save_results(arguments.results, name, title, history, seconds, seed=arguments.seed)

@@ -116,6 +116,11 @@ def window(
     return Window(axes[0], axes[1], size_pair, stride_pair, dilation_pair)
 
 
+def image_size(shape: tuple[int, ...]) -> Pair | None:
+    """(H, W) of one example (H, W, C), or (H, W) in gray; None where it is a vector."""
+    return (shape[0], shape[1]) if len(shape) > 1 else None
+
+
 def whole_image(image: Pair) -> Window:
     """The one window that covers the whole image."""
     return window(image, image)

@@ -65,8 +65,8 @@ class ActivationFunction:
         return function
 
     def __repr__(self) -> str:
-        shape = "" if self.alpha is None else f" {_PARAMETER[self.name]}={self.alpha:g}"
-        return f"<activation {self.name}{shape}>"
+        shape = "" if self.alpha is None else f"({_PARAMETER[self.name]}={self.alpha:g})"
+        return f"{self.name}{shape}"
 
 
 celu = ActivationFunction("celu")

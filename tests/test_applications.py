@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import fastconv
-from fastconv.applications import ConvNetJSCifar10, CS231nNet, FashionCNN, LeNet5
+from fastconv.applications import Cifar10CNN, ConvNetJSCifar10, CS231nNet, FashionCNN, LeNet5
 
 
 def test_lenet5_parameters_layer_by_layer():
@@ -34,6 +35,29 @@ def test_fashion_cnn_parameters():
     # The count that the book's own model.summary() prints.
     assert FashionCNN().count_params() == 1_413_834
     assert FashionCNN().name == "fashion_cnn"
+
+
+def test_cifar10_cnn_parameters_and_shapes():
+    model = Cifar10CNN()
+    # A block has 9 * in * out weights and no bias; its batch normalisation 4 numbers a map.
+    maps = (3, 32, 64, 128, 128, 256, 256, 256)
+    assert model.count_params() == 2 * 3 + sum(9 * c * k + 4 * k for c, k in pairwise(maps)) + 10 * (256 + 1)
+    assert model.count_params() == 1_722_096
+    sizes = [model.get_layer(f"block{block}_relu").output_shape for block in range(1, 8)]
+    assert sizes == [
+        (32, 32, 32), (16, 16, 64), (16, 16, 128), (8, 8, 128), (8, 8, 256), (4, 4, 256), (4, 4, 256)
+    ]  # fmt: skip
+    assert model.get_layer("features").output_shape == (256,)
+
+
+def test_cifar10_cnn_standardizes_its_input_and_learns_nothing_there():
+    images = np.random.default_rng(1).random((64, 32, 32, 3), np.float32) * [0.5, 1, 2] + [0, 3, -1]
+    first = Cifar10CNN().layers[0]
+    standard = first.forward(images, training=True)
+    assert first.parameters == []
+    np.testing.assert_allclose(standard.mean((0, 1, 2)), 0, atol=1e-5)  # 65,536 numbers about 1
+    variance = images.var((0, 1, 2))
+    np.testing.assert_allclose(standard.var((0, 1, 2)), variance / (variance + 1e-3), rtol=1e-4)
 
 
 def test_cs231n_has_the_courses_17_layers():
@@ -122,7 +146,7 @@ def test_networks_of_separate_layers_run_as_plans(application):
     assert loss == pytest.approx(-np.log(expected[:, 0]).mean(), rel=1e-5)
 
 
-@pytest.mark.parametrize("application", [CS231nNet, ConvNetJSCifar10])
+@pytest.mark.parametrize("application", [CS231nNet, ConvNetJSCifar10, Cifar10CNN])
 def test_networks_of_separate_layers_are_saved_and_copied(application, tmp_path):
     model = application((24, 28, 1), classes=4, name="mine")
     model.save(tmp_path / "model.safetensors")
@@ -133,7 +157,7 @@ def test_networks_of_separate_layers_are_saved_and_copied(application, tmp_path)
         np.testing.assert_array_equal(other.forward(x), model.forward(x))
 
 
-@pytest.mark.parametrize("application", [LeNet5, FashionCNN, CS231nNet, ConvNetJSCifar10])
+@pytest.mark.parametrize("application", [LeNet5, FashionCNN, CS231nNet, ConvNetJSCifar10, Cifar10CNN])
 def test_outputs_are_probabilities(application):
     model = application()
     images = np.random.default_rng(0).random((3, *model.input_shape[1:]), np.float32)

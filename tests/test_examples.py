@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fastconv as fc
 from fastconv.applications import ConvNetJSCifar10, CS231nNet, LeNet5
 from fastconv.models import read_notes
 
@@ -60,22 +61,35 @@ def test_look_inside(tmp_path):
     assert "activation_strip.png" in pictures
 
 
-@pytest.mark.parametrize("name", ["mnist_lenet5", "fashion_mnist_cnn"])
-def test_scripts_of_the_long_runs(name, tmp_path):
-    """On a few images: that the results are written, not what they are."""
-    script = (EXAMPLES / f"{name}.py").read_text()
-    dataset = re.search(r"datasets\.(\w+)\.load_data", script)[1]
-    if "not here" in re.search(rf"^{dataset} .*$", _fastconv_info(), re.MULTILINE)[0]:
-        pytest.skip(f"{dataset} is not on this machine")
-    output = run_example(
-        f"{name}.py", "--limit", "120", "--epochs", "2", "--results", str(tmp_path / "results")
-    )
+@pytest.mark.parametrize(
+    ("name", "options", "results"),
+    [
+        ("mnist_lenet5", [], "mnist_lenet5"),
+        ("fashion_mnist_cnn", [], "fashion_mnist_cnn"),
+        ("fashion_mnist_cnn", ["--recipe", "ours"], "fashion_mnist_cnn_ours"),
+        ("cifar10_cnn", [], "cifar10_cnn"),
+    ],
+)
+def test_scripts_of_the_long_runs(name, options, results, tmp_path):
+    """On a few images: that results and model are written, not what they are."""
+    _skip_without_data(name)
+    saved = tmp_path / "models" / "trained.safetensors"
+    options = [*options, "--limit", "120", "--epochs", "2", "--results", str(tmp_path / "results")]
+    if "--save" in (EXAMPLES / f"{name}.py").read_text():
+        options += ["--save", str(saved)]
+    output = run_example(f"{name}.py", *options)
     assert "results are in" in output
-    facts = json.loads((tmp_path / "results" / f"{name}.json").read_text())
+    facts = json.loads((tmp_path / "results" / f"{results}.json").read_text())
     assert "--limit 120" in facts["command"]
-    assert list(facts["history"])[:4] == ["accuracy", "loss", "val_accuracy", "val_loss"]
+    assert facts["CPU seconds"] > 0
+    curves = facts["history"]
+    assert list(curves)[:2] == ["accuracy", "loss"]
+    assert all(len(curves[name]) == 2 for name in ("accuracy", "loss", "val_accuracy", "val_loss"))
     assert "seed" in facts
-    assert len(facts["history"]["val_loss"]) == 2
+    if "--save" in options:
+        model = fc.models.load_model(saved)
+        assert f"Total params: {model.count_params():,}" in output
+        assert model.predict(np.zeros((1, *model.input_shape[1:])), verbose=0).shape == (1, 10)
 
 
 @pytest.mark.parametrize(
@@ -90,9 +104,7 @@ def test_scripts_of_the_long_runs(name, tmp_path):
 )
 def test_scripts_that_make_pretrained_weights(script, options, result, tmp_path):
     """On a few images: that results and weights are written, and twice the same ones."""
-    dataset = script.split("_")[0]
-    if "not here" in re.search(rf"^{dataset} .*$", _fastconv_info(), re.MULTILINE)[0]:
-        pytest.skip(f"{dataset} is not on this machine")
+    dataset = _skip_without_data(script)
     weights = [tmp_path / f"{i}.safetensors" for i in (1, 2)]
     for path in weights:
         few = ("--limit", "150", "--epochs", "2", "--results", str(tmp_path), "--weights", str(path))
@@ -109,8 +121,7 @@ def test_scripts_that_make_pretrained_weights(script, options, result, tmp_path)
 
 
 def test_one_cycle(tmp_path):
-    if "not here" in re.search(r"^fashion_mnist .*$", _fastconv_info(), re.MULTILINE)[0]:
-        pytest.skip("fashion_mnist is not on this machine")
+    _skip_without_data("one_cycle")
     output = run_example(
         "one_cycle.py", "--limit", "600", "--epochs", "2", "--seeds", "2", "--results", str(tmp_path)
     )
@@ -121,5 +132,9 @@ def test_one_cycle(tmp_path):
     assert [name.split()[0] for name in curves] == ["constant"] * 4 + ["1cycle"] * 2
 
 
-def _fastconv_info() -> str:
-    return subprocess.run([sys.executable, "-m", "fastconv", "info"], capture_output=True, text=True).stdout
+def _skip_without_data(name: str) -> str:
+    dataset = re.search(r"datasets\.(\w+)\.load_data", (EXAMPLES / f"{name}.py").read_text())[1]
+    info = subprocess.run([sys.executable, "-m", "fastconv", "info"], capture_output=True, text=True).stdout
+    if "not here" in re.search(rf"^{dataset} .*$", info, re.MULTILINE)[0]:
+        pytest.skip(f"{dataset} is not on this machine")
+    return dataset

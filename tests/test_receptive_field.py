@@ -26,7 +26,8 @@ def support(model, layer, i=0, j=0):
     dy = np.zeros_like(y)
     dy[(0, i, j) if y.ndim == 4 else 0] = 1
     dx = stack.backward(dy, input_gradient=True)
-    rows, columns = np.nonzero(dx[0].any(-1))
+    pixels = dx[0] if dx.ndim == 3 else dx[0].any(-1)
+    rows, columns = np.nonzero(pixels)
     if not len(rows):
         return 0, 0, 0, 0
     return rows.min(), columns.min(), rows.max() + 1, columns.max() + 1
@@ -220,3 +221,31 @@ def test_its_repr():
         == "ReceptiveField(size=(14, 14), stride=(2, 2), offset=(-2, -2), image=(28, 28), map_size=(10, 10))"
     )
     assert isinstance(receptive_field(lenet(), "c3"), ReceptiveField)
+
+
+def test_images_without_a_channel_axis():
+    model = Sequential(
+        [
+            layers.Rescaling(2, input_shape=(8, 9)),
+            layers.Reshape((8, 9, 1)),
+            layers.Conv2D(2, 3, name="conv"),
+            layers.Flatten(),
+            layers.Dense(2, name="top"),
+        ]
+    )
+    assert receptive_field(model, "conv").box(1, 2) == (1, 2, 4, 5)
+    assert support(model, model.get_layer("conv"), 1, 2) == (1, 2, 4, 5)
+    assert receptive_field(model, "top").box() == (0, 0, 8, 9)
+    plain = Sequential([layers.Flatten(input_shape=(8, 9)), layers.Dense(2, name="top")])
+    assert receptive_field(plain, "top").box() == (0, 0, 8, 9)
+
+
+@pytest.mark.parametrize(
+    ("layer", "image"),
+    [(layers.Dense(9), (8, 9)), (layers.Softmax(), (8, 9)), (layers.Softmax(axis=1), (8, 9, 3))],
+    ids=lambda value: type(value).__name__,
+)
+def test_layers_that_mix_pixels_without_a_window(layer, image):
+    model = Sequential([layers.Rescaling(2, input_shape=image), layer])
+    with pytest.raises(ValueError, match="mixes"):
+        receptive_field(model, layer)

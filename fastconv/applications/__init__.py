@@ -8,6 +8,7 @@ a file.
 from __future__ import annotations
 
 from fastconv.applications._pretrained import PretrainedWeights, pretrained_weights
+from fastconv.applications.cifar10_cnn import Cifar10CNN
 from fastconv.applications.convnetjs import ConvNetJSCifar10
 from fastconv.applications.cs231n import CS231nNet
 from fastconv.applications.fashion_cnn import FashionCNN
@@ -15,6 +16,7 @@ from fastconv.applications.lenet5 import LeNet5
 
 __all__ = [
     "CS231nNet",
+    "Cifar10CNN",
     "ConvNetJSCifar10",
     "FashionCNN",
     "LeNet5",

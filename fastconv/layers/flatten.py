@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from fastconv._geometry import Window, whole_image
+from fastconv._geometry import Window, image_size, whole_image
 from fastconv.layers._arguments import check_data_format
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
@@ -23,8 +23,8 @@ class Flatten(Layer):
 
     def windows(self) -> tuple[Window, ...]:
         """Together the outputs see the whole map."""
-        (*image, _), _ = self.shapes()
-        return (whole_image((image[0], image[1])),) if len(image) == 2 else ()
+        image = image_size(self.shapes()[0])
+        return () if image is None else (whole_image(image),)
 
     def call(self, x: Array, training: bool) -> Array:
         self.remember(x.shape)

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from fastconv import constraints, initializers, regularizers
 from fastconv._errors import unsupported_argument
-from fastconv._geometry import Window
+from fastconv._geometry import Window, image_size
 from fastconv._names import automatic_name, take_name
+from fastconv._repr import call_of
 from fastconv.layers._input_errors import input_shape_error
 from fastconv.ops._door import array as floats
 from fastconv.parameter import Array, Parameter
@@ -323,7 +324,7 @@ class Layer:
         further override it; random layers are taken at rest, as in ``predict``. See
         ``models.receptive_field``. Raises ValueError where it cannot be told.
         """
-        before, after = (shape[:-1] if len(shape) > 1 else () for shape in self.shapes())
+        before, after = map(image_size, self.shapes())
         if before != after:
             raise ValueError(f"{self} does not tell which pixels of its input one of its outputs sees")
         return ()
@@ -381,7 +382,7 @@ class Layer:
         return f"{type(self).__name__} {self.name!r}"
 
     def __repr__(self) -> str:
-        return f"<{self}>"
+        return call_of(self, always={"name": self.name})
 
 
 def example_shape(shape: Sequence[int | None]) -> Shape:

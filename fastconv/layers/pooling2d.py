@@ -6,6 +6,7 @@ from math import prod
 from typing import Any
 
 from fastconv._geometry import Padding, Pair, Window, explicit_padding, pair, window
+from fastconv._repr import call_of
 from fastconv.layers._arguments import check_data_format, errors_named
 from fastconv.layers.layer import Layer, Shape
 
@@ -47,6 +48,10 @@ class Pooling2D(Layer):
         """Each output has its window."""
         _, output_shape = self.shapes()
         return prod(output_shape) * prod(self.pool_size)
+
+    def __repr__(self) -> str:
+        always = {"name": self.name, "pool_size": self.pool_size}
+        return call_of(self, always, usual={"strides": self.pool_size})
 
     def get_config(self) -> dict[str, Any]:
         return {

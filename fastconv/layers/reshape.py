@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from fastconv._geometry import Window, whole_image
+from fastconv._geometry import Window, image_size, whole_image
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 
@@ -34,9 +34,9 @@ class Reshape(Layer):
 
     def windows(self) -> tuple[Window, ...]:
         """As ``Flatten``, where it makes a vector of a map."""
-        (*image, _), output_shape = self.shapes()
-        if len(image) == 2 and len(output_shape) == 1:
-            return (whole_image((image[0], image[1])),)
+        before, after = map(image_size, self.shapes())
+        if before is not None and after is None:
+            return (whole_image(before),)
         return super().windows()
 
     def call(self, x: Array, training: bool) -> Array:

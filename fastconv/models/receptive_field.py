@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastconv._errors import unknown_name
-from fastconv._geometry import Axis, Pair, Window
+from fastconv._geometry import Axis, Pair, Window, image_size
 from fastconv.layers.layer import Layer
 
 
@@ -64,10 +64,11 @@ def receptive_field(model: Any, layer: Layer | str) -> ReceptiveField:
     (14, 14)
     """
     input_shape, _ = model.shapes()
-    if len(input_shape) != 3:
+    image = image_size(input_shape)
+    if image is None:
         raise ValueError(f"{model} has inputs {input_shape}; only images (H, W, C) have receptive fields")
     found, path = _find(model, layer)
-    return field_through([window for step in path for window in step.windows()], input_shape[:2], found)
+    return field_through([window for step in path for window in step.windows()], image, found)
 
 
 def field_through(windows: Iterable[Window], image: Pair, layer: Layer) -> ReceptiveField:
@@ -76,7 +77,7 @@ def field_through(windows: Iterable[Window], image: Pair, layer: Layer) -> Recep
     _, output_shape = layer.shapes()
     map_size = windows[-1].output_size if windows else image
     fields = [_along(windows, axis) for axis in (0, 1)]
-    if len(output_shape) != 3:  # no map: what all of it sees together
+    if image_size(output_shape) is None:  # no map: what all of it sees together
         seen = [_seen(windows, axis, image[axis], 0) for axis in (0, 1)]
         fields = [(len(pixels), len(pixels), pixels.start) for pixels in seen]
     size, stride, offset = zip(*fields, strict=True)
