@@ -39,16 +39,16 @@ print(f"features of F6: {features.shape}")
 
 image = x_test[13]
 pictures = {
-    "learning_curves": visualize.learning_curves(history),
-    "filters": visualize.filters(model),
-    "filters_of_C3": visualize.filters(model, "C3"),
-    "feature_maps": visualize.feature_maps(model, image),
-    "activation_strip": visualize.activation_strip(model, image, digits.CLASSES),
-    "receptive_fields": visualize.receptive_field(model, ["C1", "S2", "C3", "S4"], image),
-    "weights": visualize.weight_histograms(model),
-    "gradients": visualize.gradient_histograms(model, x_train[:100], y_train[:100]),
-    "confusion_matrix": visualize.confusion_matrix(y_test, model.predict(x_test, verbose=0)),
-    "misclassified": visualize.misclassified(model, x_test, y_test, digits.CLASSES),
+    "learning_curves": visualize.plot_learning_curves(history),
+    "filters": visualize.plot_filters(model),
+    "filters_of_C3": visualize.plot_filters(model, "C3"),
+    "feature_maps": visualize.plot_feature_maps(model, image),
+    "activation_strip": visualize.plot_activation_strip(model, image, digits.CLASSES),
+    "receptive_fields": visualize.plot_receptive_field(model, ["C1", "S2", "C3", "S4"], image),
+    "weights": visualize.plot_weight_histograms(model),
+    "gradients": visualize.plot_gradient_histograms(model, x_train[:100], y_train[:100]),
+    "confusion_matrix": visualize.plot_confusion_matrix(y_test, model.predict(x_test, verbose=0)),
+    "misclassified": visualize.plot_misclassified(model, x_test, y_test, digits.CLASSES),
 }
 for name, figure in pictures.items():
     figure.savefig(folder / f"{name}.png")

@@ -16,8 +16,8 @@ import fastconv as fc
 from fastconv import layers, visualize
 from fastconv.models import Sequential
 from fastconv.visualize._figure import as_picture, largest, mosaic, scaled, tile_corner
-from fastconv.visualize.learning_curves import curves
-from fastconv.visualize.receptive_field import boxes
+from fastconv.visualize.plot_learning_curves import curves
+from fastconv.visualize.plot_receptive_field import boxes
 
 pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
 
@@ -98,7 +98,7 @@ def test_importing_is_lazy():
 
 
 def test_pyplot_is_not_needed():
-    draw = "import sys, fastconv\nfastconv.visualize.images([[[1.0]]])\n"
+    draw = "import sys, fastconv\nfastconv.visualize.plot_images([[[1.0]]])\n"
     assert run(draw + "print('matplotlib.pyplot' in sys.modules)").strip() == "False"
 
 
@@ -112,9 +112,9 @@ def test_without_matplotlib(monkeypatch, net):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, "fastconv.visualize._picture", raising=False)
     for draw in (
-        lambda: visualize.filters(net),
-        lambda: visualize.receptive_field(net, "first", IMAGES[0]),
-        lambda: visualize.learning_curves({"loss": [1.0]}),
+        lambda: visualize.plot_filters(net),
+        lambda: visualize.plot_receptive_field(net, "first", IMAGES[0]),
+        lambda: visualize.plot_learning_curves({"loss": [1.0]}),
     ):
         with pytest.raises(ImportError, match=r"python -m pip install 'fastconv\[plot\]'"):
             draw()
@@ -122,7 +122,7 @@ def test_without_matplotlib(monkeypatch, net):
 
 
 def test_notebooks_show_figures():
-    figure = visualize.images(IMAGES[:2])
+    figure = visualize.plot_images(IMAGES[:2])
     assert figure._repr_png_().startswith(b"\x89PNG")
 
 
@@ -204,20 +204,20 @@ def test_bad_models_and_inputs(net):
     with pytest.raises(ValueError, match="has no weights yet, there is nothing to see: build"):
         visualize.extract_features(Sequential([layers.Dense(2)]), 0, np.ones((1, 3)))
     with pytest.raises(ValueError, match="has no layers"):
-        visualize.filters(Sequential())
+        visualize.plot_filters(Sequential())
     with pytest.raises(TypeError, match="must be a Sequential model"):
         visualize.extract_features("model", 0, IMAGES)
     with pytest.raises(
         ValueError, match=r"expects input \(N, H, W, 3\), got \(12, 12, 3\): add the batch axis"
     ):
         visualize.extract_features(net, 0, IMAGES[0])
-    for draw in (visualize.feature_maps, visualize.activation_strip):
+    for draw in (visualize.plot_feature_maps, visualize.plot_activation_strip):
         with pytest.raises(ValueError, match=r"one image is wanted, got an array \(12, 12, 12, 3\)"):
             draw(net, IMAGES)
         with pytest.raises(ValueError, match=r"expects input \(N, H, W, 3\)"):
             draw(net, IMAGES[0, ..., :2])
     with pytest.raises(ValueError, match="are no images"):
-        visualize.feature_maps(Sequential([layers.Input((3,)), layers.Dense(2)]), np.ones(3))
+        visualize.plot_feature_maps(Sequential([layers.Input((3,)), layers.Dense(2)]), np.ones(3))
 
 
 # ---- mechanisms
@@ -262,7 +262,7 @@ def test_filters_in_colours(net):
     images = visualize.filter_images(net)
     assert images.shape == (5, 3, 3, 3)
     np.testing.assert_array_equal(images[2, 1], kernel[:, :, 1, 2])
-    (axes,) = visualize.filters(net).axes
+    (axes,) = visualize.plot_filters(net).axes
     drawn = image_of(axes)
     expected = 0.5 + images[0].transpose(1, 2, 0) / (2 * np.abs(images[0]).max())
     np.testing.assert_allclose(drawn[: 3 * 6 : 6, : 3 * 6 : 6], expected, rtol=1e-6)
@@ -272,7 +272,10 @@ def test_filters_in_colours(net):
 
 def test_filters_over_other_channels(net):
     deep = net.get_layer("block").get_layer("deep")
-    for figure in (visualize.filters(net, "deep", scale="all"), visualize.filters(deep, scale="all")):
+    for figure in (
+        visualize.plot_filters(net, "deep", scale="all"),
+        visualize.plot_filters(deep, scale="all"),
+    ):
         assert figure.get_suptitle() == "deep: 6 filters of 3×3 (across) over 5 channels (down)"
         axes, colorbar = figure.axes
         drawn = image_of(axes)
@@ -287,7 +290,7 @@ def test_filters_over_other_channels(net):
 
 
 def test_filters_are_limited(net):
-    figure = visualize.filters(net, "deep", max_filters=2, max_channels=3)
+    figure = visualize.plot_filters(net, "deep", max_filters=2, max_channels=3)
     assert figure.get_suptitle() == (
         "deep: the first 2 of 6 filters of 3×3 (across) over the first 3 of 5 channels (down)"
     )
@@ -295,7 +298,7 @@ def test_filters_are_limited(net):
 
 
 def test_grey_filters(lenet):
-    (axes,) = visualize.filters(lenet).axes
+    (axes,) = visualize.plot_filters(lenet).axes
     kernel = lenet.get_layer("C1").kernel.value[:, :, 0, 0]
     np.testing.assert_allclose(image_of(axes)[:30:6, :30:6], kernel / np.abs(kernel).max(), rtol=1e-6)
 
@@ -304,22 +307,22 @@ def test_filters_of_what_has_none(net):
     with pytest.raises(
         ValueError, match=r"MaxPooling2D 'pool' has no filters: .* those here: first, block/deep"
     ):
-        visualize.filters(net, "pool")
+        visualize.plot_filters(net, "pool")
     with pytest.raises(ValueError, match="has no convolution"):
-        visualize.filters(Sequential([layers.Input((3,)), layers.Dense(2)]))
+        visualize.plot_filters(Sequential([layers.Input((3,)), layers.Dense(2)]))
     with pytest.raises(ValueError, match="has no weights yet"):
-        visualize.filters(layers.Conv2D(2, 3))
+        visualize.plot_filters(layers.Conv2D(2, 3))
     with pytest.raises(TypeError, match="a model or a Conv2D layer, got"):
-        visualize.filters(layers.Dense(2))
+        visualize.plot_filters(layers.Dense(2))
     with pytest.raises(TypeError, match="is a layer of a model"):
-        visualize.filters(layers.Conv2D(2, 3), "first")
+        visualize.plot_filters(layers.Conv2D(2, 3), "first")
 
 
 # ---- maps
 
 
 def test_feature_maps(net):
-    figure = visualize.feature_maps(net, IMAGES[0])
+    figure = visualize.plot_feature_maps(net, IMAGES[0])
     titles = [axes.get_title("left") for axes in figure.axes]
     assert [title.split(" · ")[0] for title in titles] == [
         "input",
@@ -346,17 +349,17 @@ def test_feature_maps(net):
 
 
 def test_feature_maps_chosen_and_limited(net):
-    figure = visualize.feature_maps(net, IMAGES[:1], "deep", max_maps=4, scale="each")
+    figure = visualize.plot_feature_maps(net, IMAGES[:1], "deep", max_maps=4, scale="each")
     assert len(figure.axes) == 2
     assert "the first 4 of 6 maps of 3×3" in figure.axes[1].get_title("left")
     assert np.nanmax(np.abs(image_of(figure.axes[1])[:3, :3])) == pytest.approx(1)
-    assert len(visualize.feature_maps(net, IMAGES[0], ["first", 1]).axes) == 3
+    assert len(visualize.plot_feature_maps(net, IMAGES[0], ["first", 1]).axes) == 3
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (1, 28, 28), (28, 28, 1), (1, 28, 28, 1)])
 def test_grey_images_in_any_shape(lenet, shape):
     image = RNG.random((28, 28), np.float32)
-    figure = visualize.feature_maps(lenet, image.reshape(shape), "C1")
+    figure = visualize.plot_feature_maps(lenet, image.reshape(shape), "C1")
     np.testing.assert_array_equal(image_of(figure.axes[0]), image)
 
 
@@ -364,7 +367,7 @@ def test_maps_of_one_unit_are_units():
     model = Sequential(
         [layers.Input((4, 4, 1)), layers.Conv2D(50, 4, name="c"), layers.Reshape((5, 10), name="r")]
     )
-    figure = visualize.feature_maps(model, np.ones((4, 4)), ["c", "r"])
+    figure = visualize.plot_feature_maps(model, np.ones((4, 4)), ["c", "r"])
     units = visualize.extract_features(model, "c", np.ones((1, 4, 4, 1))).ravel()
     for axes in figure.axes[1:]:
         assert " · 50 units · " in axes.get_title("left")
@@ -373,13 +376,13 @@ def test_maps_of_one_unit_are_units():
 
 def test_images_of_two_channels():
     model = Sequential([layers.Input((4, 6, 2)), layers.Conv2D(3, 3, name="c")])
-    figure = visualize.feature_maps(model, np.ones((4, 6, 2)))
+    figure = visualize.plot_feature_maps(model, np.ones((4, 6, 2)))
     assert image_of(figure.axes[0]).shape == (4, 13)
 
 
 def test_activation_strip(net):
     names = ["cat", "dog", "emu", "fox"]
-    figure = visualize.activation_strip(net, IMAGES[0], names, scale="all")
+    figure = visualize.plot_activation_strip(net, IMAGES[0], names, scale="all")
     inputs, first, *_, bars = figure.axes
     np.testing.assert_array_equal(image_of(inputs), IMAGES[0])
     assert titled(figure, "first · Conv2D, relu") is first
@@ -400,15 +403,15 @@ def test_activation_strip(net):
 
 
 def test_strip_says_what_it_leaves_out(net):
-    figure = visualize.activation_strip(net, IMAGES[0], max_maps=2)
+    figure = visualize.plot_activation_strip(net, IMAGES[0], max_maps=2)
     assert titled(figure, "first · Conv2D, relu (2 of 5)")
     with pytest.raises(ValueError, match="there are 4 classes and 2 class_names"):
-        visualize.activation_strip(net, IMAGES[0], ["cat", "dog"])
+        visualize.plot_activation_strip(net, IMAGES[0], ["cat", "dog"])
 
 
 def test_strip_without_classes():
     model = Sequential([layers.Input((6, 6, 1)), layers.Conv2D(3, 3, name="c"), layers.ReLU(name="r")])
-    figure = visualize.activation_strip(model, np.ones((6, 6)), layers="c")
+    figure = visualize.plot_activation_strip(model, np.ones((6, 6)), layers="c")
     assert len(figure.axes) == 2
 
 
@@ -422,7 +425,7 @@ def test_learning_curves():
         "accuracy": [0.1, 0.5, 0.6],
         "learning_rate": [1e-3] * 3,
     }
-    figure = visualize.learning_curves(logs)
+    figure = visualize.plot_learning_curves(logs)
     loss, accuracy, rate = figure.axes
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "accuracy", "learning rate"]
     training, validation, best = loss.lines
@@ -439,51 +442,51 @@ def test_learning_curves_of_a_fit():
         IMAGES, LABELS, epochs=4, verbose=0, validation_data=(IMAGES, LABELS), validation_freq=2
     )
     assert curves(history)["val_loss"][0].tolist() == [2, 4]
-    figure = visualize.learning_curves(history, ["accuracy"])
+    figure = visualize.plot_learning_curves(history, ["accuracy"])
     (axes,) = figure.axes
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), history.history["accuracy"])
 
 
 def test_learning_curves_of_several_runs():
     runs = {"sgd": {"loss": [2.0, 1.0]}, "adam": {"loss": [2.0, 0.5], "val_loss": [2.0, 1.0]}}
-    (axes,) = visualize.learning_curves(runs).axes
+    (axes,) = visualize.plot_learning_curves(runs).axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["sgd", "adam"]
-    (axes,) = visualize.learning_curves(list(runs.values())).axes
+    (axes,) = visualize.plot_learning_curves(list(runs.values())).axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["run 1", "run 2"]
 
 
 def test_learning_curves_that_cannot_be():
     with pytest.raises(ValueError, match="the history is empty"):
-        visualize.learning_curves({})
+        visualize.plot_learning_curves({})
     with pytest.raises(ValueError, match="'acuracy' was not recorded; there are loss"):
-        visualize.learning_curves({"loss": [1.0]}, ["acuracy"])
+        visualize.plot_learning_curves({"loss": [1.0]}, ["acuracy"])
     with pytest.raises(TypeError, match="history must be a History"):
-        visualize.learning_curves([1.0, 2.0])
+        visualize.plot_learning_curves([1.0, 2.0])
     with pytest.warns(UserWarning, match="val_loss has 2 values for 3 epochs"):
         found = curves({"loss": [1.0, 2.0, 3.0], "val_loss": [1.0, 2.0], "matrix": [np.eye(2)] * 3})
     assert list(found) == ["loss"]
-    (axes,) = visualize.learning_curves({"loss": [1.0, 1.0], "val_loss": [np.nan, np.nan]}).axes
+    (axes,) = visualize.plot_learning_curves({"loss": [1.0, 1.0], "val_loss": [np.nan, np.nan]}).axes
     assert len(axes.lines) == 2  # no best among NaN
 
 
 def test_weight_histograms(net):
-    figure = visualize.weight_histograms(net)
+    figure = visualize.plot_weight_histograms(net)
     drawn = [axes for axes in figure.axes if axes.patches]
     assert [axes.get_title().split("\n")[0] for axes in drawn] == [weight.path for weight in net.weights]
     assert sum(bar.get_height() for bar in drawn[0].patches) == net.weights[0].size
-    kernels = [axes for axes in visualize.weight_histograms(net, "kernel").axes if axes.patches]
+    kernels = [axes for axes in visualize.plot_weight_histograms(net, "kernel").axes if axes.patches]
     assert len(kernels) == 3
     with pytest.raises(ValueError, match="has no weights 'kernal'; those here: beta, bias, gamma, kernel"):
-        visualize.weight_histograms(net, "kernal")
+        visualize.plot_weight_histograms(net, "kernal")
     with pytest.raises(ValueError, match="unknown scale 'lin'"):
-        visualize.weight_histograms(net, scale="lin")
+        visualize.plot_weight_histograms(net, scale="lin")
 
 
 def test_histograms_of_broken_weights():
     model = Sequential([layers.Input((2,)), layers.Dense(2, name="d")])
     model.weights[0].value = [[np.nan, np.inf], [0, 3]]
     for scale in ("linear", "log"):
-        figure = visualize.weight_histograms(model, scale=scale)
+        figure = visualize.plot_weight_histograms(model, scale=scale)
         assert "4 numbers, rms 2.1, 2 NaN or infinite, 25% zero" in figure.axes[0].get_title()
 
 
@@ -507,7 +510,7 @@ def test_gradients_are_those_of_a_step(jit_compile):
 def test_gradients_leave_the_model_as_it_was():
     model, twin = network(), network()
     fc.utils.set_random_seed(5)
-    visualize.gradient_histograms(model, IMAGES, LABELS)  # draws dropout's seed, and batch statistics
+    visualize.plot_gradient_histograms(model, IMAGES, LABELS)  # draws dropout's seed, and batch statistics
     one = [model.train_on_batch(IMAGES, LABELS), model.train_on_batch(IMAGES, LABELS)]
     fc.utils.set_random_seed(5)
     other = [twin.train_on_batch(IMAGES, LABELS), twin.train_on_batch(IMAGES, LABELS)]
@@ -517,34 +520,34 @@ def test_gradients_leave_the_model_as_it_was():
 
 
 def test_gradient_histograms(net):
-    figure = visualize.gradient_histograms(net, IMAGES, LABELS)
+    figure = visualize.plot_gradient_histograms(net, IMAGES, LABELS)
     paths = [axes.get_title().split("\n")[0] for axes in figure.axes if axes.patches]
     assert paths == [parameter.path for parameter in net.parameters]
     uncompiled = Sequential([layers.Input((3,)), layers.Dense(2)])
     with pytest.raises(ValueError, match="is not compiled"):
-        visualize.gradient_histograms(uncompiled, np.ones((1, 3)), [0])
+        visualize.plot_gradient_histograms(uncompiled, np.ones((1, 3)), [0])
     frozen = network()
     frozen.trainable = False
     with pytest.raises(ValueError, match="has nothing to learn"):
-        visualize.gradient_histograms(frozen, IMAGES, LABELS)
+        visualize.plot_gradient_histograms(frozen, IMAGES, LABELS)
 
 
 # ---- mistakes
 
 
 def test_confusion_matrix():
-    figure = visualize.confusion_matrix([0, 0, 1, 2], [0, 1, 1, 2], ["ant", "bee", "cow"])
+    figure = visualize.plot_confusion_matrix([0, 0, 1, 2], [0, 1, 1, 2], ["ant", "bee", "cow"])
     (axes,) = figure.axes
     np.testing.assert_allclose(image_of(axes) ** 2, [[0.5, 0.5, 0], [0, 1, 0], [0, 0, 1]], rtol=1e-6)
     written = {(int(t.get_position()[1]), int(t.get_position()[0])): t.get_text() for t in axes.texts}
     assert written == {(0, 0): "1", (0, 1): "1", (1, 1): "1", (2, 2): "1"}
     assert axes.get_title() == "75.00% of 4 right"
     assert [label.get_text() for label in axes.get_yticklabels()] == ["ant", "bee", "cow"]
-    (axes,) = visualize.confusion_matrix([0, 0, 1], [0, 1, 1], normalize="true").axes
+    (axes,) = visualize.plot_confusion_matrix([0, 0, 1], [0, 1, 1], normalize="true").axes
     assert sorted(t.get_text() for t in axes.texts) == ["0.50", "0.50", "1.00"]
-    assert not visualize.confusion_matrix(range(30), range(30)).axes[0].texts
+    assert not visualize.plot_confusion_matrix(range(30), range(30)).axes[0].texts
     with pytest.raises(ValueError, match=r"label 2 is outside 0\.\.1"):
-        visualize.confusion_matrix([0, 2], [0, 1], ["ant", "bee"])
+        visualize.plot_confusion_matrix([0, 2], [0, 1], ["ant", "bee"])
 
 
 def test_mistakes(net):
@@ -564,7 +567,7 @@ def test_misclassified(net):
     names = ["cat", "dog", "emu", "fox"]
     labels = np.array([0, 1, 2, 3] * 3)
     found = visualize.find_mistakes(net, IMAGES, labels)
-    figure = visualize.misclassified(net, IMAGES, labels, names, number=3)
+    figure = visualize.plot_misclassified(net, IMAGES, labels, names, number=3)
     assert figure.get_suptitle() == f"{len(found.examples)} of 12 wrong"
     assert len(figure.axes) == 3
     for axes, example, true, predicted, confidence in zip(figure.axes, *found, strict=False):
@@ -574,7 +577,7 @@ def test_misclassified(net):
 
 def test_no_mistakes(net):
     right = net.predict(IMAGES, verbose=0).argmax(1)
-    figure = visualize.misclassified(net, IMAGES, right)
+    figure = visualize.plot_misclassified(net, IMAGES, right)
     assert figure.get_suptitle() == "0 of 12 wrong"
     assert not figure.axes
 
@@ -598,7 +601,7 @@ def test_receptive_field(net):
         ("pool", (1, 2)): (2, 4, 6, 8),
         ("block/deep", (1, 2)): (2, 4, 10, 12),
     }
-    figure = visualize.receptive_field(net, ["first", "pool", "deep"], IMAGES[0], (1, 2))
+    figure = visualize.plot_receptive_field(net, ["first", "pool", "deep"], IMAGES[0], (1, 2))
     whole, *cuts = figure.axes
     assert [(box.get_y(), box.get_x(), box.get_height(), box.get_width()) for box in whole.patches] == [
         (top - 0.5, left - 0.5, bottom - top, right - left) for top, left, bottom, right in found.values()
@@ -611,28 +614,28 @@ def test_receptive_field(net):
 def test_receptive_fields_of_several_units(net):
     assert len(boxes(net, "deep", [(0, 0), (2, 2)])) == 2
     assert list(boxes(net, "deep")) == [("block/deep", (1, 1))]
-    assert len(visualize.receptive_field(net, "deep", IMAGES[0], [(0, 0), (2, 2)]).axes) == 3
+    assert len(visualize.plot_receptive_field(net, "deep", IMAGES[0], [(0, 0), (2, 2)]).axes) == 3
     with pytest.raises(IndexError, match="has 3 rows of units, from 0; got 3"):
         boxes(net, "deep", (3, 0))
     with pytest.raises(ValueError, match="a unit is"):
         boxes(net, "deep", (0.5, 1))
     with pytest.raises(ValueError, match="unknown layer 'depe'"):
-        visualize.receptive_field(net, "depe", IMAGES[0])
+        visualize.plot_receptive_field(net, "depe", IMAGES[0])
 
 
 # ---- images, and figures of one's own
 
 
 def test_images():
-    figure = visualize.images(IMAGES[:5], list("abcde"), columns=2, title="five")
+    figure = visualize.plot_images(IMAGES[:5], list("abcde"), columns=2, title="five")
     assert [axes.get_title() for axes in figure.axes] == list("abcde")
     assert figure.get_suptitle() == "five"
     for axes, image in zip(figure.axes, IMAGES, strict=False):
         np.testing.assert_array_equal(image_of(axes), image)
     with pytest.raises(ValueError, match="there are 2 images and 1 titles"):
-        visualize.images(IMAGES[:2], ["a"])
+        visualize.plot_images(IMAGES[:2], ["a"])
     with pytest.raises(ValueError, match="images must be"):
-        visualize.images(IMAGES[0, 0])
+        visualize.plot_images(IMAGES[0, 0])
 
 
 def test_figures_of_ones_own(net, lenet):
@@ -641,16 +644,16 @@ def test_figures_of_ones_own(net, lenet):
 
     history = {"loss": [2.0, 1.0], "val_loss": [2.0, 1.5]}
     pictures = [
-        lambda figure: visualize.activation_strip(net, IMAGES[0], figure=figure),
-        lambda figure: visualize.confusion_matrix([0, 1], [0, 1], figure=figure),
-        lambda figure: visualize.feature_maps(net, IMAGES[0], figure=figure),
-        lambda figure: visualize.filters(net, figure=figure),
-        lambda figure: visualize.gradient_histograms(net, IMAGES, LABELS, figure=figure),
-        lambda figure: visualize.images(IMAGES, figure=figure),
-        lambda figure: visualize.learning_curves(history, figure=figure),
-        lambda figure: visualize.misclassified(net, IMAGES, LABELS, figure=figure),
-        lambda figure: visualize.receptive_field(net, "pool", IMAGES[0], figure=figure),
-        lambda figure: visualize.weight_histograms(net, figure=figure),
+        lambda figure: visualize.plot_activation_strip(net, IMAGES[0], figure=figure),
+        lambda figure: visualize.plot_confusion_matrix([0, 1], [0, 1], figure=figure),
+        lambda figure: visualize.plot_feature_maps(net, IMAGES[0], figure=figure),
+        lambda figure: visualize.plot_filters(net, figure=figure),
+        lambda figure: visualize.plot_gradient_histograms(net, IMAGES, LABELS, figure=figure),
+        lambda figure: visualize.plot_images(IMAGES, figure=figure),
+        lambda figure: visualize.plot_learning_curves(history, figure=figure),
+        lambda figure: visualize.plot_misclassified(net, IMAGES, LABELS, figure=figure),
+        lambda figure: visualize.plot_receptive_field(net, "pool", IMAGES[0], figure=figure),
+        lambda figure: visualize.plot_weight_histograms(net, figure=figure),
     ]
     own = Figure(figsize=(8, 40), dpi=50)
     parts = own.subfigures(len(pictures), 1)

@@ -47,7 +47,7 @@ def filter_images(model: Sequential | Layer, layer: LayerLike | None = None) -> 
     return np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
 
 
-def filters(
+def plot_filters(
     model: Sequential | Layer,
     layer: LayerLike | None = None,
     *,

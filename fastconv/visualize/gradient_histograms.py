@@ -39,7 +39,7 @@ def loss_gradients(
     return {parameter.path: parameter.grad for parameter in parameters}
 
 
-def gradient_histograms(
+def plot_gradient_histograms(
     model: Sequential,
     x: ArrayLike,
     y: ArrayLike,

@@ -14,7 +14,7 @@ from fastconv.models.sequential import Sequential
 from fastconv.parameter import Array
 from fastconv.visualize._inputs import names_of_classes
 from fastconv.visualize._layers import check_model
-from fastconv.visualize.images import images
+from fastconv.visualize.plot_images import plot_images
 
 
 class Mistakes(NamedTuple):
@@ -57,7 +57,7 @@ def find_mistakes(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int
     return Mistakes(examples, true[examples], predicted[examples], confidence[examples])
 
 
-def misclassified(
+def plot_misclassified(
     model: Sequential,
     x: ArrayLike,
     y: ArrayLike,
@@ -92,7 +92,7 @@ def misclassified(
         )
     ]
     title = f"{len(found.examples):,} of {len(np.asarray(x)):,} wrong"
-    return images(pictures, titles, columns, title=title, figure=figure)
+    return plot_images(pictures, titles, columns, title=title, figure=figure)
 
 
 def _score(confidence: float) -> str:

@@ -9,7 +9,7 @@ from fastconv.visualize._histograms import draw_histograms
 from fastconv.visualize._layers import check_model
 
 
-def weight_histograms(
+def plot_weight_histograms(
     model: Sequential, name: str | None = None, *, scale: str = "linear", figure: Any = None
 ) -> Any:
     """Draw a histogram of each array of weights; the arrays are those of ``model.weights``.

@@ -33,7 +33,7 @@ PIXELS = 40  # of a tile: small maps are enlarged, that all tiles be alike
 MOST_CLASSES = 10
 
 
-def activation_strip(
+def plot_activation_strip(
     model: Sequential,
     image: ArrayLike,
     class_names: Sequence[str] | None = None,

@@ -15,7 +15,7 @@ from fastconv.visualize._inputs import names_of_classes
 MOST_TO_WRITE_IN = 20
 
 
-def confusion_matrix(
+def plot_confusion_matrix(
     y_true: ArrayLike,
     y_pred: ArrayLike,
     class_names: Sequence[str] | None = None,

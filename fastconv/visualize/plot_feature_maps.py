@@ -27,7 +27,7 @@ INPUT, LARGEST_TILE, TITLE_HEIGHT = 1.2, 0.9, 0.3  # inches
 UNITS_IN_A_ROW = 60
 
 
-def feature_maps(
+def plot_feature_maps(
     model: Sequential,
     image: ArrayLike,
     layers: Iterable[LayerLike] | LayerLike | None = None,

@@ -45,7 +45,7 @@ def curves(run: Run) -> dict[str, Curve]:
     return found
 
 
-def learning_curves(
+def plot_learning_curves(
     history: Run | Mapping[str, Run] | Sequence[Run],
     measures: Sequence[str] | None = None,
     *,

@@ -13,7 +13,7 @@ from fastconv.layers._arguments import whole
 from fastconv.visualize._figure import WIDTH, new_figure, show_image
 
 
-def images(
+def plot_images(
     x: ArrayLike,
     titles: Sequence[str] | None = None,
     columns: int = 8,

@@ -36,7 +36,7 @@ def boxes(
     return found
 
 
-def receptive_field(
+def plot_receptive_field(
     model: Sequential,
     layers: Iterable[LayerLike] | LayerLike,
     image: ArrayLike,
