@@ -8,6 +8,7 @@
  *     hard_sigmoid y = (x + 3) / 6, between 0 and 1          dx = dy / 6 where 0 < y < 1, else 0
  *     log_sigmoid  y = -log(1 + e^-x)                        dx = dy (1 - e^y)
  *     tanh         y = tanh x                                dx = dy (1 - y^2)
+ *     scaled_tanh  y = A tanh(2/3 x), A = 1.7159             dx = dy 2/3 (A - y^2 / A)
  *     hard_tanh    y = x, between -1 and 1                   dx = dy where -1 < y < 1, else 0
  *     elu          y = x, or alpha (e^x - 1) for x < 0       dx = dy where y > 0, else dy (y + alpha)
  *     celu         y = x, or alpha (e^(x/alpha) - 1)         dx = dy where y > 0, else dy (y / alpha + 1)

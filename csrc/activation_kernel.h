@@ -10,6 +10,10 @@
 #define SELU_ALPHA 1.67326324f
 #define SELU_SCALE 1.05070099f
 
+/* LeCun et al. 1998: y = 1 for x = 1, where the slope bends most. */
+#define SQUASH_HEIGHT 1.7159f
+#define SQUASH_RATE 0.666666667f
+
 /* ---- phi ---------------------------------------------------------------------------------------- */
 
 INLINE vfloat NAME(between)(float least, float most, vfloat x) {
@@ -56,6 +60,7 @@ INLINE vfloat NAME(phi)(const fc_activation kind, float alpha, vfloat x) {
         case FC_HARD_SIGMOID: return NAME(hard_sigmoid)(x);
         case FC_LOG_SIGMOID: return -vsoftplus(-x);
         case FC_TANH: return vtanh(x);
+        case FC_SCALED_TANH: return SQUASH_HEIGHT * vtanh(SQUASH_RATE * x);
         case FC_HARD_TANH: return NAME(between)(-1, 1, x);
         case FC_ELU: return NAME(elu)(x, 1, alpha);
         case FC_CELU: return vselect(x >= 0.0f, x, alpha * vexpm1_below_zero(x / alpha));
@@ -119,6 +124,7 @@ INLINE vfloat NAME(slope)(const fc_activation kind, float alpha, vfloat v) {
         case FC_HARD_SIGMOID: return NAME(one_between)(0, 1, 1.0f / 6, v);
         case FC_LOG_SIGMOID: return -vexpm1_below_zero(v);
         case FC_TANH: return 1.0f - v * v;
+        case FC_SCALED_TANH: return (SQUASH_RATE / SQUASH_HEIGHT) * ((SQUASH_HEIGHT - v) * (SQUASH_HEIGHT + v));
         case FC_HARD_TANH: return NAME(one_between)(-1, 1, 1, v);
         case FC_ELU: return vselect(v > 0.0f, one, v + alpha);
         case FC_CELU: return vselect(v > 0.0f, one, v / alpha + 1.0f);
@@ -157,8 +163,8 @@ INLINE void NAME(activate_backward_as)(const fc_activation kind, float alpha, in
 
 #define EACH_ACTIVATION(CASE)                                                                                    \
     CASE(FC_LINEAR) CASE(FC_RELU) CASE(FC_RELU6) CASE(FC_LEAKY_RELU) CASE(FC_SIGMOID) CASE(FC_HARD_SIGMOID)      \
-    CASE(FC_LOG_SIGMOID) CASE(FC_TANH) CASE(FC_HARD_TANH) CASE(FC_ELU) CASE(FC_CELU) CASE(FC_SELU)               \
-    CASE(FC_SOFTPLUS) CASE(FC_SOFTSIGN) CASE(FC_EXPONENTIAL) CASE(FC_SILU) CASE(FC_HARD_SILU) CASE(FC_GELU)      \
+    CASE(FC_LOG_SIGMOID) CASE(FC_TANH) CASE(FC_SCALED_TANH) CASE(FC_HARD_TANH) CASE(FC_ELU) CASE(FC_CELU)        \
+    CASE(FC_SELU) CASE(FC_SOFTPLUS) CASE(FC_SOFTSIGN) CASE(FC_EXPONENTIAL) CASE(FC_SILU) CASE(FC_HARD_SILU) CASE(FC_GELU)      \
     CASE(FC_GELU_TANH) CASE(FC_MISH)
 
 static void NAME(activate)(fc_activation kind, float alpha, int64_t n, const float *x, float *y) {
@@ -178,3 +184,5 @@ static void NAME(activate_backward)(fc_activation kind, float alpha, int64_t n, 
 #undef GELU_CUBIC
 #undef SELU_ALPHA
 #undef SELU_SCALE
+#undef SQUASH_HEIGHT
+#undef SQUASH_RATE

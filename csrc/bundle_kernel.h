@@ -22,7 +22,7 @@ INLINE void NAME(bundle_tile_of)(const int P, const int K, const fc_product *pro
 #pragma GCC unroll 8
         for (int k = 0; k < K; k++) sum[p][k] = bias ? vbroadcast(bias[k]) : (vfloat){0};
 
-    for (int64_t r = 0; r < product->runs; r++) {
+    for (int64_t r = 0; r < product->runs; r++, w += product->w_skip) {
         const float *run = x + product->offset[r] * VLEN;
         for (int64_t j = 0; j < length; j++, run += VLEN, w += w_step) {
             vfloat images[BUNDLE_PIXELS];
@@ -49,7 +49,7 @@ INLINE void NAME(bundle_outer_tile_of)(const int J, const int K, const fc_pixels
 #pragma GCC unroll 8
     for (int j = 0; j < J; j++)
 #pragma GCC unroll 8
-        for (int k = 0; k < K; k++) sum[j][k] = vload(dw + (j * dw_step + k) * VLEN);
+        for (int k = 0; k < K; k++) sum[j][k] = pixels->fresh ? (vfloat){0} : vload(dw + (j * dw_step + k) * VLEN);
 
     for (int64_t h = 0; h < pixels->rows; h++) {
         const float *x_pixel = x + h * pixels->x_row * VLEN, *dy_pixel = dy + h * pixels->dy_row * VLEN;
@@ -101,8 +101,6 @@ static void NAME(bundle_outer_tile)(const fc_pixels *pixels, int rows, int chann
     switch (rows * 8 + channels) { ALL_CASES }
 #undef CASE
 }
-#undef ALL_CASES
-#undef CHANNEL_CASES
 
 /* ---- pooling, [H][W][C] vectors ----------------------------------------------------------------- */
 

@@ -23,6 +23,7 @@
  */
 #include <string.h>
 
+#include "axis.h"
 #include "matmul.h"
 #include "memory.h"
 #include "threads.h"
@@ -48,17 +49,8 @@ static void copy_with_halo(const float *image, int64_t H, int64_t W, int64_t C, 
 
 /* ---- forward and backward-data: one gathering convolution --------------------------------------- */
 
-/* Along one axis: output i of phase f is at f + i*phases and sees source pixels i*step + offset[t] through
- * taps tap[t], first[f] <= t < first[f + 1], offsets ascending. */
 typedef struct {
-    int64_t source, outputs; /* pixels along the axis */
-    int64_t step, phases;
-    int64_t *first, *offset, *tap;
-    int64_t least, most; /* offset */
-} axis;
-
-typedef struct {
-    axis rows, columns;
+    fc_axis rows, columns;
     int64_t N, C, K, groups; /* channels of the source and of the output, in all groups */
     const float *kernel;
     int forward; /* the kernel lies as its taps are met: in order, output channels side by side */
@@ -66,78 +58,24 @@ typedef struct {
     int64_t *memory;
 } gather;
 
-static int64_t *lay_out_axis(axis *a, int64_t taps, int64_t *memory) {
-    a->first = memory;
-    a->offset = a->first + a->phases + 1;
-    a->tap = a->offset + taps;
-    return a->tap + taps;
-}
-
-static void find_extent(axis *a, int64_t taps) {
-    a->least = INT64_MAX;
-    a->most = INT64_MIN;
-    for (int64_t t = 0; t < taps; t++) {
-        a->least = fc_min(a->least, a->offset[t]);
-        a->most = fc_max(a->most, a->offset[t]);
-    }
-}
-
-static void forward_axis(axis *a, int64_t taps, int64_t dilation, int64_t pad) {
-    a->first[0] = 0;
-    a->first[1] = taps;
-    for (int64_t t = 0; t < taps; t++) {
-        a->offset[t] = t * dilation - pad;
-        a->tap[t] = t;
-    }
-    find_extent(a, taps);
-}
-
-static void backward_axis(axis *a, int64_t taps, int64_t dilation, int64_t pad) {
-    int64_t t = 0;
-    for (int64_t f = 0; f < a->phases; f++) {
-        a->first[f] = t;
-        for (int64_t tap = taps - 1; tap >= 0; tap--) {
-            const int64_t distance = f + pad - tap * dilation;
-            if (distance % a->phases) continue;
-            a->offset[t] = distance / a->phases;
-            a->tap[t++] = tap;
-        }
-    }
-    a->first[a->phases] = t;
-    find_extent(a, taps);
-}
-
 static int plan_forward(gather *g, const fc_conv2d *conv, const float *kernel) {
     *g = (gather){
-        .rows = {.source = conv->H, .outputs = conv->OH, .step = conv->stride_h, .phases = 1},
-        .columns = {.source = conv->W, .outputs = conv->OW, .step = conv->stride_w, .phases = 1},
         .N = conv->N, .C = conv->C_in, .K = conv->C_out, .groups = conv->groups, .kernel = kernel, .forward = 1,
         .kernel_tap = conv->C_in / conv->groups * conv->C_out, .kernel_c = conv->C_out, .kernel_k = 1,
         .kernel_group = conv->C_out / conv->groups,
-        .memory = malloc(sizeof(int64_t) * (size_t)(4 + 2 * (conv->KH + conv->KW))),
     };
-    if (!g->memory) return 0;
-    lay_out_axis(&g->columns, conv->KW, lay_out_axis(&g->rows, conv->KH, g->memory));
-    forward_axis(&g->rows, conv->KH, conv->dilation_h, conv->pad_top);
-    forward_axis(&g->columns, conv->KW, conv->dilation_w, conv->pad_left);
-    return 1;
+    g->memory = fc_find_axes(conv, 0, &g->rows, &g->columns);
+    return g->memory != NULL;
 }
 
 static int plan_backward_data(gather *g, const fc_conv2d *conv, const float *kernel) {
     *g = (gather){
-        .rows = {.source = conv->OH, .outputs = conv->H, .step = 1, .phases = conv->stride_h},
-        .columns = {.source = conv->OW, .outputs = conv->W, .step = 1, .phases = conv->stride_w},
         .N = conv->N, .C = conv->C_out, .K = conv->C_in, .groups = conv->groups, .kernel = kernel,
         .kernel_tap = conv->C_in / conv->groups * conv->C_out, .kernel_c = 1, .kernel_k = conv->C_out,
         .kernel_group = conv->C_out / conv->groups,
-        .memory = malloc(sizeof(int64_t) *
-                         (size_t)(2 + conv->stride_h + conv->stride_w + 2 * (conv->KH + conv->KW))),
     };
-    if (!g->memory) return 0;
-    lay_out_axis(&g->columns, conv->KW, lay_out_axis(&g->rows, conv->KH, g->memory));
-    backward_axis(&g->rows, conv->KH, conv->dilation_h, conv->pad_top);
-    backward_axis(&g->columns, conv->KW, conv->dilation_w, conv->pad_left);
-    return 1;
+    g->memory = fc_find_axes(conv, 1, &g->rows, &g->columns);
+    return g->memory != NULL;
 }
 
 /* The taps of one phase are a rectangle: some kernel rows by some kernel columns. */
@@ -149,7 +87,7 @@ typedef struct {
 } phase;
 
 static phase phase_of(const gather *g, int64_t index) {
-    const axis *rows = &g->rows, *columns = &g->columns;
+    const fc_axis *rows = &g->rows, *columns = &g->columns;
     phase f = {.row_phase = index / columns->phases, .column_phase = index % columns->phases};
     f.row_taps = rows->first[f.row_phase + 1] - rows->first[f.row_phase];
     f.column_taps = columns->first[f.column_phase + 1] - columns->first[f.column_phase];
@@ -180,7 +118,7 @@ static void pack_phase(const gather *g, const phase *f, int64_t group, int64_t k
 static fc_status run_gather(const gather *g, int64_t kernel_columns, double flops, const float *source,
                             const float *bias, float *y) {
     const fc_kernels *kernels = fc_kernels_active();
-    const axis *rows = &g->rows, *columns = &g->columns;
+    const fc_axis *rows = &g->rows, *columns = &g->columns;
     const int64_t lanes = kernels->tile_lanes, tile_pixels = kernels->tile_pixels;
     const int64_t C = g->C / g->groups, K = g->K / g->groups;
     const int64_t panels = fc_pieces(K, lanes), phases = rows->phases * columns->phases;

@@ -68,6 +68,20 @@ fc_conv2d_backward_data fc_conv2d_backward_data_naive, fc_conv2d_backward_data_i
 fc_conv2d_backward_kernel fc_conv2d_backward_kernel_naive, fc_conv2d_backward_kernel_im2col,
     fc_conv2d_backward_kernel_direct, fc_conv2d_backward_kernel_winograd;
 
+/* Which filters see which maps: connection e is of map input[e] with filter[e], ascending by map, then by filter.
+ * Then a kernel is (KH, KW, count), a weight for every tap of every connection, and groups is not looked at. */
+typedef struct {
+    int64_t count;
+    const int64_t *input, *filter;
+} fc_connections;
+
+fc_status fc_conv2d_connected_forward(const fc_conv2d *conv, fc_connections connections, const float *x,
+                                      const float *kernel, const float *bias, float *y);
+fc_status fc_conv2d_connected_backward_data(const fc_conv2d *conv, fc_connections connections, const float *dy,
+                                            const float *kernel, float *dx);
+fc_status fc_conv2d_connected_backward_kernel(const fc_conv2d *conv, fc_connections connections, const float *x,
+                                              const float *dy, float *dkernel, float *dbias);
+
 /* ---- dense ------------------------------------------------------------------------------------ */
 
 /* y (M, K) = x (M, C) w (C, K) + bias */
@@ -78,6 +92,16 @@ fc_status fc_dense_backward_data(int64_t M, int64_t C, int64_t K, const float *d
 /* dw (C, K) = x^T dy;  dbias[k] = sum over m of dy[m,k] */
 fc_status fc_dense_backward_kernel(int64_t M, int64_t C, int64_t K, const float *x, const float *dy, float *dw,
                                    float *dbias);
+
+/* ---- squared distances -------------------------------------------------------------------------- */
+
+/* y (M, K): y[m, k] = sum over c of (x[m, c] - w[k, c])^2, with w (K, C) */
+void fc_rbf_forward(int64_t M, int64_t C, int64_t K, const float *x, const float *w, float *y);
+/* dx (M, C) */
+void fc_rbf_backward_data(int64_t M, int64_t C, int64_t K, const float *dy, const float *x, const float *w, float *dx);
+/* dw (K, C) */
+void fc_rbf_backward_kernel(int64_t M, int64_t C, int64_t K, const float *dy, const float *x, const float *w,
+                            float *dw);
 
 /* ---- pooling ------------------------------------------------------------------------------------ */
 
@@ -105,8 +129,8 @@ void fc_global_max_pool2d_backward(int64_t N, int64_t pixels, int64_t C, const f
 
 typedef enum {
     /* their derivative is made of the output y */
-    FC_LINEAR, FC_RELU, FC_RELU6, FC_LEAKY_RELU, FC_SIGMOID, FC_HARD_SIGMOID, FC_LOG_SIGMOID, FC_TANH, FC_HARD_TANH,
-    FC_ELU, FC_CELU, FC_SELU, FC_SOFTPLUS, FC_SOFTSIGN, FC_EXPONENTIAL,
+    FC_LINEAR, FC_RELU, FC_RELU6, FC_LEAKY_RELU, FC_SIGMOID, FC_HARD_SIGMOID, FC_LOG_SIGMOID, FC_TANH, FC_SCALED_TANH,
+    FC_HARD_TANH, FC_ELU, FC_CELU, FC_SELU, FC_SOFTPLUS, FC_SOFTSIGN, FC_EXPONENTIAL,
     /* theirs of the input x */
     FC_FIRST_OF_INPUT, FC_SILU = FC_FIRST_OF_INPUT, FC_HARD_SILU, FC_GELU, FC_GELU_TANH, FC_MISH
 } fc_activation;

@@ -26,6 +26,9 @@
 #include "affine_kernel.h"
 #include "optimizer_kernel.h"
 #include "bundle_kernel.h"
+#include "connected_kernel.h"
+#include "rbf_kernel.h"
+#include "bundle_winograd_kernel.h"
 #include "peak_kernel.h"
 
 const fc_kernels NAME(fc_kernels) = {
@@ -48,10 +51,19 @@ const fc_kernels NAME(fc_kernels) = {
     .bundle_channels = BUNDLE_CHANNELS,
     .bundle_tile = NAME(bundle_tile),
     .bundle_outer_tile = NAME(bundle_outer_tile),
+    .bundle_winograd_input = NAME(bundle_winograd_input),
+    .bundle_winograd_gradient = NAME(bundle_winograd_gradient),
+    .bundle_winograd_output = NAME(bundle_winograd_output),
+    .bundle_winograd_weights = NAME(bundle_winograd_weights),
+    .bundle_winograd_weights_gradient = NAME(bundle_winograd_weights_gradient),
     .bundle_max_pool = NAME(bundle_max_pool),
     .bundle_max_pool_backward = NAME(bundle_max_pool_backward),
     .bundle_avg_pool = NAME(bundle_avg_pool),
     .bundle_avg_pool_backward = NAME(bundle_avg_pool_backward),
+    .connected_tile = NAME(connected_tile),
+    .connected_outer_tile = NAME(connected_outer_tile),
+    .squared_distances = NAME(squared_distances),
+    .weighted_differences = NAME(weighted_differences),
     .add_rows = NAME(add_rows),
     .max_pool = NAME(max_pool),
     .max_pool_backward = NAME(max_pool_backward),

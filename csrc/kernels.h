@@ -20,13 +20,14 @@ typedef struct {
     int64_t length;         /* floats in each */
     int64_t x_step;         /* floats from one output pixel's run to the next pixel's */
     int64_t w_step;         /* floats from one row of weights to the next */
+    int64_t w_skip;         /* bundle_tile only: floats of weights between one run's and the next's */
     int64_t y_step;         /* floats from one output pixel to the next */
     int64_t bias_step;      /* the same of what the sums begin with: 0 for one bias, y_step to go on with y */
 } fc_product;
 
 /* Pixels for a sum of outer products: images of rows of pixels, each at a constant step. */
 typedef struct {
-    int fresh; /* outer_tile only: the sums begin at zero, not at what is there */
+    int fresh; /* the sums begin at zero, not at what is there */
     int64_t images, rows, pixels;
     int64_t x_image, x_row, x_step;
     int64_t dy_image, dy_row, dy_step;
@@ -105,6 +106,13 @@ typedef struct {
     const float *mean, *scale, *mean_dy, *slope;
 } fc_norm_gradient;
 
+enum { FC_CONNECTED_PIXELS = 12 }; /* in a tile of connected_kernel.h */
+
+/* Of a Winograd tile in a bundle: its channels, and how many of its outputs are inside the image; y_row in vectors. */
+typedef struct {
+    int64_t K, rows, columns, y_row;
+} fc_bundle_tile;
+
 /* One row of pooling windows in a bundle, steps in vectors: see bundle_kernel.h. */
 typedef struct {
     int64_t pixels, C; /* of the output row */
@@ -158,11 +166,34 @@ typedef struct {
                         const float *bias, float *y);
     void (*bundle_outer_tile)(const fc_pixels *pixels, int rows, int channels, const float *x, const float *dy,
                               float *dw, int64_t dw_step);
+    /* The transforms of Winograd tiles of a bundle, kernels of side x side: bundle_winograd_kernel.h. The first two
+     * give pair 0, 1 or 2 of the six rows of positions: 0 and 5, 1 and 2, 3 and 4. */
+    void (*bundle_winograd_input)(int pair, int64_t C, const float *x, int64_t x_row, float *to_r, float *to_q,
+                                  int64_t step);
+    void (*bundle_winograd_gradient)(int side, int pair, int64_t K, const float *dy, int64_t dy_row, float *to_r,
+                                     float *to_q, int64_t step);
+    void (*bundle_winograd_output)(int side, const fc_bundle_tile *tile, const float *from, int64_t step,
+                                   const float *bias, float *y);
+    void (*bundle_winograd_weights)(int side, int64_t K, const float *kernel, int64_t tap, float *to, int64_t step);
+    void (*bundle_winograd_weights_gradient)(int side, int64_t K, const float *from, int64_t step, float *dkernel,
+                                             int64_t tap);
     void (*bundle_max_pool)(const fc_bundle_pool *pool, const float *x, float *y);
     void (*bundle_max_pool_backward)(const fc_bundle_pool *pool, const float *x, const float *y, const float *dy,
                                      float *dx);
     void (*bundle_avg_pool)(const fc_bundle_pool *pool, const float *x, float *y);
     void (*bundle_avg_pool_backward)(const fc_bundle_pool *pool, const float *dy, float *dx);
+
+    /* And with maps and filters that are not all connected, tiles of FC_CONNECTED_PIXELS by 1, and of bundle_pixels
+     * taps by bundle_channels filters: connected_kernel.h. */
+    void (*connected_tile)(const fc_product *product, const int64_t *reach, int pixels, const float *x, const float *w,
+                           float bias, float *y);
+    void (*connected_outer_tile)(const fc_pixels *pixels, int64_t tap_step, const int64_t *filter, int taps,
+                                 int filters, const float *x, const float *dy, float *dw, int64_t dw_step);
+
+    /* y[k] = |x - w[k]|^2, rows of C floats;  to[c] = sum over rows of 2 weight[r*weight_step] (a[c] - from[r, c]) */
+    void (*squared_distances)(int64_t C, int64_t K, const float *x, const float *w, float *y);
+    void (*weighted_differences)(int64_t C, int64_t rows, const float *weight, int64_t weight_step, const float *a,
+                                 const float *from, float *to);
 
     /* sums[k] += a[0, k] + a[1, k] + ... + a[rows-1, k], in that order */
     void (*add_rows)(int64_t rows, int64_t K, const float *a, float *sums);

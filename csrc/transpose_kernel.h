@@ -14,17 +14,29 @@ INLINE int64_t NAME(square_at)(int64_t at, int64_t columns) {
     return columns >= VLEN && at + VLEN > columns ? columns - VLEN : at;
 }
 
-static void NAME(transpose)(int rows, int width, int64_t columns, const float *from, int64_t from_step, float *to,
-                            int64_t to_step) {
+/* Inlined twice: where all squares are whole, as is known when compiling, they stay in registers. */
+INLINE void NAME(transpose_squares)(const int whole, const int rows, const int width, int64_t columns,
+                                    const float *from, int64_t from_step, float *to, int64_t to_step) {
     for (int64_t at = 0; at < columns; at += VLEN) {
         const int64_t j = NAME(square_at)(at, columns);
-        const int floats = vlanes(j, columns);
+        const int floats = whole ? VLEN : vlanes(j, columns);
         vfloat square[VLEN];
+#pragma GCC unroll 16
         for (int i = 0; i < VLEN; i++)
             square[i] = i < rows ? vload_lanes(from + i * from_step + j, floats) : (vfloat){0};
         vtranspose(square);
-        for (int i = 0; i < floats; i++) vstore_lanes(to + (j + i) * to_step, square[i], width);
+#pragma GCC unroll 16
+        for (int i = 0; i < VLEN; i++)
+            if (i < floats) vstore_lanes(to + (j + i) * to_step, square[i], width);
     }
+}
+
+static void NAME(transpose)(int rows, int width, int64_t columns, const float *from, int64_t from_step, float *to,
+                            int64_t to_step) {
+    if (rows == VLEN && width == VLEN && columns >= VLEN)
+        NAME(transpose_squares)(1, VLEN, VLEN, columns, from, from_step, to, to_step);
+    else
+        NAME(transpose_squares)(0, rows, width, columns, from, from_step, to, to_step);
 }
 
 static void NAME(untranspose)(int rows, int64_t columns, const float *from, int64_t from_step, float *to,
@@ -61,10 +73,15 @@ static void NAME(dot_rows)(int rows, int64_t K, const float *w, int64_t w_step, 
 }
 
 static void NAME(sum_lanes)(int64_t n, const float *vectors, float *sums) {
-    for (int64_t i = 0; i < n; i += VLEN, vectors += VLEN * VLEN) {
-        const int count = vlanes(i, n);
-        vfloat square[VLEN];
-        for (int j = 0; j < VLEN; j++) square[j] = j < count ? vload(vectors + j * VLEN) : (vfloat){0};
-        vstore_lanes(sums + i, vload_lanes(sums + i, count) + vsum_square(square), count);
+    vfloat square[VLEN];
+    int64_t i = 0;
+    for (; i + VLEN <= n; i += VLEN, vectors += VLEN * VLEN) {
+#pragma GCC unroll 16
+        for (int j = 0; j < VLEN; j++) square[j] = vload(vectors + j * VLEN);
+        vstore(sums + i, vload(sums + i) + vsum_square(square));
     }
+    if (i == n) return;
+    const int rest = (int)(n - i);
+    for (int j = 0; j < VLEN; j++) square[j] = j < rest ? vload(vectors + j * VLEN) : (vfloat){0};
+    vstore_first(sums + i, vload_first(sums + i, rest) + vsum_square(square), rest);
 }

@@ -5,11 +5,15 @@
 
 ``models``, ``layers``, ``optimizers``, ``losses``, ``metrics``, ``callbacks``, ``initializers``,
 ``regularizers``, ``constraints``, ``activations``, ``datasets``, ``applications`` and ``utils`` are what
-their namesakes in Keras are. ``presets`` has ready networks with the usual defaults.
+their namesakes in Keras are. ``presets`` has ready networks with the usual defaults,
+``visualize`` pictures of what is inside them; it is imported when first used.
 Below them: ``ops``, the operations on arrays; ``reference``, the same in pure Python; ``gradcheck``.
 """
 
-import fastconv._load  # noqa: F401  (first of all)
+import fastconv._load  # noqa: F401  (first of all)  # isort: skip
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from fastconv import (
     activations,
     applications,
@@ -84,4 +88,20 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "utils",
+    "visualize",
 ]
+
+
+if TYPE_CHECKING:
+    from fastconv import visualize
+else:
+
+    def __getattr__(name: str) -> Any:
+        """``fastconv.visualize`` at its first use: training and predicting do without."""
+        if name == "visualize":
+            return import_module("fastconv.visualize")
+        raise AttributeError(f"module 'fastconv' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "visualize"})

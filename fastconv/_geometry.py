@@ -114,3 +114,21 @@ def window(
             f"under padding={padding!r}: use a smaller one, larger images, or padding='same'"
         )
     return Window(axes[0], axes[1], size_pair, stride_pair, dilation_pair)
+
+
+def image_size(shape: tuple[int, ...]) -> Pair | None:
+    """(H, W) of one example (H, W, C), or (H, W) in gray; None where it is a vector."""
+    return (shape[0], shape[1]) if len(shape) > 1 else None
+
+
+def whole_image(image: Pair) -> Window:
+    """The one window that covers the whole image."""
+    return window(image, image)
+
+
+def frame(image: Pair, padding: tuple[Pair, Pair]) -> Window:
+    """Pixel by pixel, the image with ((top, bottom), (left, right)) more pixels around it, or less."""
+    axes = [
+        Axis(n + before + after, before, after) for n, (before, after) in zip(image, padding, strict=True)
+    ]
+    return Window(axes[0], axes[1], (1, 1), (1, 1), (1, 1))

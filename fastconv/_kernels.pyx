@@ -36,12 +36,30 @@ cdef extern from "fastconv.h" nogil:
     fc_conv2d_backward_kernel fc_conv2d_backward_kernel_naive, fc_conv2d_backward_kernel_im2col
     fc_conv2d_backward_kernel fc_conv2d_backward_kernel_direct, fc_conv2d_backward_kernel_winograd
 
+    ctypedef struct fc_connections:
+        int64_t count
+        const int64_t *input
+        const int64_t *filter
+
+    fc_status fc_conv2d_connected_forward(
+        const fc_conv2d *, fc_connections, const float *x, const float *kernel, const float *bias, float *y)
+    fc_status fc_conv2d_connected_backward_data(
+        const fc_conv2d *, fc_connections, const float *dy, const float *kernel, float *dx)
+    fc_status fc_conv2d_connected_backward_kernel(
+        const fc_conv2d *, fc_connections, const float *x, const float *dy, float *dkernel, float *dbias)
+
     fc_status fc_dense_forward(
         int64_t M, int64_t C, int64_t K, const float *x, const float *w, const float *bias, float *y)
     fc_status fc_dense_backward_data(
         int64_t M, int64_t C, int64_t K, const float *dy, const float *w, float *dx)
     fc_status fc_dense_backward_kernel(
         int64_t M, int64_t C, int64_t K, const float *x, const float *dy, float *dw, float *dbias)
+
+    void fc_rbf_forward(int64_t M, int64_t C, int64_t K, const float *x, const float *w, float *y)
+    void fc_rbf_backward_data(
+        int64_t M, int64_t C, int64_t K, const float *dy, const float *x, const float *w, float *dx)
+    void fc_rbf_backward_kernel(
+        int64_t M, int64_t C, int64_t K, const float *dy, const float *x, const float *w, float *dw)
 
     ctypedef struct fc_pool2d:
         int64_t N, H, W, C
@@ -68,6 +86,7 @@ cdef extern from "fastconv.h" nogil:
         FC_HARD_SIGMOID
         FC_LOG_SIGMOID
         FC_TANH
+        FC_SCALED_TANH
         FC_HARD_TANH
         FC_ELU
         FC_CELU
@@ -337,6 +356,57 @@ def conv2d_backward_kernel(int algorithm, x, dy, window, int64_t groups, dkernel
     check(status)
 
 
+# Of the table, input and filter of each connection.
+
+def conv2d_connected(
+    x, kernel, bias, const int64_t[::1] input, const int64_t[::1] filter, window, y
+) -> None:
+    cdef fc_conv2d conv = describe(x.shape, kernel.shape, y.shape, window, 1)
+    cdef fc_connections connections = fc_connections(input.shape[0], &input[0], &filter[0])
+    cdef const float[:, :, :, ::1] x_view = x
+    cdef const float[:, :, ::1] kernel_view = kernel
+    cdef const float[::1] bias_view = bias
+    cdef float[:, :, :, ::1] y_view = y
+    cdef const float *bias_data = NULL
+    cdef fc_status status
+    if bias is not None:
+        bias_data = &bias_view[0]
+    with nogil:
+        status = fc_conv2d_connected_forward(
+            &conv, connections, &x_view[0, 0, 0, 0], &kernel_view[0, 0, 0], bias_data, &y_view[0, 0, 0, 0])
+    check(status)
+
+
+def conv2d_connected_backward_data(
+    dy, kernel, const int64_t[::1] input, const int64_t[::1] filter, window, dx
+) -> None:
+    cdef fc_conv2d conv = describe(dx.shape, kernel.shape, dy.shape, window, 1)
+    cdef fc_connections connections = fc_connections(input.shape[0], &input[0], &filter[0])
+    cdef const float[:, :, :, ::1] dy_view = dy
+    cdef const float[:, :, ::1] kernel_view = kernel
+    cdef float[:, :, :, ::1] dx_view = dx
+    cdef fc_status status
+    with nogil:
+        status = fc_conv2d_connected_backward_data(
+            &conv, connections, &dy_view[0, 0, 0, 0], &kernel_view[0, 0, 0], &dx_view[0, 0, 0, 0])
+    check(status)
+
+
+def conv2d_connected_backward_kernel(
+    x, dy, const int64_t[::1] input, const int64_t[::1] filter, window, dkernel, dbias
+) -> None:
+    cdef fc_conv2d conv = describe(x.shape, dkernel.shape, dy.shape, window, 1)
+    cdef fc_connections connections = fc_connections(input.shape[0], &input[0], &filter[0])
+    cdef const float[:, :, :, ::1] x_view = x, dy_view = dy
+    cdef float[:, :, ::1] dkernel_view = dkernel
+    cdef float[::1] dbias_view = dbias
+    cdef fc_status status
+    with nogil:
+        status = fc_conv2d_connected_backward_kernel(
+            &conv, connections, &x_view[0, 0, 0, 0], &dy_view[0, 0, 0, 0], &dkernel_view[0, 0, 0], &dbias_view[0])
+    check(status)
+
+
 # ---- dense --------------------------------------------------------------------------------------
 
 def dense(const float[:, ::1] x, const float[:, ::1] kernel, const float[::1] bias, float[:, ::1] y) -> None:
@@ -366,6 +436,29 @@ def dense_backward_kernel(
         status = fc_dense_backward_kernel(
             x.shape[0], x.shape[1], dy.shape[1], &x[0, 0], &dy[0, 0], &dkernel[0, 0], &dbias[0])
     check(status)
+
+
+# ---- squared distances --------------------------------------------------------------------------
+
+def rbf(const float[:, ::1] x, const float[:, ::1] prototypes, float[:, ::1] y) -> None:
+    with nogil:
+        fc_rbf_forward(x.shape[0], x.shape[1], y.shape[1], &x[0, 0], &prototypes[0, 0], &y[0, 0])
+
+
+def rbf_backward_data(
+    const float[:, ::1] dy, const float[:, ::1] x, const float[:, ::1] prototypes, float[:, ::1] dx
+) -> None:
+    with nogil:
+        fc_rbf_backward_data(
+            x.shape[0], x.shape[1], dy.shape[1], &dy[0, 0], &x[0, 0], &prototypes[0, 0], &dx[0, 0])
+
+
+def rbf_backward_kernel(
+    const float[:, ::1] dy, const float[:, ::1] x, const float[:, ::1] prototypes, float[:, ::1] dprototypes
+) -> None:
+    with nogil:
+        fc_rbf_backward_kernel(
+            x.shape[0], x.shape[1], dy.shape[1], &dy[0, 0], &x[0, 0], &prototypes[0, 0], &dprototypes[0, 0])
 
 
 # ---- pooling ------------------------------------------------------------------------------------
@@ -439,6 +532,7 @@ ACTIVATIONS = {
     "hard_sigmoid": FC_HARD_SIGMOID,
     "log_sigmoid": FC_LOG_SIGMOID,
     "tanh": FC_TANH,
+    "scaled_tanh": FC_SCALED_TANH,
     "hard_tanh": FC_HARD_TANH,
     "elu": FC_ELU,
     "celu": FC_CELU,

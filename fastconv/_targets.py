@@ -73,11 +73,13 @@ def kind_of_targets(y_true: ArrayLike, y_pred: ArrayLike) -> str:
     return "sparse" if len(target) < len(prediction) or target[-1:] == (1,) else "categorical"
 
 
-def class_labels(y_true: ArrayLike, prediction: Array, owner: str, one_hot_owner: str) -> NDArray[np.intp]:
+def class_labels(
+    y_true: ArrayLike, prediction: Array, owner: str, one_hot_owner: str | None = None
+) -> NDArray[np.intp]:
     """Whole-number labels for class scores ``prediction`` (N, ..., C); shape (N, ...).
 
-    Raises ValueError for one-hot targets, which ``one_hot_owner`` takes, for a shape that does not fit and
-    for labels outside 0..C-1.
+    Raises ValueError for one-hot targets, which ``one_hot_owner`` takes (None: nobody does), for a shape that
+    does not fit and for labels outside 0..C-1.
     """
     labels, classes = np.asarray(y_true), prediction.shape[-1]
     if labels.shape == (*prediction.shape[:-1], 1):
@@ -85,8 +87,9 @@ def class_labels(y_true: ArrayLike, prediction: Array, owner: str, one_hot_owner
     if labels.shape == prediction.shape and classes > 1:
         raise ValueError(
             f"{owner} expects whole-number labels of shape {prediction.shape[:-1]}, got y_true of shape "
-            f"{labels.shape}, the shape of one-hot targets: use {one_hot_owner}, or "
-            "labels = y_true.argmax(axis=-1)"
+            f"{labels.shape}, the shape of one-hot targets: use "
+            + (f"{one_hot_owner}, or " if one_hot_owner else "")
+            + "labels = y_true.argmax(axis=-1)"
         )
     if labels.shape != prediction.shape[:-1]:
         raise ValueError(

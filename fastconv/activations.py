@@ -65,8 +65,8 @@ class ActivationFunction:
         return function
 
     def __repr__(self) -> str:
-        shape = "" if self.alpha is None else f" {_PARAMETER[self.name]}={self.alpha:g}"
-        return f"<activation {self.name}{shape}>"
+        shape = "" if self.alpha is None else f"({_PARAMETER[self.name]}={self.alpha:g})"
+        return f"{self.name}{shape}"
 
 
 celu = ActivationFunction("celu")
@@ -84,6 +84,7 @@ log_softmax = ActivationFunction("log_softmax")
 mish = ActivationFunction("mish")
 relu = ActivationFunction("relu")
 relu6 = ActivationFunction("relu6")
+scaled_tanh = ActivationFunction("scaled_tanh")  # LeCun et al. 1998: 1.7159 tanh(2x/3); beyond Keras
 selu = ActivationFunction("selu")
 sigmoid = ActivationFunction("sigmoid")
 silu = ActivationFunction("silu")

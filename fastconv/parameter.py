@@ -136,4 +136,4 @@ class Parameter:
         self._value, self._grad = _roomy_copy(self._value), _roomy_copy(self._grad)
 
     def __repr__(self) -> str:
-        return f"<Parameter {self.path} {self.shape}>"
+        return f"<Parameter {self.path} {self.shape}, {'trainable' if self.trainable else 'not trainable'}>"

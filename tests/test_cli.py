@@ -17,7 +17,7 @@ from fastconv.cli import main
 from fastconv.cli.cool_down import CoolDown
 from fastconv.cli.data import scaled
 from fastconv.cli.shifts import ShiftedBatches
-from fastconv.layers import Conv2D, Dense, Flatten, Input, Rescaling
+from fastconv.layers import RBF, Conv2D, Dense, Flatten, Input, Rescaling
 from fastconv.models import Sequential, load_model
 from fastconv.utils import set_random_seed
 
@@ -279,6 +279,29 @@ def test_evaluate(capsys):
     loss = np.log(9 + np.e) - 36 / 355
     assert status == 0
     assert output == f"accuracy  {36 / 355:.2%} of the 355 test images of digits\nloss      {loss:.4f}\n"
+
+
+def test_distances_are_read_as_distances(capsys):
+    """A network whose outputs are distances, 0 from class 3 and 1 from all others: it always says 3."""
+    codes = np.ones((10, 1))
+    codes[3] = 0
+    model = Sequential([Input((28, 28, 1)), Flatten(), Dense(1), RBF(10, prototypes=codes)])
+    model.set_weights([np.zeros((784, 1)), np.zeros(1), codes])
+    model.save("distances.safetensors")
+    status, output, _ = run(capsys, "evaluate", "distances.safetensors")
+    # y_D is 0 for a three and 1 for any other; the logarithm is of e^0, nine times e^-1, and e^-1 for "none"
+    loss = np.log(1 + 10 / np.e) + 1 - 36 / 355
+    assert status == 0
+    assert output == f"accuracy  {36 / 355:.2%} of the 355 test images of digits\nloss      {loss:.4f}\n"
+    write_picture("picture.png", 0)
+    status, output, _ = run(capsys, "predict", "distances.safetensors", "picture.png", "--top", "2")
+    assert (status, output) == (
+        0,
+        f"picture.png\n   {1 / (1 + 9 / np.e):.2%}  3\n    {1 / (np.e + 9):.2%}  0\n",
+    )
+    status, output, _ = run(capsys, "bench", "distances.safetensors", "--seconds", "0.01")
+    assert status == 0
+    assert "(RBF)" in output
 
 
 def test_info(capsys, tmp_path, monkeypatch):

@@ -6,16 +6,27 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fastconv as fc
-from fastconv.applications import ConvNetJSCifar10, CS231nNet
+from fastconv.applications import ConvNetJSCifar10, CS231nNet, LeNet5
 from fastconv.models import read_notes
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+# What each of the scripts that keep weights trains, by the name of its results.
+MAKE = {
+    "mnist_lenet5": LeNet5,
+    "mnist_lenet5_1998": partial(LeNet5, variant="1998"),
+    "cifar10_cs231n": CS231nNet,
+    "cifar10_convnetjs_demo": ConvNetJSCifar10,
+    "cifar10_convnetjs_ours": ConvNetJSCifar10,
+}
 
 
 def run_example(name: str, *options: str) -> str:
@@ -38,6 +49,16 @@ def test_loop_by_hand():
     assert len(losses) == 10
     assert losses[-1] < 0.1 < losses[0]
     assert float(re.findall(r"right on ([\d.]+)%", output)[-1]) > 95
+
+
+def test_look_inside(tmp_path):
+    pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
+    output = run_example("look_inside.py", str(tmp_path / "pictures"))
+    assert float(re.findall(r"right on ([\d.]+)%", output)[0]) > 95
+    assert "features of F6: (355, 84)" in output
+    pictures = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert len(pictures) == 10
+    assert "activation_strip.png" in pictures
 
 
 @pytest.mark.parametrize(
@@ -64,6 +85,7 @@ def test_scripts_of_the_long_runs(name, options, results, tmp_path):
     curves = facts["history"]
     assert list(curves)[:2] == ["accuracy", "loss"]
     assert all(len(curves[name]) == 2 for name in ("accuracy", "loss", "val_accuracy", "val_loss"))
+    assert "seed" in facts
     if "--save" in options:
         model = fc.models.load_model(saved)
         assert f"Total params: {model.count_params():,}" in output
@@ -73,6 +95,8 @@ def test_scripts_of_the_long_runs(name, options, results, tmp_path):
 @pytest.mark.parametrize(
     ("script", "options", "result"),
     [
+        ("mnist_lenet5", [], "mnist_lenet5"),
+        ("mnist_lenet5", ["--variant", "1998"], "mnist_lenet5_1998"),
         ("cifar10_cs231n", [], "cifar10_cs231n"),
         ("cifar10_convnetjs", ["--recipe", "demo"], "cifar10_convnetjs_demo"),
         ("cifar10_convnetjs", ["--recipe", "ours"], "cifar10_convnetjs_ours"),
@@ -80,7 +104,7 @@ def test_scripts_of_the_long_runs(name, options, results, tmp_path):
 )
 def test_scripts_that_make_pretrained_weights(script, options, result, tmp_path):
     """On a few images: that results and weights are written, and twice the same ones."""
-    _skip_without_data(script)
+    dataset = _skip_without_data(script)
     weights = [tmp_path / f"{i}.safetensors" for i in (1, 2)]
     for path in weights:
         few = ("--limit", "150", "--epochs", "2", "--results", str(tmp_path), "--weights", str(path))
@@ -91,9 +115,8 @@ def test_scripts_that_make_pretrained_weights(script, options, result, tmp_path)
     assert facts["seed"] == 1
     notes = read_notes(weights[0])
     assert notes["test accuracy"] == round(facts["history"]["val_accuracy"][-1], 4)
-    assert (notes["data"], notes["input_shape"], notes["classes"]) == ("cifar10", [32, 32, 3], 10)
-    make = CS231nNet if script == "cifar10_cs231n" else ConvNetJSCifar10
-    one, other = (make(weights=path).get_weights() for path in weights)
+    assert (notes["data"], notes["classes"]) == (dataset, 10)
+    one, other = (MAKE[result](weights=path).get_weights() for path in weights)
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
@@ -109,8 +132,9 @@ def test_one_cycle(tmp_path):
     assert [name.split()[0] for name in curves] == ["constant"] * 4 + ["1cycle"] * 2
 
 
-def _skip_without_data(name: str) -> None:
+def _skip_without_data(name: str) -> str:
     dataset = re.search(r"datasets\.(\w+)\.load_data", (EXAMPLES / f"{name}.py").read_text())[1]
     info = subprocess.run([sys.executable, "-m", "fastconv", "info"], capture_output=True, text=True).stdout
     if "not here" in re.search(rf"^{dataset} .*$", info, re.MULTILINE)[0]:
         pytest.skip(f"{dataset} is not on this machine")
+    return dataset

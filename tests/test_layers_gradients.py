@@ -17,6 +17,28 @@ CASES = {
     "dilated, in groups": (layers.Conv2D(4, 2, dilation_rate=(2, 3), groups=2, padding="same"), IMAGES),
     "padded by hand": (layers.Conv2D(2, 3, padding=((2, 0), (1, 2)), strides=2, activation="elu"), IMAGES),
     "without bias": (layers.Conv2D(2, 3, use_bias=False, activation="softmax"), IMAGES),
+    "connected": (
+        layers.Conv2D(3, 3, connections=[[0, 1], [3], [0, 1, 3]], activation="scaled_tanh"),
+        IMAGES,
+    ),
+    "connected, strided": (
+        layers.Conv2D(2, (3, 2), connections=[[2], [0, 2]], strides=(2, 3), padding="same", use_bias=False),
+        IMAGES,
+    ),
+    "connected, dilated": (
+        layers.Conv2D(2, 2, connections=[[0, 3], [1, 2]], dilation_rate=(3, 2), padding=((1, 0), (2, 1))),
+        IMAGES,
+    ),
+    "subsampling": (layers.Subsampling2D(2, activation="scaled_tanh"), IMAGES),
+    "subsampling, overlapping": (
+        layers.Subsampling2D((3, 2), strides=(1, 2), coefficient_initializer="random_normal"),
+        IMAGES,
+    ),
+    "distances": (layers.RBF(5), VECTORS),
+    "distances from prototypes that learn": (
+        layers.RBF(5, prototypes="random_normal", train_prototypes=True),
+        VECTORS,
+    ),
     "dense": (layers.Dense(4, activation="sigmoid"), VECTORS),
     "dense on maps": (layers.Dense(3, activation="selu", use_bias=False), IMAGES),
     "max pooling": (layers.MaxPooling2D(3, strides=2, padding="same"), IMAGES),

@@ -3,43 +3,15 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from lessons import numbers, run_lesson
 
 pytest.importorskip("matplotlib", reason="the lessons draw: they need the extra 'plot'")
 
-LESSONS = Path(__file__).parent.parent / "examples" / "lessons"
-NUMBER = r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)"
-
-
-def run_lesson(name: str, folder: Path, figures: set[str]) -> str:
-    """What it prints, in one line; its figures must be pictures that show something."""
-    command = [sys.executable, "-W", "error", str(LESSONS / f"{name}.py"), "--quick", "--out", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert {path.name for path in folder.iterdir()} == {f"{figure}.png" for figure in figures}
-    for path in folder.iterdir():
-        picture = path.read_bytes()
-        assert picture.startswith(b"\x89PNG")
-        assert int.from_bytes(picture[16:20], "big") == 900  # as wide as a notebook
-        assert len(picture) > 10_000
-        assert f"figure: {path}" in done.stdout
-    assert "claim: " in done.stdout
-    return " ".join(done.stdout.split())
-
-
-def numbers(pattern: str, output: str) -> list[float]:
-    """What the places marked # in ``pattern`` hold."""
-    match = re.search(re.escape(pattern).replace(r"\#", NUMBER), output)
-    assert match, f"{pattern!r} is not in {output!r}"
-    return [float(group) for group in match.groups()]
-
 
 def test_vanishing_gradients(tmp_path):
-    output = run_lesson("01_vanishing_gradients", tmp_path, {"01_gradients_by_layer", "01_clipping"})
+    output = run_lesson("01_vanishing_gradients", tmp_path, {"gradients_by_layer", "clipping"})
     sigmoid, relu, elu, selu, glorot_relu = numbers(
         "layer 1 of 50: sigmoid at best #; He with ReLU #, He with ELU #, LeCun with SELU #; "
         "Glorot with ReLU only #,",
@@ -64,7 +36,7 @@ def test_vanishing_gradients(tmp_path):
 
 
 def test_activations(tmp_path):
-    output = run_lesson("02_activations", tmp_path, {"02_activations"})
+    output = run_lesson("02_activations", tmp_path, {"activations"})
     largest, power = numbers("largest derivative #, to the 50th power #;", output)
     assert largest == pytest.approx(0.25, abs=1e-6)
     assert power == pytest.approx(7.9e-31, rel=0.01)
@@ -77,7 +49,7 @@ def test_activations(tmp_path):
 
 
 def test_initialisation(tmp_path):
-    output = run_lesson("03_initialisation", tmp_path, {"03_signal_by_layer"})
+    output = run_lesson("03_initialisation", tmp_path, {"signal_by_layer"})
     [worst] = numbers("the furthest from it is #% away", output)
     assert worst < 6  # 5 draws of 4,608 or more normal numbers: 12 figures within 1 % each, more or less
     he, glorot, small, large, selu, tanh = numbers(
@@ -94,7 +66,7 @@ def test_initialisation(tmp_path):
 
 
 def test_batch_normalisation(tmp_path):
-    output = run_lesson("04_batch_normalisation", tmp_path, {"04_distributions", "04_learning_rates"})
+    output = run_lesson("04_batch_normalisation", tmp_path, {"distributions", "learning_rates"})
     _, normalized, jump, jump_normalized = numbers(
         "ends at # without and # with batch normalisation (a normal distribution: 3.29); the median's "
         "largest jump in one step is # without, # with",
@@ -117,7 +89,7 @@ def table_row(title: str, output: str) -> list[float]:
 
 
 def test_fifty_layers_learn_with_each_cure_only(tmp_path):
-    output = run_lesson("05_fifty_layers", tmp_path, {"05_fifty_layers"})
+    output = run_lesson("05_fifty_layers", tmp_path, {"fifty_layers"})
     rows = re.findall(r"(no cure|cure): (.*?) (\d\.\d{3}) (\d\.\d{3})(?= )", output)
     best = {(group, title): float(accuracy) for group, title, _, accuracy in rows}
     assert len(best) == 5 + 6

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from lessons import LESSONS, holds, run_lesson, verdicts
 
 pytest.importorskip("matplotlib", reason="the lessons draw: they need the extra 'plot'")
-
-LESSONS = Path(__file__).parent.parent / "examples" / "lessons"
 
 FIGURES = {
     "10_optimizers_on_a_bowl": ["adagrad_turns", "distances", "momentum_and_nesterov", "paths"],
@@ -48,36 +42,18 @@ HOLD = {
 }
 
 
-def run_lesson(name: str, folder: Path) -> dict[str, bool]:
-    """Each of the claims it printed, and whether it found it to hold. Its figures must be there."""
-    command = [sys.executable, "-W", "error", str(LESSONS / f"{name}.py"), "--quick", "--out", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
-    assert done.returncode == 0, done.stderr
-    wanted = [f"{name[:2]}_{figure}.png" for figure in FIGURES[name]]
-    assert sorted(path.name for path in folder.iterdir()) == wanted
-    for path in folder.iterdir():
-        picture = path.read_bytes()
-        assert picture.startswith(b"\x89PNG")
-        assert int.from_bytes(picture[16:20], "big") == 900  # as wide as a notebook
-        assert len(picture) > 10_000
-    output = " ".join(done.stdout.split())
-    verdicts = re.findall(r"claim: (.*?) found: (.*?) holds: (yes|no)", output)
-    assert all(re.search(r"\d|bits|bit-identical", measured) for _, measured, _ in verdicts)
-    return {claim: holds == "yes" for claim, _, holds in verdicts}
-
-
 @pytest.mark.parametrize("name", FIGURES)
 def test_lesson(name, tmp_path):
-    verdicts = run_lesson(name, tmp_path)
-    for start in HOLD[name]:
-        [holds] = [holds for claim, holds in verdicts.items() if claim.startswith(start)]
-        assert holds, start
+    output = run_lesson(name, tmp_path, FIGURES[name])
+    for claim in HOLD[name]:
+        assert holds(claim, output), claim
 
 
 def test_two_runs_find_the_same(tmp_path):
-    first, second = (run_lesson("16_monte_carlo_dropout", tmp_path / name) for name in "ab")
-    assert first == second
-    for figure in FIGURES["16_monte_carlo_dropout"]:
+    lesson = "16_monte_carlo_dropout"
+    first, second = (run_lesson(lesson, tmp_path / name, FIGURES[lesson]) for name in "ab")
+    assert verdicts(first) == verdicts(second)
+    for figure in FIGURES[lesson]:
         pictures = [(tmp_path / name / f"16_{figure}.png").read_bytes() for name in "ab"]
         assert pictures[0] == pictures[1]
 

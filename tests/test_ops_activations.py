@@ -18,6 +18,7 @@ from fastconv import ops, reference
 ROWWISE = ["softmax", "log_softmax"]
 ELEMENTWISE = [name for name in ops.ACTIVATIONS if name not in ROWWISE]
 GOLDEN = np.load(Path(__file__).parent / "golden" / "activations.npz")  # golden/make_activations.py
+IN_KERAS = [name for name in ELEMENTWISE if name != "scaled_tanh"]
 
 # e^x comes out right to 1 unit in the last place (2u); quotients, products and sums around it add 1u each.
 # The normal distribution is a product of four such, mish a quotient of two and a product. Relative to y,
@@ -60,10 +61,14 @@ def test_all_magnitudes_equal_the_reference(name):
         check(ops.activation(x, name), y, rounding(name, x, y), isa)
 
 
-LOWEST = {"linear": -9, "leaky_relu": -9, "log_sigmoid": -9, "selu": -1.7580993} | dict.fromkeys(
-    ["tanh", "hard_tanh", "elu", "celu", "softsign"], -1
-)
-HIGHEST = {"relu6": 6, "log_sigmoid": 0} | dict.fromkeys(
+LOWEST = {
+    "linear": -9,
+    "scaled_tanh": -1.7159,
+    "leaky_relu": -9,
+    "log_sigmoid": -9,
+    "selu": -1.7580993,
+} | dict.fromkeys(["tanh", "hard_tanh", "elu", "celu", "softsign"], -1)
+HIGHEST = {"relu6": 6, "scaled_tanh": 1.7159, "log_sigmoid": 0} | dict.fromkeys(
     ["sigmoid", "hard_sigmoid", "tanh", "hard_tanh", "softsign"], 1
 )
 
@@ -194,7 +199,7 @@ def test_activations_equal_keras(case):
         check(ops.activation_backward(case["dy"], y, **case.arguments), case["dx"], 1e-6, isa)
 
 
-@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.parametrize("name", IN_KERAS)
 def test_values_and_derivatives_at_many_points_equal_keras(name):
     """Keras in float64. Its 1 + tanh cancels there, where ours does not: two units of float64, times x."""
     x, y, slope = GOLDEN["x"], GOLDEN[f"{name}/y"], GOLDEN[f"{name}/slope"]
@@ -211,7 +216,22 @@ def test_values_and_derivatives_at_many_points_equal_keras(name):
         )
 
 
-@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_the_scaled_tanh_of_lecun():
+    """Appendix A of LeCun et al. 1998: f(±1) = ±1, and f″ is largest near there."""
+    x = np.linspace(-6, 6, 1001, dtype=np.float32)
+    y = 1.7159 * np.tanh(x.astype(np.float64) * 2 / 3)
+    slope = 1.7159 * 2 / 3 / np.cosh(x.astype(np.float64) * 2 / 3) ** 2
+    for isa in each_isa():
+        found = ops.activation(x, "scaled_tanh")
+        check(found, y, 8 * UNIT_ROUNDOFF * np.abs(y), isa)
+        # y is 1.7159 (1 - 1e-7) at worst, which the factor 1.7159 - y turns into an absolute error
+        check(ops.activation_backward(np.ones_like(x), found, "scaled_tanh"), slope, 32 * UNIT_ROUNDOFF, isa)
+    np.testing.assert_allclose(ops.activation([1, -1, 0], "scaled_tanh"), [1, -1, 0], atol=2e-5)
+    bend = np.diff(slope, 1)
+    assert abs(abs(x[np.argmax(bend)]) - 1) < 0.05
+
+
+@pytest.mark.parametrize("name", IN_KERAS)
 def test_at_the_ends_of_the_range_float32_is_as_keras(name):
     """Infinities and NaN where Keras has them; but numbers below 1e-36, which it takes for 0."""
     for isa in each_isa():

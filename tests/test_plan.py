@@ -61,6 +61,13 @@ NETWORKS = {
         Dense(21, activation="tanh"),
         Dense(33, activation="relu", use_bias=False),
     ],
+    "fewer multiplications": [
+        Input((11, 9, 6)),
+        Conv2D(16, 5, padding="same", activation="relu"),
+        Conv2D(19, 5, activation="relu"),
+        Conv2D(18, 3, padding="same", activation="relu"),
+        Conv2D(17, 3, padding="same"),
+    ],
     "nothing but dense": [Input((4, 3, 2)), Flatten(), Dense(5, activation="relu")],
     "activations as layers": [
         Input((8, 9, 3)),
@@ -102,7 +109,8 @@ def network(name: str) -> Sequential:
     model = Sequential([*layers, *top])
     rng = np.random.default_rng(2)
     for parameter in model.parameters:  # biases too, so that a missing one shows
-        parameter.value = rng.normal(0, 0.3, parameter.shape)
+        fan_in = np.prod(parameter.shape[:-1])
+        parameter.value = rng.normal(0, min(0.3, np.sqrt(2 / fan_in)), parameter.shape)
     return model
 
 
@@ -172,9 +180,10 @@ def test_predictions_are_those_of_the_layers():
     assert Plan(model.layers).predict(x[:0]).shape == (0, CLASSES)
 
 
+@pytest.mark.parametrize("name", ["one channel, same", "fewer multiplications"])
 @pytest.mark.parametrize("isa", fastconv.available_isas())
-def test_any_number_of_threads_gives_the_same_bits(isa):
-    model = network("one channel, same")
+def test_any_number_of_threads_gives_the_same_bits(isa, name):
+    model = network(name)
     x, y = batch(model, 100)
     loss = SparseCategoricalCrossentropy()
     with fastconv.set_isa(isa):
@@ -225,8 +234,9 @@ def test_a_plan_used_again_for_other_batch_sizes_and_instruction_sets():
             assert_same(found, by_layers(model, x, y, loss))
 
 
-def test_nan_in_one_image_stays_in_its_row():
-    model = network("one channel, same")
+@pytest.mark.parametrize("name", ["one channel, same", "fewer multiplications"])
+def test_nan_in_one_image_stays_in_its_row(name):
+    model = network(name)
     x, _ = batch(model, 20)
     clean = Plan(model.layers).predict(x)
     x[4, 2, 2, 0] = np.nan

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import layers, utils
+from fastconv import layers
 from fastconv.models import Sequential
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "models.json").read_text())  # golden/make_models.py
@@ -204,44 +204,6 @@ def test_configuration_round_trip():
     assert not Sequential.from_config(unbuilt.get_config()).built
     frozen = Sequential.from_config(small(trainable=False).get_config())
     assert frozen.parameters == []
-
-
-def test_summary():
-    utils.clear_session()
-    model = small(name="tiny")
-    model.add(layers.Dropout(0.5))
-    model.layers[0].trainable = False
-    pages = []
-    model.summary(print_fn=pages.append)
-    assert pages == [
-        """\
-Model: "tiny"
-───────────────────────────────────────────────
- Layer (type)        Output Shape      Param #
-───────────────────────────────────────────────
- conv2d (Conv2D)     (None, 4, 4, 4)        76
- flatten (Flatten)   (None, 64)              0
- dense (Dense)       (None, 3)             195
- dropout (Dropout)   (None, 3)               0
-───────────────────────────────────────────────
- Total params: 271 (1.06 KB)
- Trainable params: 195 (780.00 B)
- Non-trainable params: 76 (304.00 B)"""
-    ]
-
-
-def test_summary_of_nested_and_unbuilt_models(capsys):
-    utils.clear_session()
-    model = Sequential([Sequential([layers.Dense(3)], name="inner"), layers.Dense(2)], name="outer")
-    model.summary()
-    assert "inner (Sequential)   ?              0 (unbuilt)" in capsys.readouterr().out
-    model.build((4,))
-    model.summary(expand_nested=True, show_trainable=True, line_length=60)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "─" * 60
-    assert lines[4].split() == ["inner", "(Sequential)", "(None,", "3)", "15", "Y"]
-    assert lines[5].split() == ["└", "dense", "(Dense)", "(None,", "3)", "15", "Y"]
-    assert "Total params: 23 (92.00 B)" in lines[-3]
 
 
 def test_every_model_of_the_golden_file_runs_on_the_reference():

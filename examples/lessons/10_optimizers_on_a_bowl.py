@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 from _figures import figure, save
-from _lesson import options
-from _training import verdict
+from _lesson import options, verdict
 
 from fastconv import Parameter, optimizers
 

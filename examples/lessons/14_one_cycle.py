@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 from _figures import figure, save
-from _lesson import options
-from _training import images, verdict
+from _lesson import options, verdict
+from _training import images
 
 import fastconv as fc
 

@@ -1,11 +1,10 @@
-"""What the lessons on training share: images to learn from, a verdict on each claim."""
+"""What the lessons on training share: images to learn from."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from _lesson import claim, found
 
 import fastconv
 
@@ -38,10 +37,3 @@ def images(train: int, validation: int) -> Images:
     train = min(train, rest)
     print(f"{train} images of {name} to learn from, {validation} others to judge by\n")
     return Images(name, dataset.CLASSES, x[:train], y[:train], x[rest:], y[rest:])
-
-
-def verdict(claimed: str, measured: str, holds: bool) -> None:
-    """Print what the textbooks say, what this run measured, and whether the two agree."""
-    claim(claimed)
-    found(measured)
-    print(f"holds: {'yes' if holds else 'no'}\n")

@@ -6,6 +6,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from fastconv._repr import call_of
+
 Logs = dict[str, Any]
 
 
@@ -45,6 +47,9 @@ class Callback:
 
     comes_last = False
     """True for a callback whose hooks run after those of all others."""
+
+    def __repr__(self) -> str:
+        return call_of(self)
 
     def state_dict(self) -> dict[str, Any]:
         """What a later process needs to go on: numbers, strings, arrays, lists and dictionaries of them."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastconv.callbacks.callback import Callback, Logs
 
 
@@ -15,6 +17,13 @@ class History(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
+
+    def __repr__(self) -> str:
+        """``<History of 5 epochs: accuracy 0.9123, loss 0.3012>``, as the last of them ended."""
+        ends = {name: values[-1] for name, values in self.history.items()}
+        last = (f"{name} {value:.4g}" for name, value in ends.items() if np.ndim(value) == 0)
+        epochs = f"{len(self.epoch)} epoch{'s' * (len(self.epoch) != 1)}"
+        return f"<History of {epochs}: {', '.join(last)}>" if self.history else f"<History of {epochs}>"
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.epoch = []

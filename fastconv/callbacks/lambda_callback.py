@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastconv._errors import unknown_name
+from fastconv._repr import call_of
 from fastconv.callbacks.callback import HOOKS, Callback
 
 
@@ -22,3 +23,6 @@ class LambdaCallback(Callback):
                 raise unknown_name("hook", name, HOOKS)
             if function is not None:
                 setattr(self, name, function)
+
+    def __repr__(self) -> str:
+        return call_of(self, always={name: hook for name, hook in vars(self).items() if name in HOOKS})

@@ -140,14 +140,16 @@ def _layer_times(model: Sequential, x: Array, seconds: float) -> list[tuple[Laye
 
 def _whole(model: Sequential, x: Array) -> list[tuple[str, Callable[[], object], int]]:
     """The whole network's step and inference, with how often each goes through the layers."""
-    from fastconv.losses import MeanSquaredError, SparseCategoricalCrossentropy
+    from fastconv.losses import Loss, MaximumAPosteriori, MeanSquaredError, SparseCategoricalCrossentropy
     from fastconv.optimizers import SGD
 
     outputs = _known(model.output_shape)
     y: Array
+    loss: Loss
     if len(outputs) == 1 and outputs[0] > 1:
-        logits = model.output_activation != "softmax"
-        loss: MeanSquaredError | SparseCategoricalCrossentropy = SparseCategoricalCrossentropy(logits)
+        loss = SparseCategoricalCrossentropy(from_logits=model.output_activation != "softmax")
+        if model.outputs_distances:
+            loss = MaximumAPosteriori()
         y = np.arange(len(x)) % outputs[0]
     else:
         loss, y = MeanSquaredError(), np.zeros((len(x), *outputs), np.float32)

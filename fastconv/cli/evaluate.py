@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from fastconv.cli import data, options
+from fastconv.cli import answers, data, options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = load_model(arguments.file, compile=False)
     _, test = data.load(arguments.data)
     data.check_fits(model, arguments.data, test.images)
-    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(loss=answers.loss_for(model), metrics=["accuracy"])
     results = model.evaluate(
         data.scaled(test.images, model), test.labels, arguments.batch_size, verbose=0, return_dict=True
     )

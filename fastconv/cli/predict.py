@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 
-from fastconv.cli import data, options
+from fastconv.cli import answers, data, options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,14 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
         if shape[3] == 1 and not arguments.invert and np.median(pixels) > 127:
             print(f"{path}: light background; did you mean --invert?", file=sys.stderr)
         scores = model.predict(data.scaled(pixels[np.newaxis], model), verbose=0)[0]
-        probabilities = scores if model.output_activation == "softmax" else _softmax(scores)
+        probabilities = answers.probabilities(model, scores)
         print(path)
         for label in np.argsort(-probabilities, kind="stable")[: arguments.top]:
             name = names[label] if len(names) == len(scores) else str(label)
             print(f"  {probabilities[label]:7.2%}  {name}")
     return 0
-
-
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    powers = np.exp(scores.astype(np.float64) - scores.max())
-    return powers / powers.sum()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastconv._atomic_file import writable_place, write_atomically
 from fastconv._errors import unknown_name
-from fastconv.cli import data, options
+from fastconv.cli import answers, data, options
 
 if TYPE_CHECKING:
     from fastconv.models import Sequential
@@ -183,7 +183,7 @@ def _compile(model: Sequential, arguments: argparse.Namespace) -> None:
         optimizer.learning_rate = arguments.learning_rate
     elif not arguments.optimizer and arguments.model in LEARNING_RATE:
         optimizer.learning_rate = LEARNING_RATE[arguments.model]
-    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(optimizer=optimizer, loss=answers.loss_for(model), metrics=["accuracy"])
 
 
 # ---- training

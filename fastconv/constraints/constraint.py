@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastconv._repr import call_of
 from fastconv.parameter import Array
 
 
@@ -25,4 +26,4 @@ class Constraint:
         return cls(**config)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items())})"
+        return call_of(self)

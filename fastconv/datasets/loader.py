@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv._random import drawn_seed, generator
+from fastconv._repr import call_of
 from fastconv.layers._arguments import whole
 from fastconv.models.batches import ArrayBatches, Batch, checked_batch
 from fastconv.utils.batch_source import BatchSource
@@ -63,6 +64,10 @@ class Loader(BatchSource):
         self.map = map
         self.prefetch = whole(prefetch, "Loader: prefetch", 0)
         self.epoch = 0
+
+    def __repr__(self) -> str:
+        arrays = self._batches.data._asdict()
+        return call_of(self, always={name: array for name, array in arrays.items() if array is not None})
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""

@@ -16,8 +16,15 @@ from fastconv._registry import Registry
 from fastconv.initializers.constants import Constant, Identity, Ones, Zeros
 from fastconv.initializers.initializer import Initializer
 from fastconv.initializers.orthogonal import Orthogonal
-from fastconv.initializers.random import RandomInitializer, RandomNormal, RandomUniform, TruncatedNormal
+from fastconv.initializers.random import (
+    RandomInitializer,
+    RandomNormal,
+    RandomSigns,
+    RandomUniform,
+    TruncatedNormal,
+)
 from fastconv.initializers.variance_scaling import (
+    FanInUniform,
     GlorotNormal,
     GlorotUniform,
     HeNormal,
@@ -48,6 +55,8 @@ _registry: Registry[Initializer] = Registry(
         "he_normal": HeNormal,
         "lecun_uniform": LecunUniform,
         "lecun_normal": LecunNormal,
+        "fan_in_uniform": FanInUniform,
+        "random_signs": RandomSigns,
         "zero": Zeros,
         "one": Ones,
         "uniform": RandomUniform,
@@ -101,9 +110,11 @@ orthogonal, identity = Orthogonal, Identity
 glorot_uniform, glorot_normal = GlorotUniform, GlorotNormal
 he_uniform, he_normal = HeUniform, HeNormal
 lecun_uniform, lecun_normal = LecunUniform, LecunNormal
+fan_in_uniform, random_signs = FanInUniform, RandomSigns  # beyond Keras
 
 __all__ = [
     "Constant",
+    "FanInUniform",
     "GlorotNormal",
     "GlorotUniform",
     "HeNormal",
@@ -118,12 +129,14 @@ __all__ = [
     "Orthogonal",
     "RandomInitializer",
     "RandomNormal",
+    "RandomSigns",
     "RandomUniform",
     "TruncatedNormal",
     "VarianceScaling",
     "Zeros",
     "constant",
     "deserialize",
+    "fan_in_uniform",
     "fans",
     "get",
     "glorot_normal",
@@ -136,6 +149,7 @@ __all__ = [
     "ones",
     "orthogonal",
     "random_normal",
+    "random_signs",
     "random_uniform",
     "serialize",
     "truncated_normal",

@@ -75,3 +75,10 @@ class TruncatedNormal(RandomNormal):
 
     def __call__(self, shape: Sequence[int]) -> Array:
         return self._truncated_normal(shape, self.mean, self.stddev)
+
+
+class RandomSigns(RandomInitializer):
+    """−1 or 1, as likely the one as the other: codes of many bits drawn so are far from each other."""
+
+    def __call__(self, shape: Sequence[int]) -> Array:
+        return 2 * generator_for(self.seed).integers(0, 2, shape).astype(np.float32) - 1

@@ -13,6 +13,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from fastconv._errors import unknown_name
 from fastconv.initializers.random import RandomInitializer
 from fastconv.parameter import Array
@@ -128,3 +130,27 @@ class LecunNormal(_NamedScaling):
     """Variance 1 / n_in, truncated normal."""
 
     preset = (1.0, "fan_in", "truncated_normal")
+
+
+class FanInUniform(RandomInitializer):
+    """Evenly distributed between −bound / n and bound / n, where n is the number of a unit's inputs.
+
+    With a bound of 2.4, LeCun et al. 1998, appendix A. ``fan_in`` is n where the shape does not tell it, as
+    that of biases: a number, or one for each unit, the weights' last axis.
+    """
+
+    def __init__(
+        self, bound: float = 2.4, fan_in: float | Sequence[float] | None = None, seed: int | None = None
+    ) -> None:
+        super().__init__(seed)
+        if fan_in is not None and not np.all(np.asarray(fan_in) > 0):
+            raise ValueError(f"fan_in counts a unit's inputs and must be positive, got {fan_in!r}")
+        self.bound, self.fan_in = bound, fan_in
+
+    def __call__(self, shape: Sequence[int]) -> Array:
+        n = fans(shape)[0] if self.fan_in is None else np.asarray(self.fan_in, np.float32)
+        return self._uniform(shape, -1, 1) * (np.float32(self.bound) / np.float32(n))
+
+    def get_config(self) -> dict[str, Any]:
+        fan_in = None if self.fan_in is None else np.asarray(self.fan_in).tolist()
+        return {"bound": self.bound, "fan_in": fan_in, **super().get_config()}

@@ -27,6 +27,7 @@ from fastconv.layers.random_layer import RandomLayer
 from fastconv.layers.random_rotation import RandomRotation
 from fastconv.layers.random_translation import RandomTranslation
 from fastconv.layers.random_zoom import RandomZoom
+from fastconv.layers.rbf import RBF
 from fastconv.layers.relu import ReLU
 from fastconv.layers.rescaling import Rescaling
 from fastconv.layers.reshape import Reshape
@@ -34,6 +35,7 @@ from fastconv.layers.resizing import Resizing
 from fastconv.layers.serialization import deserialize, serialize
 from fastconv.layers.softmax import Softmax
 from fastconv.layers.spatial_dropout2d import SpatialDropout2D
+from fastconv.layers.subsampling2d import Subsampling2D
 from fastconv.layers.zero_padding2d import ZeroPadding2D
 
 # Keras' other names.
@@ -45,6 +47,7 @@ Convolution2D = Conv2D
 
 __all__ = [
     "ELU",
+    "RBF",
     "Activation",
     "ActivityRegularization",
     "AlphaDropout",
@@ -84,6 +87,7 @@ __all__ = [
     "Resizing",
     "Softmax",
     "SpatialDropout2D",
+    "Subsampling2D",
     "ZeroPadding2D",
     "deserialize",
     "serialize",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastconv import ops
+from fastconv._geometry import Window, frame
 from fastconv.ops.images import resizing
 from fastconv.parameter import Array
 
@@ -38,6 +39,18 @@ def shaped_box(image: Size, size: Size) -> Box:
     box_height = max(min(H, W * height // width), 1)
     box_width = max(min(W, H * width // height), 1)
     return Box((H - box_height) // 2, (W - box_width) // 2, box_height, box_width)
+
+
+def cut_windows(image: Size, box: Box, size: Size) -> tuple[Window, ...]:
+    """What a place of the cut box sees of the image; ValueError where the box is resized."""
+    if (box.height, box.width) != size:
+        raise ValueError(
+            f"resizing {box.height}x{box.width} pixels to {size[0]}x{size[1]} leaves no whole steps between "
+            "the pixels that two neighbours see"
+        )
+    rows = (-box.top, box.top + box.height - image[0])
+    columns = (-box.left, box.left + box.width - image[1])
+    return (frame(image, (rows, columns)),)
 
 
 def cut(x: Array, box: Box, size: Size, interpolation: str = "bilinear") -> Array:

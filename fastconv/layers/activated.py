@@ -38,7 +38,7 @@ class ActivatedLayer(Layer):
     def output_activation(self) -> str | None:  # type: ignore[override]
         return self.activation.name
 
-    def activate(self, z: Array, *inputs: Array) -> Array:
+    def activate(self, z: Array, *inputs: Any) -> Array:
         """y = φ(z), of a fresh z that nobody else holds: its memory becomes that of y, unless φ′ is made of
         z.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from fastconv import constraints, initializers, ops, regularizers
@@ -164,6 +165,16 @@ class BatchNormalization(Layer):
             dgamma = dbeta = None
         gamma = _value(self.gamma)
         return ops.batch_norm_backward_data(dy, x, mean, variance, gamma, dgamma, dbeta, self.epsilon)
+
+    def count_multiply_adds(self) -> int:
+        """One for each number, for in ``predict`` it is x · scale + shift."""
+        _, output_shape = self.shapes()
+        return prod(output_shape)
+
+    def count_connections(self) -> int:
+        """Each number has one input and the shift."""
+        _, output_shape = self.shapes()
+        return 2 * prod(output_shape)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv.layers._arguments import check_data_format, whole
-from fastconv.layers._boxes import central_box, cut, cut_backward
+from fastconv._geometry import Window
+from fastconv.layers._arguments import check_data_format, errors_named, whole
+from fastconv.layers._boxes import central_box, cut, cut_backward, cut_windows
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 
@@ -26,6 +27,13 @@ class CenterCrop(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self.check_input((None, *input_shape))
         return self.height, self.width, input_shape[-1]
+
+    def windows(self) -> tuple[Window, ...]:
+        (H, W, _), _ = self.shapes()
+        with errors_named(self):
+            return cut_windows(
+                (H, W), central_box((H, W), (self.height, self.width)), (self.height, self.width)
+            )
 
     def call(self, x: Array, training: bool) -> Array:
         size = self.height, self.width

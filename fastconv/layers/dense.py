@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import ops
+from fastconv._geometry import Window
 from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
@@ -72,6 +73,11 @@ class Dense(WeightedLayer):
         if self.parameters:
             ops.dense_backward_kernel(x, dz, out=self.gradients)
         return ops.dense_backward_data(dz, self.kernel.value) if input_gradient else None
+
+    def windows(self) -> tuple[Window, ...]:
+        if len(self.shapes()[0]) == 2:
+            raise ValueError(f"{self} mixes the pixels of a row: give the images a channel axis, (H, W, 1)")
+        return super().windows()
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from fastconv._geometry import Window, image_size, whole_image
 from fastconv.layers._arguments import check_data_format
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
@@ -19,6 +20,11 @@ class Flatten(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (math.prod(input_shape),)
+
+    def windows(self) -> tuple[Window, ...]:
+        """Together the outputs see the whole map."""
+        image = image_size(self.shapes()[0])
+        return () if image is None else (whole_image(image),)
 
     def call(self, x: Array, training: bool) -> Array:
         self.remember(x.shape)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from fastconv import ops
+from fastconv._geometry import Window, whole_image
 from fastconv.layers._arguments import check_data_format
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
@@ -24,6 +26,15 @@ class GlobalPooling2D(Layer):
         self.check_input((None, *input_shape))
         channels = input_shape[-1]
         return (1, 1, channels) if self.keepdims else (channels,)
+
+    def windows(self) -> tuple[Window, ...]:
+        (height, width, _), _ = self.shapes()
+        return (whole_image((height, width)),)
+
+    def count_connections(self) -> int:
+        """Each output has the whole of its map."""
+        input_shape, _ = self.shapes()
+        return prod(input_shape)
 
     def _shape_output(self, y: Array) -> Array:
         return y[:, None, None, :] if self.keepdims else y

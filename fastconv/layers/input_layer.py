@@ -44,6 +44,9 @@ class InputLayer(Layer):
             raise unsupported_argument("Input", "batch_size", "batches of any size are welcome")
         super().__init__(name=name, input_shape=shape, dtype=dtype, **unknown)
 
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "shape": list(self.requested_input_shape or ())}
+
     def call(self, x: Array, training: bool) -> Array:
         return x
 

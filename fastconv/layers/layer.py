@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike
 
 from fastconv import constraints, initializers, regularizers
 from fastconv._errors import unsupported_argument
+from fastconv._geometry import Window, image_size
 from fastconv._names import automatic_name, take_name
+from fastconv._repr import call_of
 from fastconv.layers._input_errors import input_shape_error
 from fastconv.ops._door import array as floats
 from fastconv.parameter import Array, Parameter
@@ -46,6 +48,9 @@ class Layer:
         False
     ``get_config()``
         the constructor's arguments
+    ``windows()``, ``count_multiply_adds()``, ``count_connections()``
+        what ``summary()`` tells of it: what a place of the output sees (default: the same place of the
+        input), and how much work that is (default: none)
 
     Parameters
     ----------
@@ -59,6 +64,9 @@ class Layer:
 
     output_activation: str | None = None
     """The name of the activation that the output comes from, where ``backward_from_logits`` can skip it."""
+
+    outputs_distances: bool = False
+    """True where outputs are distances from the classes: of those the smallest is the answer."""
 
     def __init__(
         self,
@@ -148,6 +156,12 @@ class Layer:
     def output_shape(self) -> Shape | None:
         """Shape of one output, without the batch axis; None before the layer is built."""
         return self._output_shape
+
+    def shapes(self) -> tuple[Shape, Shape]:
+        """(shape of one input, shape of one output); ValueError before the layer is built."""
+        if self._input_shape is None or self._output_shape is None:
+            raise ValueError(f"{self} has no shape yet: build it first, or give an input_shape")
+        return self._input_shape, self._output_shape
 
     def expected_input(self) -> tuple[int | str, ...] | None:
         """The input this layer accepts, as error messages show it: ("N", "H", "W", 3); None for anything."""
@@ -301,6 +315,35 @@ class Layer:
             raise ValueError(f"{self} has no weights to count yet: build it first, or give an input_shape")
         return sum(weight.size for weight in self.weights)
 
+    # ---- what it sees, and what that costs
+
+    def windows(self) -> tuple[Window, ...]:
+        """The sliding windows, input to output, through which a place (i, j) of the output sees the input.
+
+        () where it sees the same place, as in activations, normalization and dropout. Layers that look
+        further override it; random layers are taken at rest, as in ``predict``. See
+        ``models.receptive_field``. Raises ValueError where it cannot be told.
+        """
+        before, after = map(image_size, self.shapes())
+        if before != after:
+            raise ValueError(f"{self} does not tell which pixels of its input one of its outputs sees")
+        return ()
+
+    def count_multiply_adds(self) -> int:
+        """How many products of a weight with an input one image takes; biases and pooling have none."""
+        self.shapes()
+        return 0
+
+    def count_connections(self) -> int:
+        """The connections of all units for one image: a unit's inputs, plus one for its bias.
+
+        The count of LeCun et al. 1998, section II.B: 26 for a unit of a 5x5 convolution of one map. Inputs in
+        the padding count too. Layers that have no units of their own, such as activations, dropout and
+        rescaling, have none.
+        """
+        self.shapes()
+        return 0
+
     # ---- randomness
 
     def random_state(self) -> dict[str, Any]:
@@ -339,7 +382,7 @@ class Layer:
         return f"{type(self).__name__} {self.name!r}"
 
     def __repr__(self) -> str:
-        return f"<{self}>"
+        return call_of(self, always={"name": self.name})
 
 
 def example_shape(shape: Sequence[int | None]) -> Shape:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
-from fastconv._geometry import Padding, Pair, explicit_padding, pair, window
+from fastconv._geometry import Padding, Pair, Window, explicit_padding, pair, window
+from fastconv._repr import call_of
 from fastconv.layers._arguments import check_data_format, errors_named
 from fastconv.layers.layer import Layer, Shape
 
@@ -32,9 +34,24 @@ class Pooling2D(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self.check_input((None, *input_shape))
         height, width, channels = input_shape
+        return (*self._window((height, width)).output_size, channels)
+
+    def _window(self, image: Pair) -> Window:
         with errors_named(self):
-            view = window((height, width), self.pool_size, self.strides, self.padding, size_name="pool_size")
-        return (*view.output_size, channels)
+            return window(image, self.pool_size, self.strides, self.padding, size_name="pool_size")
+
+    def windows(self) -> tuple[Window, ...]:
+        (height, width, _), _ = self.shapes()
+        return (self._window((height, width)),)
+
+    def count_connections(self) -> int:
+        """Each output has its window."""
+        _, output_shape = self.shapes()
+        return prod(output_shape) * prod(self.pool_size)
+
+    def __repr__(self) -> str:
+        always = {"name": self.name, "pool_size": self.pool_size}
+        return call_of(self, always, usual={"strides": self.pool_size})
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.layers._arguments import whole
-from fastconv.layers._boxes import Box, central_box, cut, cut_backward
+from fastconv._geometry import Window
+from fastconv.layers._arguments import errors_named, whole
+from fastconv.layers._boxes import Box, central_box, cut, cut_backward, cut_windows
 from fastconv.layers.augmentation import Augmentation
 from fastconv.layers.layer import Shape
 from fastconv.parameter import Array
@@ -34,6 +35,13 @@ class RandomCrop(Augmentation):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self.check_input((None, *input_shape))
         return self.height, self.width, input_shape[-1]
+
+    def windows(self) -> tuple[Window, ...]:
+        (H, W, _), _ = self.shapes()
+        with errors_named(self):
+            return cut_windows(
+                (H, W), central_box((H, W), (self.height, self.width)), (self.height, self.width)
+            )
 
     def roll(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
         _, H, W, _ = shape

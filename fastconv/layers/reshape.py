@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from fastconv._geometry import Window, image_size, whole_image
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 
@@ -30,6 +31,13 @@ class Reshape(Layer):
                 f"{self}: the {total} numbers of an example {input_shape} do not fit into {self.target_shape}"
             )
         return tuple(total // known if n == -1 else n for n in self.target_shape)
+
+    def windows(self) -> tuple[Window, ...]:
+        """As ``Flatten``, where it makes a vector of a map."""
+        before, after = map(image_size, self.shapes())
+        if before is not None and after is None:
+            return (whole_image(before),)
+        return super().windows()
 
     def call(self, x: Array, training: bool) -> Array:
         self.remember(x.shape)

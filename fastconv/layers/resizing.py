@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv._errors import unknown_name, unsupported_argument
-from fastconv.layers._arguments import check_data_format, whole
-from fastconv.layers._boxes import Box, cut, cut_backward, shaped_box
+from fastconv._geometry import Window
+from fastconv.layers._arguments import check_data_format, errors_named, whole
+from fastconv.layers._boxes import Box, Size, cut, cut_backward, cut_windows, shaped_box
 from fastconv.layers.layer import Layer, Shape
 from fastconv.ops.images import INTERPOLATIONS
 from fastconv.parameter import Array
@@ -64,12 +65,21 @@ class Resizing(Layer):
         self.check_input((None, *input_shape))
         return self.height, self.width, input_shape[-1]
 
+    def _box(self, image: Size) -> Box:
+        """The part of the image that is shown."""
+        return (
+            shaped_box(image, (self.height, self.width)) if self.crop_to_aspect_ratio else Box(0, 0, *image)
+        )
+
+    def windows(self) -> tuple[Window, ...]:
+        (H, W, _), _ = self.shapes()
+        with errors_named(self):
+            return cut_windows((H, W), self._box((H, W)), (self.height, self.width))
+
     def call(self, x: Array, training: bool) -> Array:
-        _, H, W, _ = x.shape
-        size = self.height, self.width
-        box = shaped_box((H, W), size) if self.crop_to_aspect_ratio else Box(0, 0, H, W)
+        box = self._box((x.shape[1], x.shape[2]))
         self.remember(x.shape, box)
-        return cut(x, box, size, self.interpolation)
+        return cut(x, box, (self.height, self.width), self.interpolation)
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         input_shape, box = self.recall()

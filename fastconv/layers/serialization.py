@@ -31,12 +31,14 @@ from fastconv.layers.random_flip import RandomFlip
 from fastconv.layers.random_rotation import RandomRotation
 from fastconv.layers.random_translation import RandomTranslation
 from fastconv.layers.random_zoom import RandomZoom
+from fastconv.layers.rbf import RBF
 from fastconv.layers.relu import ReLU
 from fastconv.layers.rescaling import Rescaling
 from fastconv.layers.reshape import Reshape
 from fastconv.layers.resizing import Resizing
 from fastconv.layers.softmax import Softmax
 from fastconv.layers.spatial_dropout2d import SpatialDropout2D
+from fastconv.layers.subsampling2d import Subsampling2D
 from fastconv.layers.zero_padding2d import ZeroPadding2D
 
 _registry: Registry[Layer] = Registry(
@@ -63,6 +65,7 @@ _registry: Registry[Layer] = Registry(
             LeakyReLU,
             MaxPooling2D,
             PReLU,
+            RBF,
             RandomBrightness,
             RandomContrast,
             RandomCrop,
@@ -76,6 +79,7 @@ _registry: Registry[Layer] = Registry(
             Resizing,
             Softmax,
             SpatialDropout2D,
+            Subsampling2D,
             ZeroPadding2D,
         )
     },

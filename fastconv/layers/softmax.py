@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv._geometry import Window
 from fastconv.activations import ActivationFunction, softmax
 from fastconv.layers.layer import Layer
 from fastconv.parameter import Array
@@ -41,6 +42,12 @@ class Softmax(Layer):
 
     def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
         return dz if input_gradient else None
+
+    def windows(self) -> tuple[Window, ...]:
+        rank = len(self.shapes()[0])
+        if rank > 1 and (rank == 2 or self.axis not in (-1, rank)):
+            raise ValueError(f"{self}: along axis {self.axis} its sum mixes pixels of the image")
+        return super().windows()
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}

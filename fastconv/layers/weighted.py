@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from fastconv import constraints, initializers, regularizers
@@ -44,11 +45,17 @@ class WeightedLayer(ActivatedLayer):
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
 
-    def add_kernel_and_bias(self, kernel_shape: tuple[int, ...]) -> None:
-        """Make the kernel, and a bias for each number of its last axis, or None without ``use_bias``."""
+    def add_kernel_and_bias(
+        self, kernel_shape: tuple[int, ...], units: int | None = None, start: Array | None = None
+    ) -> None:
+        """Make the kernel, and a bias for each of the units, or None without ``use_bias``.
+
+        There are as many units as the kernel's last axis is long, where ``units`` does not say otherwise, and
+        ``start`` is the kernel's where the initializer alone cannot make it.
+        """
         self.kernel = self.add_weight(
             kernel_shape,
-            self.kernel_initializer,
+            self.kernel_initializer if start is None else start,
             name="kernel",
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
@@ -56,7 +63,7 @@ class WeightedLayer(ActivatedLayer):
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
-                kernel_shape[-1:],
+                kernel_shape[-1:] if units is None else (units,),
                 self.bias_initializer,
                 name="bias",
                 regularizer=self.bias_regularizer,
@@ -71,6 +78,16 @@ class WeightedLayer(ActivatedLayer):
     def gradients(self) -> tuple[Array, Array | None]:
         """The arrays for the gradients of kernel and bias."""
         return self.kernel.grad, None if self.bias is None else self.bias.grad
+
+    def count_multiply_adds(self) -> int:
+        """Each number of the kernel once for each place of the output."""
+        _, (*places, _) = self.shapes()
+        return prod(places) * self.kernel.size
+
+    def count_connections(self) -> int:
+        """Each weight, biases among them, once for each place of the output."""
+        _, (*places, _) = self.shapes()
+        return prod(places) * self.count_params()
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._geometry import Pair, explicit_padding
+from fastconv._geometry import Pair, Window, explicit_padding, frame
 from fastconv.layers._arguments import check_data_format, errors_named
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
@@ -38,6 +38,10 @@ class ZeroPadding2D(Layer):
         self.check_input((None, *input_shape))
         height, width, channels = input_shape
         return height + sum(self.padding[0]), width + sum(self.padding[1]), channels
+
+    def windows(self) -> tuple[Window, ...]:
+        (height, width, _), _ = self.shapes()
+        return (frame((height, width), self.padding),)
 
     def call(self, x: Array, training: bool) -> Array:
         self.remember(x.shape)

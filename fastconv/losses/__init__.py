@@ -34,6 +34,7 @@ from fastconv.losses.huber import Huber, huber
 from fastconv.losses.kl_divergence import KLDivergence, kl_divergence
 from fastconv.losses.log_cosh import LogCosh, log_cosh
 from fastconv.losses.loss import Loss
+from fastconv.losses.maximum_a_posteriori import MaximumAPosteriori, maximum_a_posteriori
 from fastconv.losses.mean_absolute_error import MeanAbsoluteError, mean_absolute_error
 from fastconv.losses.mean_absolute_percentage_error import (
     MeanAbsolutePercentageError,
@@ -64,6 +65,7 @@ __all__ = [
     "KLDivergence",
     "LogCosh",
     "Loss",
+    "MaximumAPosteriori",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
     "MeanSquaredError",
@@ -83,6 +85,7 @@ __all__ = [
     "huber",
     "kl_divergence",
     "log_cosh",
+    "maximum_a_posteriori",
     "mean_absolute_error",
     "mean_absolute_percentage_error",
     "mean_squared_error",
@@ -100,6 +103,7 @@ _FUNCTIONS = {
     categorical_crossentropy: CategoricalCrossentropy,
     categorical_focal_crossentropy: CategoricalFocalCrossentropy,
     sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
+    maximum_a_posteriori: MaximumAPosteriori,
     kl_divergence: KLDivergence,
     poisson: Poisson,
     mean_squared_error: MeanSquaredError,

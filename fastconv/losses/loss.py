@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastconv._errors import unknown_name, unsupported_argument
+from fastconv._repr import call_of
 from fastconv._targets import broadcast_weights, same_shape
 
 Array = NDArray[Any]
@@ -146,8 +147,7 @@ class Loss:
         return cls(**config)
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
+        return call_of(self)
 
 
 def _check_reduction(reduction: str | None) -> str | None:

@@ -31,9 +31,11 @@ from fastconv.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
     CategoricalAccuracy,
+    NearestAccuracy,
     SparseCategoricalAccuracy,
     binary_accuracy,
     categorical_accuracy,
+    nearest_accuracy,
     sparse_categorical_accuracy,
 )
 from fastconv.metrics.auc import AUC
@@ -97,6 +99,7 @@ __all__ = [
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
     "Metric",
+    "NearestAccuracy",
     "Poisson",
     "Precision",
     "PrecisionAtRecall",
@@ -129,6 +132,7 @@ __all__ = [
     "mean_absolute_percentage_error",
     "mean_squared_error",
     "mean_squared_logarithmic_error",
+    "nearest_accuracy",
     "poisson",
     "serialize",
     "sparse_categorical_accuracy",
@@ -143,6 +147,7 @@ _FUNCTIONS = {
     for function in (
         binary_accuracy,
         categorical_accuracy,
+        nearest_accuracy,
         sparse_categorical_accuracy,
         top_k_categorical_accuracy,
         sparse_top_k_categorical_accuracy,
@@ -198,6 +203,7 @@ _registry: Registry[Metric] = Registry(
         "mean_squared_logarithmic_error": MeanSquaredLogarithmicError,
         "mse": MeanSquaredError,
         "msle": MeanSquaredLogarithmicError,
+        "nearest_accuracy": NearestAccuracy,
         "poisson": Poisson,
         "precision": Precision,
         "precision_at_recall": PrecisionAtRecall,

@@ -42,6 +42,19 @@ def sparse_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
     return (labels == scores.argmax(axis=-1)).astype(np.float32)
 
 
+def nearest_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+    """1 where the smallest of the distances (N, ..., C) is that of the class, else 0.
+
+    Targets are labels (N, ...) or one-hot (N, ..., C).
+    """
+    distances = floats(y_pred, "y_pred")
+    labels = np.asarray(y_true)
+    if labels.shape == distances.shape and labels.shape[-1] > 1:
+        labels = labels.argmax(axis=-1)
+    labels = class_labels(labels, distances, "nearest_accuracy")
+    return (labels == distances.argmin(axis=-1)).astype(np.float32)
+
+
 class Accuracy(MeanMetricWrapper):
     """How often y_pred equals y_true exactly: for class numbers, not for scores."""
 
@@ -76,3 +89,15 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
 
     def __init__(self, name: str = "sparse_categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(sparse_categorical_accuracy, name, dtype)
+
+
+class NearestAccuracy(MeanMetricWrapper):
+    """How often the smallest output is that of the class: for distances, such as ``layers.RBF`` gives.
+
+    ``metrics=["accuracy"]`` means this one where the last layer of a model is such a layer.
+    """
+
+    direction = "up"
+
+    def __init__(self, name: str = "nearest_accuracy", dtype: Any = None) -> None:
+        super().__init__(nearest_accuracy, name, dtype)

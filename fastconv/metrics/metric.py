@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastconv._errors import unsupported_argument
+from fastconv._repr import call_of
 
 _STATE = (bool, int, float, str, list, np.number, np.ndarray)
 
@@ -65,4 +66,4 @@ class Metric:
         return cls(**config)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r}>"
+        return call_of(self)

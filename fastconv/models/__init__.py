@@ -1,7 +1,16 @@
 """Models: layers stacked, trained, looked at, saved."""
 
 from fastconv.models.cloning import clone_model
+from fastconv.models.receptive_field import ReceptiveField, receptive_field
 from fastconv.models.saving import load_model, read_notes, save_model
 from fastconv.models.sequential import Sequential
 
-__all__ = ["Sequential", "clone_model", "load_model", "read_notes", "save_model"]
+__all__ = [
+    "ReceptiveField",
+    "Sequential",
+    "clone_model",
+    "load_model",
+    "read_notes",
+    "receptive_field",
+    "save_model",
+]

@@ -17,7 +17,7 @@ class Measures:
 
     ``weighted`` ones take sample weights into account, the others do not. "accuracy" is one of three metrics,
     which one is decided by the first batch: "binary" for a single output, "sparse" for whole-number labels,
-    else "categorical".
+    else "categorical"; or "nearest", where the outputs are distances.
     """
 
     def __init__(self, unweighted: Any, weighted: Any) -> None:
@@ -31,10 +31,17 @@ class Measures:
         self._loss_sum = 0.0
         self._examples = 0
 
-    def update(self, loss: float, y_true: Array, y_pred: Array, sample_weight: Array | None) -> None:
-        """Take a batch into account."""
+    def update(
+        self,
+        loss: float,
+        y_true: Array,
+        y_pred: Array,
+        sample_weight: Array | None,
+        distances: bool = False,
+    ) -> None:
+        """Take a batch into account. ``distances``: of the outputs the smallest is the answer."""
         if self._metrics is None:
-            self._make_metrics(suitable_accuracy(y_true, y_pred))
+            self._make_metrics("nearest_accuracy" if distances else suitable_accuracy(y_true, y_pred))
         for _, metric, weighted in self._metrics or ():
             metric.update_state(y_true, y_pred, sample_weight if weighted else None)
         self._loss_sum += loss * len(y_pred)

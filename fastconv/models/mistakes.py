@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.layers.rescaling import Rescaling
-from fastconv.losses import Loss
+from fastconv.losses import Loss, MaximumAPosteriori
 from fastconv.parameter import Array
 
 
@@ -22,6 +22,8 @@ def warn_of_likely_mistakes(model: Any, loss: Loss, x: Array) -> None:
             f"{model} is given uint8 images, 0 to {x.max()}, and networks learn badly from large numbers: "
             "divide by 255 or start with Rescaling(1/255)"
         )
+    if model.outputs_distances != isinstance(loss, MaximumAPosteriori):
+        _warn_of_distances(model, loss)
     if loss.fuses_with is None:
         return
     name, activation = type(loss).__name__, model.output_activation
@@ -35,6 +37,19 @@ def warn_of_likely_mistakes(model: Any, loss: Loss, x: Array) -> None:
         _warn(
             f"{name}(from_logits=True) takes scores, but the last layer of {model} makes probabilities of "
             f"them, with {activation}: leave out one of the two"
+        )
+
+
+def _warn_of_distances(model: Any, loss: Loss) -> None:
+    if model.outputs_distances and loss.fuses_with is not None:
+        _warn(
+            f"the last layer of {model} gives distances, of which the smallest is the answer, and "
+            f"{type(loss).__name__} takes the largest for it: use MaximumAPosteriori"
+        )
+    elif not model.outputs_distances:
+        _warn(
+            f"{type(loss).__name__} takes distances, of which the smallest is the answer, but the last layer "
+            f"of {model} is no RBF: where it gives scores, use SparseCategoricalCrossentropy"
         )
 
 

@@ -283,6 +283,8 @@ def _weighted(layer: WeightedLayer) -> Step:
 def _conv2d(layer: Conv2D) -> Step:
     if (layer.strides, layer.dilation_rate, layer.groups) != ((1, 1), (1, 1), 1):
         raise NoPlan(f"{layer} has strides, dilation_rate or groups")
+    if layer.connections is not None:
+        raise NoPlan(f"{layer} has connections")
     H, W, _ = layer.input_shape  # type: ignore[misc]
     KH, KW = layer.kernel_size
     view = window((H, W), (KH, KW), 1, layer.padding)

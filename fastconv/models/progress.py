@@ -46,7 +46,7 @@ def is_watched() -> bool:
 def _in_notebook() -> bool:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
-    return type(shell).__name__ == "ZMQInteractiveShell"
+    return getattr(shell, "kernel", None) is not None  # IPython in a terminal has none
 
 
 def format_logs(logs: Mapping[str, Any]) -> str:
@@ -107,15 +107,19 @@ class EpochBars(Progress):
         super().__init__()
         self._what, self._epochs, self._steps = what, epochs, steps
         self._bar: Any = None
+        self._page: Any = None  # of a notebook
 
-    def _open(self, title: str, unit: str = "batch") -> None:
+    def _open(self, title: str) -> None:
+        look = {"total": self._steps, "desc": title, "unit": "batch", "mininterval": 0.2}
         if _in_notebook():
-            from tqdm.auto import tqdm
+            from fastconv.models.notebook_progress import NotebookBar, NotebookPage
+
+            self._page = self._page or NotebookPage()
+            self._bar = NotebookBar(self._page, **look)
         else:
             from tqdm import tqdm
-        self._bar = tqdm(
-            total=self._steps, desc=title, unit=unit, file=sys.stdout, dynamic_ncols=True, mininterval=0.2
-        )
+
+            self._bar = tqdm(file=sys.stdout, dynamic_ncols=True, **look)
 
     def _advance(self, batch: int, logs: Mapping[str, Any] | None) -> None:
         if self._bar is not None:

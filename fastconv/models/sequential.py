@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fastconv._errors import unknown_name
+from fastconv._geometry import Window
 from fastconv.layers import serialization
 from fastconv.layers._arguments import refuse_unless_none
 from fastconv.layers._input_errors import input_shape_error
@@ -214,6 +215,10 @@ class Sequential(Trainer):
         return self._layers[-1].output_activation if self._layers else None
 
     @property
+    def outputs_distances(self) -> bool:  # type: ignore[override]
+        return bool(self._layers) and self._layers[-1].outputs_distances
+
+    @property
     def activity_losses(self) -> list[float]:
         return [loss for layer in self._layers for loss in layer.activity_losses]
 
@@ -240,6 +245,17 @@ class Sequential(Trainer):
         for layer in self._layers:
             layer.trainable = value
 
+    # ---- what it sees, and what that costs
+
+    def windows(self) -> tuple[Window, ...]:
+        return tuple(window for layer in self._layers for window in layer.windows())
+
+    def count_multiply_adds(self) -> int:
+        return sum(layer.count_multiply_adds() for layer in self._layers)
+
+    def count_connections(self) -> int:
+        return sum(layer.count_connections() for layer in self._layers)
+
     # ---- randomness
 
     def random_state(self) -> dict[str, Any]:
@@ -260,6 +276,14 @@ class Sequential(Trainer):
 
     # ---- looking at it, keeping it
 
+    def __repr__(self) -> str:
+        layers = f"{len(self._layers)} layer{'s' * (len(self._layers) != 1)}"
+        if not self.built:
+            return f"<{self}: {layers}, not built>"
+        return (
+            f"<{self}: {layers}, {self.input_shape} -> {self.output_shape}, {self.count_params():,} params>"
+        )
+
     def summary(
         self,
         line_length: int | None = None,
@@ -268,13 +292,31 @@ class Sequential(Trainer):
         expand_nested: bool = False,
         show_trainable: bool = False,
         layer_range: None = None,
+        *,
+        show_dense: bool = False,
     ) -> None:
-        """Print the model as a table; ``print_fn`` gets it as one string instead."""
+        """Print the model as a table: of each layer its output's shape, its parameters, and, once it is
+        built, its multiply-adds for one example, its receptive field, and how many pixels apart the fields of
+        two neighbours lie.
+
+        Parameters
+        ----------
+        line_length : characters in a line, at least; long names are folded to keep to it, or to 100
+        print_fn : gets the table, one string, in place of the screen
+        expand_nested : show the layers of models inside the model too
+        show_trainable : show which layers learn
+        show_dense : beyond Keras, show how many parameters each convolution would have were it fully
+            connected, with the same inputs and outputs
+        """
         refuse_unless_none("summary", positions=positions, layer_range=layer_range)
-        table = tables.summary(
-            self, line_length=line_length, expand_nested=expand_nested, show_trainable=show_trainable
+        table = tables.summary_table(
+            self, expand_nested=expand_nested, show_trainable=show_trainable, show_dense=show_dense
         )
-        (print_fn or tables.show)(table)
+        (print_fn or tables.show)(table.text(line_length or 0, line_length or tables.WIDTH))
+
+    def _repr_html_(self) -> str:
+        """The summary, as a notebook shows it."""
+        return tables.summary_table(self, expand_nested=True).html()
 
     def get_config(self) -> dict[str, Any]:
         """The layers and their arguments as plain numbers and strings; ``from_config`` is the way back."""

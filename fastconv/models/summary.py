@@ -1,60 +1,62 @@
-"""The table that ``model.summary()`` prints."""
+"""What ``model.summary()`` says of each layer: its shape, its weights, its work, and what it sees."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from math import prod
 from typing import Any, NamedTuple
 
+from fastconv._geometry import image_size
 from fastconv.layers.layer import Layer
+from fastconv.models.receptive_field import ReceptiveField, receptive_field
+from fastconv.models.summary_table import Row, SummaryTable
 from fastconv.parameter import Parameter
+
+WIDTH = 100  # characters; longer names are folded
+
+
+class Entry(NamedTuple):
+    """A layer, how deep it is inside models, and its receptive field: None where it cannot be told."""
+
+    layer: Layer
+    depth: int
+    field: ReceptiveField | None
 
 
 class Column(NamedTuple):
-    """One column: its header, what a layer shows in it, and whether to align to the right."""
-
     header: str
-    cell: Callable[[Layer], str]
-    right: bool = False
+    cell: Callable[[Entry], str]
 
 
-def _shape(layer: Layer) -> str:
-    shape = layer._output_shape
-    return "?" if shape is None else f"({', '.join(map(str, (None, *shape)))})"
+def summary_table(
+    model: Any, *, expand_nested: bool = False, show_trainable: bool = False, show_dense: bool = False
+) -> SummaryTable:
+    """The model, a row for each layer, and its totals.
 
-
-def _count(layer: Layer) -> str:
-    return f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
-
-
-COLUMNS = (
-    Column("Layer (type)", lambda layer: f"{layer.name} ({type(layer).__name__})"),
-    Column("Output Shape", _shape),
-    Column("Param #", _count, right=True),
-)
-TRAINABLE = Column("Trainable", lambda layer: ("Y" if layer.trainable else "N") if layer.weights else "-")
-
-
-def summary(
-    model: Any, *, line_length: int | None = None, expand_nested: bool = False, show_trainable: bool = False
-) -> str:
-    """The model as a table, a line for each layer, and the numbers of its parameters.
-
-    ``line_length`` is the least width; ``expand_nested`` shows the layers of models inside the model too.
+    ``expand_nested`` shows the layers of models inside the model too, ``show_trainable`` whether they learn,
+    and ``show_dense`` how many parameters a fully connected layer has in place of a convolution.
     """
-    columns = (*COLUMNS, TRAINABLE) if show_trainable else COLUMNS
-    rows = [
-        [indent + column.cell(layer) if i == 0 else column.cell(layer) for i, column in enumerate(columns)]
-        for layer, indent in _rows(model.layers, expand_nested)
-    ]
-    totals = (
-        ("Total params", model.weights),
-        ("Trainable params", model.trainable_weights),
-        ("Non-trainable params", model.non_trainable_weights),
+    columns = [OUTPUT_SHAPE, PARAMS]
+    columns += [DENSE] if show_dense else []
+    columns += [MULTIPLY_ADDS] if model.built else []
+    columns += [FIELD, STRIDE] if model.built and image_size(model.shapes()[0]) else []
+    columns += [TRAINABLE] if show_trainable else []
+    entries = list(_entries(model, model, expand_nested))
+    return SummaryTable(
+        title=f'Model: "{model.name}"',
+        headers=["Layer (type)", *(column.header for column in columns)],
+        rows=[
+            Row(
+                entry.layer.name,
+                type(entry.layer).__name__,
+                entry.depth,
+                [column.cell(entry) for column in columns],
+            )
+            for entry in entries
+        ],
+        footer=list(_totals(model, show_dense)),
     )
-    lines = [f'Model: "{model.name}"', *_table(columns, rows, line_length or 0)]
-    lines += [f" {title}: {_size(weights)}" for title, weights in totals]
-    return "\n".join(lines)
 
 
 def show(text: str) -> None:
@@ -66,28 +68,101 @@ def show(text: str) -> None:
     print(text)
 
 
-def _rows(layers: Iterable[Any], expand_nested: bool, indent: str = "") -> Iterable[tuple[Layer, str]]:
-    for layer in layers:
-        yield layer, indent
+def _entries(model: Any, inside: Any, expand_nested: bool, depth: int = 0) -> Iterator[Entry]:
+    for layer in inside.layers:
+        yield Entry(layer, depth, _field(model, layer))
         if expand_nested and hasattr(layer, "layers"):
-            yield from _rows(layer.layers, True, indent.replace("└", " ") + " └ ")
+            yield from _entries(model, layer, True, depth + 1)
 
 
-def _table(columns: Sequence[Column], rows: list[list[str]], line_length: int) -> list[str]:
-    cells = [[column.header for column in columns], *rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
-    gap = 3
-    widths[0] += max(0, line_length - sum(widths) - gap * len(widths) + 1)
+def _field(model: Any, layer: Layer) -> ReceptiveField | None:
+    try:
+        return receptive_field(model, layer)
+    except ValueError:
+        return None
 
-    def line(row: list[str]) -> str:
-        aligned = (
-            text.rjust(width) if column.right else text.ljust(width)
-            for text, width, column in zip(row, widths, columns, strict=True)
-        )
-        return (" " + (" " * gap).join(aligned)).rstrip()
 
-    rule = "─" * (sum(widths) + gap * (len(widths) - 1) + 2)
-    return [rule, line(cells[0]), rule, *map(line, rows), rule]
+# ---- columns
+
+
+def _shape(entry: Entry) -> str:
+    shape = entry.layer._output_shape
+    return "?" if shape is None else f"({', '.join(map(str, (None, *shape)))})"
+
+
+def _params(entry: Entry) -> str:
+    return f"{entry.layer.count_params():,}" if entry.layer.built else "0 (unbuilt)"
+
+
+def _multiply_adds(entry: Entry) -> str:
+    return f"{entry.layer.count_multiply_adds():,}"
+
+
+def _dense_params(entry: Entry) -> str:
+    count = count_dense_params(entry.layer) if entry.layer.built else None
+    return "-" if count is None else f"{count:,}"
+
+
+def _field_size(entry: Entry) -> str:
+    return "?" if entry.field is None else "x".join(map(str, entry.field.size))
+
+
+def _field_stride(entry: Entry) -> str:
+    if entry.field is None:
+        return "?"
+    if image_size(entry.layer.shapes()[1]) is None:  # no map, no neighbours
+        return "-"
+    return "x".join(map(str, sorted(set(entry.field.stride), key=entry.field.stride.index)))
+
+
+def _trainable(entry: Entry) -> str:
+    return ("Y" if entry.layer.trainable else "N") if entry.layer.weights else "-"
+
+
+OUTPUT_SHAPE = Column("Output Shape", _shape)
+PARAMS = Column("Param #", _params)
+DENSE = Column("As Dense", _dense_params)
+MULTIPLY_ADDS = Column("Mult-adds", _multiply_adds)
+FIELD = Column("Receptive field", _field_size)
+STRIDE = Column("Stride", _field_stride)
+TRAINABLE = Column("Trainable", _trainable)
+
+
+def count_dense_params(layer: Layer) -> int | None:
+    """Parameters of the fully connected layer with the same inputs and outputs as this one.
+
+    None where that is the layer itself, or where it has no weights that it shares between places. For an
+    image of D = 32² pixels and three colors, and one map as large: 3 D² + D = 3,146,752.
+    """
+    if hasattr(layer, "layers") or not layer.weights or not layer.windows():
+        return None
+    inputs, outputs = map(prod, layer.shapes())
+    return inputs * outputs + (outputs if getattr(layer, "bias", None) is not None else 0)
+
+
+# ---- totals
+
+
+def _totals(model: Any, show_dense: bool) -> Iterator[str]:
+    yield f"Total params: {_size(model.weights)}"
+    yield f"Trainable params: {_size(model.trainable_weights)}"
+    yield f"Non-trainable params: {_size(model.non_trainable_weights)}"
+    if not model.built:
+        return
+    yield f"Multiply-adds: {model.count_multiply_adds():,}"
+    yield f"Connections: {model.count_connections():,}"
+    if show_dense:
+        counts = ((layer, count_dense_params(layer)) for layer in _leaves(model))
+        more = sum(count - layer.count_params() for layer, count in counts if count is not None)
+        yield f"Total params with Dense layers instead: {model.count_params() + more:,}"
+
+
+def _leaves(model: Any) -> Iterator[Layer]:
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _leaves(layer)
+        else:
+            yield layer
 
 
 def _size(weights: Iterable[Parameter]) -> str:

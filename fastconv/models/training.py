@@ -26,7 +26,7 @@ from fastconv.models.progress import Progress, progress
 from fastconv.models.run import Run
 from fastconv.ops._door import array as floats
 from fastconv.optimizers import Optimizer
-from fastconv.parameter import Array
+from fastconv.parameter import Array, Parameter
 
 Logs = dict[str, Any]
 
@@ -364,9 +364,17 @@ class Trainer(Layer):
         return self._infer(x)
 
     def _train_step(self, compiled: Compiled, batch: Batch, whole_step: Step) -> None:
-        """Forward, loss, backward, penalties, step. A batch that does not fit changes nothing."""
+        """Gradients, then a step along them. A batch that does not fit changes nothing."""
+        y_pred, value, parameters = self._loss_and_gradients(compiled, batch)
+        with whole_step:
+            compiled.optimizer.step(parameters)
+            y, sample_weight = _targets(batch), batch.sample_weight
+            compiled.measures.update(value, y, y_pred, sample_weight, self.outputs_distances)
+
+    def _loss_and_gradients(self, compiled: Compiled, batch: Batch) -> tuple[Array, float, list[Parameter]]:
+        """Forward, loss, backward, penalties: (outputs, loss, parameters with their gradients)."""
         x, y, sample_weight = batch.x, _targets(batch), batch.sample_weight
-        optimizer, loss, measures = compiled
+        loss = compiled.loss
         if not self._looked_for_mistakes:
             self._looked_for_mistakes = True
             warn_of_likely_mistakes(self, loss, x)
@@ -384,9 +392,7 @@ class Trainer(Layer):
                     self.backward(loss.gradient(y, y_pred, sample_weight), input_gradient=False)
         parameters = self.parameters
         value += sum(self.activity_losses) + regularizers.penalize(parameters)
-        with whole_step:
-            optimizer.step(parameters)
-            measures.update(value, y, y_pred, sample_weight)
+        return y_pred, value, parameters
 
     @contextmanager
     def _letting_go(self) -> Iterator[None]:
@@ -401,7 +407,7 @@ class Trainer(Layer):
         y_pred = self._infer(batch.x)
         y, sample_weight = _targets(batch), batch.sample_weight
         value = compiled.loss(y, y_pred, sample_weight) + sum(self.losses)
-        compiled.measures.update(value, y, y_pred, sample_weight)
+        compiled.measures.update(value, y, y_pred, sample_weight, self.outputs_distances)
 
     def _infer(self, x: ArrayLike) -> Array:
         """The outputs for one batch, by a plan where there is one."""

@@ -12,6 +12,11 @@ else, so the kernels behind it check nothing.
 
 from fastconv.ops.activations import ACTIVATIONS, NEEDS_INPUT, activation, activation_backward
 from fastconv.ops.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
+from fastconv.ops.connected import (
+    conv2d_connected,
+    conv2d_connected_backward_data,
+    conv2d_connected_backward_kernel,
+)
 from fastconv.ops.convolution import ALGORITHMS, conv2d, conv2d_backward_data, conv2d_backward_kernel
 from fastconv.ops.dense import dense, dense_backward_data, dense_backward_kernel
 from fastconv.ops.dropout import dropout
@@ -51,6 +56,7 @@ from fastconv.ops.pooling import (
     max_pool2d_backward,
 )
 from fastconv.ops.prelu import prelu, prelu_backward
+from fastconv.ops.rbf import rbf, rbf_backward_data, rbf_backward_kernel
 from fastconv.ops.update_arrays import Kept, UpdateArrays, UpdateOptions
 
 __all__ = [
@@ -83,6 +89,9 @@ __all__ = [
     "conv2d",
     "conv2d_backward_data",
     "conv2d_backward_kernel",
+    "conv2d_connected",
+    "conv2d_connected_backward_data",
+    "conv2d_connected_backward_kernel",
     "dense",
     "dense_backward_data",
     "dense_backward_kernel",
@@ -100,6 +109,9 @@ __all__ = [
     "nadam_update",
     "prelu",
     "prelu_backward",
+    "rbf",
+    "rbf_backward_data",
+    "rbf_backward_kernel",
     "rmsprop_step",
     "rmsprop_update",
     "sgd_step",

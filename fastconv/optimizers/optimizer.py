@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastconv import ops
+from fastconv._repr import call_of
 from fastconv.optimizers import learning_rate as rates
 from fastconv.optimizers import options as shared
 from fastconv.optimizers.weight_decay import DecayExclusion
@@ -323,10 +324,4 @@ class Optimizer:
         return optimizer
 
     def __repr__(self) -> str:
-        shown = self.get_config() | {"learning_rate": self._learning_rate}
-        arguments = ", ".join(
-            f"{name}={value!r}"
-            for name, value in shown.items()
-            if name not in shared.DEFAULTS or value != shared.DEFAULTS[name]
-        )
-        return f"{type(self).__name__}({arguments})"
+        return call_of(self, always={"learning_rate": self._learning_rate}, usual=shared.DEFAULTS)

@@ -5,8 +5,10 @@ in double precision with plain loops. It is what the C kernels are tested agains
 ``fastconv.set_backend("reference")`` runs a model on. Read the files in this order:
 
     convolution.py     seven loops forward, the same seven loops backward
+    connected.py       the same where filters see only some of the maps
     pooling.py         maximum and average over windows and over whole maps
     dense.py           the fully connected layer
+    rbf.py             how far from each prototype, squared
     activations.py     the nonlinearities and their derivatives, most of them written with the output
     prelu.py           the nonlinearity that learns
     normalization.py   batch normalisation: its derivative is the first that is not local
@@ -24,6 +26,11 @@ handful of operations for which Python raises an exception where floating point 
 
 from fastconv.reference.activations import activation, activation_backward
 from fastconv.reference.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
+from fastconv.reference.connected import (
+    conv2d_connected,
+    conv2d_connected_backward_data,
+    conv2d_connected_backward_kernel,
+)
 from fastconv.reference.convolution import conv2d, conv2d_backward_data, conv2d_backward_kernel
 from fastconv.reference.dense import dense, dense_backward_data, dense_backward_kernel
 from fastconv.reference.dropout import dropout
@@ -56,6 +63,7 @@ from fastconv.reference.pooling import (
     max_pool2d_backward,
 )
 from fastconv.reference.prelu import prelu, prelu_backward
+from fastconv.reference.rbf import rbf, rbf_backward_data, rbf_backward_kernel
 
 __all__ = [
     "activation",
@@ -77,6 +85,9 @@ __all__ = [
     "conv2d",
     "conv2d_backward_data",
     "conv2d_backward_kernel",
+    "conv2d_connected",
+    "conv2d_connected_backward_data",
+    "conv2d_connected_backward_kernel",
     "dense",
     "dense_backward_data",
     "dense_backward_kernel",
@@ -93,6 +104,9 @@ __all__ = [
     "nadam_update",
     "prelu",
     "prelu_backward",
+    "rbf",
+    "rbf_backward_data",
+    "rbf_backward_kernel",
     "rmsprop_update",
     "sgd_update",
     "softmax_cross_entropy",

@@ -8,6 +8,7 @@
     hard_sigmoid  y = (x + 3) / 6, between 0 and 1        1/6 where 0 < y < 1, else 0
     log_sigmoid   y = −log(1 + e^−x)                      1 − e^y
     tanh          y = tanh x                              1 − y²
+    scaled_tanh   y = A · tanh(⅔x), A = 1.7159            ⅔ · (A − y²/A)
     hard_tanh     y = x, between −1 and 1                 1 where −1 < y < 1, else 0
     elu           y = x, or α·(e^x − 1) where x < 0       1 where y > 0, else y + α
     celu          y = x, or α·(e^(x/α) − 1) where x < 0   1 where y > 0, else y/α + 1
@@ -28,10 +29,10 @@ and φ the normal distribution and its density; u = √(2/π) · (x + 0.044715·
     gelu_tanh     y = x · (1 + tanh u) / 2                σ(2u) · (1 + x·(1 − σ(2u))·2u′)
     mish          y = x · tanh(softplus(x))               y/x + x·σ(x)·(1 − (y/x)²)
 
-Sources: ReLU: Nair & Hinton 2010; leaky ReLU: Maas et al. 2013; ELU: Clevert et al. 2016; SELU: Klambauer
-et al. 2017, whose α and λ make mean 0 and variance 1 a fixed point of the layer; CELU: Barron 2017; GELU and
-SiLU: Hendrycks & Gimpel 2016; SiLU as swish: Ramachandran et al. 2017; hard SiLU: Howard et al. 2019; mish:
-Misra 2019.
+Sources: scaled tanh: LeCun et al. 1998, appendix A, where 1 stays 1; ReLU: Nair & Hinton 2010; leaky ReLU:
+Maas et al. 2013; ELU: Clevert et al. 2016; SELU: Klambauer et al. 2017, whose α and λ make mean 0 and
+variance 1 a fixed point of the layer; CELU: Barron 2017; GELU and SiLU: Hendrycks & Gimpel 2016; SiLU as
+swish: Ramachandran et al. 2017; hard SiLU: Howard et al. 2019; mish: Misra 2019.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ Array = NDArray[np.float64]
 
 SELU_ALPHA = 1.6732632423543772
 SELU_SCALE = 1.0507009873554805
+SQUASH_HEIGHT, SQUASH_RATE = 1.7159, 2 / 3
 DEFAULT_ALPHA = {"leaky_relu": 0.2, "elu": 1.0, "celu": 1.0}
 
 
@@ -166,6 +168,7 @@ FUNCTIONS: dict[str, Callable[[float, float], float]] = {
     "hard_sigmoid": lambda x, a: _hard_sigmoid(x),
     "log_sigmoid": lambda x, a: -softplus(-x),
     "tanh": lambda x, a: math.tanh(x),
+    "scaled_tanh": lambda x, a: SQUASH_HEIGHT * math.tanh(SQUASH_RATE * x),
     "hard_tanh": lambda x, a: _between(-1.0, 1.0, x),
     "elu": _elu,
     "celu": lambda x, a: x if x >= 0 else a * math.expm1(x / a),
@@ -188,6 +191,7 @@ SLOPES: dict[str, Callable[[float, float], float]] = {
     "hard_sigmoid": lambda y, a: 1 / 6 if 0 < y < 1 else 0.0,
     "log_sigmoid": lambda y, a: -math.expm1(y),
     "tanh": lambda y, a: 1 - y * y,
+    "scaled_tanh": lambda y, a: SQUASH_RATE * (SQUASH_HEIGHT - y * y / SQUASH_HEIGHT),
     "hard_tanh": lambda y, a: 1.0 if -1 < y < 1 else 0.0,
     "elu": lambda y, a: 1.0 if y > 0 else y + a,
     "celu": lambda y, a: 1.0 if y > 0 else y / a + 1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastconv._repr import call_of
 from fastconv.parameter import Array
 
 
@@ -42,7 +43,7 @@ class Regularizer:
         return cls(**config)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items())})"
+        return call_of(self)
 
 
 def factor(name: str, value: Any) -> float:

@@ -6,11 +6,15 @@ import itertools
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
+from fastconv._repr import call_of
 from fastconv.utils.py_dataset import PyDataset
 
 
 class BatchSource:
     """Base of the classes here that make batches; each ``start`` begins a pass, and so does ``iter``."""
+
+    def __repr__(self) -> str:
+        return call_of(self)
 
     @property
     def repeatable(self) -> bool:

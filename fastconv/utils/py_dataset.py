@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastconv._errors import unsupported_argument
+from fastconv._repr import call_of
 from fastconv.layers._arguments import whole
 
 
@@ -29,6 +30,9 @@ class PyDataset:
             raise unsupported_argument("PyDataset", "use_multiprocessing", "say workers=2 for a thread")
         self.workers = whole(workers, "PyDataset: workers", 0)
         self.max_queue_size = whole(max_queue_size, "PyDataset: max_queue_size")
+
+    def __repr__(self) -> str:
+        return call_of(self)
 
     def __getitem__(self, index: int) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no __getitem__(index), which makes a batch")

@@ -139,6 +139,7 @@ static double formula_activation(fc_activation kind, double alpha, double x) {
     case FC_HARD_SIGMOID: return formula_between(0, 1, (x + 3) / 6);
     case FC_LOG_SIGMOID: return -log1p(exp(-x));
     case FC_TANH: return tanh(x);
+    case FC_SCALED_TANH: return 1.7159 * tanh(2 * x / 3);
     case FC_HARD_TANH: return formula_between(-1, 1, x);
     case FC_ELU: return x > 0 ? x : alpha * expm1(x);
     case FC_CELU: return x > 0 ? x : alpha * expm1(x / alpha);

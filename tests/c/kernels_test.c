@@ -121,6 +121,80 @@ static void test_convolution(const int *sizes, const char *isa) {
     free((void *)s.x), free((void *)s.kernel), free((void *)s.dy), free(s.y), free(s.dx), free(s.dkernel), free(dbias);
 }
 
+/* A convolution by a table is a dense one with zeros where the table has no connection. */
+static void test_connected(const int *sizes, const char *isa) {
+    const fc_conv2d conv = conv_case(sizes);
+    const int64_t C = conv.C_in, K = conv.C_out, taps = conv.KH * conv.KW;
+    const int64_t x_size = conv.N * conv.H * conv.W * C, y_size = conv.N * conv.OH * conv.OW * K;
+    int64_t *input = malloc(sizeof(int64_t) * (size_t)(2 * C * K)), *filter = input + C * K, count = 0;
+    for (int64_t c = 0; c < C; c++)
+        for (int64_t k = 0; k < K; k++)
+            if (c == k % C || (c * 7 + k * 5) % 3 == 0) {
+                input[count] = c;
+                filter[count++] = k;
+            }
+    const fc_connections connections = {count, input, filter};
+    const float *x = random_array(x_size), *kernel = random_array(taps * count), *dy = random_array(y_size);
+    const float *bias = random_array(K);
+    conv_sums s = {widened(x, x_size), zeros(taps * C * K), widened(dy, y_size),
+                   zeros(y_size), zeros(x_size), zeros(taps * C * K)};
+    double *dense = (double *)s.kernel, *dkernel = zeros(taps * count), *dbias = zeros(K);
+    for (int64_t i = 0; i < taps * count; i++)
+        dense[(i / count * C + input[i % count]) * K + filter[i % count]] = kernel[i];
+    for (int64_t i = 0; i < y_size; i++) {
+        s.y[i] = bias[i % K];
+        dbias[i % K] += dy[i];
+    }
+    products(&conv, add_product, &s);
+    for (int64_t i = 0; i < taps * count; i++)
+        dkernel[i] = s.dkernel[(i / count * C + input[i % count]) * K + filter[i % count]];
+
+    char what[160];
+    snprintf(what, sizeof what, "%s, connected, %lldx%lldx%lldx%lld -> %lld", isa, (long long)conv.N,
+             (long long)conv.H, (long long)conv.W, (long long)C, (long long)K);
+    const float *first[4] = {0};
+    for (int threads = 1; threads <= 3; threads++) {
+        fc_set_num_threads(threads);
+        float *results[4] = {fresh(y_size), fresh(x_size), fresh(taps * count), fresh(K)};
+        fc_status status = fc_conv2d_connected_forward(&conv, connections, x, kernel, bias, results[0]);
+        status |= fc_conv2d_connected_backward_data(&conv, connections, dy, kernel, results[1]);
+        status |= fc_conv2d_connected_backward_kernel(&conv, connections, x, dy, results[2], results[3]);
+        report(status == FC_OK, what, "no memory");
+        const int64_t sizes_of[4] = {y_size, x_size, taps * count, K};
+        const double *expected[4] = {s.y, s.dx, dkernel, dbias};
+        for (int i = 0; i < 4; i++) {
+            if (threads == 1) compare(what, first[i] = results[i], expected[i], sizes_of[i], 2e-5);
+            else report(!memcmp(first[i], results[i], sizeof(float) * (size_t)sizes_of[i]), what, "other bits");
+        }
+    }
+    fc_set_num_threads(1);
+    arrays_check("connected");
+    free(input), free((void *)s.x), free(dense), free((void *)s.dy), free(s.y), free(s.dx), free(s.dkernel);
+    free(dkernel), free(dbias);
+}
+
+static void test_rbf(int64_t M, int64_t C, int64_t K) {
+    const float *x = random_array(M * C), *w = random_array(K * C), *dy = random_array(M * K);
+    float *y = fresh(M * K), *dx = fresh(M * C), *dw = fresh(K * C);
+    double *expected = zeros(M * K), *expected_dx = zeros(M * C), *expected_dw = zeros(K * C);
+    fc_rbf_forward(M, C, K, x, w, y);
+    fc_rbf_backward_data(M, C, K, dy, x, w, dx);
+    fc_rbf_backward_kernel(M, C, K, dy, x, w, dw);
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t k = 0; k < K; k++)
+            for (int64_t c = 0; c < C; c++) {
+                const double difference = (double)x[m * C + c] - w[k * C + c], gradient = 2 * dy[m * K + k] * difference;
+                expected[m * K + k] += difference * difference;
+                expected_dx[m * C + c] += gradient;
+                expected_dw[k * C + c] -= gradient;
+            }
+    compare("rbf, y", y, expected, M * K, 2e-6);
+    compare("rbf, dx", dx, expected_dx, M * C, 2e-6);
+    compare("rbf, dw", dw, expected_dw, K * C, 2e-6);
+    arrays_check("rbf");
+    free(expected), free(expected_dx), free(expected_dw);
+}
+
 /* ---- pooling ------------------------------------------------------------------------------------ */
 
 /* N, H, W, C, KH, KW, stride_h, stride_w, pad_top, pad_left, pad_bottom, pad_right */
@@ -217,8 +291,8 @@ static void test_activations(int64_t n) {
     const char *names[] = {
         [FC_LINEAR] = "linear", [FC_RELU] = "relu", [FC_RELU6] = "relu6", [FC_LEAKY_RELU] = "leaky_relu",
         [FC_SIGMOID] = "sigmoid", [FC_HARD_SIGMOID] = "hard_sigmoid", [FC_LOG_SIGMOID] = "log_sigmoid",
-        [FC_TANH] = "tanh", [FC_HARD_TANH] = "hard_tanh", [FC_ELU] = "elu", [FC_CELU] = "celu", [FC_SELU] = "selu",
-        [FC_SOFTPLUS] = "softplus", [FC_SOFTSIGN] = "softsign", [FC_EXPONENTIAL] = "exponential",
+        [FC_TANH] = "tanh", [FC_SCALED_TANH] = "scaled_tanh", [FC_HARD_TANH] = "hard_tanh", [FC_ELU] = "elu",
+        [FC_CELU] = "celu", [FC_SELU] = "selu", [FC_SOFTPLUS] = "softplus", [FC_SOFTSIGN] = "softsign", [FC_EXPONENTIAL] = "exponential",
         [FC_SILU] = "silu", [FC_HARD_SILU] = "hard_silu", [FC_GELU] = "gelu", [FC_GELU_TANH] = "gelu_tanh",
         [FC_MISH] = "mish"};
     const float alpha = 0.3f;
@@ -592,6 +666,9 @@ int main(void) {
             test_convolution(conv_cases[i], fc_isa_name(isa));
         for (size_t i = 0; i < sizeof pool_cases / sizeof *pool_cases; i++)
             test_pooling(pool_cases[i], fc_isa_name(isa));
+        for (size_t i = 0; i < sizeof conv_cases / sizeof *conv_cases; i++)
+            if (conv_case(conv_cases[i]).groups == 1) test_connected(conv_cases[i], fc_isa_name(isa));
+        test_rbf(1, 1, 1), test_rbf(33, 84, 10), test_rbf(7, 19, 3);
         test_global_max_pooling(3, 49, 20);
         test_dense(1, 1, 1), test_dense(5, 400, 120), test_dense(33, 84, 10), test_dense(7, 19, 70);
         test_activations(1), test_activations(1003);

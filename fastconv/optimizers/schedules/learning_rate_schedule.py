@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastconv._repr import call_of
+
 Steps = NDArray[np.float64]
 
 
@@ -43,8 +45,7 @@ class LearningRateSchedule:
         return cls(**config)
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
+        return call_of(self)
 
 
 def steps(step: ArrayLike) -> Steps:

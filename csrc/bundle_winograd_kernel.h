@@ -1,0 +1,155 @@
+/* bundle_winograd_kernel.h - the transforms of lesson 4 for bundles: images in the lanes, see plan_winograd.c.
+ *
+ * Six points serve kernels of 3x3 and 5x5 alike: B^T depends on the points alone. With 5 taps in place of 3 a tile
+ * has 2 x 2 outputs in place of 4 x 4, A^T two rows fewer (infinity now stands in the row of p^1), and G two columns
+ * more. `side` is 3 or 5, and a constant wherever arrays are to become registers.
+ */
+static const float winograd_G_of_5[6][5] = {
+    {1.f / 4, 0, 0, 0, 0},
+    {-1.f / 6, -1.f / 6, -1.f / 6, -1.f / 6, -1.f / 6},
+    {-1.f / 6, 1.f / 6, -1.f / 6, 1.f / 6, -1.f / 6},
+    {1.f / 24, 1.f / 12, 1.f / 6, 1.f / 3, 2.f / 3},
+    {1.f / 24, -1.f / 12, 1.f / 6, -1.f / 3, 2.f / 3},
+    {0, 0, 0, 0, 1},
+};
+static const float winograd_A_T_of_5[2][6] = {{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 1}};
+
+#define G_OF(side) ((side) == 3 ? winograd_G[0] : winograd_G_of_5[0])
+#define A_T_OF(side) ((side) == 3 ? winograd_A_T[0] : winograd_A_T_of_5[0])
+
+/* ---- from pixels to positions ------------------------------------------------------------------- */
+
+/* Rows r and q of P times a column: a pair of points whose rows differ in the signs of every second number, or, for
+ * 0 and infinity, rows that share no number at all. So nothing is computed twice if pairs are computed one by one. */
+INLINE void NAME(winograd_pair)(const float *P, const int turned, const int S, const int r, const int q,
+                                const vfloat *column, vfloat *of_r, vfloat *of_q) {
+    vfloat even = (vfloat){0}, odd = (vfloat){0};
+    int evens = 0, odds = 0;
+#pragma GCC unroll 6
+    for (int s = 0; s < S; s++) {
+        const float at_r = turned ? P[s * 6 + r] : P[r * S + s], at_q = turned ? P[s * 6 + q] : P[q * S + s];
+        if (r == 0) {
+            NAME(winograd_term)(&even, &evens, at_r, column[s]);
+            NAME(winograd_term)(&odd, &odds, at_q, column[s]);
+        } else if (at_r == at_q) NAME(winograd_term)(&even, &evens, at_r, column[s]);
+        else NAME(winograd_term)(&odd, &odds, at_r, column[s]);
+    }
+    *of_r = r == 0 ? even : even + odd;
+    *of_q = r == 0 ? odd : even - odd;
+}
+
+/* Rows r and q of P (S x S pixels) P^T for all channels of a tile: twelve of the 36 positions. Twelve numbers stay in
+ * the registers of AVX2, where 36, and as many addresses, would mostly be moved from and to memory. */
+INLINE void NAME(bundle_winograd_rows)(const float *P, const int turned, const int S, const int r, const int q,
+                                       int64_t channels, const float *from, int64_t from_row, float *to_r, float *to_q,
+                                       int64_t step) {
+    for (int64_t c = 0; c < channels * VLEN; c += VLEN) {
+        vfloat of_r[6], of_q[6], result[6];
+#pragma GCC unroll 6
+        for (int s = 0; s < S; s++) {
+            vfloat column[6];
+#pragma GCC unroll 6
+            for (int i = 0; i < S; i++) column[i] = vload(from + (i * from_row + s * channels) * VLEN + c);
+            NAME(winograd_pair)(P, turned, S, r, q, column, &of_r[s], &of_q[s]);
+        }
+        NAME(winograd_axis)(P, turned, 6, S, of_r, 1, result, 1);
+#pragma GCC unroll 6
+        for (int i = 0; i < 6; i++) vstore(to_r + i * step + c, result[i]);
+        NAME(winograd_axis)(P, turned, 6, S, of_q, 1, result, 1);
+#pragma GCC unroll 6
+        for (int i = 0; i < 6; i++) vstore(to_q + i * step + c, result[i]);
+    }
+}
+
+#define PAIRS(P, turned, S, ...)                                                 \
+    switch (pair) {                                                              \
+        case 0: NAME(bundle_winograd_rows)(P, turned, S, 0, 5, __VA_ARGS__); break; \
+        case 1: NAME(bundle_winograd_rows)(P, turned, S, 1, 2, __VA_ARGS__); break; \
+        case 2: NAME(bundle_winograd_rows)(P, turned, S, 3, 4, __VA_ARGS__); break; \
+    }
+
+/* V = B^T d B of one tile, 6 x 6 pixels of C vectors: two rows of positions, `step` floats from one to the next */
+static void NAME(bundle_winograd_input)(int pair, int64_t C, const float *x, int64_t x_row, float *to_r, float *to_q,
+                                        int64_t step) {
+    PAIRS(winograd_B_T[0], 0, 6, C, x, x_row, to_r, to_q, step)
+}
+
+/* W = A dy A^T of one tile, the same */
+static void NAME(bundle_winograd_gradient)(int side, int pair, int64_t K, const float *dy, int64_t dy_row, float *to_r,
+                                           float *to_q, int64_t step) {
+    if (side == 3) PAIRS(A_T_OF(3), 1, 4, K, dy, dy_row, to_r, to_q, step)
+    else PAIRS(A_T_OF(5), 1, 2, K, dy, dy_row, to_r, to_q, step)
+}
+#undef PAIRS
+
+/* ---- from positions to pixels ------------------------------------------------------------------- */
+
+/* y = A^T M A + bias of one tile, its first rows x columns pixels: down every column, then along every row */
+INLINE void NAME(bundle_winograd_pixels)(const int side, const fc_bundle_tile *tile, const float *from, int64_t step,
+                                         const float *bias, float *y) {
+    const int size = 7 - side;
+    for (int64_t k = 0; k < tile->K; k++) {
+        vfloat half[4][6], line[6], result[4];
+#pragma GCC unroll 1
+        for (int s = 0; s < 6; s++) {
+#pragma GCC unroll 6
+            for (int i = 0; i < 6; i++) line[i] = vload(from + (6 * i + s) * step + k * VLEN);
+            NAME(winograd_axis)(A_T_OF(side), 0, size, 6, line, 1, result, 1);
+#pragma GCC unroll 4
+            for (int r = 0; r < size; r++) half[r][s] = result[r];
+        }
+        const vfloat offset = vbroadcast(bias ? bias[k] : 0);
+        for (int r = 0; r < size && r < tile->rows; r++) {
+            NAME(winograd_axis)(A_T_OF(side), 0, size, 6, half[r], 1, result, 1);
+#pragma GCC unroll 4
+            for (int i = 0; i < size; i++)
+                if (i < tile->columns) vstore(y + (r * tile->y_row + i * tile->K + k) * VLEN, result[i] + offset);
+        }
+    }
+}
+
+static void NAME(bundle_winograd_output)(int side, const fc_bundle_tile *tile, const float *from, int64_t step,
+                                         const float *bias, float *y) {
+    if (side == 3) NAME(bundle_winograd_pixels)(3, tile, from, step, bias, y);
+    else NAME(bundle_winograd_pixels)(5, tile, from, step, bias, y);
+}
+
+/* ---- kernels ------------------------------------------------------------------------------------ */
+
+/* U = G g G^T for channels [0, K) of side x side taps, `tap` floats apart; here channels are in the lanes */
+INLINE void NAME(bundle_winograd_weights_of)(const int side, int64_t K, const float *kernel, int64_t tap, float *to,
+                                             int64_t step) {
+    for (int64_t k = 0; k < K; k += VLEN) {
+        const int lanes = vlanes(k, K);
+        vfloat in[25], out[36];
+        for (int i = 0; i < side * side; i++) in[i] = vload_lanes(kernel + i * tap + k, lanes);
+        NAME(winograd_sandwich)(G_OF(side), 0, 6, side, in, out);
+        for (int i = 0; i < 36; i++) vstore_lanes(to + i * step + k, out[i], lanes);
+    }
+}
+
+static void NAME(bundle_winograd_weights)(int side, int64_t K, const float *kernel, int64_t tap, float *to,
+                                          int64_t step) {
+    if (side == 3) NAME(bundle_winograd_weights_of)(3, K, kernel, tap, to, step);
+    else NAME(bundle_winograd_weights_of)(5, K, kernel, tap, to, step);
+}
+
+/* dg = G^T M G, the adjoint */
+INLINE void NAME(bundle_winograd_weights_gradient_of)(const int side, int64_t K, const float *from, int64_t step,
+                                                      float *dkernel, int64_t tap) {
+    for (int64_t k = 0; k < K; k += VLEN) {
+        const int lanes = vlanes(k, K);
+        vfloat in[36], out[25];
+        for (int i = 0; i < 36; i++) in[i] = vload_lanes(from + i * step + k, lanes);
+        NAME(winograd_sandwich)(G_OF(side), 1, side, 6, in, out);
+        for (int i = 0; i < side * side; i++) vstore_lanes(dkernel + i * tap + k, out[i], lanes);
+    }
+}
+
+static void NAME(bundle_winograd_weights_gradient)(int side, int64_t K, const float *from, int64_t step,
+                                                   float *dkernel, int64_t tap) {
+    if (side == 3) NAME(bundle_winograd_weights_gradient_of)(3, K, from, step, dkernel, tap);
+    else NAME(bundle_winograd_weights_gradient_of)(5, K, from, step, dkernel, tap);
+}
+#undef G_OF
+#undef A_T_OF

@@ -1,0 +1,32 @@
+/* plan_winograd.h - convolutions of a plan's bundles with fewer multiplications: see plan_winograd.c. */
+#ifndef FASTCONV_PLAN_WINOGRAD_H
+#define FASTCONV_PLAN_WINOGRAD_H
+
+#include "kernels.h"
+
+/* A convolution at stride 1 from C channels to OH x OW pixels of K, with kernels of side x side. */
+typedef struct {
+    int64_t side, C, K, OH, OW;
+    int64_t products; /* pairs of an output and a tap that sees the image, not its border */
+} fc_winograd;
+
+/* Whether it takes less than the direct sum. Only kernels of 3x3 and 5x5 do. */
+int fc_winograd_pays(const fc_winograd *g);
+
+/* `outputs` rounded up to whole tiles: x needs side - 1 more rows and columns than that, dy as many. */
+int64_t fc_winograd_tiled(int64_t outputs, int64_t side);
+
+int64_t fc_winograd_weights_size(const fc_winograd *g);                          /* floats of U and dU */
+int64_t fc_winograd_scratch(const fc_winograd *g, const fc_kernels *kernels);    /* floats */
+
+/* U = G kernel G^T, and dkernel = G^T dU G */
+void fc_winograd_weights(const fc_winograd *g, const fc_kernels *kernels, const float *kernel, float *U);
+void fc_winograd_weights_gradient(const fc_winograd *g, const fc_kernels *kernels, const float *dU, float *dkernel);
+
+/* Bundles, steps in vectors. x is the first pixel that the first tap sees; bias may be NULL. dU is added to. */
+void fc_winograd_convolve(const fc_winograd *g, const fc_kernels *kernels, const float *x, int64_t x_row,
+                          const float *U, const float *bias, float *y, int64_t y_row, float *scratch);
+void fc_winograd_correlate(const fc_winograd *g, const fc_kernels *kernels, const float *x, int64_t x_row,
+                           const float *dy, int64_t dy_row, float *dU, float *scratch);
+
+#endif

@@ -1,0 +1,24 @@
+"""What a classifier's outputs say, be they probabilities, scores or distances."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fastconv.models import Sequential
+
+
+def loss_for(model: Sequential) -> str:
+    """The loss, for labels, that reads this model's outputs rightly."""
+    return "maximum_a_posteriori" if model.outputs_distances else "sparse_categorical_crossentropy"
+
+
+def probabilities(model: Sequential, outputs: np.ndarray) -> np.ndarray:
+    """Shares of the classes: of scores by softmax, and of distances likewise, the smallest the most."""
+    if model.output_activation == "softmax":
+        return outputs
+    scores = -outputs if model.outputs_distances else outputs
+    powers = np.exp(scores.astype(np.float64) - scores.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)

@@ -1,0 +1,46 @@
+"""Progress bars in a notebook: lines of one output, which is replaced as they grow.
+
+A notebook file keeps all that was printed, so that a terminal's trick, going back to the start of the line,
+would fill it with every step on the way. The output of a cell can be exchanged for another instead, and only
+how it ended is kept. The bars share one output, for notebooks hide those of a cell beyond the first few.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from IPython.display import display
+from tqdm import tqdm
+
+
+class NotebookPage:
+    """The output that the bars of one training have in common."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._handle: Any = None
+
+    def new_line(self) -> int:
+        self._lines.append("")
+        return len(self._lines) - 1
+
+    def write(self, line: int, text: str) -> None:
+        self._lines[line] = text
+        bundle = {"text/plain": "\n".join(self._lines)}
+        if self._handle is None:
+            self._handle = display(bundle, raw=True, display_id=True)
+        else:
+            self._handle.update(bundle, raw=True)
+
+
+class NotebookBar(tqdm):  # type: ignore[misc,unused-ignore]
+    """A bar of tqdm's on a line of a page."""
+
+    def __init__(self, page: NotebookPage, **options: Any) -> None:
+        self._page, self._line = page, page.new_line()
+        super().__init__(file=io.StringIO(), ascii=False, **options)
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+        self._page.write(self._line, str(self) if msg is None else msg)
+        return True

@@ -1,0 +1,114 @@
+"""How a model's summary looks: in characters, and as HTML in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import NamedTuple
+
+_GAP = 2
+
+
+class Row(NamedTuple):
+    """One layer: its name, its class, how deep it is inside other models, and what the columns say of it."""
+
+    name: str
+    kind: str
+    depth: int
+    cells: Sequence[str]
+
+
+class SummaryTable(NamedTuple):
+    """``headers`` begins with that of the layers' names; the cells of the last columns align to the right."""
+
+    title: str
+    headers: Sequence[str]
+    rows: Sequence[Row]
+    footer: Sequence[str]
+    left_aligned: int = 2
+
+    def text(self, least: int, most: int) -> str:
+        """In characters: ``least`` in a line, and ``most`` where folding long names achieves it."""
+        lines = [tuple(self.headers), *((_label(row), *row.cells) for row in self.rows)]
+        width = _width(_widths(lines))
+        if width > most:
+            room = _widths(lines)[0] - (width - most)
+            lines = [tuple(self.headers), *(line for row in self.rows for line in _folded(row, room))]
+        widths = _widths(lines)
+        widths[0] += max(0, least - _width(widths))
+        rule = "─" * _width(widths)
+        head, *body = (self._line(line, widths) for line in lines)
+        return "\n".join([self.title, rule, head, rule, *body, rule, *(f" {line}" for line in self.footer)])
+
+    def _line(self, cells: Sequence[str], widths: Sequence[int]) -> str:
+        aligned = (
+            cell.ljust(width) if i < self.left_aligned else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        return (" " + (" " * _GAP).join(aligned)).rstrip()
+
+    def html(self) -> str:
+        """A table in the page's own colors, dark or light."""
+        rule = "border-bottom: 1px solid rgba(128, 128, 128, 0.6)"
+        head = self._html_row("th", self.headers, f"{rule}; font-weight: bold")
+        body = [
+            self._html_row(
+                "td",
+                [f"{escape(row.name)} {_dimmed(row.kind)}", *map(escape, row.cells)],
+                "border-bottom: 1px solid rgba(128, 128, 128, 0.2)",
+                indent=1.5 * row.depth,
+            )
+            for row in self.rows
+        ]
+        footer = "<br>".join(map(escape, self.footer))
+        return "\n".join(
+            [
+                '<div style="overflow-x: auto">',
+                f'<div style="font-weight: bold; padding: 0.3em 0">{escape(self.title)}</div>',
+                '<table style="border-collapse: collapse; font-variant-numeric: tabular-nums">',
+                f"<thead>{head}</thead>",
+                "<tbody>",
+                *body,
+                "</tbody></table>",
+                f'<div style="padding: 0.3em 0">{footer}</div>',
+                "</div>",
+            ]
+        )
+
+    def _html_row(self, tag: str, cells: Sequence[str], style: str, indent: float = 0) -> str:
+        columns = []
+        for i, cell in enumerate(cells):
+            side = "left" if i < self.left_aligned else "right"
+            left = indent + 0.6 if i == 0 else 0.6
+            look = f"text-align: {side}; padding: 0.2em 0.6em 0.2em {left:g}em; white-space: nowrap; {style}"
+            columns.append(f'<{tag} style="{look}">{cell}</{tag}>')
+        return f'<tr style="background: none">{"".join(columns)}</tr>'
+
+
+def _label(row: Row) -> str:
+    return f"{_branch(row)}{row.name} ({row.kind})"
+
+
+def _branch(row: Row) -> str:
+    return " " * (3 * row.depth - 2) + "└ " if row.depth else ""
+
+
+def _folded(row: Row, room: int) -> Iterable[tuple[str, ...]]:
+    """The row in one line, or in two where its label needs more room."""
+    if len(_label(row)) <= room:
+        yield (_label(row), *row.cells)
+    else:
+        yield (_branch(row) + row.name, *row.cells)
+        yield (" " * (3 * row.depth) + f"  ({row.kind})", *[""] * len(row.cells))
+
+
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*lines, strict=True)]
+
+
+def _width(widths: Sequence[int]) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1) + 2
+
+
+def _dimmed(text: str) -> str:
+    return f'<span style="opacity: 0.6">{escape(text)}</span>'

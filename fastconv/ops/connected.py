@@ -1,0 +1,161 @@
+"""Convolution by filters that see only some of the maps, and its two gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastconv import _kernels, reference
+from fastconv._geometry import Padding, Pair, Window, pair, window
+from fastconv.ops import _door
+from fastconv.ops._door import Array
+
+
+def conv2d_connected(
+    x: ArrayLike,
+    kernel: ArrayLike,
+    connections: ArrayLike,
+    bias: ArrayLike | None = None,
+    strides: int | Pair = 1,
+    padding: Padding = "valid",
+    dilation_rate: int | Pair = 1,
+) -> Array:
+    """y[n,h,w,k] = bias[k] + Σ x[n, h·s + kh·d − pad, w·s + kw·d − pad, c] · kernel[kh,kw,(c,k)]
+
+    over the maps c that filter k is connected to; nothing is multiplied for the others.
+
+    Parameters
+    ----------
+    x : (N, H, W, C_in)
+    kernel : (KH, KW, number of connections): a dense kernel's weights where the table has a connection,
+        ``dense[:, :, connections]``
+    connections : the table (C_in, C_out) of booleans: whether filter k sees map c
+    bias, strides, padding, dilation_rate : as in ``conv2d``
+
+    Returns y (N, H_out, W_out, C_out). Raises ValueError where shapes do not fit.
+    """
+    x = _door.array(x, "x", "N, H, W, C")
+    kernel = _door.array(kernel, "kernel", "KH, KW, connections")
+    table = _checked(connections, x.shape[3], "x")
+    maps, filters = _connection_list(table)
+    _check_kernel(kernel, maps.size)
+    C_out = table.shape[1]
+    if bias is not None:
+        bias = _door.array(bias, "bias")
+        _door.check_shape(bias, "bias", (C_out,), "one number for each filter of connections")
+    view = window(x.shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
+    if _door.on_reference():
+        return reference.conv2d_connected(x, kernel, table, bias, strides, padding, dilation_rate)
+    y = np.empty((x.shape[0], *view.output_size, C_out), np.float32)
+    if y.size:
+        _kernels.conv2d_connected(x, kernel, bias, maps, filters, view, y)
+    return y
+
+
+def conv2d_connected_backward_data(
+    dy: ArrayLike,
+    kernel: ArrayLike,
+    connections: ArrayLike,
+    input_shape: tuple[int, int, int, int],
+    strides: int | Pair = 1,
+    padding: Padding = "valid",
+    dilation_rate: int | Pair = 1,
+) -> Array:
+    """dx, the gradient of the input: every dy sent back over the connections it came by.
+
+    dy is (N, H_out, W_out, C_out), ``input_shape`` the (N, H, W, C_in) of x; the rest as in
+    ``conv2d_connected``. The gradient of a map that no filter sees is 0.
+    """
+    dy = _door.array(dy, "dy", "N, H, W, C")
+    kernel = _door.array(kernel, "kernel", "KH, KW, connections")
+    shape = _door.image_shape(input_shape)
+    table = _checked(connections, shape[3], "input_shape")
+    maps, filters = _connection_list(table)
+    _check_kernel(kernel, maps.size)
+    view = window(shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
+    _check_dy(dy, shape, view, table.shape[1])
+    if _door.on_reference():
+        return reference.conv2d_connected_backward_data(
+            dy, kernel, table, shape, strides, padding, dilation_rate
+        )
+    if not dy.size:
+        return np.zeros(shape, np.float32)
+    dx = np.empty(shape, np.float32)
+    _kernels.conv2d_connected_backward_data(dy, kernel, maps, filters, view, dx)
+    return dx
+
+
+def conv2d_connected_backward_kernel(
+    x: ArrayLike,
+    dy: ArrayLike,
+    connections: ArrayLike,
+    kernel_size: int | Pair,
+    strides: int | Pair = 1,
+    padding: Padding = "valid",
+    dilation_rate: int | Pair = 1,
+    out: tuple[Array | None, Array | None] = (None, None),
+) -> tuple[Array, Array]:
+    """(dkernel, dbias): of the connections there are, (KH, KW, number of connections), and (C_out,).
+
+    x is (N, H, W, C_in), dy (N, H_out, W_out, C_out); the rest as in ``conv2d_connected``. ``out`` are
+    float32 arrays to write them to, None for new ones.
+    """
+    x = _door.array(x, "x", "N, H, W, C")
+    dy = _door.array(dy, "dy", "N, H, W, C")
+    size = pair(kernel_size, "kernel_size")
+    table = _checked(connections, x.shape[3], "x")
+    maps, filters = _connection_list(table)
+    view = window(x.shape[1:3], size, strides, padding, dilation_rate)
+    _check_dy(dy, x.shape, view, table.shape[1])
+    if _door.on_reference():
+        return reference.conv2d_connected_backward_kernel(
+            x, dy, table, size, strides, padding, dilation_rate, out
+        )
+    dkernel = _door.output(out[0], "out[0]", (*size, maps.size))
+    dbias = _door.output(out[1], "out[1]", (table.shape[1],))
+    if dy.size and x.size:
+        _kernels.conv2d_connected_backward_kernel(x, dy, maps, filters, view, dkernel, dbias)
+    else:
+        dkernel[...] = 0
+        dbias[...] = dy.sum((0, 1, 2))
+    return dkernel, dbias
+
+
+def _connection_list(table: Array) -> tuple[Array, Array]:
+    """(map, filter) of every connection, sorted by map, then by filter: the kernel's order."""
+    maps, filters = np.nonzero(table)
+    return np.ascontiguousarray(maps, np.int64), np.ascontiguousarray(filters, np.int64)
+
+
+def _checked(connections: ArrayLike, C_in: int, name: str) -> Array:
+    """The table as booleans (C_in, C_out)."""
+    table = np.asarray(connections)
+    whole = table.dtype == bool or (table.dtype.kind in "iuf" and np.isin(table, (0, 1)).all())
+    if table.ndim != 2 or not whole:
+        raise ValueError(
+            "connections must be a table (input maps, filters) of booleans, or of 0 and 1; got "
+            f"{table.dtype} of shape {table.shape}"
+        )
+    if table.shape[0] != C_in:
+        raise ValueError(
+            f"connections {table.shape} is a table for {table.shape[0]} input maps, {name} has {C_in}"
+        )
+    table = table.astype(bool, copy=False)
+    blind = np.flatnonzero(~table.any(axis=0))
+    if blind.size or not table.size:
+        which = f"filter {blind[0]} sees none" if blind.size else "it is empty"
+        raise ValueError(f"connections must give every filter at least one input map; {which}")
+    return table
+
+
+def _check_kernel(kernel: Array, count: int) -> None:
+    if kernel.shape[2] != count or min(kernel.shape) < 1:
+        raise ValueError(
+            f"kernel must have shape (KH, KW, {count}), a weight for each of the {count} connections of the "
+            f"table; got {kernel.shape}. Of a dense kernel it is kernel[:, :, connections]"
+        )
+
+
+def _check_dy(dy: Array, input_shape: tuple[int, ...], view: Window, C_out: int) -> None:
+    expected = (input_shape[0], *view.output_size, C_out)
+    _door.check_shape(dy, "dy", expected, "what conv2d_connected returns for these arguments")

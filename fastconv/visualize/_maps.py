@@ -1,0 +1,20 @@
+"""Feature maps and single units alike."""
+
+from __future__ import annotations
+
+from fastconv.layers.layer import Layer
+from fastconv.parameter import Array
+
+
+def as_maps(y: Array, layer: Layer) -> Array:
+    """What a layer puts out as maps (N, H, W, C), a view: of (N, units), each unit is a map of one pixel.
+
+    Raises ValueError for anything else.
+    """
+    if y.ndim == 2:
+        return y[:, None, None, :]
+    if y.ndim != 4:
+        raise ValueError(
+            f"{layer} puts out {('N', *y.shape[1:])}: neither maps (N, H, W, C) nor units (N, units)"
+        )
+    return y
