@@ -67,11 +67,11 @@ if arguments.save:
     model.save(arguments.save)
 plain = model.predict(x_test, verbose=0)
 mirrored = model.predict(x_test[:, :, ::-1], verbose=0)
-both = ((plain + mirrored).argmax(1) == y_test).mean()
+averaged = float(((plain + mirrored).argmax(1) == y_test).mean())
 title = (
-    f"A plain CNN on CIFAR-10: {history['val_accuracy'][-1]:.2%} after {seconds / 60:.0f} minutes; "
-    f"{both:.2%} as the mean over mirror images"
+    f"A plain CNN on CIFAR-10: {history['val_accuracy'][-1]:.2%} after {arguments.epochs} epochs; "
+    f"{averaged:.2%} averaged with the mirror image"
 )
 print(title)
-history["averaged_accuracy"] = float(both)
+history["averaged_accuracy"] = averaged
 save_results(arguments.results, "cifar10_cnn", title, history, seconds, seed=arguments.seed)
