@@ -52,9 +52,16 @@ def stages(model: fc.Sequential) -> list[layers.Layer]:
 
 
 def save(figure: Any, folder: Path, name: str) -> None:
+    """Write ``folder``/``name``.png, with 256 colors where all of them would make it large."""
+    from PIL import Image  # where matplotlib is, Pillow is
+
     folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name}.png")
-    print(f"  {folder / name}.png: {(folder / f'{name}.png').stat().st_size / 1000:.0f} kB")
+    path = folder / f"{name}.png"
+    figure.savefig(path)
+    if path.stat().st_size > 200_000:
+        colors = Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        colors.save(path, optimize=True)
+    print(f"  {path}: {path.stat().st_size / 1000:.0f} kB")
 
 
 def draw(name: str, model: fc.Sequential, chosen: list[Any], limit: int, folder: Path) -> None:
