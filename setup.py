@@ -18,7 +18,8 @@ from setuptools.command.build_ext import build_ext
 
 # -ffp-contract=fast: a*b + c is one fused multiply-add where the target has it.
 # The next two drop what no kernel uses (errno after sqrtf, trapping on NaN), so that loops vectorise.
-GNU_FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math",
+# -g0, for Python's own flags may ask for debug information, five times as large as the code itself.
+GNU_FLAGS = ["-std=gnu11", "-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math",
              "-fvisibility=hidden", "-Wall", "-Wextra"]  # fmt: skip
 # OpenMP's pragmas, and what only they use.
 GNU_FLAGS_WITHOUT_OPENMP = ["-Wno-unknown-pragmas", "-Wno-unused", "-Wno-unused-parameter"]
