@@ -41,7 +41,6 @@ typedef struct {
 
 struct fc_plan {
     int count, convolutional; /* steps; those before the first dense one */
-    int drivers;              /* whether any step is left to a driver: then all go layer by layer */
     fc_step *steps;
     fc_layers *layers; /* for a few images */
     tensor *values, *gradients; /* convolutional + 1 of each: before step 0, between steps, after the last */
@@ -148,7 +147,6 @@ fc_plan *fc_plan_new(const fc_step *steps, int count) {
     if (!plan) return NULL;
     plan->count = count;
     while (plan->convolutional < count && steps[plan->convolutional].kind != FC_DENSE) plan->convolutional++;
-    for (int i = 0; i < count; i++) plan->drivers |= steps[i].driver != NULL;
     const size_t tensors = (size_t)plan->convolutional + 1, n = (size_t)count;
     plan->steps = malloc(sizeof(fc_step) * n);
     plan->values = calloc(2 * tensors, sizeof(tensor));
@@ -579,7 +577,8 @@ static void add_chunks(const fc_plan *plan, int64_t chunks) {
 
 fc_status fc_plan_run(fc_plan *plan, const fc_batch *batch, int training) {
     if (batch->N == 0) return FC_OK;
-    if (plan->drivers || batch->N < fc_kernels_active()->lanes / 2) return fc_layers_run(plan->layers, batch, training);
+    if (fc_layers_drivers(plan->layers) || batch->N < fc_kernels_active()->lanes / 2)
+        return fc_layers_run(plan->layers, batch, training);
     fc_status status = lay_out(plan, batch->N);
     if (status != FC_OK) return status;
     const int64_t bundles = bundles_of(plan->kernels, batch->N), chunks = chunks_of(plan->kernels, batch->N);

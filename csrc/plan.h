@@ -51,6 +51,7 @@ fc_status fc_plan_run(fc_plan *plan, const fc_batch *batch, int training);
 typedef struct fc_layers fc_layers;
 fc_layers *fc_layers_new(const fc_step *steps, int count);
 void fc_layers_free(fc_layers *layers);
+int fc_layers_drivers(const fc_layers *layers); /* how many steps are left to a driver */
 fc_status fc_layers_run(fc_layers *layers, const fc_batch *batch, int training);
 
 #endif

@@ -67,6 +67,8 @@ void fc_layers_free(fc_layers *l) {
     free(l);
 }
 
+int fc_layers_drivers(const fc_layers *l) { return l->drivers; }
+
 static int64_t size_out_of(const fc_step *s) { return s->OH * s->OW * s->K; }
 
 /* A convolution's image with its border: what the taps of all outputs see. */

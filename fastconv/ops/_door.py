@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastconv import _backend
+from fastconv._geometry import Window
 
 Array = NDArray[Any]
 
@@ -71,6 +72,12 @@ def check_shape(given: Array, name: str, expected: tuple[int, ...], why: str) ->
     """ValueError unless ``given`` has just this shape; ``why`` says where the expectation comes from."""
     if given.shape != expected:
         raise ValueError(f"{name} must have shape {expected} ({why}); got {given.shape}")
+
+
+def check_dy(dy: Array, input_shape: tuple[int, ...], view: Window, channels: int, operation: str) -> None:
+    """ValueError unless ``dy`` has the shape of what ``operation`` made of images of ``input_shape``."""
+    expected = (input_shape[0], *view.output_size, channels)
+    check_shape(dy, "dy", expected, f"what {operation} returns for these arguments")
 
 
 def image_shape(input_shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:

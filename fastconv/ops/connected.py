@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import _kernels, reference
-from fastconv._geometry import Padding, Pair, Window, pair, window
+from fastconv._geometry import Padding, Pair, pair, window
 from fastconv.ops import _door
 from fastconv.ops._door import Array
 
@@ -73,7 +73,7 @@ def conv2d_connected_backward_data(
     maps, filters = _connection_list(table)
     _check_kernel(kernel, maps.size)
     view = window(shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
-    _check_dy(dy, shape, view, table.shape[1])
+    _door.check_dy(dy, shape, view, table.shape[1], "conv2d_connected")
     if _door.on_reference():
         return reference.conv2d_connected_backward_data(
             dy, kernel, table, shape, strides, padding, dilation_rate
@@ -106,7 +106,7 @@ def conv2d_connected_backward_kernel(
     table = _checked(connections, x.shape[3], "x")
     maps, filters = _connection_list(table)
     view = window(x.shape[1:3], size, strides, padding, dilation_rate)
-    _check_dy(dy, x.shape, view, table.shape[1])
+    _door.check_dy(dy, x.shape, view, table.shape[1], "conv2d_connected")
     if _door.on_reference():
         return reference.conv2d_connected_backward_kernel(
             x, dy, table, size, strides, padding, dilation_rate, out
@@ -154,8 +154,3 @@ def _check_kernel(kernel: Array, count: int) -> None:
             f"kernel must have shape (KH, KW, {count}), a weight for each of the {count} connections of the "
             f"table; got {kernel.shape}. Of a dense kernel it is kernel[:, :, connections]"
         )
-
-
-def _check_dy(dy: Array, input_shape: tuple[int, ...], view: Window, C_out: int) -> None:
-    expected = (input_shape[0], *view.output_size, C_out)
-    _door.check_shape(dy, "dy", expected, "what conv2d_connected returns for these arguments")

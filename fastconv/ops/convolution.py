@@ -89,7 +89,7 @@ def conv2d_backward_data(
     shape = _door.image_shape(input_shape)
     _check_channels("input_shape", shape[3], kernel.shape, groups)
     view = window(shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
-    _check_dy(dy, shape, view, kernel.shape[3])
+    _door.check_dy(dy, shape, view, kernel.shape[3], "conv2d")
     if (
         algorithm == "auto"
         and view.strides == (1, 1)
@@ -134,7 +134,7 @@ def conv2d_backward_kernel(
         )
     kernel_shape = (*size, x.shape[3] // groups, C_out)
     view = window(x.shape[1:3], size, strides, padding, dilation_rate)
-    _check_dy(dy, x.shape, view, C_out)
+    _door.check_dy(dy, x.shape, view, C_out, "conv2d")
     index = algorithm_index(algorithm, view, groups, kernel_shape, dy.shape[:3])
     if _door.on_reference():
         how = (strides, padding, dilation_rate, groups, algorithm)
@@ -196,8 +196,3 @@ def _check_channels(name: str, C_in: int, kernel_shape: tuple[int, ...], groups:
             f"{name} has {C_in} channels, but kernel {kernel_shape} with groups={groups} takes {C * groups}: "
             f"images are (N, H, W, C), kernels (KH, KW, C_in / groups, C_out)"
         )
-
-
-def _check_dy(dy: Array, input_shape: tuple[int, ...], view: Window, C_out: int) -> None:
-    expected = (input_shape[0], *view.output_size, C_out)
-    _door.check_shape(dy, "dy", expected, "what conv2d returns for these arguments")

@@ -61,7 +61,7 @@ def max_pool2d_backward(
     shape = _door.image_shape(input_shape)
     view = _view(shape, pool_size, strides, padding)
     _check_taps(view)
-    _check_dy(dy, shape, view)
+    _door.check_dy(dy, shape, view, shape[3], "the pooling")
     switches = _switches(switches, dy.shape, np.uint16)
     if _door.on_reference():
         return reference.max_pool2d_backward(dy, switches, shape, pool_size, strides, padding)
@@ -96,7 +96,7 @@ def avg_pool2d_backward(
     dy = _door.array(dy, "dy", "N, H, W, C")
     shape = _door.image_shape(input_shape)
     view = _view(shape, pool_size, strides, padding)
-    _check_dy(dy, shape, view)
+    _door.check_dy(dy, shape, view, shape[3], "the pooling")
     if _door.on_reference():
         return reference.avg_pool2d_backward(dy, shape, pool_size, strides, padding)
     return _average_backward(dy, shape, view)
@@ -201,11 +201,6 @@ def _check_taps(view: Window) -> None:
             f"pool_size {view.size} has {KH * KW:,} pixels, more than the {_MOST_TAPS:,} that switches can "
             "number; a maximum over whole images is global_max_pool2d"
         )
-
-
-def _check_dy(dy: Array, input_shape: Shape, view: Window) -> None:
-    expected = (input_shape[0], *view.output_size, input_shape[3])
-    _door.check_shape(dy, "dy", expected, "what the pooling returns for these arguments")
 
 
 def _check_pixels(shape: tuple[int, ...]) -> Shape:
