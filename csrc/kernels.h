@@ -33,6 +33,18 @@ typedef struct {
     int64_t dy_image, dy_row, dy_step;
 } fc_pixels;
 
+/* The outputs of a tile of conv2d_winograd.c: 4 x 4, or at an image's edge as few as are left. */
+typedef struct {
+    int rows, columns;
+} fc_winograd_tile;
+
+/* Whether an axis of 1 to 4 outputs has one of the positions 0, 1, -1, 2, -2 and infinity: two more than outputs. */
+static inline int fc_winograd_has(int outputs, int position) {
+    static const int8_t has[5][6] = {
+        {0}, {0, 1, 1, 0, 0, 1}, {1, 1, 1, 0, 0, 1}, {0, 1, 1, 1, 1, 1}, {1, 1, 1, 1, 1, 1}};
+    return has[outputs][position];
+}
+
 /* The tap that won each window: in 16 bits, or in 32 where a window is a whole image. The other is NULL. */
 typedef struct {
     uint16_t *narrow;
@@ -149,13 +161,15 @@ typedef struct {
     void (*untranspose)(int rows, int64_t columns, const float *from, int64_t from_step, float *to, int64_t to_step);
 
     /* The transforms of conv2d_winograd.c. Pixels and taps are pointers to C (or `channels`) floats each, `ahead`
-     * those of a later call; the transformed side is 36 blocks of as many floats, `step` apart. */
-    void (*winograd_input)(const float *const *pixel, const float *const *ahead, int64_t C, float *to, int64_t step);
-    void (*winograd_gradient)(const float *const *pixel, const float *const *ahead, int64_t C, float *to,
-                              int64_t step);
+     * those of a later call; the transformed side is 36 blocks of as many floats, `step` apart. Of an input's pixels
+     * 6 are a row, of an output's 4. */
+    void (*winograd_input)(fc_winograd_tile tile, const float *const *pixel, const float *const *ahead, int64_t C,
+                           float *to, int64_t step);
+    void (*winograd_gradient)(fc_winograd_tile tile, const float *const *pixel, const float *const *ahead, int64_t C,
+                              float *to, int64_t step);
     void (*winograd_weights)(const float *const *tap, const float *const *ahead, int64_t C, float *to, int64_t step);
-    void (*winograd_output)(const float *from, int64_t step, const float *bias, int channels, float *const *pixel,
-                            float *const *ahead);
+    void (*winograd_output)(fc_winograd_tile tile, const float *from, int64_t step, const float *bias, int channels,
+                            float *const *pixel, float *const *ahead);
     void (*winograd_weights_gradient)(const float *from, int64_t step, int channels, float *const *tap,
                                       float *const *ahead, int fresh);
 
