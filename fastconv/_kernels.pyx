@@ -5,6 +5,7 @@ Nothing is checked here but memory: fastconv.ops validates, then calls. Arrays a
 (the memoryview types insist), outputs are allocated by the caller, and the GIL is released while C runs.
 """
 
+from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdlib cimport calloc, free
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
@@ -249,6 +250,26 @@ cdef int check(fc_status status) except -1:
     if status == FC_OUT_OF_MEMORY:
         raise MemoryError("no memory for the kernel's workspace")
     return 0
+
+
+# ---- memory -------------------------------------------------------------------------------------
+
+cdef class Memory:
+    """Room for ``count`` floats, for NumPy to lay an array in; large ones are used again: memory.c."""
+    cdef float *floats
+    cdef Py_ssize_t count
+
+    def __cinit__(self, Py_ssize_t count):
+        self.count = count
+        self.floats = fc_floats(count)
+        if self.floats == NULL:
+            raise MemoryError(f"no memory for an array of {count:,} floats")
+
+    def __dealloc__(self):
+        fc_free(self.floats)
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, self.floats, self.count * sizeof(float), False, flags)
 
 
 # ---- the machine --------------------------------------------------------------------------------

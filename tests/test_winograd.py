@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,7 @@ import fastconv
 from fastconv import ops
 
 POINTS = [Fraction(p) for p in (0, 1, -1, 2, -2)]  # and infinity
+LEFT_OUT = {4: (), 3: (0,), 2: (2, -2), 1: (0, 2, -2)}  # by the outputs of a tile of 3x3 kernels
 ROUNDING = 2.0**-24
 
 
@@ -45,6 +47,24 @@ def cook_toom(taps: int = 3) -> tuple[list[list[Fraction]], ...]:
     return [*B_T, polynomial_with_roots(POINTS)], [*G, [Fraction(i == taps - 1) for i in range(taps)]], A_T
 
 
+def edge_tile(outputs: int) -> tuple[list[list[Fraction]], ...]:
+    """(Bᵀ, Aᵀ) of F(outputs, 3) to the G of F(4, 3), which has divided by what the points left out make.
+
+    With the points q left out, G's row of p lacks their factors p - q below it: they go to the row of Bᵀ.
+    """
+    kept = [p for p in POINTS if p not in LEFT_OUT[outputs]]
+    B_T = []
+    for p in POINTS:
+        factor = product([p - q for q in LEFT_OUT[outputs]])
+        row = polynomial_with_roots([q for q in kept if q != p]) if p in kept else [Fraction(0)] * len(kept)
+        B_T.append([*(factor * number for number in row), Fraction(0)])
+    A_T = [
+        [p**i if p in kept else Fraction(0) for p in POINTS] + [Fraction(i == outputs - 1)]
+        for i in range(outputs)
+    ]
+    return [*B_T, polynomial_with_roots(kept)], A_T
+
+
 def matrix_in_c(name: str, file: str = "winograd_kernel.h") -> list[list[Fraction]]:
     source = (Path(__file__).parents[1] / "csrc" / file).read_text()
     body = re.search(rf"{name}\[\d\]\[\d\] = \{{(.*?)\}};", source, re.DOTALL)
@@ -64,6 +84,30 @@ def test_the_matrices_follow_from_the_points():
     assert matrix_in_c("winograd_A_T_of_5", "bundle_winograd_kernel.h") == A_T
 
 
+@pytest.mark.parametrize("outputs", [1, 2, 3])
+def test_the_matrices_of_edge_tiles_follow_from_fewer_points(outputs):
+    B_T, A_T = edge_tile(outputs)
+    assert matrix_in_c(f"winograd_B_T_to_{outputs}") == B_T
+    assert matrix_in_c(f"winograd_A_T_to_{outputs}") == A_T
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3, 4])
+def test_a_tile_needs_two_multiplications_more_than_outputs(outputs):
+    """In exact arithmetic, with one G for tiles of any size: for every unit d and g, hence for all."""
+    _, G, _ = cook_toom()
+    B_T, A_T = edge_tile(outputs)
+    assert sum(any(row) for row in B_T) == outputs + 2
+    B_T, G, A_T = (np.array(m, dtype=object) for m in (B_T, G, A_T))
+    for i in range(outputs + 2):
+        for j in range(3):
+            d, g = (
+                np.array([int(n == i) for n in range(outputs + 2)]),
+                np.array([int(n == j) for n in range(3)]),
+            )
+            filtered = [sum(d[n + t] * g[t] for t in range(3)) for n in range(outputs)]
+            assert list(A_T @ ((G @ g) * (B_T @ d))) == filtered
+
+
 @pytest.mark.parametrize(("outputs", "taps"), [(4, 3), (2, 5)])
 def test_six_multiplications_make_a_tile_of_outputs(outputs, taps):
     """In exact arithmetic: Aᵀ[(G g) ⊙ (Bᵀ d)] is the filter, for every unit d and g, hence for all."""
@@ -78,27 +122,34 @@ def test_six_multiplications_make_a_tile_of_outputs(outputs, taps):
 # ---- rounding -----------------------------------------------------------------------------------
 
 
-def absolute_matrices(taps: int) -> tuple[np.ndarray, ...]:
-    return tuple(np.abs(np.array(m, dtype=object)).astype(np.float64) for m in cook_toom(taps))
+def absolute(matrix: list[list[Fraction]]) -> np.ndarray:
+    return np.abs(np.array(matrix, dtype=object)).astype(np.float64)
 
 
-def bound(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """|Aᵀ|[(|G||g||Gᵀ|) ⊙ (|Bᵀ||d||B|)]|A| summed over channels, for each output of a "same" convolution."""
+def bound(x: np.ndarray, kernel: np.ndarray, cut: bool = True) -> np.ndarray:
+    """|Aᵀ|[(|G||g||Gᵀ|) ⊙ (|Bᵀ||d||B|)]|A| summed over channels, for each output of a "same" convolution.
+
+    Tiles are ``cut`` at the image's edge, or reach past it: those of plans, and of 5x5 kernels.
+    """
     taps = len(kernel)
-    tile, border = 7 - taps, taps // 2
-    B_T, G, A_T = absolute_matrices(taps)
-    N, H, W, _ = x.shape
-    rows, columns = -(-H // tile), -(-W // tile)
-    padded = np.zeros((N, tile * rows + taps - 1, tile * columns + taps - 1, x.shape[3]))
+    most, border = 7 - taps, taps // 2
+    G = absolute(cook_toom(taps)[1])
+    N, H, W, C = x.shape
+    padded = np.zeros((N, H + 2 * border + most, W + 2 * border + most, C))
     padded[:, border : H + border, border : W + border] = np.abs(x)
     U = np.einsum("ia,jb,abck->ijck", G, G, np.abs(kernel))
-    scale = np.empty((N, tile * rows, tile * columns, kernel.shape[3]))
-    for r in range(0, tile * rows, tile):
-        for q in range(0, tile * columns, tile):
-            d = padded[:, r : r + 6, q : q + 6]
-            M = np.einsum("ia,jb,nabc,ijck->nijk", B_T, B_T, d, U, optimize=True)
-            scale[:, r : r + tile, q : q + tile] = np.einsum("ai,bj,nijk->nabk", A_T, A_T, M, optimize=True)
-    return scale[:, :H, :W]
+    scale = np.empty((N, H, W, kernel.shape[3]))
+    for r in range(0, H, most):
+        for q in range(0, W, most):
+            rows, columns = (min(most, H - r), min(most, W - q)) if cut else (most, most)
+            (B_r, A_r), (B_q, A_q) = (
+                map(absolute, edge_tile(n) if taps == 3 else cook_toom(taps)[::2]) for n in (rows, columns)
+            )
+            d = padded[:, r : r + rows + taps - 1, q : q + columns + taps - 1]
+            M = np.einsum("ia,jb,nabc,ijck->nijk", B_r, B_q, d, U, optimize=True)
+            y = np.einsum("ai,bj,nijk->nabk", A_r, A_q, M, optimize=True)
+            scale[:, r : r + most, q : q + most] = y[:, : H - r, : W - q]
+    return scale
 
 
 def convolve_exactly(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -110,7 +161,17 @@ def convolve_exactly(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("isa", fastconv.available_isas())
-@pytest.mark.parametrize("shape", [(2, 7, 5, 17, 9), (1, 4, 4, 1, 1), (3, 14, 9, 40, 33), (1, 1, 1, 64, 64)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (2, 7, 5, 17, 9),
+        (1, 4, 4, 1, 1),
+        (3, 14, 9, 40, 33),
+        (1, 1, 1, 64, 64),
+        (5, 3, 2, 8, 8),
+        (2, 10, 11, 3, 70),
+    ],
+)
 def test_rounding_stays_within_the_bound(isa, shape):
     """Each of forward and backward-data within √n roundings of the bound (n: channels and transforms)."""
     N, H, W, C, K = shape
@@ -126,6 +187,28 @@ def test_rounding_stays_within_the_bound(isa, shape):
         terms = image.shape[3] + 12 + 12 + 12  # the channels; two passes of six terms in each transform
         allowed = 4 * np.sqrt(terms) * ROUNDING * bound(image, weights)
         assert (np.abs(answer - convolve_exactly(image, weights)) <= allowed).all()
+
+
+@pytest.mark.parametrize("isa", fastconv.available_isas())
+def test_images_of_all_sizes_however_tiles_are_cut(isa):
+    """All passes against direct sums in float64, to 48 roundings of as many terms of size 1."""
+    rng = np.random.default_rng(0)
+    for H, W in itertools.product(range(1, 10), repeat=2):
+        x, dy = rng.standard_normal((2, H, W, 5)), rng.standard_normal((2, H, W, 7))
+        kernel = rng.standard_normal((3, 3, 5, 7))
+        windows = np.lib.stride_tricks.sliding_window_view(
+            np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), (3, 3), axis=(1, 2)
+        )
+        with fastconv.set_isa(isa):
+            y = ops.conv2d(x, kernel, padding="same", algorithm="winograd")
+            dx = ops.conv2d_backward_data(dy, kernel, x.shape, padding="same", algorithm="winograd")
+            dkernel, dbias = ops.conv2d_backward_kernel(x, dy, 3, padding="same", algorithm="winograd")
+        turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
+        assert np.abs(y - convolve_exactly(x, kernel)).max() < 48 * ROUNDING * 45
+        assert np.abs(dx - convolve_exactly(dy, turned)).max() < 48 * ROUNDING * 63
+        exact = np.einsum("nhwcab,nhwk->abck", windows, dy)
+        assert np.abs(dkernel - exact).max() < 48 * ROUNDING * 2 * max(9, H * W)
+        assert np.abs(dbias - dy.sum((0, 1, 2))).max() < ROUNDING * 2 * H * W * 4
 
 
 @pytest.mark.parametrize("isa", fastconv.available_isas())
@@ -152,7 +235,7 @@ def test_rounding_of_a_plan_stays_within_the_bound(isa, taps):
     exact = convolve_exactly(x.astype(np.float64), kernel).reshape(16, -1) @ weights[:, 0]
     logits = np.log(probabilities[:, 0] / probabilities[:, 1])
     terms = 12 + 36
-    scale = bound(x.astype(np.float64), kernel).reshape(16, -1)
+    scale = bound(x.astype(np.float64), kernel, cut=False).reshape(16, -1)
     allowed = 4 * np.sqrt(terms) * ROUNDING * np.sqrt((scale**2).sum(1)) / 512
     softmax_and_sum = 64 * ROUNDING * (1 + np.abs(exact)) + ROUNDING / probabilities.min(1)
     assert (np.abs(logits - exact) <= allowed + softmax_and_sum).all()

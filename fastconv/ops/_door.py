@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv import _backend
+from fastconv import _backend, _kernels
 from fastconv._geometry import Window
 
 Array = NDArray[Any]
+
+_LARGE = 1 << 18  # bytes
 
 
 def on_reference() -> bool:
@@ -46,10 +49,18 @@ def laid_out(given: Array, dtype: type[np.generic]) -> Array:
     return result if result.flags.aligned else result.copy()
 
 
+def empty(shape: tuple[int, ...], dtype: type[np.generic] = np.float32) -> Array:
+    """A new array, to be filled. Large ones are laid in memory that earlier ones had: csrc/memory.c."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size < _LARGE:
+        return np.empty(shape, dtype)
+    return np.ndarray(shape, dtype, buffer=_kernels.Memory(-(-size // 4)))
+
+
 def output(given: Array | None, name: str, shape: tuple[int, ...]) -> Array:
     """``given``, an array that a float32 result of this shape can be written to; a new one where None."""
     if given is None:
-        return np.empty(shape, np.float32)
+        return empty(shape)
     check_shape(given, name, shape, "the result's shape")
     if given.dtype != np.float32 or not given.flags.carray:
         raise ValueError(f"{name} must be a C-contiguous, writable float32 array; got dtype {given.dtype}")

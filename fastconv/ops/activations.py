@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import _kernels, reference
@@ -36,7 +35,7 @@ def activation(x: ArrayLike, name: str, alpha: float | None = None) -> Array:
     _check(name, x, alpha)
     if _door.on_reference():
         return reference.activation(x, name, alpha)
-    return _activate(x, name, alpha, np.empty_like(x))
+    return _activate(x, name, alpha, _door.empty(x.shape))
 
 
 def activation_backward(
@@ -62,7 +61,7 @@ def activation_backward(
         raise ValueError(f"{name} can be derived from y only where alpha is not negative; got {alpha}")
     if _door.on_reference():
         return reference.activation_backward(dy, kept, name, alpha, kept)
-    dx = np.empty_like(kept)
+    dx = _door.empty(kept.shape)
     if not kept.size:
         return dx
     if name in _ALONG_ROWS:

@@ -63,7 +63,7 @@ def conv2d(
     if _door.on_reference():
         y = reference.conv2d(x, kernel, bias, strides, padding, dilation_rate, groups)
     else:
-        y = np.empty((x.shape[0], *view.output_size, C_out), np.float32)
+        y = _door.empty((x.shape[0], *view.output_size, C_out))
         if y.size:
             _kernels.conv2d(index, x, kernel, bias, view, groups, y)
     return y if activation is None else activate_result(y, activation)
@@ -102,7 +102,7 @@ def conv2d_backward_data(
         return reference.conv2d_backward_data(dy, kernel, shape, strides, padding, dilation_rate, groups)
     if not dy.size:
         return np.zeros(shape, np.float32)
-    dx = np.empty(shape, np.float32)
+    dx = _door.empty(shape)
     _kernels.conv2d_backward_data(index, dy, kernel, view, groups, dx)
     return dx
 

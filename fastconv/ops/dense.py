@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import _kernels, reference
@@ -31,7 +30,7 @@ def dense(
     if _door.on_reference():
         y = reference.dense(x, kernel, bias)
     else:
-        y = np.empty((*x.shape[:-1], units), np.float32)
+        y = _door.empty((*x.shape[:-1], units))
         if y.size:
             _kernels.dense(_rows(x), kernel, bias, _rows(y))
     return y if activation is None else activate_result(y, activation)
@@ -45,7 +44,7 @@ def dense_backward_data(dy: ArrayLike, kernel: ArrayLike) -> Array:
     _check_features("dy", dy, units, f"kernel {kernel.shape} gives")
     if _door.on_reference():
         return reference.dense_backward_data(dy, kernel)
-    dx = np.empty((*dy.shape[:-1], features), np.float32)
+    dx = _door.empty((*dy.shape[:-1], features))
     if dx.size:
         _kernels.dense_backward_data(_rows(dy), kernel, _rows(dx))
     return dx

@@ -41,7 +41,7 @@ def dropout(
     threshold = round(rate * 2**32)
     if threshold == 2**32:  # one more than a word can be: everything is dropped
         return np.full(x.shape, fill, np.float32)
-    y = np.empty_like(x)
+    y = _door.empty(x.shape)
     if x.size:
         _kernels.dropout(seed, call, threshold, scale, shift, fill, x.reshape(-1), y.reshape(-1))
     return y

@@ -48,7 +48,7 @@ def affine_transform(
         return reference.affine_transform(
             x, transform, interpolation, fill_mode, fill_value, output_size=size
         )
-    y = np.empty((x.shape[0], *size, x.shape[3]), np.float32)
+    y = _door.empty((x.shape[0], *size, x.shape[3]))
     if y.size:
         maps, mode = _maps(transform), _kernels.FILL_MODES[fill_mode]
         _kernels.affine(x, maps, interpolation == "bilinear", mode, float(fill_value), y)
@@ -74,7 +74,7 @@ def affine_transform_backward(
     _check_modes(interpolation, fill_mode)
     if _door.on_reference():
         return reference.affine_transform_backward(dy, transform, shape, interpolation, fill_mode)
-    dx = np.empty(shape, np.float32) if dy.size else np.zeros(shape, np.float32)
+    dx = _door.empty(shape) if dy.size else np.zeros(shape, np.float32)
     if dy.size:
         mode = _kernels.FILL_MODES[fill_mode]
         _kernels.affine_backward(dy, _maps(transform), interpolation == "bilinear", mode, dx)

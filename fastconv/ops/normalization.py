@@ -46,7 +46,7 @@ def batch_norm(
     mean, variance, gamma, beta = _columns(x, mean=mean, variance=variance, gamma=gamma, beta=beta)
     if _door.on_reference():
         return reference.batch_norm(x, mean, variance, gamma, beta, epsilon)
-    y = np.empty_like(x)
+    y = _door.empty(x.shape)
     if y.size:
         _kernels.batch_norm(_rows(x), mean, variance, gamma, beta, epsilon, _rows(y))
     return y
@@ -92,7 +92,7 @@ def batch_norm_backward_data(
     )
     if _door.on_reference():
         return reference.batch_norm_backward_data(dy, x, mean, variance, gamma, dgamma, dbeta, epsilon)
-    dx = np.empty_like(x)
+    dx = _door.empty(x.shape)
     if dx.size:
         _kernels.batch_norm_backward_data(
             _rows(dy), _rows(x), mean, variance, gamma, dgamma, dbeta, epsilon, _rows(dx)

@@ -37,8 +37,8 @@ def max_pool2d(
     _check_taps(view)
     if _door.on_reference():
         return reference.max_pool2d(x, pool_size, strides, padding)
-    y = np.empty((x.shape[0], *view.output_size, x.shape[3]), np.float32)
-    switches = np.empty(y.shape, np.uint16)
+    y = _door.empty((x.shape[0], *view.output_size, x.shape[3]))
+    switches = _door.empty(y.shape, np.uint16)
     if y.size:
         _kernels.max_pool2d(x, view, y, switches)
     return y, switches
@@ -65,7 +65,7 @@ def max_pool2d_backward(
     switches = _switches(switches, dy.shape, np.uint16)
     if _door.on_reference():
         return reference.max_pool2d_backward(dy, switches, shape, pool_size, strides, padding)
-    dx = np.empty(shape, np.float32)
+    dx = _door.empty(shape)
     if dx.size:
         _kernels.max_pool2d_backward(dy, switches, view, dx)
     return dx
@@ -146,7 +146,7 @@ def global_max_pool2d_backward(dy: ArrayLike, switches: ArrayLike, input_shape: 
     if _door.on_reference():
         return reference.global_max_pool2d_backward(dy, switches, shape)
     N, H, W, C = shape
-    dx = np.empty(shape, np.float32)
+    dx = _door.empty(shape)
     if dx.size:
         _kernels.global_max_pool2d_backward(dy, switches, dx.reshape(N, H * W, C))
     return dx
@@ -156,14 +156,14 @@ def global_max_pool2d_backward(dy: ArrayLike, switches: ArrayLike, input_shape: 
 
 
 def _average(x: Array, view: Window) -> Array:
-    y = np.empty((x.shape[0], *view.output_size, x.shape[3]), np.float32)
+    y = _door.empty((x.shape[0], *view.output_size, x.shape[3]))
     if y.size:
         _kernels.avg_pool2d(x, view, y)
     return y
 
 
 def _average_backward(dy: Array, shape: Shape, view: Window) -> Array:
-    dx = np.empty(shape, np.float32)
+    dx = _door.empty(shape)
     if dx.size:
         _kernels.avg_pool2d_backward(dy, view, dx)
     return dx

@@ -19,7 +19,7 @@ def prelu(x: ArrayLike, alpha: ArrayLike) -> Array:
     x, alpha = _checked(x, alpha)
     if _door.on_reference():
         return reference.prelu(x, alpha)
-    y = np.empty_like(x)
+    y = _door.empty(x.shape)
     if y.size:
         slopes = _slopes(alpha, x.shape)
         _kernels.prelu(x.reshape(-1, slopes.size), slopes.reshape(-1), y.reshape(-1, slopes.size))
@@ -35,12 +35,12 @@ def prelu_backward(dy: ArrayLike, x: ArrayLike, alpha: ArrayLike) -> tuple[Array
     _door.check_shape(dy, "dy", x.shape, "that of x")
     if _door.on_reference():
         return reference.prelu_backward(dy, x, alpha)
-    dx = np.empty_like(x)
+    dx = _door.empty(x.shape)
     if not x.size:
         return dx, np.zeros_like(alpha)
     slopes = _slopes(alpha, x.shape)
     columns = slopes.size
-    dslopes = np.empty_like(slopes)
+    dslopes = _door.empty(slopes.shape)
     _kernels.prelu_backward(
         dy.reshape(-1, columns), x.reshape(-1, columns), slopes.reshape(-1), dx.reshape(-1, columns),
         dslopes.reshape(-1),
