@@ -13,6 +13,7 @@
 #define STRING_EXPANDED(s) STRING(s)
 
 #include "tile_kernel.h"
+#include "row_kernel.h"
 #include "transpose_kernel.h"
 #include "winograd_kernel.h"
 #include "sum_kernel.h"
@@ -39,6 +40,7 @@ const fc_kernels NAME(fc_kernels) = {
     .product_tile = NAME(product_tile),
     .outer_tile = NAME(outer_tile),
     .dot_rows = NAME(dot_rows),
+    .row_tile = NAME(row_tile),
     .sum_lanes = NAME(sum_lanes),
     .transpose = NAME(transpose),
     .untranspose = NAME(untranspose),

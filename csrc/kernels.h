@@ -33,6 +33,8 @@ typedef struct {
     int64_t dy_image, dy_row, dy_step;
 } fc_pixels;
 
+enum { FC_ROW_VECTORS = 8, FC_MOST_LANES = 16 }; /* in a tile of row_tile, and in a vector of any instruction set */
+
 /* The outputs of a tile of conv2d_winograd.c: 4 x 4, or at an image's edge as few as are left. */
 typedef struct {
     int rows, columns;
@@ -150,6 +152,11 @@ typedef struct {
 
     /* y[c] = sum over k of w[c, k] x[k], c < rows <= lanes, rows of w w_step apart */
     void (*dot_rows)(int rows, int64_t K, const float *w, int64_t w_step, const float *x, float *y);
+
+    /* y[k] = bias[k] + sum over c of x[c] w[c, k], k < channels <= FC_ROW_VECTORS * lanes; w and bias readable to a
+     * whole vector. */
+    void (*row_tile)(int64_t C, int channels, const float *x, const float *w, int64_t w_step, const float *bias,
+                     float *y);
 
     /* sums[i] += the lanes of vector i, added up */
     void (*sum_lanes)(int64_t n, const float *vectors, float *sums);

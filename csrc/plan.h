@@ -30,6 +30,18 @@ typedef struct {
 } fc_step;
 
 typedef struct {
+    int64_t first, end;
+} fc_range;
+
+/* The taps that fall inside for one of the outputs first to end: along an axis output o at tap t sees pixel
+ * o + t - border of n. Seen from taps, outputs are what taps are to an output. */
+static inline fc_range fc_taps_inside(int64_t taps, int64_t border, int64_t n, int64_t first, int64_t end) {
+    const int64_t from = border - (end - 1) > 0 ? border - (end - 1) : 0;
+    const int64_t until = taps < n + border - first ? taps : n + border - first;
+    return (fc_range){from, until > from ? until : from};
+}
+
+typedef struct {
     int64_t N;
     const float *x;       /* (N, H, W, C) */
     fc_targets targets;   /* training only */
