@@ -278,7 +278,9 @@ class Layer:
     @property
     def parameters(self) -> list[Parameter]:
         """The trainable parameters: what an optimizer steps. Empty where ``trainable`` is False."""
-        return [weight for weight in self._weights if weight.trainable] if self.trainable else []
+        if not self._weights or not self._trainable:
+            return []
+        return [weight for weight in self._weights if weight.trainable]
 
     @property
     def trainable_weights(self) -> list[Parameter]:

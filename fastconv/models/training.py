@@ -380,7 +380,7 @@ class Trainer(Layer):
             warn_of_likely_mistakes(self, loss, x)
         plan = self._plan() if can_train_with(loss) else None
         if plan is not None:
-            y_pred, value = plan.train(self._checked(x), y, loss, sample_weight)
+            y_pred, value = plan.train(self._checked(x), y, loss, sample_weight)  # no penalties on outputs there
         else:
             y_pred = self.forward(x, training=True)
             value = loss(y, y_pred, sample_weight)
@@ -390,8 +390,9 @@ class Trainer(Layer):
                     self.backward_from_logits(dz, input_gradient=False)
                 else:
                     self.backward(loss.gradient(y, y_pred, sample_weight), input_gradient=False)
+            value += sum(self.activity_losses)
         parameters = self.parameters
-        value += sum(self.activity_losses) + regularizers.penalize(parameters)
+        value += regularizers.penalize(parameters)
         return y_pred, value, parameters
 
     @contextmanager
