@@ -379,8 +379,8 @@ class Trainer(Layer):
             self._looked_for_mistakes = True
             warn_of_likely_mistakes(self, loss, x)
         plan = self._plan() if can_train_with(loss) else None
-        if plan is not None:
-            y_pred, value = plan.train(self._checked(x), y, loss, sample_weight)  # no penalties on outputs there
+        if plan is not None:  # whose layers have no penalties on their outputs
+            y_pred, value = plan.train(self._checked(x), y, loss, sample_weight)
         else:
             y_pred = self.forward(x, training=True)
             value = loss(y, y_pred, sample_weight)
