@@ -16,7 +16,7 @@
 INLINE void NAME(bundle_tile_of)(const int P, const int K, const fc_product *product, const float *x, const float *w,
                                  const float *bias, float *y) {
     const int64_t x_step = product->x_step * VLEN, w_step = product->w_step, length = product->length;
-    vfloat sum[BUNDLE_PIXELS][BUNDLE_CHANNELS];
+    vfloat sum[6][6];
 #pragma GCC unroll 8
     for (int p = 0; p < P; p++)
 #pragma GCC unroll 8
@@ -25,7 +25,7 @@ INLINE void NAME(bundle_tile_of)(const int P, const int K, const fc_product *pro
     for (int64_t r = 0; r < product->runs; r++, w += product->w_skip) {
         const float *run = x + product->offset[r] * VLEN;
         for (int64_t j = 0; j < length; j++, run += VLEN, w += w_step) {
-            vfloat images[BUNDLE_PIXELS];
+            vfloat images[6];
 #pragma GCC unroll 8
             for (int p = 0; p < P; p++) images[p] = vload(run + p * x_step);
 #pragma GCC unroll 8
@@ -45,7 +45,7 @@ INLINE void NAME(bundle_tile_of)(const int P, const int K, const fc_product *pro
 /* dw[j, k] += sum over pixels of x[pixel, j] dy[pixel, k], image by image: the lanes are added up at the end. */
 INLINE void NAME(bundle_outer_tile_of)(const int J, const int K, const fc_pixels *pixels, const float *x,
                                        const float *dy, float *dw, int64_t dw_step) {
-    vfloat sum[BUNDLE_PIXELS][BUNDLE_CHANNELS];
+    vfloat sum[6][6];
 #pragma GCC unroll 8
     for (int j = 0; j < J; j++)
 #pragma GCC unroll 8
@@ -54,12 +54,13 @@ INLINE void NAME(bundle_outer_tile_of)(const int J, const int K, const fc_pixels
     for (int64_t h = 0; h < pixels->rows; h++) {
         const float *x_pixel = x + h * pixels->x_row * VLEN, *dy_pixel = dy + h * pixels->dy_row * VLEN;
         for (int64_t w = 0; w < pixels->pixels; w++) {
-            vfloat images[BUNDLE_PIXELS];
+            vfloat images[6];
 #pragma GCC unroll 8
             for (int j = 0; j < J; j++) images[j] = vload(x_pixel + j * VLEN);
 #pragma GCC unroll 8
             for (int k = 0; k < K; k++) {
-                const vfloat gradient = vload(dy_pixel + k * VLEN);
+                vfloat gradient = vload(dy_pixel + k * VLEN);
+                __asm__("" : "+v"(gradient));
 #pragma GCC unroll 8
                 for (int j = 0; j < J; j++) sum[j][k] += images[j] * gradient;
             }
@@ -73,16 +74,14 @@ INLINE void NAME(bundle_outer_tile_of)(const int J, const int K, const fc_pixels
         for (int k = 0; k < K; k++) vstore(dw + (j * dw_step + k) * VLEN, sum[j][k]);
 }
 
-#if BUNDLE_CHANNELS >= 6
+#if BUNDLE_PIXELS == 4 && BUNDLE_CHANNELS == 6
 #define CHANNEL_CASES(P) CASE(P, 1) CASE(P, 2) CASE(P, 3) CASE(P, 4) CASE(P, 5) CASE(P, 6)
+#define ALL_CASES CHANNEL_CASES(1) CHANNEL_CASES(2) CHANNEL_CASES(3) CHANNEL_CASES(4)
+#elif BUNDLE_PIXELS == 3 && BUNDLE_CHANNELS == 4
+#define CHANNEL_CASES(P) CASE(P, 1) CASE(P, 2) CASE(P, 3) CASE(P, 4)
+#define ALL_CASES CHANNEL_CASES(1) CHANNEL_CASES(2) CHANNEL_CASES(3) CASE(1, 5) CASE(1, 6) CASE(2, 5) CASE(2, 6) CASE(4,1) CASE(4,2) CASE(5,1) CASE(5,2)
 #else
 #define CHANNEL_CASES(P) CASE(P, 1) CASE(P, 2) CASE(P, 3) CASE(P, 4)
-#endif
-#if BUNDLE_PIXELS >= 4
-#define ALL_CASES CHANNEL_CASES(1) CHANNEL_CASES(2) CHANNEL_CASES(3) CHANNEL_CASES(4)
-#elif BUNDLE_PIXELS == 3
-#define ALL_CASES CHANNEL_CASES(1) CHANNEL_CASES(2) CHANNEL_CASES(3)
-#else
 #define ALL_CASES CHANNEL_CASES(1) CHANNEL_CASES(2)
 #endif
 

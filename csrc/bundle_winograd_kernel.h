@@ -61,6 +61,59 @@ INLINE void NAME(bundle_winograd_rows)(const float *P, const int turned, const i
     }
 }
 
+/* The way back of V = B^T d B, dd += B dV B^T: what two rows of positions add to the gradients of 6 x 6 pixels, of which
+ * those inside the image are pixels of dx. The numbers of a pair are added and subtracted first, as above. */
+INLINE void NAME(bundle_winograd_scatter)(const int r, const int q, const int inside, const fc_bundle_patch *patch,
+                                          const float *from_r, const float *from_q, int64_t step, float *dx) {
+    const float *P = winograd_B_T[0];
+    for (int64_t c = 0; c < patch->C; c++) {
+        vfloat in[6], of_r[6], of_q[6];
+#pragma GCC unroll 6
+        for (int s = 0; s < 6; s++) in[s] = vload(from_r + s * step + c * VLEN);
+        NAME(winograd_axis)(P, 1, 6, 6, in, 1, of_r, 1);
+#pragma GCC unroll 6
+        for (int s = 0; s < 6; s++) in[s] = vload(from_q + s * step + c * VLEN);
+        NAME(winograd_axis)(P, 1, 6, 6, in, 1, of_q, 1);
+#pragma GCC unroll 6
+        for (int j = 0; r > 0 && j < 6; j++) {
+            const vfloat sum = of_r[j] + of_q[j];
+            of_q[j] = of_r[j] - of_q[j];
+            of_r[j] = sum;
+        }
+#pragma GCC unroll 6
+        for (int i = 0; i < 6; i++) {
+            const float at_r = P[r * 6 + i], at_q = P[q * 6 + i];
+            if (at_r == 0 && at_q == 0) continue;
+            if (!inside && (i < patch->first_row || i >= patch->end_row)) continue;
+            float *row = dx + (i * patch->dx_row + c) * VLEN;
+            const float coefficient = at_r == 0 ? at_q : at_r;
+            const int of_second = r > 0 ? at_r != at_q : at_r == 0;
+#pragma GCC unroll 6
+            for (int j = 0; j < 6; j++) {
+                if (!inside && (j < patch->first_column || j >= patch->end_column)) continue;
+                float *to = row + j * patch->C * VLEN;
+                vstore(to, vload(to) + coefficient * (of_second ? of_q[j] : of_r[j]));
+            }
+        }
+    }
+}
+
+static void NAME(bundle_winograd_input_gradient)(int pair, const fc_bundle_patch *patch, const float *from_r,
+                                                 const float *from_q, int64_t step, float *dx) {
+    const int inside = patch->first_row <= 0 && patch->first_column <= 0 && patch->end_row >= 6 &&
+                       patch->end_column >= 6;
+#define SCATTER(r, q)                                                                       \
+    if (inside) NAME(bundle_winograd_scatter)(r, q, 1, patch, from_r, from_q, step, dx);      \
+    else NAME(bundle_winograd_scatter)(r, q, 0, patch, from_r, from_q, step, dx);             \
+    break;
+    switch (pair) {
+        case 0: SCATTER(0, 5)
+        case 1: SCATTER(1, 2)
+        case 2: SCATTER(3, 4)
+    }
+#undef SCATTER
+}
+
 #define PAIRS(P, turned, S, ...)                                                 \
     switch (pair) {                                                              \
         case 0: NAME(bundle_winograd_rows)(P, turned, S, 0, 5, __VA_ARGS__); break; \

@@ -53,6 +53,7 @@ const fc_kernels NAME(fc_kernels) = {
     .bundle_outer_tile = NAME(bundle_outer_tile),
     .bundle_winograd_input = NAME(bundle_winograd_input),
     .bundle_winograd_gradient = NAME(bundle_winograd_gradient),
+    .bundle_winograd_input_gradient = NAME(bundle_winograd_input_gradient),
     .bundle_winograd_output = NAME(bundle_winograd_output),
     .bundle_winograd_weights = NAME(bundle_winograd_weights),
     .bundle_winograd_weights_gradient = NAME(bundle_winograd_weights_gradient),

@@ -125,6 +125,11 @@ typedef struct {
     int64_t K, rows, columns, y_row;
 } fc_bundle_tile;
 
+/* Of its 6 x 6 inputs: channels, those rows and columns that are inside the image; dx_row in vectors. */
+typedef struct {
+    int64_t C, first_row, end_row, first_column, end_column, dx_row;
+} fc_bundle_patch;
+
 /* One row of pooling windows in a bundle, steps in vectors: see bundle_kernel.h. */
 typedef struct {
     int64_t pixels, C; /* of the output row */
@@ -186,6 +191,8 @@ typedef struct {
                                   int64_t step);
     void (*bundle_winograd_gradient)(int side, int pair, int64_t K, const float *dy, int64_t dy_row, float *to_r,
                                      float *to_q, int64_t step);
+    void (*bundle_winograd_input_gradient)(int pair, const fc_bundle_patch *patch, const float *from_r,
+                                           const float *from_q, int64_t step, float *dx);
     void (*bundle_winograd_output)(int side, const fc_bundle_tile *tile, const float *from, int64_t step,
                                    const float *bias, float *y);
     void (*bundle_winograd_weights)(int side, int64_t K, const float *kernel, int64_t tap, float *to, int64_t step);
@@ -280,4 +287,15 @@ static inline double fc_conv2d_operations(const fc_conv2d *conv) {
            (double)(conv->KH * conv->KW * (conv->C_in / conv->groups));
 }
 
+
+typedef struct { int64_t pixels, channels; } fc_tiling;
+static inline fc_tiling fc_bundle_tiling(const fc_kernels *k, int64_t pixels, int64_t channels) {
+    static const int shapes[3][2] = {{3, 4}, {2, 6}, {5, 2}};
+    fc_tiling best = {(pixels + k->bundle_pixels - 1) / k->bundle_pixels, (channels + k->bundle_channels - 1) / k->bundle_channels};
+    for (int i = 1; i < 3 && k->bundle_pixels == 3; i++) {
+        fc_tiling t = {(pixels + shapes[i][0] - 1) / shapes[i][0], (channels + shapes[i][1] - 1) / shapes[i][1]};
+        if (t.pixels * t.channels < best.pixels * best.channels) best = t;
+    }
+    return best;
+}
 #endif
