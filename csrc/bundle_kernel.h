@@ -16,7 +16,7 @@
 INLINE void NAME(bundle_tile_of)(const int P, const int K, const fc_product *product, const float *x, const float *w,
                                  const float *bias, float *y) {
     const int64_t x_step = product->x_step * VLEN, w_step = product->w_step, length = product->length;
-    vfloat sum[6][6];
+    vfloat sum[BUNDLE_PIXELS][BUNDLE_WIDE_CHANNELS];
 #pragma GCC unroll 8
     for (int p = 0; p < P; p++)
 #pragma GCC unroll 8
@@ -25,7 +25,7 @@ INLINE void NAME(bundle_tile_of)(const int P, const int K, const fc_product *pro
     for (int64_t r = 0; r < product->runs; r++, w += product->w_skip) {
         const float *run = x + product->offset[r] * VLEN;
         for (int64_t j = 0; j < length; j++, run += VLEN, w += w_step) {
-            vfloat images[6];
+            vfloat images[BUNDLE_PIXELS];
 #pragma GCC unroll 8
             for (int p = 0; p < P; p++) images[p] = vload(run + p * x_step);
 #pragma GCC unroll 8
@@ -45,7 +45,7 @@ INLINE void NAME(bundle_tile_of)(const int P, const int K, const fc_product *pro
 /* dw[j, k] += sum over pixels of x[pixel, j] dy[pixel, k], image by image: the lanes are added up at the end. */
 INLINE void NAME(bundle_outer_tile_of)(const int J, const int K, const fc_pixels *pixels, const float *x,
                                        const float *dy, float *dw, int64_t dw_step) {
-    vfloat sum[6][6];
+    vfloat sum[BUNDLE_PIXELS][BUNDLE_WIDE_CHANNELS];
 #pragma GCC unroll 8
     for (int j = 0; j < J; j++)
 #pragma GCC unroll 8
@@ -54,13 +54,13 @@ INLINE void NAME(bundle_outer_tile_of)(const int J, const int K, const fc_pixels
     for (int64_t h = 0; h < pixels->rows; h++) {
         const float *x_pixel = x + h * pixels->x_row * VLEN, *dy_pixel = dy + h * pixels->dy_row * VLEN;
         for (int64_t w = 0; w < pixels->pixels; w++) {
-            vfloat images[6];
+            vfloat images[BUNDLE_PIXELS];
 #pragma GCC unroll 8
             for (int j = 0; j < J; j++) images[j] = vload(x_pixel + j * VLEN);
 #pragma GCC unroll 8
             for (int k = 0; k < K; k++) {
                 vfloat gradient = vload(dy_pixel + k * VLEN);
-                __asm__("" : "+v"(gradient));
+                IN_REGISTER(gradient);
 #pragma GCC unroll 8
                 for (int j = 0; j < J; j++) sum[j][k] += images[j] * gradient;
             }
@@ -74,30 +74,51 @@ INLINE void NAME(bundle_outer_tile_of)(const int J, const int K, const fc_pixels
         for (int k = 0; k < K; k++) vstore(dw + (j * dw_step + k) * VLEN, sum[j][k]);
 }
 
-#if BUNDLE_PIXELS == 4 && BUNDLE_CHANNELS == 6
-#define CHANNEL_CASES(P) CASE(P, 1) CASE(P, 2) CASE(P, 3) CASE(P, 4) CASE(P, 5) CASE(P, 6)
-#define ALL_CASES CHANNEL_CASES(1) CHANNEL_CASES(2) CHANNEL_CASES(3) CHANNEL_CASES(4)
-#elif BUNDLE_PIXELS == 3 && BUNDLE_CHANNELS == 4
-#define CHANNEL_CASES(P) CASE(P, 1) CASE(P, 2) CASE(P, 3) CASE(P, 4)
-#define ALL_CASES CHANNEL_CASES(1) CHANNEL_CASES(2) CHANNEL_CASES(3) CASE(1, 5) CASE(1, 6) CASE(2, 5) CASE(2, 6) CASE(4,1) CASE(4,2) CASE(5,1) CASE(5,2)
+#define CHANNELS_1_TO_4(P) CASE(P, 1) CASE(P, 2) CASE(P, 3) CASE(P, 4)
+#define CHANNELS_5_TO_6(P) CASE(P, 5) CASE(P, 6)
+#if BUNDLE_CHANNELS == 6
+#define FULL_CASES CHANNELS_1_TO_4(1) CHANNELS_1_TO_4(2) CHANNELS_1_TO_4(3) CHANNELS_1_TO_4(4) \
+                  CHANNELS_5_TO_6(1) CHANNELS_5_TO_6(2) CHANNELS_5_TO_6(3) CHANNELS_5_TO_6(4)
+#define WIDE_CASES
+#elif BUNDLE_PIXELS == 3
+#define FULL_CASES CHANNELS_1_TO_4(1) CHANNELS_1_TO_4(2) CHANNELS_1_TO_4(3)
+#define WIDE_CASES CHANNELS_5_TO_6(1) CHANNELS_5_TO_6(2)
 #else
-#define CHANNEL_CASES(P) CASE(P, 1) CASE(P, 2) CASE(P, 3) CASE(P, 4)
-#define ALL_CASES CHANNEL_CASES(1) CHANNEL_CASES(2)
+#define FULL_CASES CHANNELS_1_TO_4(1) CHANNELS_1_TO_4(2)
+#define WIDE_CASES
 #endif
+#define PIXELS_OF(K) ((K) <= BUNDLE_CHANNELS ? BUNDLE_PIXELS : BUNDLE_WIDE_PIXELS)
 
-static void NAME(bundle_tile)(const fc_product *product, int pixels, int channels, const float *x, const float *w,
+INLINE void NAME(bundle_tiles_of)(const int K, const fc_product *product, int64_t pixels, const float *x, const float *w,
+                                  const float *bias, float *y) {
+    const int most = PIXELS_OF(K);
+    const int64_t x_step = most * product->x_step * VLEN, y_step = most * product->y_step * VLEN;
+    for (; pixels >= most; pixels -= most, x += x_step, y += y_step)
+        NAME(bundle_tile_of)(most, K, product, x, w, bias, y);
+    if (most > 3 && pixels == 3) NAME(bundle_tile_of)(3, K, product, x, w, bias, y);
+    if (most > 2 && pixels == 2) NAME(bundle_tile_of)(2, K, product, x, w, bias, y);
+    if (pixels == 1) NAME(bundle_tile_of)(1, K, product, x, w, bias, y);
+}
+
+static void NAME(bundle_tiles)(const fc_product *product, int64_t pixels, int channels, const float *x, const float *w,
                               const float *bias, float *y) {
-#define CASE(P, K) \
-    case P * 8 + K: NAME(bundle_tile_of)(P, K, product, x, w, bias, y); break;
-    switch (pixels * 8 + channels) { ALL_CASES }
-#undef CASE
+    switch (channels) {
+        case 1: NAME(bundle_tiles_of)(1, product, pixels, x, w, bias, y); break;
+        case 2: NAME(bundle_tiles_of)(2, product, pixels, x, w, bias, y); break;
+        case 3: NAME(bundle_tiles_of)(3, product, pixels, x, w, bias, y); break;
+        case 4: NAME(bundle_tiles_of)(4, product, pixels, x, w, bias, y); break;
+#if BUNDLE_WIDE_CHANNELS == 6
+        case 5: NAME(bundle_tiles_of)(5, product, pixels, x, w, bias, y); break;
+        case 6: NAME(bundle_tiles_of)(6, product, pixels, x, w, bias, y); break;
+#endif
+    }
 }
 
 static void NAME(bundle_outer_tile)(const fc_pixels *pixels, int rows, int channels, const float *x, const float *dy,
                                     float *dw, int64_t dw_step) {
 #define CASE(J, K) \
     case J * 8 + K: NAME(bundle_outer_tile_of)(J, K, pixels, x, dy, dw, dw_step); break;
-    switch (rows * 8 + channels) { ALL_CASES }
+    switch (rows * 8 + channels) { FULL_CASES WIDE_CASES }
 #undef CASE
 }
 

@@ -180,9 +180,9 @@ typedef struct {
 
     /* The same two sums with a vector of images in place of each float of x, y and dy: bundle_kernel.h. Steps
      * and offsets count vectors; dw is a vector for each element. Tiles of bundle_pixels by bundle_channels. */
-    int bundle_pixels, bundle_channels;
-    void (*bundle_tile)(const fc_product *product, int pixels, int channels, const float *x, const float *w,
-                        const float *bias, float *y);
+    int bundle_pixels, bundle_channels, bundle_wide_pixels, bundle_wide_channels;
+    void (*bundle_tiles)(const fc_product *product, int64_t pixels, int channels, const float *x, const float *w,
+                         const float *bias, float *y);
     void (*bundle_outer_tile)(const fc_pixels *pixels, int rows, int channels, const float *x, const float *dy,
                               float *dw, int64_t dw_step);
     /* The transforms of Winograd tiles of a bundle, kernels of side x side: bundle_winograd_kernel.h. The first two
@@ -287,15 +287,4 @@ static inline double fc_conv2d_operations(const fc_conv2d *conv) {
            (double)(conv->KH * conv->KW * (conv->C_in / conv->groups));
 }
 
-
-typedef struct { int64_t pixels, channels; } fc_tiling;
-static inline fc_tiling fc_bundle_tiling(const fc_kernels *k, int64_t pixels, int64_t channels) {
-    static const int shapes[3][2] = {{3, 4}, {2, 6}, {5, 2}};
-    fc_tiling best = {(pixels + k->bundle_pixels - 1) / k->bundle_pixels, (channels + k->bundle_channels - 1) / k->bundle_channels};
-    for (int i = 1; i < 3 && k->bundle_pixels == 3; i++) {
-        fc_tiling t = {(pixels + shapes[i][0] - 1) / shapes[i][0], (channels + shapes[i][1] - 1) / shapes[i][1]};
-        if (t.pixels * t.channels < best.pixels * best.channels) best = t;
-    }
-    return best;
-}
 #endif

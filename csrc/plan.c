@@ -25,7 +25,7 @@
 
 #include <string.h>
 
-#include "matmul.h"
+#include "bundle.h"
 #include "memory.h"
 #include "plan_winograd.h"
 #include "threads.h"
@@ -304,31 +304,30 @@ static void pack_weights(const fc_plan *plan, int training) {
 
 /* ---- phase 2: a bundle -------------------------------------------------------------------------- */
 
-/* y (H x W pixels of K vectors, y_row from row to row) = the sums of products of x and KH x KW taps */
-static void convolve(const fc_kernels *kernels, int64_t KH, int64_t KW, int64_t K, const tensor *from,
-                     const float *workspace, const float *kernel, const float *bias, int64_t H, int64_t W, float *y,
-                     int64_t y_row) {
+/* Row h of y, W pixels of K vectors = the sums of products of x and KH x KW taps. Pixels that see the border are taken
+ * two by two, so that few of their taps are outside. */
+static void convolve_row(const fc_kernels *kernels, int64_t KH, int64_t KW, int64_t K, const tensor *from,
+                         const float *workspace, const float *kernel, const float *bias, int64_t h, int64_t W,
+                         float *y) {
+    enum { EDGE = 2 };
     const int64_t V = kernels->lanes, C = from->C, x_row = row_of(from) * C;
-    const fc_tiling tiling = fc_bundle_tiling(kernels, W, K);
-    const int64_t pixel_tiles = tiling.pixels, channel_tiles = tiling.channels;
-    const float *x = workspace + from->at;
+    const int64_t channel_tiles = fc_bundle_tiling(kernels, W, K).channels;
+    const float *x = workspace + from->at + h * x_row * V;
     int64_t offsets[FC_PLAN_MOST_ROWS];
     for (int64_t kh = 0; kh < KH; kh++) offsets[kh] = kh * x_row;
-    for (int64_t h = 0; h < H; h++) {
-        const range kh = taps_inside(KH, from->top, from->H, h, h + 1);
-        for (int64_t t = 0; t < pixel_tiles; t++) {
-            const int64_t w = fc_part(W, pixel_tiles, t), end = fc_part(W, pixel_tiles, t + 1);
-            const range kw = taps_inside(KW, from->left, from->W, w, end);
-            const fc_product product = {.runs = kh.end - kh.first, .offset = offsets + kh.first,
-                                        .length = (kw.end - kw.first) * C, .x_step = C, .w_step = K,
-                                        .w_skip = (KW - kw.end + kw.first) * C * K, .y_step = K};
-            for (int64_t u = 0; u < channel_tiles; u++) {
-                const int64_t k = fc_part(K, channel_tiles, u), channels = fc_part(K, channel_tiles, u + 1) - k;
-                kernels->bundle_tile(&product, (int)(end - w), (int)channels,
-                                     x + (h * x_row + (w + kw.first) * C) * V,
-                                     kernel + (kh.first * KW + kw.first) * C * K + k, bias ? bias + k : NULL,
-                                     y + (h * y_row + w * K + k) * V);
-            }
+    const range kh = taps_inside(KH, from->top, from->H, h, h + 1);
+    const int64_t whole = fc_min(from->left, W), right = fc_max(whole, fc_min(W, from->W + from->left - KW + 1));
+    for (int64_t w = 0, end; w < W; w = end) {
+        end = w < whole ? fc_min(w + EDGE, whole) : w < right ? right : fc_min(w + EDGE, W);
+        const range kw = taps_inside(KW, from->left, from->W, w, end);
+        const fc_product product = {.runs = kh.end - kh.first, .offset = offsets + kh.first,
+                                    .length = (kw.end - kw.first) * C, .x_step = C, .w_step = K,
+                                    .w_skip = (KW - kw.end + kw.first) * C * K, .y_step = K};
+        for (int64_t u = 0; u < channel_tiles; u++) {
+            const int64_t k = fc_part(K, channel_tiles, u), channels = fc_part(K, channel_tiles, u + 1) - k;
+            kernels->bundle_tiles(&product, end - w, (int)channels, x + (w + kw.first) * C * V,
+                                  kernel + (kh.first * KW + kw.first) * C * K + k, bias ? bias + k : NULL,
+                                  y + (w * K + k) * V);
         }
     }
 }
@@ -379,16 +378,16 @@ static void forward_step(const fc_plan *plan, int i, float *workspace) {
     float *to = workspace + y->at + inside(y) * V;
     if (s->kind == FC_CONV) {
         const fc_winograd g = winograd_of(s);
-        if (fc_winograd_pays(&g))
+        const int transformed = fc_winograd_pays(&g);
+        if (transformed)
             fc_winograd_convolve(&g, kernels, workspace + x->at, row_of(x) * x->C, plan->packed + plan->transformed_at[i],
                                  s->bias, to, y_row, workspace + plan->scratch_at);
-        else
-            convolve(kernels, s->size_h, s->size_w, s->K, x, workspace, s->kernel, s->bias, s->OH, s->OW, to, y_row);
-        if (s->activation != FC_LINEAR)
-            for (int64_t h = 0; h < s->OH; h++) {
-                float *row = to + h * y_row * V;
-                kernels->activate(s->activation, s->alpha, s->OW * s->K * V, row, row);
-            }
+        for (int64_t h = 0; h < s->OH; h++) {
+            float *row = to + h * y_row * V;
+            if (!transformed)
+                convolve_row(kernels, s->size_h, s->size_w, s->K, x, workspace, s->kernel, s->bias, h, s->OW, row);
+            if (s->activation != FC_LINEAR) kernels->activate(s->activation, s->alpha, s->OW * s->K * V, row, row);
+        }
         return;
     }
     const fc_bundle_pool pool = pooling(s, x, x);
@@ -409,27 +408,28 @@ static void backward_step(const fc_plan *plan, int i, float *workspace, float *c
     const float *value = workspace + y->at + inside(y) * V;
 
     if (s->kind == FC_CONV) {
-        if (s->activation != FC_LINEAR)
-            for (int64_t h = 0; h < s->OH; h++) {
-                float *row = gradient + h * dy_row * V;
-                kernels->activate_backward(s->activation, s->alpha, s->OW * s->K * V, row, value + h * y_row * V, row);
-            }
         const fc_winograd g = winograd_of(s);
         const float *kernel = plan->packed + plan->packed_at[i];
         float *sums = workspace + plan->sums_at, *scratch = workspace + plan->scratch_at;
         float *chunk_kernel = chunk + plan->chunk_at[i], *chunk_bias = chunk_kernel + sums_size(s);
+        memset(sums, 0, sizeof(float) * (size_t)(s->K * V));
+        for (int64_t h = 0; h < s->OH; h++) {
+            float *row = gradient + h * dy_row * V;
+            if (s->activation != FC_LINEAR)
+                kernels->activate_backward(s->activation, s->alpha, s->OW * s->K * V, row, value + h * y_row * V, row);
+            kernels->add_rows(s->OW, s->K * V, row, sums);
+        }
+        kernels->sum_lanes(s->K, sums, chunk_bias);
         if (fc_winograd_pays(&g)) {
             fc_winograd_backward(&g, kernels, workspace + x->at, x_row, gradient, dy_row, kernel, chunk_kernel,
                                  i > 0 ? to : NULL, dx_row, scratch);
         } else {
             correlate(kernels, s, x, workspace, gradient, dy_row, sums);
             kernels->sum_lanes(kernel_size(s), sums, chunk_kernel);
-            if (i > 0)
-                convolve(kernels, s->size_h, s->size_w, s->C, dy, workspace, kernel, NULL, s->H, s->W, to, dx_row);
+            for (int64_t h = 0; i > 0 && h < s->H; h++)
+                convolve_row(kernels, s->size_h, s->size_w, s->C, dy, workspace, kernel, NULL, h, s->W,
+                             to + h * dx_row * V);
         }
-        memset(sums, 0, sizeof(float) * (size_t)(s->K * V));
-        for (int64_t h = 0; h < s->OH; h++) kernels->add_rows(s->OW, s->K * V, gradient + h * dy_row * V, sums);
-        kernels->sum_lanes(s->K, sums, chunk_bias);
         return;
     }
     if (i == 0) return; /* nothing below a first pooling layer wants a gradient */

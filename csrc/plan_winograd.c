@@ -27,7 +27,7 @@
 
 #include <string.h>
 
-#include "matmul.h"
+#include "bundle.h"
 #include "memory.h"
 
 enum {
@@ -91,13 +91,9 @@ static void multiply(const fc_kernels *kernels, int64_t tiles, int64_t C, int64_
     const int64_t V = kernels->lanes, start = 0;
     const fc_tiling tiling = fc_bundle_tiling(kernels, tiles, K);
     const fc_product product = {.runs = 1, .offset = &start, .length = C, .x_step = C, .w_step = K, .y_step = K};
-    for (int64_t p = 0; p < tiling.pixels; p++) {
-        const int64_t t = fc_part(tiles, tiling.pixels, p), next = fc_part(tiles, tiling.pixels, p + 1);
-        for (int64_t u = 0; u < tiling.channels; u++) {
-            const int64_t k = fc_part(K, tiling.channels, u), end = fc_part(K, tiling.channels, u + 1);
-            kernels->bundle_tile(&product, (int)(next - t), (int)(end - k), from + t * C * V, U + k, NULL,
-                                 M + (t * K + k) * V);
-        }
+    for (int64_t u = 0; u < tiling.channels; u++) {
+        const int64_t k = fc_part(K, tiling.channels, u), end = fc_part(K, tiling.channels, u + 1);
+        kernels->bundle_tiles(&product, tiles, (int)(end - k), from, U + k, NULL, M + k * V);
     }
 }
 

@@ -41,6 +41,14 @@ INLINE vfloat vload(const float *p) { return *(const vfloat_anywhere *)p; }
 INLINE void vstore(float *p, vfloat v) { *(vfloat_anywhere *)p = v; }
 INLINE vfloat vbroadcast(float s) { return s - (vfloat){0}; } /* s - 0 keeps the sign of s = -0 */
 
+/* Keeps a vector that several products share in a register, where a compiler would rather read it from memory again for
+ * each of them: two loads start in a cycle, and as many multiply-adds. */
+#if defined(__GNUC__) && defined(__x86_64__)
+#define IN_REGISTER(v) __asm__("" : "+v"(v))
+#else
+#define IN_REGISTER(v) ((void)(v))
+#endif
+
 /* The first n < VLEN floats; the lanes beyond are zero and are not read from memory. */
 #if VLEN > 1
 /* n floats in pieces of 8, 4, 2 and 1, each a single instruction: quicker than memcpy of any number. Not
