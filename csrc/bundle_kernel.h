@@ -124,14 +124,22 @@ static void NAME(bundle_outer_tile)(const fc_pixels *pixels, int rows, int chann
 
 /* ---- pooling, [H][W][C] vectors ----------------------------------------------------------------- */
 
+/* Nearly all windows are 2 x 2: their loops vanish. */
+#define POOL(op, ...)                                                          \
+    if (pool->size_h == 2 && pool->size_w == 2) NAME(op)(2, 2, __VA_ARGS__); \
+    else NAME(op)(pool->size_h, pool->size_w, __VA_ARGS__);
+
 /* One output row: pixels of C vectors from windows of size_h x size_w that do not overlap. */
-static void NAME(bundle_max_pool)(const fc_bundle_pool *pool, const float *x, float *y) {
+INLINE void NAME(bundle_max_pool_of)(const int64_t size_h, const int64_t size_w, const fc_bundle_pool *pool,
+                                    const float *x, float *y) {
     const int64_t n = pool->C * VLEN;
-    for (int64_t w = 0; w < pool->pixels; w++, x += pool->size_w * n, y += n)
+    for (int64_t w = 0; w < pool->pixels; w++, x += size_w * n, y += n)
         for (int64_t c = 0; c < n; c += VLEN) {
             vfloat most = vload(x + c);
-            for (int64_t kh = 0; kh < pool->size_h; kh++)
-                for (int64_t kw = 0; kw < pool->size_w; kw++) {
+#pragma GCC unroll 2
+            for (int64_t kh = 0; kh < size_h; kh++)
+#pragma GCC unroll 2
+                for (int64_t kw = 0; kw < size_w; kw++) {
                     const vfloat candidate = vload(x + kh * pool->x_row * VLEN + kw * n + c);
                     most = vselect((candidate > most) | ((candidate != candidate) & (most == most)), candidate, most);
                 }
@@ -140,15 +148,17 @@ static void NAME(bundle_max_pool)(const fc_bundle_pool *pool, const float *x, fl
 }
 
 /* The first pixel of the window that equals the maximum gets the gradient; no switches need be kept. */
-static void NAME(bundle_max_pool_backward)(const fc_bundle_pool *pool, const float *x, const float *y,
-                                           const float *dy, float *dx) {
+INLINE void NAME(bundle_max_pool_backward_of)(const int64_t size_h, const int64_t size_w, const fc_bundle_pool *pool,
+                                              const float *x, const float *y, const float *dy, float *dx) {
     const int64_t n = pool->C * VLEN;
-    for (int64_t w = 0; w < pool->pixels; w++, x += pool->size_w * n, dx += pool->size_w * n, y += n, dy += n)
+    for (int64_t w = 0; w < pool->pixels; w++, x += size_w * n, dx += size_w * n, y += n, dy += n)
         for (int64_t c = 0; c < n; c += VLEN) {
             const vfloat most = vload(y + c), gradient = vload(dy + c), zero = (vfloat){0};
             vint wanted = most == most; /* all ones, but where the maximum is NaN, which equals nothing */
-            for (int64_t kh = 0; kh < pool->size_h; kh++)
-                for (int64_t kw = 0; kw < pool->size_w; kw++) {
+#pragma GCC unroll 2
+            for (int64_t kh = 0; kh < size_h; kh++)
+#pragma GCC unroll 2
+                for (int64_t kw = 0; kw < size_w; kw++) {
                     const vint here = wanted & (vload(x + kh * pool->x_row * VLEN + kw * n + c) == most);
                     vstore(dx + kh * pool->dx_row * VLEN + kw * n + c, vselect(here, gradient, zero));
                     wanted &= ~here;
@@ -156,26 +166,47 @@ static void NAME(bundle_max_pool_backward)(const fc_bundle_pool *pool, const flo
         }
 }
 
-static void NAME(bundle_avg_pool)(const fc_bundle_pool *pool, const float *x, float *y) {
+INLINE void NAME(bundle_avg_pool_of)(const int64_t size_h, const int64_t size_w, const fc_bundle_pool *pool,
+                                    const float *x, float *y) {
     const int64_t n = pool->C * VLEN;
-    const float share = 1.0f / (float)(pool->size_h * pool->size_w);
-    for (int64_t w = 0; w < pool->pixels; w++, x += pool->size_w * n, y += n)
+    const float share = 1.0f / (float)(size_h * size_w);
+    for (int64_t w = 0; w < pool->pixels; w++, x += size_w * n, y += n)
         for (int64_t c = 0; c < n; c += VLEN) {
             vfloat sum = (vfloat){0};
-            for (int64_t kh = 0; kh < pool->size_h; kh++)
-                for (int64_t kw = 0; kw < pool->size_w; kw++) sum += vload(x + kh * pool->x_row * VLEN + kw * n + c);
+#pragma GCC unroll 2
+            for (int64_t kh = 0; kh < size_h; kh++)
+#pragma GCC unroll 2
+                for (int64_t kw = 0; kw < size_w; kw++) sum += vload(x + kh * pool->x_row * VLEN + kw * n + c);
             vstore(y + c, sum * share);
         }
 }
 
-static void NAME(bundle_avg_pool_backward)(const fc_bundle_pool *pool, const float *dy, float *dx) {
+INLINE void NAME(bundle_avg_pool_backward_of)(const int64_t size_h, const int64_t size_w, const fc_bundle_pool *pool,
+                                              const float *dy, float *dx) {
     const int64_t n = pool->C * VLEN;
-    const float share = 1.0f / (float)(pool->size_h * pool->size_w);
-    for (int64_t w = 0; w < pool->pixels; w++, dx += pool->size_w * n, dy += n)
+    const float share = 1.0f / (float)(size_h * size_w);
+    for (int64_t w = 0; w < pool->pixels; w++, dx += size_w * n, dy += n)
         for (int64_t c = 0; c < n; c += VLEN) {
             const vfloat gradient = vload(dy + c) * share;
-            for (int64_t kh = 0; kh < pool->size_h; kh++)
-                for (int64_t kw = 0; kw < pool->size_w; kw++)
+#pragma GCC unroll 2
+            for (int64_t kh = 0; kh < size_h; kh++)
+#pragma GCC unroll 2
+                for (int64_t kw = 0; kw < size_w; kw++)
                     vstore(dx + kh * pool->dx_row * VLEN + kw * n + c, gradient);
         }
 }
+
+static void NAME(bundle_max_pool)(const fc_bundle_pool *pool, const float *x, float *y) {
+    POOL(bundle_max_pool_of, pool, x, y)
+}
+static void NAME(bundle_max_pool_backward)(const fc_bundle_pool *pool, const float *x, const float *y, const float *dy,
+                                           float *dx) {
+    POOL(bundle_max_pool_backward_of, pool, x, y, dy, dx)
+}
+static void NAME(bundle_avg_pool)(const fc_bundle_pool *pool, const float *x, float *y) {
+    POOL(bundle_avg_pool_of, pool, x, y)
+}
+static void NAME(bundle_avg_pool_backward)(const fc_bundle_pool *pool, const float *dy, float *dx) {
+    POOL(bundle_avg_pool_backward_of, pool, dy, dx)
+}
+#undef POOL
