@@ -41,12 +41,19 @@ INLINE vfloat vload(const float *p) { return *(const vfloat_anywhere *)p; }
 INLINE void vstore(float *p, vfloat v) { *(vfloat_anywhere *)p = v; }
 INLINE vfloat vbroadcast(float s) { return s - (vfloat){0}; } /* s - 0 keeps the sign of s = -0 */
 
-/* Keeps a vector that several products share in a register, where a compiler would rather read it from memory again for
- * each of them: two loads start in a cycle, and as many multiply-adds. */
+/* What a compiler is not to know of a vector or of a pointer. A vector that several products share then stays in a
+ * register, where it would rather be read from memory again for each of them: two loads start in a cycle, and as many
+ * multiply-adds. And a pointer that walks down rows is one register, where the addresses of all pixels would be
+ * computed ahead of a loop, more than there are registers, and fetched back from memory one by one. */
 #if defined(__GNUC__) && defined(__x86_64__)
 #define IN_REGISTER(v) __asm__("" : "+v"(v))
 #else
 #define IN_REGISTER(v) ((void)(v))
+#endif
+#if defined(__GNUC__)
+#define WALKING(p) __asm__("" : "+r"(p))
+#else
+#define WALKING(p) ((void)(p))
 #endif
 
 /* The first n < VLEN floats; the lanes beyond are zero and are not read from memory. */
