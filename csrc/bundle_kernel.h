@@ -10,8 +10,14 @@
  * broadcast. Offsets and steps count vectors. The kernel needs no packing: HWIO is the order it is read in.
  *
  * A tile is BUNDLE_PIXELS by BUNDLE_CHANNELS sums. For AVX-512, 4 x 6: one step loads 4 vectors and 6 weights
- * for 24 multiply-adds, 29 of 32 registers.
+ * for 24 multiply-adds, 29 of 32 registers. AVX2 has 16, enough for twelve sums in two shapes: 3 x 4, and wide ones
+ * of 2 x 6 (8 loads, 15 registers) for LeNet's 6 channels, which would be two tiles of 3 x 3. Measured, AVX2: LeNet-5's
+ * training in 0.96 of the time, and in 0.97 of that since each gradient is read once, into a register.
  */
+#ifndef BUNDLE_WIDE_PIXELS
+#define BUNDLE_WIDE_PIXELS BUNDLE_PIXELS
+#define BUNDLE_WIDE_CHANNELS BUNDLE_CHANNELS
+#endif
 
 INLINE void NAME(bundle_tile_of)(const int P, const int K, const fc_product *product, const float *x, const float *w,
                                  const float *bias, float *y) {
@@ -74,51 +80,54 @@ INLINE void NAME(bundle_outer_tile_of)(const int J, const int K, const fc_pixels
         for (int k = 0; k < K; k++) vstore(dw + (j * dw_step + k) * VLEN, sum[j][k]);
 }
 
-#define CHANNELS_1_TO_4(P) CASE(P, 1) CASE(P, 2) CASE(P, 3) CASE(P, 4)
-#define CHANNELS_5_TO_6(P) CASE(P, 5) CASE(P, 6)
-#if BUNDLE_CHANNELS == 6
-#define FULL_CASES CHANNELS_1_TO_4(1) CHANNELS_1_TO_4(2) CHANNELS_1_TO_4(3) CHANNELS_1_TO_4(4) \
-                  CHANNELS_5_TO_6(1) CHANNELS_5_TO_6(2) CHANNELS_5_TO_6(3) CHANNELS_5_TO_6(4)
-#define WIDE_CASES
-#elif BUNDLE_PIXELS == 3
-#define FULL_CASES CHANNELS_1_TO_4(1) CHANNELS_1_TO_4(2) CHANNELS_1_TO_4(3)
-#define WIDE_CASES CHANNELS_5_TO_6(1) CHANNELS_5_TO_6(2)
-#else
-#define FULL_CASES CHANNELS_1_TO_4(1) CHANNELS_1_TO_4(2)
-#define WIDE_CASES
-#endif
-#define PIXELS_OF(K) ((K) <= BUNDLE_CHANNELS ? BUNDLE_PIXELS : BUNDLE_WIDE_PIXELS)
-
+/* Any number of pixels, tile after tile in one call: with the few channels that bundles are for, a tile of Winograd's
+ * products is done in 40 cycles, and being called takes half as many. */
 INLINE void NAME(bundle_tiles_of)(const int K, const fc_product *product, int64_t pixels, const float *x, const float *w,
                                   const float *bias, float *y) {
-    const int most = PIXELS_OF(K);
+    const int most = K <= BUNDLE_CHANNELS ? BUNDLE_PIXELS : BUNDLE_WIDE_PIXELS;
     const int64_t x_step = most * product->x_step * VLEN, y_step = most * product->y_step * VLEN;
     for (; pixels >= most; pixels -= most, x += x_step, y += y_step)
         NAME(bundle_tile_of)(most, K, product, x, w, bias, y);
     if (most > 3 && pixels == 3) NAME(bundle_tile_of)(3, K, product, x, w, bias, y);
     if (most > 2 && pixels == 2) NAME(bundle_tile_of)(2, K, product, x, w, bias, y);
-    if (pixels == 1) NAME(bundle_tile_of)(1, K, product, x, w, bias, y);
+    if (most > 1 && pixels == 1) NAME(bundle_tile_of)(1, K, product, x, w, bias, y);
 }
 
+/* Cases for all sizes of tiles up to each of the two shapes. */
+#define UP_TO_4(P) CASE(P, 1) CASE(P, 2) CASE(P, 3) CASE(P, 4)
+#define FROM_5_TO_6(P) CASE(P, 5) CASE(P, 6)
+#if BUNDLE_PIXELS == 4 && BUNDLE_CHANNELS == 6
+#define TALL_CASES \
+    UP_TO_4(1) UP_TO_4(2) UP_TO_4(3) UP_TO_4(4) FROM_5_TO_6(1) FROM_5_TO_6(2) FROM_5_TO_6(3) FROM_5_TO_6(4)
+#elif BUNDLE_PIXELS == 3 && BUNDLE_CHANNELS == 4
+#define TALL_CASES UP_TO_4(1) UP_TO_4(2) UP_TO_4(3)
+#elif BUNDLE_PIXELS == 2 && BUNDLE_CHANNELS == 4
+#define TALL_CASES UP_TO_4(1) UP_TO_4(2)
+#endif
+#if BUNDLE_WIDE_CHANNELS == BUNDLE_CHANNELS
+#define WIDE_CASES
+#elif BUNDLE_WIDE_PIXELS == 2 && BUNDLE_WIDE_CHANNELS == 6
+#define WIDE_CASES FROM_5_TO_6(1) FROM_5_TO_6(2)
+#endif
+
 static void NAME(bundle_tiles)(const fc_product *product, int64_t pixels, int channels, const float *x, const float *w,
-                              const float *bias, float *y) {
+                               const float *bias, float *y) {
+#define CASE(P, K) \
+    case K: NAME(bundle_tiles_of)(K, product, pixels, x, w, bias, y); break;
     switch (channels) {
-        case 1: NAME(bundle_tiles_of)(1, product, pixels, x, w, bias, y); break;
-        case 2: NAME(bundle_tiles_of)(2, product, pixels, x, w, bias, y); break;
-        case 3: NAME(bundle_tiles_of)(3, product, pixels, x, w, bias, y); break;
-        case 4: NAME(bundle_tiles_of)(4, product, pixels, x, w, bias, y); break;
+        UP_TO_4(1)
 #if BUNDLE_WIDE_CHANNELS == 6
-        case 5: NAME(bundle_tiles_of)(5, product, pixels, x, w, bias, y); break;
-        case 6: NAME(bundle_tiles_of)(6, product, pixels, x, w, bias, y); break;
+        FROM_5_TO_6(1)
 #endif
     }
+#undef CASE
 }
 
 static void NAME(bundle_outer_tile)(const fc_pixels *pixels, int rows, int channels, const float *x, const float *dy,
                                     float *dw, int64_t dw_step) {
 #define CASE(J, K) \
     case J * 8 + K: NAME(bundle_outer_tile_of)(J, K, pixels, x, dy, dw, dw_step); break;
-    switch (rows * 8 + channels) { FULL_CASES WIDE_CASES }
+    switch (rows * 8 + channels) { TALL_CASES WIDE_CASES }
 #undef CASE
 }
 

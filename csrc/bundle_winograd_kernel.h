@@ -77,8 +77,9 @@ INLINE void NAME(bundle_winograd_rows)(const float *P, const int turned, const i
     }
 }
 
-/* The way back of V = B^T d B, dd += B dV B^T: what two rows of positions add to the gradients of 6 x 6 pixels, of which
- * those inside the image are pixels of dx. The numbers of a pair are added and subtracted first, as above. */
+/* The way back of V = B^T d B is dd += B dV B^T: what two rows of positions add to the gradients of 6 x 6 pixels, of
+ * which those inside the image are pixels of dx. The numbers of a pair are added and subtracted first, for B's columns
+ * differ as B^T's rows do. */
 INLINE void NAME(bundle_winograd_scatter)(const int r, const int q, const int inside, const fc_bundle_patch *patch,
                                           const float *from_r, const float *from_q, int64_t step, float *dx) {
     const float *P = winograd_B_T[0];

@@ -5,8 +5,6 @@
 #define TILE_PIXELS 12
 #define BUNDLE_PIXELS 4
 #define BUNDLE_CHANNELS 6
-#define BUNDLE_WIDE_PIXELS 4
-#define BUNDLE_WIDE_CHANNELS 6
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma"))), apply_to = function)
 #else

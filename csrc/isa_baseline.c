@@ -9,6 +9,4 @@
 #define TILE_PIXELS 4
 #define BUNDLE_PIXELS 2
 #define BUNDLE_CHANNELS 4
-#define BUNDLE_WIDE_PIXELS 2
-#define BUNDLE_WIDE_CHANNELS 4
 #include "isa.h"

@@ -5,7 +5,5 @@
 #define TILE_PIXELS 12
 #define BUNDLE_PIXELS 4
 #define BUNDLE_CHANNELS 6
-#define BUNDLE_WIDE_PIXELS 4
-#define BUNDLE_WIDE_CHANNELS 6
 #include "isa.h"
 #endif

@@ -14,14 +14,20 @@
  * computed so.
  *
  * The gradient of a kernel is summed in the transformed domain, dU = sum over tiles of V W^T with W = A dy A^T,
- * over all tiles, images, bundles and chunks, and brought back by G^T dU G once a step.
+ * over all tiles, images, bundles and chunks, and brought back by G^T dU G once a step. The gradient of the data is
+ * the way forward turned round, and shares W:
+ *
+ *     dV[position][tile][c] = sum over k of W[position][tile][k] U[position][c][k],    dx = B dV B^T
+ *
+ * added up where the 6 x 6 pixels of neighbouring tiles overlap. (conv2d_winograd.c convolves with the kernel turned
+ * round instead, which needs no adding up but transforms dy a second time.)
  *
  * Rounding is bounded as there, and the tests hold it to that; with the few channels that bundles are for it is a
  * few times that of the direct sum. A NaN or an infinity reaches its tile, and no other image.
  *
  * Measured, one thread, batch 32, the whole of a training step and of predicting, times as fast as the direct sums:
- * ConvNetJS' net 1.32 and 1.29 with AVX2, 1.16 and 1.15 with AVX-512; the 17-layer net of 3x3 kernels 1.40 and 1.43,
- * 1.07 and 1.10; LeNet-5, of which one convolution of two is worth it, 1.05 and 1.06, 1 and 1.
+ * ConvNetJS' net 1.44 and 1.36 with AVX2, 1.22 and 1.17 with AVX-512; the 17-layer net of 3x3 kernels 1.70 and 1.66,
+ * 1.19 and 1.19; LeNet-5, of which one convolution of two is worth it, 1.34 and 1.20, 1.13 and 1.01.
  */
 #include "plan_winograd.h"
 
@@ -33,7 +39,7 @@
 enum {
     POSITIONS = 36, ROW = 6, PAIR = 2 * ROW,
     INPUT_COST = 250, OUTPUT_COST = 150, /* of transforms, in multiply-adds; estimated */
-    BLOCK_FLOATS = 1 << 17,              /* of V and M, half of a level-2 cache */
+    BLOCK_FLOATS = 1 << 17,              /* of V and M, or W, half of a level-2 cache */
     LINE = 16, /* floats in a cache line: keeps the 36 streams out of one another's cache sets */
 };
 
@@ -51,7 +57,7 @@ int fc_winograd_pays(const fc_winograd *g) {
 /* Rows of positions that are transformed together, see bundle_winograd_kernel.h. */
 static const int64_t pair_of_rows[3][2] = {{0, 5}, {1, 2}, {3, 4}};
 
-/* Tiles whose `positions` of V and M are in the scratch memory together. */
+/* Tiles whose `positions` of V and M, or W, are in the scratch memory together. */
 static int64_t block_of(const fc_winograd *g, const fc_kernels *kernels, int64_t positions) {
     return fc_max(kernels->bundle_pixels, BLOCK_FLOATS / (positions * (g->C + g->K) * kernels->lanes));
 }
