@@ -119,14 +119,13 @@ static void NAME(bundle_winograd_input_gradient)(int pair, const fc_bundle_patch
                                                  const float *from_q, int64_t step, float *dx) {
     const int inside = patch->first_row <= 0 && patch->first_column <= 0 && patch->end_row >= 6 &&
                        patch->end_column >= 6;
-#define SCATTER(r, q)                                                                       \
-    if (inside) NAME(bundle_winograd_scatter)(r, q, 1, patch, from_r, from_q, step, dx);      \
-    else NAME(bundle_winograd_scatter)(r, q, 0, patch, from_r, from_q, step, dx);             \
-    break;
+#define SCATTER(r, q)                                                                    \
+    if (inside) NAME(bundle_winograd_scatter)(r, q, 1, patch, from_r, from_q, step, dx); \
+    else NAME(bundle_winograd_scatter)(r, q, 0, patch, from_r, from_q, step, dx);
     switch (pair) {
-        case 0: SCATTER(0, 5)
-        case 1: SCATTER(1, 2)
-        case 2: SCATTER(3, 4)
+        case 0: SCATTER(0, 5) break;
+        case 1: SCATTER(1, 2) break;
+        case 2: SCATTER(3, 4) break;
     }
 #undef SCATTER
 }

@@ -68,6 +68,12 @@ NETWORKS = {
         Conv2D(18, 3, padding="same", activation="relu"),
         Conv2D(17, 3, padding="same"),
     ],
+    "fewer multiplications, whole tiles": [
+        Input((12, 8, 7)),
+        Conv2D(12, 3, padding="same"),
+        Conv2D(13, 3, padding="same"),
+        Conv2D(14, 5, padding="same"),
+    ],
     "fewer multiplications, lopsided padding": [
         Input((13, 10, 7)),
         Conv2D(12, 3, padding="same"),

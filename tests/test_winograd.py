@@ -256,7 +256,7 @@ def bound_of_gradient(dy: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """The same turned round, for the gradient of each input: |B|[(|G||g||Gᵀ|)ᵀ ⊙ (|A||dy||Aᵀ|)]|Bᵀ|, added up."""
     taps = len(kernel)
     tile, border = 7 - taps, taps // 2
-    B_T, G, A_T = absolute_matrices(taps)
+    B_T, G, A_T = map(absolute, cook_toom(taps))
     N, H, W, K = dy.shape
     rows, columns = -(-H // tile), -(-W // tile)
     padded = np.zeros((N, tile * rows, tile * columns, K))
