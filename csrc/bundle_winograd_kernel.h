@@ -19,46 +19,115 @@ static const float winograd_A_T_of_5[2][6] = {{1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, 
 
 /* ---- from pixels to positions ------------------------------------------------------------------- */
 
-/* Rows r and q of P times a column: a pair of points whose rows differ in the signs of every second number, or, for
- * 0 and infinity, rows that share no number at all. So nothing is computed twice if pairs are computed one by one. */
-INLINE void NAME(winograd_pair)(const float *P, const int turned, const int S, const int r, const int q,
-                                const vfloat *column, vfloat *of_r, vfloat *of_q) {
-    vfloat even = (vfloat){0}, odd = (vfloat){0};
-    int evens = 0, odds = 0;
+/* Six numbers, and pixels, that are `step` floats apart. */
+INLINE void NAME(store_row)(float *to, int64_t step, const vfloat *row) {
 #pragma GCC unroll 6
-    for (int s = 0; s < S; s++) {
-        const float at_r = turned ? P[s * 6 + r] : P[r * S + s], at_q = turned ? P[s * 6 + q] : P[q * S + s];
-        if (r == 0) {
-            NAME(winograd_term)(&even, &evens, at_r, column[s]);
-            NAME(winograd_term)(&odd, &odds, at_q, column[s]);
-        } else if (at_r == at_q) NAME(winograd_term)(&even, &evens, at_r, column[s]);
-        else NAME(winograd_term)(&odd, &odds, at_r, column[s]);
+    for (int i = 0; i < 6; i++, to += step) {
+        WALKING(to);
+        vstore(to, row[i]);
     }
-    *of_r = r == 0 ? even : even + odd;
-    *of_q = r == 0 ? odd : even - odd;
+}
+INLINE void NAME(load_row)(const float *from, int64_t step, vfloat *row) {
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; i++, from += step) {
+        WALKING(from);
+        row[i] = vload(from);
+    }
 }
 
 /* Rows r and q of P (S x S pixels) P^T for all channels of a tile: twelve of the 36 positions. Twelve numbers stay in
- * the registers of AVX2, where 36, and as many addresses, would mostly be moved from and to memory. */
+ * the registers of AVX2, where 36, and as many addresses, would mostly be moved from and to memory.
+ *
+ * Row after row of pixels is added to the two rows: of a pair of points, which differ in the signs of every second
+ * number, to their even or their odd part; of 0 and infinity, which share no number at all, to the one or the other.
+ * So nothing is computed twice if pairs are computed one by one. */
 INLINE void NAME(bundle_winograd_rows)(const float *P, const int turned, const int S, const int r, const int q,
                                        int64_t channels, const float *from, int64_t from_row, float *to_r, float *to_q,
                                        int64_t step) {
-    for (int64_t c = 0; c < channels * VLEN; c += VLEN) {
-        vfloat of_r[6], of_q[6], result[6];
+    const int64_t row = from_row * VLEN, column = channels * VLEN;
+    for (int64_t c = 0; c < column; c += VLEN) {
+        vfloat even[6], odd[6], result[6];
+        int evens = 0, odds = 0;
+        const float *pixels = from + c;
 #pragma GCC unroll 6
-        for (int s = 0; s < S; s++) {
-            vfloat column[6];
+        for (int i = 0; i < S; i++, pixels += row) {
+            const float at_r = turned ? P[i * 6 + r] : P[r * S + i], at_q = turned ? P[i * 6 + q] : P[q * S + i];
+            const int is_odd = r == 0 ? at_r == 0 : at_r != at_q;
+            const float coefficient = at_r == 0 ? at_q : at_r;
+            WALKING(pixels);
+            if (coefficient == 0) continue;
 #pragma GCC unroll 6
-            for (int i = 0; i < S; i++) column[i] = vload(from + (i * from_row + s * channels) * VLEN + c);
-            NAME(winograd_pair)(P, turned, S, r, q, column, &of_r[s], &of_q[s]);
+            for (int s = 0; s < S; s++) {
+                int terms = is_odd ? odds : evens;
+                NAME(winograd_term)(is_odd ? &odd[s] : &even[s], &terms, coefficient, vload(pixels + s * column));
+            }
+            if (is_odd) odds++;
+            else evens++;
         }
-        NAME(winograd_axis)(P, turned, 6, S, of_r, 1, result, 1);
 #pragma GCC unroll 6
-        for (int i = 0; i < 6; i++) vstore(to_r + i * step + c, result[i]);
-        NAME(winograd_axis)(P, turned, 6, S, of_q, 1, result, 1);
-#pragma GCC unroll 6
-        for (int i = 0; i < 6; i++) vstore(to_q + i * step + c, result[i]);
+        for (int s = 0; r > 0 && s < S; s++) {
+            const vfloat sum = even[s] + odd[s];
+            odd[s] = even[s] - odd[s];
+            even[s] = sum;
+        }
+        NAME(winograd_axis)(P, turned, 6, S, even, 1, result, 1);
+        NAME(store_row)(to_r + c, step, result);
+        NAME(winograd_axis)(P, turned, 6, S, odd, 1, result, 1);
+        NAME(store_row)(to_q + c, step, result);
     }
+}
+
+/* The way back of V = B^T d B is dd += B dV B^T: what two rows of positions add to the gradients of 6 x 6 pixels, of
+ * which those inside the image are pixels of dx. The numbers of a pair are added and subtracted first, for B's columns
+ * differ as B^T's rows do. */
+INLINE void NAME(bundle_winograd_scatter)(const int r, const int q, const int inside, const fc_bundle_patch *patch,
+                                          const float *from_r, const float *from_q, int64_t step, float *dx) {
+    const float *P = winograd_B_T[0];
+    const int64_t row = patch->dx_row * VLEN, column = patch->C * VLEN;
+    for (int64_t c = 0; c < patch->C; c++) {
+        vfloat in[6], of_r[6], of_q[6];
+        NAME(load_row)(from_r + c * VLEN, step, in);
+        NAME(winograd_axis)(P, 1, 6, 6, in, 1, of_r, 1);
+        NAME(load_row)(from_q + c * VLEN, step, in);
+        NAME(winograd_axis)(P, 1, 6, 6, in, 1, of_q, 1);
+#pragma GCC unroll 6
+        for (int j = 0; r > 0 && j < 6; j++) {
+            const vfloat sum = of_r[j] + of_q[j];
+            of_q[j] = of_r[j] - of_q[j];
+            of_r[j] = sum;
+        }
+        float *pixels = dx + c * VLEN;
+#pragma GCC unroll 6
+        for (int i = 0; i < 6; i++, pixels += row) {
+            const float at_r = P[r * 6 + i], at_q = P[q * 6 + i];
+            WALKING(pixels);
+            if (at_r == 0 && at_q == 0) continue;
+            if (!inside && (i < patch->first_row || i >= patch->end_row)) continue;
+            const float coefficient = at_r == 0 ? at_q : at_r;
+            const int of_second = r > 0 ? at_r != at_q : at_r == 0;
+#pragma GCC unroll 6
+            for (int j = 0; j < 6; j++) {
+                if (!inside && (j < patch->first_column || j >= patch->end_column)) continue;
+                float *to = pixels + j * column;
+                vstore(to, vload(to) + coefficient * (of_second ? of_q[j] : of_r[j]));
+            }
+        }
+    }
+}
+
+static void NAME(bundle_winograd_input_gradient)(int pair, const fc_bundle_patch *patch, const float *from_r,
+                                                 const float *from_q, int64_t step, float *dx) {
+    const int inside = patch->first_row <= 0 && patch->first_column <= 0 && patch->end_row >= 6 &&
+                       patch->end_column >= 6;
+#define SCATTER(r, q)                                                                    \
+    if (inside) NAME(bundle_winograd_scatter)(r, q, 1, patch, from_r, from_q, step, dx); \
+    else NAME(bundle_winograd_scatter)(r, q, 0, patch, from_r, from_q, step, dx);
+    switch (pair) {
+        case 0: SCATTER(0, 5) break;
+        case 1: SCATTER(1, 2) break;
+        case 2: SCATTER(3, 4) break;
+    }
+#undef SCATTER
 }
 
 #define PAIRS(P, turned, S, ...)                                                 \

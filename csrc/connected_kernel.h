@@ -76,8 +76,10 @@ static void NAME(connected_outer_tile)(const fc_pixels *pixels, int64_t tap_step
                                        int filters, const float *x, const float *dy, float *dw, int64_t dw_step) {
 #define CASE(J, K) \
     case J * 8 + K: NAME(connected_outer_tile_of)(J, K, pixels, tap_step, filter, x, dy, dw, dw_step); break;
-    switch (taps * 8 + filters) { ALL_CASES } /* of bundle_kernel.h */
+    switch (taps * 8 + filters) { TALL_CASES } /* of bundle_kernel.h */
 #undef CASE
 }
-#undef ALL_CASES
-#undef CHANNEL_CASES
+#undef TALL_CASES
+#undef WIDE_CASES
+#undef UP_TO_4
+#undef FROM_5_TO_6

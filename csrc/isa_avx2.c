@@ -5,6 +5,8 @@
 #define TILE_PIXELS 6
 #define BUNDLE_PIXELS 3
 #define BUNDLE_CHANNELS 4
+#define BUNDLE_WIDE_PIXELS 2
+#define BUNDLE_WIDE_CHANNELS 6
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #else

@@ -20,7 +20,7 @@ typedef struct {
     int64_t length;         /* floats in each */
     int64_t x_step;         /* floats from one output pixel's run to the next pixel's */
     int64_t w_step;         /* floats from one row of weights to the next */
-    int64_t w_skip;         /* bundle_tile only: floats of weights between one run's and the next's */
+    int64_t w_skip;         /* bundle_tiles only: floats of weights between one run's and the next's */
     int64_t y_step;         /* floats from one output pixel to the next */
     int64_t bias_step;      /* the same of what the sums begin with: 0 for one bias, y_step to go on with y */
 } fc_product;
@@ -127,6 +127,11 @@ typedef struct {
     int64_t K, rows, columns, y_row;
 } fc_bundle_tile;
 
+/* Of its 6 x 6 inputs: channels, those rows and columns that are inside the image; dx_row in vectors. */
+typedef struct {
+    int64_t C, first_row, end_row, first_column, end_column, dx_row;
+} fc_bundle_patch;
+
 /* One row of pooling windows in a bundle, steps in vectors: see bundle_kernel.h. */
 typedef struct {
     int64_t pixels, C; /* of the output row */
@@ -181,18 +186,22 @@ typedef struct {
                                       float *const *ahead, int fresh);
 
     /* The same two sums with a vector of images in place of each float of x, y and dy: bundle_kernel.h. Steps
-     * and offsets count vectors; dw is a vector for each element. Tiles of bundle_pixels by bundle_channels. */
-    int bundle_pixels, bundle_channels;
-    void (*bundle_tile)(const fc_product *product, int pixels, int channels, const float *x, const float *w,
-                        const float *bias, float *y);
+     * and offsets count vectors; dw is a vector for each element. A tile has at most bundle_pixels by bundle_channels
+     * sums, or bundle_wide_pixels by bundle_wide_channels; bundle_tiles takes any number of pixels. */
+    int bundle_pixels, bundle_channels, bundle_wide_pixels, bundle_wide_channels;
+    void (*bundle_tiles)(const fc_product *product, int64_t pixels, int channels, const float *x, const float *w,
+                         const float *bias, float *y);
     void (*bundle_outer_tile)(const fc_pixels *pixels, int rows, int channels, const float *x, const float *dy,
                               float *dw, int64_t dw_step);
     /* The transforms of Winograd tiles of a bundle, kernels of side x side: bundle_winograd_kernel.h. The first two
-     * give pair 0, 1 or 2 of the six rows of positions: 0 and 5, 1 and 2, 3 and 4. */
+     * give pair 0, 1 or 2 of the six rows of positions: 0 and 5, 1 and 2, 3 and 4; the third takes one back to the
+     * data's gradient, and adds to it. */
     void (*bundle_winograd_input)(int pair, int64_t C, const float *x, int64_t x_row, float *to_r, float *to_q,
                                   int64_t step);
     void (*bundle_winograd_gradient)(int side, int pair, int64_t K, const float *dy, int64_t dy_row, float *to_r,
                                      float *to_q, int64_t step);
+    void (*bundle_winograd_input_gradient)(int pair, const fc_bundle_patch *patch, const float *from_r,
+                                           const float *from_q, int64_t step, float *dx);
     void (*bundle_winograd_output)(int side, const fc_bundle_tile *tile, const float *from, int64_t step,
                                    const float *bias, float *y);
     void (*bundle_winograd_weights)(int side, int64_t K, const float *kernel, int64_t tap, float *to, int64_t step);

@@ -25,7 +25,7 @@
 
 #include <string.h>
 
-#include "matmul.h"
+#include "bundle.h"
 #include "memory.h"
 #include "plan_winograd.h"
 #include "threads.h"
@@ -54,7 +54,7 @@ struct fc_plan {
     float *packed;      /* kernels transformed; for the way back kernels turned round, and dense ones' transposes */
     float *batch;       /* inputs and gradients of the dense layers */
     float *chunk_sums;  /* convolution gradients of every chunk */
-    int64_t *packed_at, *forward_at, *back_at; /* of a convolution: kernel turned, and as it is used both ways */
+    int64_t *packed_at, *transformed_at; /* a kernel for the way back; a convolution's for Winograd's way forward */
     int64_t *batch_at, *batch_gradient_at, *chunk_at;
 };
 
@@ -72,8 +72,8 @@ typedef struct {
 /* A border is zeros, and multiplying them takes as long as anything else: of LeNet's 14 x 14 gradients below its
  * second convolution, 10 x 10 with a border of 4, every second product would be with the border. So tiles leave
  * out what falls outside for all their outputs. Along one axis output o at tap t sees pixel o + t - border of n.
- * Measured, training, batch 32, one thread: LeNet-5 in 0.87 of the time with AVX2 and 0.91 with AVX-512, ConvNetJS'
- * net in 0.93. */
+ * Measured on direct sums alone, training, batch 32, one thread: LeNet-5 in 0.87 of the time with AVX2 and 0.91 with
+ * AVX-512, ConvNetJS' net in 0.93. */
 static range taps_inside(int64_t taps, int64_t border, int64_t n, int64_t first, int64_t end) {
     const range seen = {fc_max(0, border - (end - 1)), fc_min(taps, n + border - first)};
     return (range){seen.first, fc_max(seen.first, seen.end)};
@@ -89,22 +89,19 @@ static int64_t pairs_inside(int64_t outputs, int64_t taps, int64_t border, int64
     return pairs;
 }
 
-/* A convolution as plan_winograd.c sees it: forward, and with that of its kernel; and back to the data. */
-static fc_winograd forward_of(const fc_step *s) {
-    return (fc_winograd){s->size_h == s->size_w ? s->size_h : 0, s->C, s->K, s->OH, s->OW,
-                         pairs_inside(s->OH, s->size_h, s->pad_top, s->H) *
-                             pairs_inside(s->OW, s->size_w, s->pad_left, s->W)};
-}
-static fc_winograd back_of(const fc_step *s) {
-    const fc_winograd forward = forward_of(s);
-    return (fc_winograd){forward.side, s->K, s->C, s->H, s->W, forward.products};
+/* A convolution as plan_winograd.c sees it. */
+static fc_winograd winograd_of(const fc_step *s) {
+    return (fc_winograd){.side = s->size_h == s->size_w ? s->size_h : 0, .H = s->H, .W = s->W, .C = s->C, .OH = s->OH,
+                         .OW = s->OW, .K = s->K, .top = s->pad_top, .left = s->pad_left,
+                         .products = pairs_inside(s->OH, s->size_h, s->pad_top, s->H) *
+                                     pairs_inside(s->OW, s->size_w, s->pad_left, s->W)};
 }
 
 static int64_t kernel_size(const fc_step *s) { return s->size_h * s->size_w * s->C * s->K; }
 
 /* Floats of a kernel's gradient while it is summed, the bias's aside. */
 static int64_t sums_size(const fc_step *s) {
-    const fc_winograd g = forward_of(s);
+    const fc_winograd g = winograd_of(s);
     return fc_winograd_pays(&g) ? fc_winograd_weights_size(&g) : kernel_size(s);
 }
 
@@ -127,17 +124,19 @@ static void surround(const fc_step *steps, int convolutional, tensor *values, te
             values[i].left = after->pad_left;
             values[i].bottom = after->OH + after->size_h - 1 - after->H - after->pad_top;
             values[i].right = after->OW + after->size_w - 1 - after->W - after->pad_left;
-            const fc_winograd forward = forward_of(after);
-            reach(&forward, forward.side - 1, &values[i]);
+            const fc_winograd g = winograd_of(after);
+            reach(&g, g.side - 1, &values[i]);
         }
         if (before && before->kind == FC_CONV) {
-            gradients[i].top = before->size_h - 1 - before->pad_top;
-            gradients[i].left = before->size_w - 1 - before->pad_left;
-            gradients[i].bottom = before->H - 1 + before->pad_top - (before->OH - 1);
-            gradients[i].right = before->W - 1 + before->pad_left - (before->OW - 1);
-            const fc_winograd forward = forward_of(before), back = back_of(before);
-            reach(&back, back.side - 1, &gradients[i]);
-            reach(&forward, gradients[i].top, &gradients[i]); /* as the gradient of its outputs, without taps */
+            const fc_winograd g = winograd_of(before);
+            if (fc_winograd_pays(&g)) {
+                reach(&g, 0, &gradients[i]);
+            } else if (i > 1) { /* the first convolution has no way back */
+                gradients[i].top = before->size_h - 1 - before->pad_top;
+                gradients[i].left = before->size_w - 1 - before->pad_left;
+                gradients[i].bottom = before->H - 1 + before->pad_top - (before->OH - 1);
+                gradients[i].right = before->W - 1 + before->pad_left - (before->OW - 1);
+            }
         }
     }
 }
@@ -150,7 +149,7 @@ fc_plan *fc_plan_new(const fc_step *steps, int count) {
     const size_t tensors = (size_t)plan->convolutional + 1, n = (size_t)count;
     plan->steps = malloc(sizeof(fc_step) * n);
     plan->values = calloc(2 * tensors, sizeof(tensor));
-    plan->packed_at = calloc(6 * n, sizeof(int64_t));
+    plan->packed_at = calloc(5 * n, sizeof(int64_t));
     if (plan->steps) memcpy(plan->steps, steps, sizeof(fc_step) * n);
     plan->layers = plan->steps ? fc_layers_new(plan->steps, count) : NULL;
     if (!plan->layers || !plan->values || !plan->packed_at) {
@@ -158,9 +157,8 @@ fc_plan *fc_plan_new(const fc_step *steps, int count) {
         return NULL;
     }
     plan->gradients = plan->values + tensors;
-    plan->forward_at = plan->packed_at + count;
-    plan->back_at = plan->forward_at + count;
-    plan->batch_at = plan->back_at + count;
+    plan->transformed_at = plan->packed_at + count;
+    plan->batch_at = plan->transformed_at + count;
     plan->batch_gradient_at = plan->batch_at + count;
     plan->chunk_at = plan->batch_gradient_at + count;
     surround(plan->steps, plan->convolutional, plan->values, plan->gradients);
@@ -211,13 +209,12 @@ static fc_status lay_out(fc_plan *plan, int64_t N) {
             chunk_size += sums_size(s) + s->K;
             most_sums = fc_max(most_sums, kernel_size(s) * V);
             plan->packed_at[i] = packed;
-            packed += fc_round_up(kernel_size(s), 16);
-            const fc_winograd passes[2] = {forward_of(s), back_of(s)};
-            for (int back = 0; back < 2; back++) {
-                if (!fc_winograd_pays(&passes[back])) continue;
-                (back ? plan->back_at : plan->forward_at)[i] = packed;
-                packed += fc_round_up(fc_winograd_weights_size(&passes[back]), 16);
-                most_scratch = fc_max(most_scratch, fc_winograd_scratch(&passes[back], kernels));
+            packed += fc_round_up(sums_size(s), 16);
+            const fc_winograd g = winograd_of(s);
+            if (fc_winograd_pays(&g)) {
+                plan->transformed_at[i] = packed;
+                packed += fc_round_up(fc_winograd_weights_size(&g), 16);
+                most_scratch = fc_max(most_scratch, fc_winograd_scratch(&g, kernels));
             }
         } else if (s->kind == FC_DENSE) {
             plan->packed_at[i] = packed;
@@ -279,13 +276,15 @@ static void turn_kernel(const fc_plan *plan, int i) {
 
 static void pack_kernel(const fc_plan *plan, int i, int training) {
     const fc_step *s = &plan->steps[i];
-    const fc_winograd forward = forward_of(s), back = back_of(s);
-    if (fc_winograd_pays(&forward))
-        fc_winograd_weights(&forward, plan->kernels, s->kernel, plan->packed + plan->forward_at[i]);
-    if (!training || i == 0) return;
-    turn_kernel(plan, i);
-    if (fc_winograd_pays(&back))
-        fc_winograd_weights(&back, plan->kernels, plan->packed + plan->packed_at[i], plan->packed + plan->back_at[i]);
+    const fc_winograd g = winograd_of(s);
+    const int way_back = training && i > 0;
+    if (fc_winograd_pays(&g)) {
+        float *transformed = plan->packed + plan->transformed_at[i];
+        fc_winograd_weights(&g, plan->kernels, s->kernel, transformed);
+        if (way_back) fc_winograd_turn(&g, plan->kernels, transformed, plan->packed + plan->packed_at[i]);
+    } else if (way_back) {
+        turn_kernel(plan, i);
+    }
 }
 
 static void pack_weights(const fc_plan *plan, int training) {
@@ -305,31 +304,30 @@ static void pack_weights(const fc_plan *plan, int training) {
 
 /* ---- phase 2: a bundle -------------------------------------------------------------------------- */
 
-/* y (H x W pixels of K vectors, y_row from row to row) = the sums of products of x and KH x KW taps */
-static void convolve(const fc_kernels *kernels, int64_t KH, int64_t KW, int64_t K, const tensor *from,
-                     const float *workspace, const float *kernel, const float *bias, int64_t H, int64_t W, float *y,
-                     int64_t y_row) {
+/* Row h of y, W pixels of K vectors = the sums of products of x and KH x KW taps. Pixels that see the border are taken
+ * two by two, so that few of their taps are outside. */
+static void convolve_row(const fc_kernels *kernels, int64_t KH, int64_t KW, int64_t K, const tensor *from,
+                         const float *workspace, const float *kernel, const float *bias, int64_t h, int64_t W,
+                         float *y) {
+    enum { EDGE = 2 };
     const int64_t V = kernels->lanes, C = from->C, x_row = row_of(from) * C;
-    const int64_t pixel_tiles = fc_pieces(W, kernels->bundle_pixels);
-    const int64_t channel_tiles = fc_pieces(K, kernels->bundle_channels);
-    const float *x = workspace + from->at;
+    const int64_t channel_tiles = fc_bundle_tiling(kernels, W, K).channels;
+    const float *x = workspace + from->at + h * x_row * V;
     int64_t offsets[FC_PLAN_MOST_ROWS];
     for (int64_t kh = 0; kh < KH; kh++) offsets[kh] = kh * x_row;
-    for (int64_t h = 0; h < H; h++) {
-        const range kh = taps_inside(KH, from->top, from->H, h, h + 1);
-        for (int64_t t = 0; t < pixel_tiles; t++) {
-            const int64_t w = fc_part(W, pixel_tiles, t), end = fc_part(W, pixel_tiles, t + 1);
-            const range kw = taps_inside(KW, from->left, from->W, w, end);
-            const fc_product product = {.runs = kh.end - kh.first, .offset = offsets + kh.first,
-                                        .length = (kw.end - kw.first) * C, .x_step = C, .w_step = K,
-                                        .w_skip = (KW - kw.end + kw.first) * C * K, .y_step = K};
-            for (int64_t u = 0; u < channel_tiles; u++) {
-                const int64_t k = fc_part(K, channel_tiles, u), channels = fc_part(K, channel_tiles, u + 1) - k;
-                kernels->bundle_tile(&product, (int)(end - w), (int)channels,
-                                     x + (h * x_row + (w + kw.first) * C) * V,
-                                     kernel + (kh.first * KW + kw.first) * C * K + k, bias ? bias + k : NULL,
-                                     y + (h * y_row + w * K + k) * V);
-            }
+    const range kh = taps_inside(KH, from->top, from->H, h, h + 1);
+    const int64_t whole = fc_min(from->left, W), right = fc_max(whole, fc_min(W, from->W + from->left - KW + 1));
+    for (int64_t w = 0, end; w < W; w = end) {
+        end = w < whole ? fc_min(w + EDGE, whole) : w < right ? right : fc_min(w + EDGE, W);
+        const range kw = taps_inside(KW, from->left, from->W, w, end);
+        const fc_product product = {.runs = kh.end - kh.first, .offset = offsets + kh.first,
+                                    .length = (kw.end - kw.first) * C, .x_step = C, .w_step = K,
+                                    .w_skip = (KW - kw.end + kw.first) * C * K, .y_step = K};
+        for (int64_t u = 0; u < channel_tiles; u++) {
+            const int64_t k = fc_part(K, channel_tiles, u), channels = fc_part(K, channel_tiles, u + 1) - k;
+            kernels->bundle_tiles(&product, end - w, (int)channels, x + (w + kw.first) * C * V,
+                                  kernel + (kh.first * KW + kw.first) * C * K + k, bias ? bias + k : NULL,
+                                  y + (w * K + k) * V);
         }
     }
 }
@@ -338,8 +336,8 @@ static void convolve(const fc_kernels *kernels, int64_t KH, int64_t KW, int64_t 
 static void correlate(const fc_kernels *kernels, const fc_step *s, const tensor *from, const float *workspace,
                       const float *dy, int64_t dy_row, float *sums) {
     const int64_t V = kernels->lanes, C = s->C, length = s->size_w * C, x_row = row_of(from) * C;
-    const int64_t row_tiles = fc_pieces(length, kernels->bundle_pixels);
-    const int64_t channel_tiles = fc_pieces(s->K, kernels->bundle_channels);
+    const fc_tiling tiling = fc_bundle_tiling(kernels, length, s->K);
+    const int64_t row_tiles = tiling.pixels, channel_tiles = tiling.channels;
     const float *x = workspace + from->at;
     /* Rows of pixels that are about a level-1 cache together, all tiles going over them before the next. */
     const int64_t cached = 14000, row_floats = (s->OW * s->K + x_row) * V;
@@ -379,17 +377,17 @@ static void forward_step(const fc_plan *plan, int i, float *workspace) {
     const int64_t V = kernels->lanes, y_row = row_of(y) * y->C;
     float *to = workspace + y->at + inside(y) * V;
     if (s->kind == FC_CONV) {
-        const fc_winograd g = forward_of(s);
-        if (fc_winograd_pays(&g))
-            fc_winograd_convolve(&g, kernels, workspace + x->at, row_of(x) * x->C, plan->packed + plan->forward_at[i],
+        const fc_winograd g = winograd_of(s);
+        const int transformed = fc_winograd_pays(&g);
+        if (transformed)
+            fc_winograd_convolve(&g, kernels, workspace + x->at, row_of(x) * x->C, plan->packed + plan->transformed_at[i],
                                  s->bias, to, y_row, workspace + plan->scratch_at);
-        else
-            convolve(kernels, s->size_h, s->size_w, s->K, x, workspace, s->kernel, s->bias, s->OH, s->OW, to, y_row);
-        if (s->activation != FC_LINEAR)
-            for (int64_t h = 0; h < s->OH; h++) {
-                float *row = to + h * y_row * V;
-                kernels->activate(s->activation, s->alpha, s->OW * s->K * V, row, row);
-            }
+        for (int64_t h = 0; h < s->OH; h++) {
+            float *row = to + h * y_row * V;
+            if (!transformed)
+                convolve_row(kernels, s->size_h, s->size_w, s->K, x, workspace, s->kernel, s->bias, h, s->OW, row);
+            if (s->activation != FC_LINEAR) kernels->activate(s->activation, s->alpha, s->OW * s->K * V, row, row);
+        }
         return;
     }
     const fc_bundle_pool pool = pooling(s, x, x);
@@ -410,30 +408,28 @@ static void backward_step(const fc_plan *plan, int i, float *workspace, float *c
     const float *value = workspace + y->at + inside(y) * V;
 
     if (s->kind == FC_CONV) {
-        if (s->activation != FC_LINEAR)
-            for (int64_t h = 0; h < s->OH; h++) {
-                float *row = gradient + h * dy_row * V;
-                kernels->activate_backward(s->activation, s->alpha, s->OW * s->K * V, row, value + h * y_row * V, row);
-            }
-        const fc_winograd g = forward_of(s), back = back_of(s);
+        const fc_winograd g = winograd_of(s);
+        const float *kernel = plan->packed + plan->packed_at[i];
         float *sums = workspace + plan->sums_at, *scratch = workspace + plan->scratch_at;
         float *chunk_kernel = chunk + plan->chunk_at[i], *chunk_bias = chunk_kernel + sums_size(s);
+        memset(sums, 0, sizeof(float) * (size_t)(s->K * V));
+        for (int64_t h = 0; h < s->OH; h++) {
+            float *row = gradient + h * dy_row * V;
+            if (s->activation != FC_LINEAR)
+                kernels->activate_backward(s->activation, s->alpha, s->OW * s->K * V, row, value + h * y_row * V, row);
+            kernels->add_rows(s->OW, s->K * V, row, sums);
+        }
+        kernels->sum_lanes(s->K, sums, chunk_bias);
         if (fc_winograd_pays(&g)) {
-            fc_winograd_correlate(&g, kernels, workspace + x->at, x_row, gradient, dy_row, chunk_kernel, scratch);
+            fc_winograd_backward(&g, kernels, workspace + x->at, x_row, gradient, dy_row, kernel, chunk_kernel,
+                                 i > 0 ? to : NULL, dx_row, scratch);
         } else {
             correlate(kernels, s, x, workspace, gradient, dy_row, sums);
             kernels->sum_lanes(kernel_size(s), sums, chunk_kernel);
+            for (int64_t h = 0; i > 0 && h < s->H; h++)
+                convolve_row(kernels, s->size_h, s->size_w, s->C, dy, workspace, kernel, NULL, h, s->W,
+                             to + h * dx_row * V);
         }
-        memset(sums, 0, sizeof(float) * (size_t)(s->K * V));
-        for (int64_t h = 0; h < s->OH; h++) kernels->add_rows(s->OW, s->K * V, gradient + h * dy_row * V, sums);
-        kernels->sum_lanes(s->K, sums, chunk_bias);
-        if (i == 0) return;
-        if (fc_winograd_pays(&back))
-            fc_winograd_convolve(&back, kernels, workspace + dy->at, dy_row, plan->packed + plan->back_at[i], NULL, to,
-                                 dx_row, scratch);
-        else
-            convolve(kernels, s->size_h, s->size_w, s->C, dy, workspace, plan->packed + plan->packed_at[i], NULL,
-                     s->H, s->W, to, dx_row);
         return;
     }
     if (i == 0) return; /* nothing below a first pooling layer wants a gradient */
@@ -560,7 +556,7 @@ static void add_chunks(const fc_plan *plan, int64_t chunks) {
     for (int i = 0; i < plan->convolutional; i++) {
         const fc_step *s = &plan->steps[i];
         if (s->kind != FC_CONV) continue;
-        const fc_winograd g = forward_of(s);
+        const fc_winograd g = winograd_of(s);
         const int64_t n = sums_size(s);
 #pragma omp single nowait
         {

@@ -14,26 +14,32 @@
  * computed so.
  *
  * The gradient of a kernel is summed in the transformed domain, dU = sum over tiles of V W^T with W = A dy A^T,
- * over all tiles, images, bundles and chunks, and brought back by G^T dU G once a step.
+ * over all tiles, images, bundles and chunks, and brought back by G^T dU G once a step. The gradient of the data is
+ * the way forward turned round, and shares W:
+ *
+ *     dV[position][tile][c] = sum over k of W[position][tile][k] U[position][c][k],    dx = B dV B^T
+ *
+ * added up where the 6 x 6 pixels of neighbouring tiles overlap. (conv2d_winograd.c convolves with the kernel turned
+ * round instead, which needs no adding up but transforms dy a second time.)
  *
  * Rounding is bounded as there, and the tests hold it to that; with the few channels that bundles are for it is a
  * few times that of the direct sum. A NaN or an infinity reaches its tile, and no other image.
  *
  * Measured, one thread, batch 32, the whole of a training step and of predicting, times as fast as the direct sums:
- * ConvNetJS' net 1.32 and 1.29 with AVX2, 1.16 and 1.15 with AVX-512; the 17-layer net of 3x3 kernels 1.40 and 1.43,
- * 1.07 and 1.10; LeNet-5, of which one convolution of two is worth it, 1.05 and 1.06, 1 and 1.
+ * ConvNetJS' net 1.44 and 1.36 with AVX2, 1.22 and 1.17 with AVX-512; the 17-layer net of 3x3 kernels 1.70 and 1.66,
+ * 1.19 and 1.19; LeNet-5, of which one convolution of two is worth it, 1.34 and 1.20, 1.13 and 1.01.
  */
 #include "plan_winograd.h"
 
 #include <string.h>
 
-#include "matmul.h"
+#include "bundle.h"
 #include "memory.h"
 
 enum {
     POSITIONS = 36, ROW = 6, PAIR = 2 * ROW,
     INPUT_COST = 250, OUTPUT_COST = 150, /* of transforms, in multiply-adds; estimated */
-    BLOCK_FLOATS = 1 << 17,              /* of V and M, half of a level-2 cache */
+    BLOCK_FLOATS = 1 << 17,              /* of V and M, or W, half of a level-2 cache */
     LINE = 16, /* floats in a cache line: keeps the 36 streams out of one another's cache sets */
 };
 
@@ -51,7 +57,7 @@ int fc_winograd_pays(const fc_winograd *g) {
 /* Rows of positions that are transformed together, see bundle_winograd_kernel.h. */
 static const int64_t pair_of_rows[3][2] = {{0, 5}, {1, 2}, {3, 4}};
 
-/* Tiles whose `positions` of V and M are in the scratch memory together. */
+/* Tiles whose `positions` of V and M, or W, are in the scratch memory together. */
 static int64_t block_of(const fc_winograd *g, const fc_kernels *kernels, int64_t positions) {
     return fc_max(kernels->bundle_pixels, BLOCK_FLOATS / (positions * (g->C + g->K) * kernels->lanes));
 }
@@ -85,14 +91,24 @@ void fc_winograd_weights_gradient(const fc_winograd *g, const fc_kernels *kernel
         kernels->bundle_winograd_weights_gradient((int)g->side, g->K, dU + c * g->K, step, dkernel + c * g->K, step);
 }
 
+/* M (tiles, K) = V (tiles, C) U (C, K), of one position */
+static void multiply(const fc_kernels *kernels, int64_t tiles, int64_t C, int64_t K, const float *from,
+                     const float *U, float *M) {
+    const int64_t V = kernels->lanes, start = 0;
+    const fc_tiling tiling = fc_bundle_tiling(kernels, tiles, K);
+    const fc_product product = {.runs = 1, .offset = &start, .length = C, .x_step = C, .w_step = K, .y_step = K};
+    for (int64_t u = 0; u < tiling.channels; u++) {
+        const int64_t k = fc_part(K, tiling.channels, u), end = fc_part(K, tiling.channels, u + 1);
+        kernels->bundle_tiles(&product, tiles, (int)(end - k), from, U + k, NULL, M + k * V);
+    }
+}
+
 void fc_winograd_convolve(const fc_winograd *g, const fc_kernels *kernels, const float *x, int64_t x_row,
                           const float *U, const float *bias, float *y, int64_t y_row, float *scratch) {
-    const int64_t V = kernels->lanes, C = g->C, K = g->K, tile = tile_of(g), start = 0;
+    const int64_t V = kernels->lanes, C = g->C, K = g->K, tile = tile_of(g);
     const int64_t columns = fc_pieces(g->OW, tile), tiles = fc_pieces(g->OH, tile) * columns;
     const int64_t block = block_of(g, kernels, POSITIONS), blocks = fc_pieces(tiles, block);
     const int64_t vs = step_of(kernels, block, C), ms = step_of(kernels, block, K);
-    const int64_t channel_tiles = fc_pieces(K, kernels->bundle_channels);
-    const fc_product product = {.runs = 1, .offset = &start, .length = C, .x_step = C, .w_step = K, .y_step = K};
     float *M = scratch + POSITIONS * vs;
     for (int64_t b = 0; b < blocks; b++) {
         const int64_t first = fc_part(tiles, blocks, b), count = fc_part(tiles, blocks, b + 1) - first;
@@ -103,16 +119,8 @@ void fc_winograd_convolve(const fc_winograd *g, const fc_kernels *kernels, const
                                                scratch + pair_of_rows[p][0] * ROW * vs + t * C * V,
                                                scratch + pair_of_rows[p][1] * ROW * vs + t * C * V, vs);
         }
-        const int64_t pieces = fc_pieces(count, kernels->bundle_pixels);
         for (int64_t i = 0; i < POSITIONS; i++)
-            for (int64_t q = 0; q < pieces; q++) {
-                const int64_t t = fc_part(count, pieces, q), next = fc_part(count, pieces, q + 1);
-                for (int64_t u = 0; u < channel_tiles; u++) {
-                    const int64_t k = fc_part(K, channel_tiles, u), end = fc_part(K, channel_tiles, u + 1);
-                    kernels->bundle_tile(&product, (int)(next - t), (int)(end - k), scratch + i * vs + t * C * V,
-                                         U + i * C * K + k, NULL, M + i * ms + (t * K + k) * V);
-                }
-            }
+            multiply(kernels, count, C, K, scratch + i * vs, U + i * C * K, M + i * ms);
         for (int64_t t = 0; t < count; t++) {
             const int64_t row = (first + t) / columns * tile, column = (first + t) % columns * tile;
             const fc_bundle_tile part = {.K = K, .rows = g->OH - row, .columns = g->OW - column, .y_row = y_row};
@@ -122,17 +130,31 @@ void fc_winograd_convolve(const fc_winograd *g, const fc_kernels *kernels, const
     }
 }
 
+void fc_winograd_turn(const fc_winograd *g, const fc_kernels *kernels, const float *U, float *turned) {
+    const int64_t size = g->C * g->K;
+    for (int64_t i = 0; i < POSITIONS; i++, U += size, turned += size)
+        for (int64_t c = 0; c < g->C; c += kernels->lanes) {
+            const int channels = (int)fc_min(kernels->lanes, g->C - c);
+            kernels->transpose(channels, channels, g->K, U + c * g->K, g->K, turned + c, g->C);
+        }
+}
+
 /* Two rows of positions at a time, so that their sums, a vector for each c and k, stay in the cache until they are
  * added up over the lanes: for 20 x 20 channels and AVX-512 all 36 would be as large as the level-2 cache itself. */
-void fc_winograd_correlate(const fc_winograd *g, const fc_kernels *kernels, const float *x, int64_t x_row,
-                           const float *dy, int64_t dy_row, float *dU, float *scratch) {
+void fc_winograd_backward(const fc_winograd *g, const fc_kernels *kernels, const float *x, int64_t x_row,
+                          const float *dy, int64_t dy_row, const float *turned, float *dU, float *dx, int64_t dx_row,
+                          float *scratch) {
     const int64_t V = kernels->lanes, C = g->C, K = g->K, tile = tile_of(g);
     const int64_t columns = fc_pieces(g->OW, tile), tiles = fc_pieces(g->OH, tile) * columns;
     const int64_t block = block_of(g, kernels, PAIR), blocks = fc_pieces(tiles, block);
     const int64_t vs = step_of(kernels, block, C), ws = step_of(kernels, block, K);
-    const int64_t c_tiles = fc_pieces(C, kernels->bundle_pixels), k_tiles = fc_pieces(K, kernels->bundle_channels);
+    const fc_tiling tiling = fc_bundle_tiling(kernels, C, K);
+    const int64_t c_tiles = tiling.pixels, k_tiles = tiling.channels;
     float *W = scratch + PAIR * vs, *sums = W + PAIR * ws;
+    if (dx)
+        for (int64_t h = 0; h < g->H; h++) memset(dx + h * dx_row * V, 0, sizeof(float) * (size_t)(g->W * C * V));
     for (int pair = 0; pair < 3; pair++) {
+        const int64_t *rows = pair_of_rows[pair];
         for (int64_t b = 0; b < blocks; b++) {
             const int64_t first = fc_part(tiles, blocks, b), count = fc_part(tiles, blocks, b + 1) - first;
             for (int64_t t = 0; t < count; t++) {
@@ -152,8 +174,20 @@ void fc_winograd_correlate(const fc_winograd *g, const fc_kernels *kernels, cons
                                                    W + i * ws + k * V, sums + ((i * C + c) * K + k) * V, K);
                     }
                 }
+            if (!dx) continue;
+            for (int64_t i = 0; i < PAIR; i++) /* V has served, and gives its place to dV */
+                multiply(kernels, count, K, C, W + i * ws, turned + (rows[i / ROW] * ROW + i % ROW) * C * K,
+                         scratch + i * vs);
+            for (int64_t t = 0; t < count; t++) {
+                const int64_t h = (first + t) / columns * tile - g->top, w = (first + t) % columns * tile - g->left;
+                const fc_bundle_patch patch = {.C = C, .first_row = -h, .end_row = g->H - h, .first_column = -w,
+                                               .end_column = g->W - w, .dx_row = dx_row};
+                const float *dv = scratch + t * C * V;
+                kernels->bundle_winograd_input_gradient(pair, &patch, dv, dv + ROW * vs, vs,
+                                                        dx + (h * dx_row + w * C) * V);
+            }
         }
         for (int i = 0; i < 2; i++)
-            kernels->sum_lanes(ROW * C * K, sums + i * ROW * C * K * V, dU + pair_of_rows[pair][i] * ROW * C * K);
+            kernels->sum_lanes(ROW * C * K, sums + i * ROW * C * K * V, dU + rows[i] * ROW * C * K);
     }
 }

@@ -4,9 +4,9 @@
 
 #include "kernels.h"
 
-/* A convolution at stride 1 from C channels to OH x OW pixels of K, with kernels of side x side. */
+/* A convolution at stride 1 from H x W pixels of C channels to OH x OW of K, with kernels of side x side. */
 typedef struct {
-    int64_t side, C, K, OH, OW;
+    int64_t side, H, W, C, OH, OW, K, top, left;
     int64_t products; /* pairs of an output and a tap that sees the image, not its border */
 } fc_winograd;
 
@@ -23,10 +23,15 @@ int64_t fc_winograd_scratch(const fc_winograd *g, const fc_kernels *kernels);   
 void fc_winograd_weights(const fc_winograd *g, const fc_kernels *kernels, const float *kernel, float *U);
 void fc_winograd_weights_gradient(const fc_winograd *g, const fc_kernels *kernels, const float *dU, float *dkernel);
 
-/* Bundles, steps in vectors. x is the first pixel that the first tap sees; bias may be NULL. dU is added to. */
+/* turned[position, k, c] = U[position, c, k], for the way back */
+void fc_winograd_turn(const fc_winograd *g, const fc_kernels *kernels, const float *U, float *turned);
+
+/* Bundles, steps in vectors. x is the first pixel that the first tap sees, dx the first of the image; bias may be NULL,
+ * and so may dx. dU is added to, dx overwritten. */
 void fc_winograd_convolve(const fc_winograd *g, const fc_kernels *kernels, const float *x, int64_t x_row,
                           const float *U, const float *bias, float *y, int64_t y_row, float *scratch);
-void fc_winograd_correlate(const fc_winograd *g, const fc_kernels *kernels, const float *x, int64_t x_row,
-                           const float *dy, int64_t dy_row, float *dU, float *scratch);
+void fc_winograd_backward(const fc_winograd *g, const fc_kernels *kernels, const float *x, int64_t x_row,
+                          const float *dy, int64_t dy_row, const float *turned, float *dU, float *dx, int64_t dx_row,
+                          float *scratch);
 
 #endif

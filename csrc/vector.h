@@ -41,6 +41,21 @@ INLINE vfloat vload(const float *p) { return *(const vfloat_anywhere *)p; }
 INLINE void vstore(float *p, vfloat v) { *(vfloat_anywhere *)p = v; }
 INLINE vfloat vbroadcast(float s) { return s - (vfloat){0}; } /* s - 0 keeps the sign of s = -0 */
 
+/* What a compiler is not to know of a vector or of a pointer. A vector that several products share then stays in a
+ * register, where it would rather be read from memory again for each of them: two loads start in a cycle, and as many
+ * multiply-adds. And a pointer that walks down rows is one register, where the addresses of all pixels would be
+ * computed ahead of a loop, more than there are registers, and fetched back from memory one by one. */
+#if defined(__GNUC__) && defined(__x86_64__)
+#define IN_REGISTER(v) __asm__("" : "+v"(v))
+#else
+#define IN_REGISTER(v) ((void)(v))
+#endif
+#if defined(__GNUC__)
+#define WALKING(p) __asm__("" : "+r"(p))
+#else
+#define WALKING(p) ((void)(p))
+#endif
+
 /* The first n < VLEN floats; the lanes beyond are zero and are not read from memory. */
 #if VLEN > 1
 /* n floats in pieces of 8, 4, 2 and 1, each a single instruction: quicker than memcpy of any number. Not

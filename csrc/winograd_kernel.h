@@ -44,12 +44,13 @@ INLINE void NAME(winograd_term)(vfloat *sum, int *terms, const float coefficient
  *
  * The points 1 and -1 (and 2 and -2) make two rows that differ only in the sign of every second number. So their
  * even and their odd part are summed once, and the two rows are even + odd and even - odd: 14 operations for
- * B^T, not 22. Turned round, two columns differ so, and the sum and the difference of what meets them is all
- * that is needed of it. */
+ * B^T, not 22. Turned round (A^T, G^T, B), two columns differ so, and the sum and the difference of what meets them
+ * is all that is needed of it. */
 #define AT(r, s) (turned ? P[(s) * R + (r)] : P[(r) * S + (s)])
 INLINE void NAME(winograd_axis)(const float *P, const int turned, const int R, const int S, const vfloat *in,
                                 const int in_step, vfloat *out, const int out_step) {
-    if (R == 6) {
+    const int rows_in_pairs = R == 6 && !(S == 6 && turned); /* of the two square ones B^T, and not B */
+    if (rows_in_pairs) {
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++) { /* row 0, rows 1 and 2, rows 3 and 4, row 5 */
             const int r = i ? 2 * i - 1 : 0, pair = r % 5 != 0;
@@ -70,7 +71,7 @@ INLINE void NAME(winograd_axis)(const float *P, const int turned, const int R, c
             sum[i] = in[(2 * i + 1) * in_step] + in[(2 * i + 2) * in_step];
             difference[i] = in[(2 * i + 1) * in_step] - in[(2 * i + 2) * in_step];
         }
-#pragma GCC unroll 4
+#pragma GCC unroll 6
         for (int r = 0; r < R; r++) {
             vfloat total = (vfloat){0};
             int terms = 0;

@@ -68,6 +68,34 @@ NETWORKS = {
         Conv2D(18, 3, padding="same", activation="relu"),
         Conv2D(17, 3, padding="same"),
     ],
+    "fewer multiplications, whole tiles": [
+        Input((12, 8, 7)),
+        Conv2D(12, 3, padding="same"),
+        Conv2D(13, 3, padding="same"),
+        Conv2D(14, 5, padding="same"),
+    ],
+    "fewer multiplications, lopsided padding": [
+        Input((13, 10, 7)),
+        Conv2D(12, 3, padding="same"),
+        Conv2D(13, 3, padding=((2, 0), (0, 1)), activation="tanh"),
+        Conv2D(12, 5, padding=((1, 3), (4, 0))),
+        AveragePooling2D(3),
+    ],
+    "more tiles than are transformed at once": [
+        Input((28, 45, 8)),
+        Conv2D(10, 3, padding="same", activation="relu"),
+        Conv2D(11, 3, activation="relu"),
+        MaxPooling2D(5),
+    ],
+    "LeNet-5": [
+        Input((28, 28, 1)),
+        Conv2D(6, 5, padding="same", activation="relu"),
+        AveragePooling2D(2),
+        Conv2D(16, 5, activation="relu"),
+        AveragePooling2D(2),
+        Flatten(),
+        Dense(23, activation="relu"),
+    ],
     "nothing but dense": [Input((4, 3, 2)), Flatten(), Dense(5, activation="relu")],
     "activations as layers": [
         Input((8, 9, 3)),
@@ -97,6 +125,11 @@ NETWORKS = {
         ReLU(),
     ],
     "the kernel covers the image": [Input((5, 5, 3)), Conv2D(20, 5, activation="relu")],
+    "the border is wider than the image": [
+        Input((3, 2, 2)),
+        Conv2D(3, (1, 7), padding=((0, 0), (6, 5))),
+        Conv2D(9, (5, 4), padding=((4, 4), (3, 3))),
+    ],
 }
 
 
@@ -180,7 +213,7 @@ def test_predictions_are_those_of_the_layers():
     assert Plan(model.layers).predict(x[:0]).shape == (0, CLASSES)
 
 
-@pytest.mark.parametrize("name", ["one channel, same", "fewer multiplications"])
+@pytest.mark.parametrize("name", ["one channel, same", "fewer multiplications", "LeNet-5"])
 @pytest.mark.parametrize("isa", fastconv.available_isas())
 def test_any_number_of_threads_gives_the_same_bits(isa, name):
     model = network(name)

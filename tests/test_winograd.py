@@ -119,6 +119,17 @@ def test_six_multiplications_make_a_tile_of_outputs(outputs, taps):
             assert list(A_T @ ((G @ g) * (B_T @ d))) == filtered
 
 
+@pytest.mark.parametrize(("outputs", "taps"), [(4, 3), (2, 5)])
+def test_turned_round_they_take_a_gradient_back(outputs, taps):
+    """In exact arithmetic: B [(G g) ⊙ (A dy)] is what each input adds to the outputs, weighted by dy."""
+    B_T, G, A_T = (np.array(m, dtype=object) for m in cook_toom(taps))
+    for i in range(outputs):
+        for j in range(taps):
+            dy, g = np.array([int(n == i) for n in range(outputs)]), np.array([int(n == j) for n in range(taps)])
+            spread = [sum(g[n - o] * dy[o] for o in range(outputs) if 0 <= n - o < taps) for n in range(6)]
+            assert list(B_T.T @ ((G @ g) * (A_T.T @ dy))) == spread
+
+
 # ---- rounding -----------------------------------------------------------------------------------
 
 
@@ -239,6 +250,60 @@ def test_rounding_of_a_plan_stays_within_the_bound(isa, taps):
     allowed = 4 * np.sqrt(terms) * ROUNDING * np.sqrt((scale**2).sum(1)) / 512
     softmax_and_sum = 64 * ROUNDING * (1 + np.abs(exact)) + ROUNDING / probabilities.min(1)
     assert (np.abs(logits - exact) <= allowed + softmax_and_sum).all()
+
+
+def bound_of_gradient(dy: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """The same turned round, for the gradient of each input: |B|[(|G||g||Gᵀ|)ᵀ ⊙ (|A||dy||Aᵀ|)]|Bᵀ|, added up."""
+    taps = len(kernel)
+    tile, border = 7 - taps, taps // 2
+    B_T, G, A_T = map(absolute, cook_toom(taps))
+    N, H, W, K = dy.shape
+    rows, columns = -(-H // tile), -(-W // tile)
+    padded = np.zeros((N, tile * rows, tile * columns, K))
+    padded[:, :H, :W] = np.abs(dy)
+    U = np.einsum("ia,jb,abck->ijck", G, G, np.abs(kernel))
+    scale = np.zeros((N, tile * rows + taps - 1, tile * columns + taps - 1, kernel.shape[2]))
+    for r in range(0, tile * rows, tile):
+        for q in range(0, tile * columns, tile):
+            part = padded[:, r : r + tile, q : q + tile]
+            M = np.einsum("ai,bj,nabk,ijck->nijc", A_T, A_T, part, U, optimize=True)
+            scale[:, r : r + 6, q : q + 6] += np.einsum("ia,jb,nijc->nabc", B_T, B_T, M, optimize=True)
+    return scale[:, border : H + border, border : W + border]
+
+
+@pytest.mark.parametrize("isa", fastconv.available_isas())
+@pytest.mark.parametrize("taps", [3, 5])
+@pytest.mark.parametrize("pixel", [(0, 0), (10, 8), (0, 4), (5, 3), (7, 8)])
+def test_rounding_of_a_plans_gradient_stays_within_the_bound(isa, taps, pixel):
+    """The gradient at one pixel is that of the 1x1 kernels below it, where images are zero elsewhere."""
+    fastconv.utils.set_random_seed(0)
+    model = fastconv.Sequential(
+        [
+            fastconv.Input((11, 9, 1)),
+            fastconv.layers.Conv2D(12, 1, use_bias=False),
+            fastconv.layers.Conv2D(17, taps, padding="same", use_bias=False),
+            fastconv.layers.Flatten(),
+            fastconv.layers.Dense(2, activation="softmax"),
+        ]
+    )
+    below, convolution, _, dense = model.layers
+    x = np.zeros((16, 11, 9, 1), np.float32)
+    x[:, pixel[0], pixel[1]] = 1
+    labels = np.arange(16) % 4 // 3
+    with fastconv.set_isa(isa):
+        model.compile(fastconv.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
+        model.train_on_batch(x, labels)
+        found = below.kernel.grad[0, 0, 0].astype(np.float64)
+        probabilities = model.predict(x, verbose=0).astype(np.float64)
+    dz = (probabilities - np.eye(2)[labels]) / 16
+    dy = (dz @ dense.kernel.value.astype(np.float64).T).sum(0).reshape(1, 11, 9, 17)
+    kernel = convolution.kernel.value.astype(np.float64)
+    exact = convolve_exactly(dy, kernel[::-1, ::-1].transpose(0, 1, 3, 2))[0][pixel]
+    # Of 16 images dy differs by a factor alone, so their errors may all point the same way.
+    dy_of_all = np.abs(dz) @ np.abs(dense.kernel.value.astype(np.float64)).T
+    scale = bound_of_gradient(dy_of_all.sum(0).reshape(1, 11, 9, 17), kernel)[0][pixel]
+    terms = 17 + 36 + 9  # the channels; the transforms; the tiles that see a pixel
+    assert (np.abs(found - exact) <= 4 * np.sqrt(terms) * ROUNDING * scale).all()
 
 
 def test_error_on_a_real_layer_is_about_a_hundred_thousandth_of_the_largest_output():
