@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fastconv import ops
+from fastconv.ops._door import empty
 
 LARGE = (64, 32, 32, 16)  # four megabytes
 
@@ -39,10 +40,32 @@ def test_memory_of_an_array_that_is_gone_is_used_again():
     assert before in {address(ops.activation(x, "relu")) for _ in range(3)}
 
 
+def test_what_is_freed_side_by_side_is_one_gap():
+    def blocks(sizes):
+        return [empty((size << 18,)) for size in sizes]
+
+    fence = blocks([1] * 64)  # fills the gaps that earlier tests left
+    first, second, third, end = blocks([3, 4, 5, 1])
+    start = address(first)
+    for order in [(0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1)]:
+        held = [first, second, third]
+        del first, second, third
+        for place in order:
+            held[place] = None
+        (large,) = blocks([12])
+        assert address(large) == start
+        large[...] = 1
+        del large
+        first, second, third = blocks([3, 4, 5])
+        assert address(first) == start
+        assert address(first) + first.nbytes <= address(second)
+        assert address(second) + second.nbytes <= address(third)
+        assert address(third) + third.nbytes <= address(end)
+    del fence
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.uint16])
 def test_sizes_and_types_come_out_right(dtype):
-    from fastconv.ops._door import empty
-
     for shape in [(0,), (3, 0, 5), (65536,), (65537, 3), (1 << 19,), ()]:
         array = empty(shape, dtype)
         assert (array.shape, array.dtype) == (shape, dtype)
@@ -79,6 +102,7 @@ def test_what_is_kept_is_bounded():
     program = """
 import numpy as np
 from fastconv import ops
+from fastconv.ops._door import empty
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
@@ -92,3 +116,26 @@ print(resident() - before)
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     assert int(run.stdout) < (256 + 8) << 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets a limit that Linux keeps")
+def test_without_addresses_to_spare_memory_comes_from_the_system():
+    """``ulimit -v`` counts addresses; the arena's would be too many."""
+    program = """
+import resource
+import numpy as np
+from fastconv import ops
+
+used = int(open("/proc/self/statm").read().split()[0]) * 4096
+resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 30),) * 2)
+x = np.ones(1 << 22, np.float32)
+held = [ops.activation(x, "relu") for _ in range(4)]
+assert all((y == 1).all() for y in held)
+try:
+    ops.conv2d(np.ones((1, 8192, 8192, 1), np.float32), np.ones((1, 1, 1, 64), np.float32))
+except MemoryError as error:
+    print(error)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert "no memory for an array of" in run.stdout
