@@ -21,7 +21,7 @@ settings.load_profile("fastconv")
 
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c_interrupts() -> None:
-    """A shell starts what it puts into the background so that it ignores Ctrl-C, and so would our processes."""
+    """A shell lets what it starts in the background ignore Ctrl-C, and so would our processes."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

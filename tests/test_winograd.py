@@ -125,7 +125,7 @@ def test_turned_round_they_take_a_gradient_back(outputs, taps):
     B_T, G, A_T = (np.array(m, dtype=object) for m in cook_toom(taps))
     for i in range(outputs):
         for j in range(taps):
-            dy, g = np.array([int(n == i) for n in range(outputs)]), np.array([int(n == j) for n in range(taps)])
+            dy, g = np.eye(outputs, dtype=int)[i], np.eye(taps, dtype=int)[j]
             spread = [sum(g[n - o] * dy[o] for o in range(outputs) if 0 <= n - o < taps) for n in range(6)]
             assert list(B_T.T @ ((G @ g) * (A_T.T @ dy))) == spread
 
@@ -253,7 +253,7 @@ def test_rounding_of_a_plan_stays_within_the_bound(isa, taps):
 
 
 def bound_of_gradient(dy: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """The same turned round, for the gradient of each input: |B|[(|G||g||Gᵀ|)ᵀ ⊙ (|A||dy||Aᵀ|)]|Bᵀ|, added up."""
+    """The same turned round, for each input's gradient: |B|[(|G||g||Gᵀ|)ᵀ ⊙ (|A||dy||Aᵀ|)]|Bᵀ|, added up."""
     taps = len(kernel)
     tile, border = 7 - taps, taps // 2
     B_T, G, A_T = map(absolute, cook_toom(taps))
