@@ -137,14 +137,17 @@ static fc_status run_gather(const gather *g, int64_t kernel_columns, double flop
                        columns->least < 0 ||
                        (most_columns - 1) * columns->step + columns->most >= columns->source;
     const int64_t strip_width = padded ? strip_columns : columns->source;
+    const int64_t x_row = rows->step * strip_width * g->C;
 
-    /* Pieces of work: blocks of output rows whose strip stays in a quarter of a megabyte. Where the batch gives too
-     * few, they are cut by panels first if the weights are more than a cache holds, so that those are read once,
-     * and otherwise by rows. Outputs do not share sums, so this cannot change a bit of them. */
-    const int64_t strip_floats = 1 << 16, cached_weights = 1 << 17, wanted_tasks = 16, few_pixels = 128;
+    /* Pieces of work: blocks of output rows whose strip stays in a quarter of a megabyte. Where that gives too few for
+     * several threads, they are cut by panels first if the weights are more than a cache holds, so that those are read
+     * once, and otherwise by rows. Outputs do not share sums, so this cannot change a bit of them. */
+    const int64_t strip_floats = 1 << 16, cached_weights = 1 << 17, few_pixels = 128;
+    const int64_t wanted_tasks = threads > 1 ? fc_max(16, 4 * threads) : 1;
     const int64_t taps = rows->first[rows->phases] * columns->first[columns->phases];
     const int64_t weights_size = taps * C * panels * lanes * g->groups;
-    const int64_t by_panels = weights_size > cached_weights ? fc_min(panels * g->groups, wanted_tasks / 2) * 2 : 1;
+    const int64_t most_by_panels = 2 * fc_min(panels * g->groups, wanted_tasks / 2);
+    const int64_t by_panels = weights_size > cached_weights ? fc_max(1, most_by_panels) : 1;
     const int64_t by_cache = (strip_floats / (strip_width * g->C) - (rows->most - rows->least)) / rows->step;
     const int64_t by_tasks = most_rows * g->N * by_panels / wanted_tasks;
     const int64_t block = fc_max(1, fc_min(most_rows, fc_min(by_cache, fc_max(by_tasks, 1))));
@@ -217,7 +220,10 @@ static fc_status run_gather(const gather *g, int64_t kernel_columns, double flop
             for (int64_t i = 0; i < phases; i++) {
                 const phase *f = &plan[i];
                 const int64_t pixels = fc_pieces(columns->outputs - f->column_phase, columns->phases);
-                const int64_t tiles = fc_pieces(pixels, tile_pixels);
+                /* Tiles that may go round the end of a row take the block's rows for one long row. */
+                const int turning = kernels->tile_turns && phases == 1 && pixels >= tile_pixels;
+                const int64_t in_all = turning ? (end - begin) * pixels : pixels;
+                const int64_t tiles = fc_pieces(in_all, tile_pixels);
                 /* In place, panels are columns of a wide array, of which a cache holds few rows: one run at a time
                  * all pixels meet those of its weights. */
                 const int64_t passes = in_place ? f->runs : 1;
@@ -227,21 +233,24 @@ static fc_status run_gather(const gather *g, int64_t kernel_columns, double flop
                     const int64_t group = panel / panels, k = panel % panels * lanes;
                     const float *w = in_place ? g->kernel + pass * f->length * K + k
                                               : packed + f->weights + panel * f->row_taps * f->column_taps * C * lanes;
-                    const fc_product product = {
+                    fc_product product = {
                         .runs = f->runs / passes, .offset = run_offsets + f->run + pass, .length = f->length,
-                        .x_step = columns->step * g->C, .w_step = in_place ? K : lanes,
-                        .y_step = columns->phases * g->K, .bias_step = pass ? columns->phases * g->K : 0};
-                    for (int64_t h = begin; h < end; h++) {
+                        .x_step = columns->step * g->C, .skip = x_row - pixels * columns->step * g->C,
+                        .w_step = in_place ? K : lanes, .y_step = columns->phases * g->K,
+                        .bias_step = pass ? columns->phases * g->K : 0};
+                    for (int64_t h = begin; h < end; h += turning ? end - begin : 1) {
                         const int64_t row = f->row_phase + h * rows->phases;
                         if (row >= rows->outputs) break;
-                        const float *from = strip + (h - begin) * rows->step * strip_width * g->C + group * C;
+                        const float *from = strip + (h - begin) * x_row + group * C;
                         float *to = y + ((n * rows->outputs + row) * columns->outputs + f->column_phase) * g->K +
                                     group * K + k;
                         for (int64_t t = 0; t < tiles; t++) {
-                            const int64_t first = fc_part(pixels, tiles, t), next = fc_part(pixels, tiles, t + 1);
+                            const int64_t first = fc_part(in_all, tiles, t), next = fc_part(in_all, tiles, t + 1);
+                            const int64_t column = first % pixels;
                             float *start = to + first * product.y_step;
+                            product.turn = pixels - column;
                             kernels->product_tile(&product, (int)(next - first), (int)fc_min(lanes, K - k),
-                                                  from + first * product.x_step, w,
+                                                  from + first / pixels * x_row + column * product.x_step, w,
                                                   pass ? start : padded_bias + group * panels * lanes + k, start);
                         }
                     }
@@ -317,8 +326,9 @@ static correlation plan_correlation(const fc_conv2d *conv, const fc_kernels *ker
 static void copy_strip_of_x(const correlation *c, const float *x, int64_t n, int64_t h, int64_t rows, float *copy) {
     const fc_conv2d *conv = c->conv;
     copy_with_halo(x + n * conv->H * conv->W * conv->C_in, conv->H, conv->W, conv->C_in,
-                   h * conv->stride_h - conv->pad_top, (rows - 1) * conv->stride_h + (conv->KH - 1) * conv->dilation_h + 1,
-                   -conv->pad_left, c->width, copy);
+                   h * conv->stride_h - conv->pad_top,
+                   (rows - 1) * conv->stride_h + (conv->KH - 1) * conv->dilation_h + 1, -conv->pad_left, c->width,
+                   copy);
 }
 
 /* Rows [h, h + rows) of image n of dy, in panels: of every pixel a tile's channels, side by side. */
@@ -332,8 +342,7 @@ static void pack_strip_of_dy(const correlation *c, const float *dy, int64_t n, i
     }
 }
 
-/* Adds to tiles [first, end) of dkernel what the pixels contribute: of `pixels`, the caller has filled in all but dy's
- * steps within an image. */
+/* Tiles [first, end) of dkernel meet the pixels of x and dy, whose steps within an image of dy are yet to be set. */
 static void correlate(const correlation *c, fc_pixels pixels, int64_t first, int64_t end, const float *x,
                       const float *packed, float *dkernel) {
     const fc_conv2d *conv = c->conv;
@@ -347,8 +356,8 @@ static void correlate(const correlation *c, fc_pixels pixels, int64_t first, int
         const int64_t k = group * c->K + panel * c->lanes, channels = fc_min(c->lanes, c->K - panel * c->lanes);
         pixels.dy_step = channels;
         pixels.dy_row = conv->OW * channels;
-        kernels->outer_tile(&pixels, (int)(next - j), (int)channels,
-                            x + (kh * conv->dilation_h * c->width + kw * conv->dilation_w) * conv->C_in + group * c->C + j,
+        const int64_t tap = (kh * conv->dilation_h * c->width + kw * conv->dilation_w) * conv->C_in;
+        kernels->outer_tile(&pixels, (int)(next - j), (int)channels, x + tap + group * c->C + j,
                             packed + k * pixels.rows * conv->OW, dkernel + (run * c->length + j) * conv->C_out + k,
                             conv->C_out);
     }

@@ -37,6 +37,7 @@ const fc_kernels NAME(fc_kernels) = {
     .lanes = VLEN,
     .tile_pixels = TILE_PIXELS,
     .tile_lanes = 2 * VLEN,
+    .tile_turns = PIXELS_A_POINTER == 1,
     .product_tile = NAME(product_tile),
     .outer_tile = NAME(outer_tile),
     .dot_rows = NAME(dot_rows),

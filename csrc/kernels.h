@@ -19,6 +19,7 @@ typedef struct {
     const int64_t *offset;  /* where each begins, in floats from the first pixel's pointer */
     int64_t length;         /* floats in each */
     int64_t x_step;         /* floats from one output pixel's run to the next pixel's */
+    int64_t turn, skip;     /* product_tile only, where tile_turns: floats more to pixels `turn` and later */
     int64_t w_step;         /* floats from one row of weights to the next */
     int64_t w_skip;         /* bundle_tiles only: floats of weights between one run's and the next's */
     int64_t y_step;         /* floats from one output pixel to the next */
@@ -144,6 +145,7 @@ typedef struct {
     int lanes;       /* floats in a vector */
     int tile_pixels; /* most pixels (or rows of dkernel) that a register tile holds */
     int tile_lanes;  /* most channels that a register tile holds: two vectors */
+    int tile_turns;  /* whether product_tile's pixels may begin in one row of an image and end in the next */
 
     /* y[p, k] = bias[p*bias_step + k] + sum over runs r, j of x[p*x_step + offset[r] + j] w[(r*length + j)*w_step + k]
      * for p < pixels <= tile_pixels, k < channels <= tile_lanes; w and bias readable to a whole vector. */

@@ -19,9 +19,8 @@ void fc_pack_panel(int64_t rows, fc_weights weights, int64_t channels, int64_t l
         return;
     }
     for (int64_t r = 0; r < rows; r++, panel += lanes) {
-        const float *row = weights.w + r * weights.row;
-        for (int64_t k = 0; k < channels; k++) panel[k] = row[k * weights.column];
-        memset(panel + channels, 0, sizeof(float) * (size_t)(lanes - channels));
+        memcpy(panel, weights.w + r * weights.row, sizeof(float) * (size_t)channels);
+        if (channels < lanes) memset(panel + channels, 0, sizeof(float) * (size_t)(lanes - channels));
     }
 }
 

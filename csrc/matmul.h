@@ -7,7 +7,7 @@
 /* A matrix of weights seen through steps, so that its transpose is the same matrix with steps swapped. */
 typedef struct {
     const float *w;
-    int64_t row, column; /* floats from one row, one column, to the next */
+    int64_t row, column; /* floats from one row, one column, to the next: one of the two is 1 */
 } fc_weights;
 
 /* y[m, k] = bias[k] + sum over c of x[m, c] w[c, k];  bias may be NULL. M x K at y_step, x at x_step. */
