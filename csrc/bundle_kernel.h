@@ -48,9 +48,12 @@ INLINE void NAME(bundle_tile_of)(const int P, const int K, const fc_product *pro
         for (int k = 0; k < K; k++) vstore(y + (p * product->y_step + k) * VLEN, sum[p][k]);
 }
 
-/* dw[j, k] += sum over pixels of x[pixel, j] dy[pixel, k], image by image: the lanes are added up at the end. */
-INLINE void NAME(bundle_outer_tile_of)(const int J, const int K, const fc_pixels *pixels, const float *x,
-                                       const float *dy, float *dw, int64_t dw_step) {
+/* dw[j, k] += sum over pixels of x[pixel, j] dy[pixel, k], image by image: the lanes are added up at the end. Between
+ * one j and the next lie x_next vectors of x, 1 but for connected_kernel.h, which has channels filter[k] in place of k
+ * too. */
+INLINE void NAME(bundle_outer_tile_of)(const int J, const int K, const fc_pixels *pixels, int64_t x_next,
+                                       const int64_t *filter, const float *x, const float *dy, float *dw,
+                                       int64_t dw_step) {
     vfloat sum[BUNDLE_PIXELS][BUNDLE_WIDE_CHANNELS];
 #pragma GCC unroll 8
     for (int j = 0; j < J; j++)
@@ -62,10 +65,10 @@ INLINE void NAME(bundle_outer_tile_of)(const int J, const int K, const fc_pixels
         for (int64_t w = 0; w < pixels->pixels; w++) {
             vfloat images[BUNDLE_PIXELS];
 #pragma GCC unroll 8
-            for (int j = 0; j < J; j++) images[j] = vload(x_pixel + j * VLEN);
+            for (int j = 0; j < J; j++) images[j] = vload(x_pixel + j * x_next * VLEN);
 #pragma GCC unroll 8
             for (int k = 0; k < K; k++) {
-                vfloat gradient = vload(dy_pixel + k * VLEN);
+                vfloat gradient = vload(dy_pixel + (filter ? filter[k] : k) * VLEN);
                 IN_REGISTER(gradient);
 #pragma GCC unroll 8
                 for (int j = 0; j < J; j++) sum[j][k] += images[j] * gradient;
@@ -126,7 +129,7 @@ static void NAME(bundle_tiles)(const fc_product *product, int64_t pixels, int ch
 static void NAME(bundle_outer_tile)(const fc_pixels *pixels, int rows, int channels, const float *x, const float *dy,
                                     float *dw, int64_t dw_step) {
 #define CASE(J, K) \
-    case J * 8 + K: NAME(bundle_outer_tile_of)(J, K, pixels, x, dy, dw, dw_step); break;
+    case J * 8 + K: NAME(bundle_outer_tile_of)(J, K, pixels, 1, NULL, x, dy, dw, dw_step); break;
     switch (rows * 8 + channels) { TALL_CASES WIDE_CASES }
 #undef CASE
 }

@@ -41,41 +41,10 @@ static void NAME(connected_tile)(const fc_product *product, const int64_t *reach
 }
 
 /* A map is seen by many filters: here a tile has several, and taps that lie side by side. */
-INLINE void NAME(connected_outer_tile_of)(const int J, const int K, const fc_pixels *pixels, int64_t tap_step,
-                                          const int64_t *filter, const float *x, const float *dy, float *dw,
-                                          int64_t dw_step) {
-    vfloat sum[BUNDLE_PIXELS][BUNDLE_CHANNELS];
-#pragma GCC unroll 8
-    for (int j = 0; j < J; j++)
-#pragma GCC unroll 8
-        for (int k = 0; k < K; k++) sum[j][k] = vload(dw + (j * dw_step + k) * VLEN);
-
-    for (int64_t h = 0; h < pixels->rows; h++) {
-        const float *x_pixel = x + h * pixels->x_row * VLEN, *dy_pixel = dy + h * pixels->dy_row * VLEN;
-        for (int64_t w = 0; w < pixels->pixels; w++) {
-            vfloat images[BUNDLE_PIXELS];
-#pragma GCC unroll 8
-            for (int j = 0; j < J; j++) images[j] = vload(x_pixel + j * tap_step * VLEN);
-#pragma GCC unroll 8
-            for (int k = 0; k < K; k++) {
-                const vfloat gradient = vload(dy_pixel + filter[k] * VLEN);
-#pragma GCC unroll 8
-                for (int j = 0; j < J; j++) sum[j][k] += images[j] * gradient;
-            }
-            x_pixel += pixels->x_step * VLEN;
-            dy_pixel += pixels->dy_step * VLEN;
-        }
-    }
-#pragma GCC unroll 8
-    for (int j = 0; j < J; j++)
-#pragma GCC unroll 8
-        for (int k = 0; k < K; k++) vstore(dw + (j * dw_step + k) * VLEN, sum[j][k]);
-}
-
 static void NAME(connected_outer_tile)(const fc_pixels *pixels, int64_t tap_step, const int64_t *filter, int taps,
                                        int filters, const float *x, const float *dy, float *dw, int64_t dw_step) {
 #define CASE(J, K) \
-    case J * 8 + K: NAME(connected_outer_tile_of)(J, K, pixels, tap_step, filter, x, dy, dw, dw_step); break;
+    case J * 8 + K: NAME(bundle_outer_tile_of)(J, K, pixels, tap_step, filter, x, dy, dw, dw_step); break;
     switch (taps * 8 + filters) { TALL_CASES } /* of bundle_kernel.h */
 #undef CASE
 }

@@ -65,25 +65,16 @@ static int64_t size_of(const tensor *t) { return (t->top + t->H + t->bottom) * r
 /* Vectors from the start of a tensor's memory to its first pixel inside the border. */
 static int64_t inside(const tensor *t) { return (t->top * row_of(t) + t->left) * t->C; }
 
-typedef struct {
-    int64_t first, end;
-} range;
-
 /* A border is zeros, and multiplying them takes as long as anything else: of LeNet's 14 x 14 gradients below its
- * second convolution, 10 x 10 with a border of 4, every second product would be with the border. So tiles leave
- * out what falls outside for all their outputs. Along one axis output o at tap t sees pixel o + t - border of n.
- * Measured on direct sums alone, training, batch 32, one thread: LeNet-5 in 0.87 of the time with AVX2 and 0.91 with
- * AVX-512, ConvNetJS' net in 0.93. */
-static range taps_inside(int64_t taps, int64_t border, int64_t n, int64_t first, int64_t end) {
-    const range seen = {fc_max(0, border - (end - 1)), fc_min(taps, n + border - first)};
-    return (range){seen.first, fc_max(seen.first, seen.end)};
-}
+ * second convolution, 10 x 10 with a border of 4, every second product would be with the border. So tiles leave out
+ * what falls outside for all their outputs (fc_taps_inside). Measured on direct sums alone, training, batch 32, one
+ * thread: LeNet-5 in 0.87 of the time with AVX2 and 0.91 with AVX-512, ConvNetJS' net in 0.93. */
 
 /* Pairs of an output and a tap along one axis of which the tap is inside. */
 static int64_t pairs_inside(int64_t outputs, int64_t taps, int64_t border, int64_t n) {
     int64_t pairs = 0;
     for (int64_t o = 0; o < outputs; o++) {
-        const range t = taps_inside(taps, border, n, o, o + 1);
+        const fc_range t = fc_taps_inside(taps, border, n, o, o + 1);
         pairs += t.end - t.first;
     }
     return pairs;
@@ -315,11 +306,11 @@ static void convolve_row(const fc_kernels *kernels, int64_t KH, int64_t KW, int6
     const float *x = workspace + from->at + h * x_row * V;
     int64_t offsets[FC_PLAN_MOST_ROWS];
     for (int64_t kh = 0; kh < KH; kh++) offsets[kh] = kh * x_row;
-    const range kh = taps_inside(KH, from->top, from->H, h, h + 1);
+    const fc_range kh = fc_taps_inside(KH, from->top, from->H, h, h + 1);
     const int64_t whole = fc_min(from->left, W), right = fc_max(whole, fc_min(W, from->W + from->left - KW + 1));
     for (int64_t w = 0, end; w < W; w = end) {
         end = w < whole ? fc_min(w + EDGE, whole) : w < right ? right : fc_min(w + EDGE, W);
-        const range kw = taps_inside(KW, from->left, from->W, w, end);
+        const fc_range kw = fc_taps_inside(KW, from->left, from->W, w, end);
         const fc_product product = {.runs = kh.end - kh.first, .offset = offsets + kh.first,
                                     .length = (kw.end - kw.first) * C, .x_step = C, .w_step = K,
                                     .w_skip = (KW - kw.end + kw.first) * C * K, .y_step = K};
@@ -346,13 +337,13 @@ static void correlate(const fc_kernels *kernels, const fc_step *s, const tensor 
         const int64_t first = fc_part(s->OH, blocks, b), end = fc_part(s->OH, blocks, b + 1);
         for (int64_t kh = 0; kh < s->size_h; kh++) {
             /* Seen from a tap, outputs are what taps are to an output. */
-            const range all_h = taps_inside(s->OH, from->top, from->H, kh, kh + 1);
+            const fc_range all_h = fc_taps_inside(s->OH, from->top, from->H, kh, kh + 1);
             const int64_t h = fc_max(first, all_h.first), rows = fc_max(0, fc_min(end, all_h.end) - h);
             for (int64_t u = 0; u < channel_tiles; u++) {
                 const int64_t k = fc_part(s->K, channel_tiles, u), next = fc_part(s->K, channel_tiles, u + 1);
                 for (int64_t t = 0; t < row_tiles; t++) {
                     const int64_t j = fc_part(length, row_tiles, t), last = fc_part(length, row_tiles, t + 1);
-                    const range w = taps_inside(s->OW, from->left, from->W, j / C, (last - 1) / C + 1);
+                    const fc_range w = fc_taps_inside(s->OW, from->left, from->W, j / C, (last - 1) / C + 1);
                     const fc_pixels pixels = {.fresh = b == 0, .rows = rows, .pixels = w.end - w.first,
                                               .x_row = x_row, .x_step = C, .dy_row = dy_row, .dy_step = s->K};
                     kernels->bundle_outer_tile(&pixels, (int)(last - j), (int)(next - k),
