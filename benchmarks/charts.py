@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,7 @@ def scaling(
     if not available():
         return None
     axes_names = list(dict.fromkeys(row["axis"] for row in rows))
-    with figure(path, 1, len(axes_names) + 1, (4 * (len(axes_names) + 1), 4.2), about) as axes:
+    with figure(path, 1, len(axes_names) + 1, (4 * (len(axes_names) + 1), 4.8), about) as axes:
         for panel, name in zip(axes[0], axes_names, strict=False):
             for k, row in enumerate(row for row in rows if row["axis"] == name):
                 sizes, seconds = row["sizes"], row["seconds"]
@@ -147,13 +147,12 @@ def scaling(
                 panel.plot(sizes, fitted, "-", color=f"C{k}", linewidth=0.8)
             panel.set(xscale="log", yscale="log", xlabel=name)
             panel.legend(fontsize=6)
-        axes[0][0].set_ylabel("milliseconds (lines: fixed + each * size)", fontsize=8)
-        for i, row in enumerate(speedups):
-            axes[0][-1].bar(i, row["speedup"], color=COLOURS["fastconv"])
-        axes[0][-1].axhline(1, color="black", linewidth=0.5)
+        axes[0][0].set_ylabel("milliseconds", fontsize=8)
+        axes[0][0].set_title("lines: fixed + each * size", fontsize=8)
         names = [f"{row['net']} {row['mode']} {row['batch']}" for row in speedups]
-        axes[0][-1].set_xticks(range(len(names)), names, rotation=90, fontsize=6)
-        axes[0][-1].set_title("all threads over one", fontsize=8)
+        ratios = [row["speedup"] for row in speedups]
+        _ranking(axes[0][-1], names, ratios, "all threads over one", "{:.2f}", ours=names)
+        axes[0][-1].axvline(1, color="black", linewidth=0.5)
     return path
 
 
@@ -191,10 +190,17 @@ def footprint(path: Path, about: dict[str, str], rows: list[dict[str, Any]]) -> 
     return path
 
 
-def _ranking(axes: Any, names: list[str], values: list[float], title: str, form: str) -> None:
-    """Horizontal bars from the top down; ours stands out."""
+def _ranking(
+    axes: Any,
+    names: list[str],
+    values: list[float],
+    title: str,
+    form: str,
+    ours: Sequence[str] = ("fastconv",),
+) -> None:
+    """Horizontal bars from the top down; ours stand out."""
     for place, (name, value) in enumerate(zip(names, values, strict=True)):
-        axes.barh(place, value, color=COLOURS["fastconv" if name == "fastconv" else "NumPy"])
+        axes.barh(place, value, color=COLOURS["fastconv" if name in ours else "NumPy"])
         axes.text(value, place, " " + form.format(value), va="center", fontsize=7)
     axes.set_yticks(range(len(names)), names, fontsize=7)
     axes.invert_yaxis()
