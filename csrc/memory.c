@@ -23,6 +23,7 @@ void fc_free(void *memory) { _aligned_free(memory); }
 
 #else
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -67,6 +68,10 @@ static void lock(void) {
     while (atomic_flag_test_and_set_explicit(&arena.locked, memory_order_acquire)) continue;
 }
 static void unlock(void) { atomic_flag_clear_explicit(&arena.locked, memory_order_release); }
+
+/* A forked child has the arena as it is at that moment, but not the thread that may be changing it. So whoever forks
+ * waits for that thread first, and both sides go on with the arena whole and unlocked. */
+__attribute__((constructor)) static void lock_around_fork(void) { pthread_atfork(lock, unlock, unlock); }
 
 static void reserve(void) {
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
