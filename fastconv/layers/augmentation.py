@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from fastconv.layers._arguments import check_data_format
 from fastconv.layers.random_layer import RandomLayer, numbers_of
@@ -23,6 +22,7 @@ class Augmentation(RandomLayer):
     """
 
     input_rank = 4
+    training_by_itself = True
 
     def __init__(self, seed: int | None = None, data_format: str | None = None, **options: Any) -> None:
         super().__init__(seed, **options)
@@ -43,9 +43,6 @@ class Augmentation(RandomLayer):
     def at_rest(self, shape: tuple[int, ...]) -> tuple[Any, ...] | None:
         """What to do instead of ``roll`` while not training; None for nothing."""
         return None
-
-    def __call__(self, x: ArrayLike, training: bool = True) -> Array:
-        return self.forward(x, training)
 
     def call(self, x: Array, training: bool) -> Array:
         if self.is_random(training):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
 from fastconv._errors import unsupported_argument
+from fastconv.graph.symbolic import Node, SymbolicTensor
 from fastconv.layers.layer import Layer
 from fastconv.parameter import Array
 
 
 class InputLayer(Layer):
-    """First in a Sequential model, it says the shape of one example: ``Input(shape=(28, 28, 1))``. It
-    computes nothing.
-    """
+    """Where a model begins: the shape of one example, ``Input(shape=(28, 28, 1))``. It computes nothing."""
+
+    is_input = True
 
     def __init__(
         self,
@@ -43,6 +45,9 @@ class InputLayer(Layer):
         if batch_size is not None:
             raise unsupported_argument("Input", "batch_size", "batches of any size are welcome")
         super().__init__(name=name, input_shape=shape, dtype=dtype, **unknown)
+        self._input_shape = self._output_shape = self.requested_input_shape
+        self._node = Node(self, (), {}, self._output_shape)  # the one call, for good
+        self._first_call = weakref.ref(self._node)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "shape": list(self.requested_input_shape or ())}
@@ -54,6 +59,10 @@ class InputLayer(Layer):
         return dy if input_gradient else None
 
 
-def Input(shape: Sequence[int] | None = None, **options: Any) -> InputLayer:
-    """The input of a Sequential model, for examples of this shape (without the batch axis)."""
-    return InputLayer(shape, **options)
+def Input(shape: Sequence[int | None] | None = None, **options: Any) -> SymbolicTensor:
+    """The input of a model, for examples of this shape (without the batch axis): a symbolic tensor.
+
+    Layers are called on it, ``Conv2D(8, 3)(Input((28, 28, 1)))``; in a list of layers it begins a ``Sequential``.
+    Arguments as those of ``InputLayer``.
+    """
+    return InputLayer(shape, **options).output

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,17 +13,23 @@ from fastconv._errors import unsupported_argument
 from fastconv._geometry import Window, image_size
 from fastconv._names import automatic_name, take_name
 from fastconv._repr import call_of
+from fastconv.graph import structure
+from fastconv.graph.symbolic import shapes_of
 from fastconv.layers._input_errors import input_shape_error
+from fastconv.layers.graphed import Graphed, distinct
 from fastconv.ops._door import array as floats
 from fastconv.parameter import Array, Parameter
 from fastconv.regularizers import Regularizer
+
+if TYPE_CHECKING:
+    from fastconv.graph import Graph, Schedule
 
 Shape = tuple[int, ...]
 
 _KERAS_ONLY = {"dtype", "autocast", "batch_size", "batch_shape", "batch_input_shape"}
 
 
-class Layer:
+class Layer(Graphed):
     """A function of arrays with weights, which knows its own derivative.
 
     The life of a layer::
@@ -86,16 +92,21 @@ class Layer:
         self._weights: list[Parameter] = []
         self._learnable: list[Parameter] = []  # those of them that ``trainable`` switches
         self._memory: tuple[Any, ...] | None = None
-        self._input_shape: Shape | None = None
-        self._output_shape: Shape | None = None
+        self._input_shape: Any = None
+        self._output_shape: Any = None
         self._activity_losses: list[float] = []
+        self._compositions: dict[bool, Graph] = {}
+        self._schedules: dict[bool, Schedule] = {}
 
     # ---- shapes and weights
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Create the weights for examples of ``input_shape``, given without the batch axis; once only."""
-        shape = example_shape(input_shape)
-        self.check_input((None, *shape))
+        shape = structure.map_shapes(example_shape, input_shape)
+        self.check_inputs(shape)
+        if self.composes and not self.built:
+            self._build_composition(shape)
+            return
         output_shape = self.compute_output_shape(shape)
         if not self.built:
             try:
@@ -109,8 +120,13 @@ class Layer:
     def create_weights(self, input_shape: Shape) -> None:
         """Hook of ``build``: layers with weights override it."""
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Shape of one output for one input of ``input_shape``, both without the batch axis."""
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Shape of one output for one input of ``input_shape``, both without the batch axis.
+
+        Layers with several inputs get nested shapes, and return them for several outputs.
+        """
+        if self.composes and self.built:
+            return self.composed_output_shape(input_shape)
         return input_shape
 
     def add_weight(
@@ -182,19 +198,41 @@ class Layer:
 
     # ---- forward and backward
 
-    def forward(self, x: ArrayLike, training: bool = False) -> Array:
-        """The layer's output for a batch ``x`` (N, ...); builds the layer on its first call."""
-        batch = floats(x, f"the input of {self}")
-        self.check_input(batch.shape)
-        if not self.built:
-            self.build(batch.shape[1:])
-        y = self.call(batch, training)
-        if self.activity_regularizer is not None:
-            self._activity_losses = [float(self.activity_regularizer(y)) / max(len(y), 1)]
+    def check_inputs(self, shapes: Any) -> None:
+        """Raise a ValueError that teaches where inputs of these shapes, without the batch axis, do not fit.
+
+        Layers that take several inputs override it.
+        """
+        if structure.is_shape(shapes):
+            self.check_input((None, *shapes))
+        elif not self.takes_several:
+            given = "several" if not isinstance(shapes, (list, tuple)) else len(shapes)
+            raise ValueError(f"{self} takes one input, got {given}: {shapes}")
+
+    def forward(self, x: Any, training: bool = False, *more: Any) -> Any:
+        """The layer's output for a batch ``x`` (N, ...); builds the layer on its first call.
+
+        Layers that take several inputs get them in a list, or as ``more`` arguments.
+        """
+        inputs = self._checked_inputs(x, *more)
+        self._activity_losses = []
+        y, self._memory = self.run(*inputs, training=training)
         return y
 
-    def __call__(self, x: ArrayLike, training: bool = False) -> Array:
-        return self.forward(x, training)
+    def _checked_inputs(self, *given: Any) -> tuple[Any, ...]:
+        """The arguments of a call as floats, of shapes that suit the layer; builds it if it is not."""
+        if len(given) == 1 and not (self.takes_several and structure.holds_arrays(given[0])):
+            batch = floats(given[0], f"the input of {self}")
+            shapes: Any = batch.shape[1:]
+            self.check_input(batch.shape)
+            inputs: tuple[Any, ...] = (batch,)
+        else:
+            inputs = structure.mapped(lambda leaf: floats(leaf, f"an input of {self}"), given)
+            shapes = shapes_of(inputs)
+            self.check_inputs(shapes)
+        if not self.built:
+            self.build(shapes)
+        return inputs
 
     def call(self, x: Array, training: bool) -> Array:
         """Hook of ``forward``: the formula, on floats (float32, or float64 on the reference backend)."""
@@ -225,6 +263,8 @@ class Layer:
     def forget(self) -> None:
         """Let go of the arrays kept for ``backward``."""
         self._memory = None
+        for part in self.parts():
+            part.forget()
 
     # ---- penalties
 
@@ -236,7 +276,7 @@ class Layer:
     @property
     def activity_losses(self) -> list[float]:
         """The penalties on the outputs of the most recent ``forward``, per example."""
-        return list(self._activity_losses)
+        return [*self._activity_losses, *(loss for part in self.parts() for loss in part.activity_losses)]
 
     @property
     def losses(self) -> list[float]:
@@ -269,18 +309,23 @@ class Layer:
         self._trainable = bool(value)
         for parameter in self._learnable:
             parameter.trainable = self._trainable
+        for part in self.parts():
+            part.trainable = value
 
     @property
     def weights(self) -> list[Parameter]:
-        """All parameters, trainable or not, in Keras' order."""
-        return list(self._weights)
+        """All parameters, trainable or not, in Keras' order; those of layers inside after its own."""
+        return [*self._weights, *distinct(weight for part in self.parts() for weight in part.weights)]
 
     @property
     def parameters(self) -> list[Parameter]:
         """The trainable parameters: what an optimizer steps. Empty where ``trainable`` is False."""
-        if not self._weights or not self._trainable:
+        if not self._trainable:
             return []
-        return [weight for weight in self._weights if weight.trainable]
+        own = [weight for weight in self._weights if weight.trainable]
+        if self._has_parts:
+            own += distinct(parameter for part in self.parts() for parameter in part.parameters)
+        return own
 
     @property
     def trainable_weights(self) -> list[Parameter]:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fastconv._errors import unknown_name
-from fastconv._geometry import Window
+from fastconv.graph import Graph, SymbolicTensor
 from fastconv.layers import serialization
-from fastconv.layers._arguments import refuse_unless_none
 from fastconv.layers._input_errors import input_shape_error
-from fastconv.layers.input_layer import InputLayer
-from fastconv.layers.layer import Layer, Shape, example_shape
-from fastconv.models import summary as tables
-from fastconv.models.plan import Plan, Plans
-from fastconv.models.training import Trainer
-from fastconv.parameter import Array, Parameter
+from fastconv.layers.input_layer import Input, InputLayer
+from fastconv.layers.layer import Layer, example_shape
+from fastconv.models.model import Model, model_classes
 
 
-class Sequential(Trainer):
+class Sequential(Model):
     """y = layer_n( ... layer_2(layer_1(x)))
 
-    ``forward`` goes through the layers first to last, ``backward`` last to first: the chain rule. The model
-    is a layer too, so that models can be parts of models. Models may share layers:
-    ``Sequential(other.layers[:-1])`` is made of the other's, all but the top, with their weights.
+    A ``Model`` whose graph is a chain. Models may share layers: ``Sequential(other.layers[:-1])`` is made of the
+    other's, all but the top, with their weights.
 
     The weights are made as soon as the shape of the input is known: from ``Input(shape)`` as the first item,
     from ``input_shape=`` of the first layer, from ``build(shape)``, or from the first batch.
@@ -37,7 +30,8 @@ class Sequential(Trainer):
     ) -> None:
         super().__init__(trainable=trainable, name=name)
         self._layers: list[Layer] = []
-        self._plans, self._inference_plans = Plans(), Plans(inference=True)
+        self._tensors: list[SymbolicTensor] = []  # once the input is known: it, and what each layer makes of it
+        self._input_name: str | None = None
         for layer in layers or ():
             self.add(layer)
 
@@ -48,96 +42,86 @@ class Sequential(Trainer):
         """The layers, first to last; ``Input`` is not one of them."""
         return list(self._layers)
 
-    def add(self, layer: Layer) -> None:
+    def parts(self) -> list[Layer]:
+        return list(self._layers)
+
+    def add(self, layer: Layer | SymbolicTensor, rebuild: bool = True) -> None:
         """Put a layer on top. A model whose input shape is known builds it at once."""
+        if isinstance(layer, SymbolicTensor) and layer.node.is_input:
+            layer = layer.node.layer
         self._check_addable(layer)
         if not self._trainable:
             layer.trainable = False
         if isinstance(layer, InputLayer):
-            self.requested_input_shape = layer.requested_input_shape
+            self.requested_input_shape, self._input_name = layer.requested_input_shape, layer.name
+            self._begin(layer.output)
             return
-        input_shape = self._input_shape or self.requested_input_shape
-        if not self._layers and input_shape is None:
-            input_shape = layer.requested_input_shape or layer._input_shape
-        if input_shape is not None:
-            layer.build(
-                self._output_shape if self._layers and self._output_shape is not None else input_shape
-            )
-            self._input_shape, self._output_shape = input_shape, layer._output_shape
+        if not self._layers and not self._tensors:
+            shape = layer.requested_input_shape or layer._input_shape
+            if shape is not None:
+                self._begin(Input(shape))
+        if self._tensors:
+            self._tensors.append(layer(self._tensors[-1]))
         self._layers.append(layer)
+        self._stack_changed()
 
-    def pop(self) -> Layer:
+    def pop(self, rebuild: bool = True) -> Layer:
         """Take the top layer off and return it."""
         if not self._layers:
             raise ValueError(f"{self} has no layer to take off")
         layer = self._layers.pop()
-        if not self._layers:
-            self._input_shape = self._output_shape = None
-        elif self.built:
-            self._output_shape = self._layers[-1]._output_shape
+        if self._tensors:
+            self._tensors.pop()
+        self._stack_changed()
         return layer
 
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """The layer of that name, or at that place."""
-        if (name is None) == (index is None):
-            raise ValueError("get_layer needs either a name or an index")
-        if index is not None:
-            if not -len(self._layers) <= index < len(self._layers):
-                raise ValueError(f"{self} has {len(self._layers)} layers, none at index {index}")
-            return self._layers[index]
-        for layer in self._layers:
-            if layer.name == name:
-                return layer
-        raise unknown_name("layer", name, [layer.name for layer in self._layers])
+    def _begin(self, tensor: SymbolicTensor) -> None:
+        self._tensors = [tensor]
+        self._stack_changed()
+
+    def _stack_changed(self) -> None:
+        self._graph = None
+        self._schedules.clear()
+        built = bool(self._layers) and bool(self._tensors)
+        self._input_shape = self._tensors[0].shape[1:] if built else None
+        self._output_shape = self._tensors[-1].shape[1:] if built else None
+
+    def composition(self, training: bool) -> Graph | None:
+        if self._graph is None and self.built:
+            self._graph = Graph(self._tensors[0], self._tensors[-1], owner=str(self))
+        return super().composition(training)
 
     def _check_addable(self, layer: Any) -> None:
         if not isinstance(layer, Layer):
             hint = f": write {layer.__name__}(...)" if isinstance(layer, type) else ""
             raise TypeError(f"{self} is made of layers, got {layer!r}{hint}")
-        if isinstance(layer, InputLayer) and (self._layers or self.requested_input_shape):
+        if isinstance(layer, InputLayer) and (self._layers or self._tensors):
             raise ValueError(f"{self}: Input comes first, and only once")
         if any(layer is other for other in self._layers):
             raise ValueError(f"{self} has {layer} already; a layer can be used only once in a model")
         if any(layer.name == other.name for other in self._layers):
             raise ValueError(f"{self} has a layer named {layer.name!r} already; names must differ")
 
+    def _last_layers(self) -> list[Layer]:
+        return self._layers[-1:]
+
     # ---- shapes
-
-    @property
-    def input_shape(self) -> tuple[int | None, ...] | None:  # type: ignore[override]
-        """(None, H, W, C), say: as in Keras None stands for the batch. None where not built."""
-        return None if self._input_shape is None else (None, *self._input_shape)
-
-    @property
-    def output_shape(self) -> tuple[int | None, ...] | None:  # type: ignore[override]
-        """(None, classes), say: as in Keras None stands for the batch. None where not built."""
-        return None if self._output_shape is None else (None, *self._output_shape)
 
     def build(self, input_shape: Sequence[int | None] | None = None) -> None:
         """Make the weights of all layers for inputs of this shape; None in front is the batch."""
         if input_shape is None:
-            if self.requested_input_shape is None:
-                raise ValueError(f"{self} needs the shape of its input, such as build((None, 28, 28, 1))")
             input_shape = self.requested_input_shape
-        if self.built and example_shape(input_shape) != self._input_shape:
-            raise ValueError(
-                f"{self} is built for inputs {self.input_shape} already, not {tuple(input_shape)}"
-            )
-        super().build(input_shape)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Pass a shape through all layers. Raises ValueError, naming the layer, where one does not fit."""
+            if input_shape is None:
+                raise ValueError(f"{self} needs the shape of its input, such as build((None, 28, 28, 1))")
         shape = example_shape(input_shape)
-        for layer in self._layers:
-            layer.check_input((None, *shape))
-            shape = layer.compute_output_shape(shape)
-        return shape
-
-    def create_weights(self, input_shape: Shape) -> None:
-        shape = input_shape
-        for layer in self._layers:
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
+        if not self.built:
+            tensors = [Input(shape)]
+            for layer in self._layers:
+                tensors.append(layer(tensors[-1]))
+            self._tensors = tensors
+            self._stack_changed()
+        elif shape != self._input_shape:
+            raise ValueError(f"{self} is built for inputs {self.input_shape} already, not {tuple(input_shape)}")
 
     def check_input(self, shape: Sequence[int | None]) -> None:
         if shape[1:] == self._input_shape:  # as nearly always: the layers were built for it
@@ -149,174 +133,10 @@ class Sequential(Trainer):
         if expected is not None and tuple(shape[1:]) != expected:
             raise input_shape_error(self, ("N", *expected), shape)
 
-    # ---- forward and backward
+    def check_inputs(self, shapes: Any) -> None:
+        self.check_input((None, *shapes))
 
-    def call(self, x: Array, training: bool) -> Array:
-        for layer in self._layers:
-            x = layer.forward(x, training)
-        return x
-
-    def backward(self, dy: Array, input_gradient: bool = False) -> Array | None:
-        """The chain rule through all layers: fills ``parameter.grad`` everywhere.
-
-        By default it stops at the first layer that has something to learn: below it nothing is computed.
-        Frozen layers above it pass the gradient on and compute none for their weights. With
-        ``input_gradient=True`` it goes on to the input and returns dx.
-        """
-        return self._backward(dy, input_gradient, from_logits=False)
-
-    def backward_from_logits(self, dz: Array, input_gradient: bool = False) -> Array | None:
-        """As ``backward``, from the gradient at what goes *into* the last layer's activation."""
-        return self._backward(dz, input_gradient, from_logits=True)
-
-    def _backward(self, gradient: Array, input_gradient: bool, from_logits: bool) -> Array | None:
-        lowest = 0
-        if not input_gradient:
-            learning = (i for i, layer in enumerate(self._layers) if self.trainable and layer.parameters)
-            lowest = next(learning, len(self._layers))
-        for i in range(len(self._layers) - 1, lowest - 1, -1):
-            layer = self._layers[i]
-            step = layer.backward_from_logits if from_logits and layer is self._layers[-1] else layer.backward
-            below = step(gradient, input_gradient=input_gradient or i > lowest)
-            if self._lets_go:
-                layer.forget()
-            if below is None:
-                return None
-            gradient = below
-        return gradient if input_gradient else None
-
-    def _plan(self) -> Plan | None:
-        if not self.built or self._jit_compile is False:
-            return None
-        return self._plans.find(self._opened(), self._input_shape, insist=self._jit_compile is True)
-
-    def _opened(self) -> list[Layer]:
-        """The layers, and in the place of plain models among them theirs: the same computation."""
-        opened: list[Layer] = []
-        for layer in self._layers:
-            if type(layer) is Sequential:
-                opened += layer._opened()
-            else:
-                opened.append(layer)
-        return opened
-
-    def _inference_plan(self, images: int) -> Plan | None:
-        if not self.built or self._jit_compile is False:
-            return None
-        plan = self._inference_plans.find(self._opened(), self._input_shape)
-        return plan if plan is not None and plan.pays_for(images) else None
-
-    def forget(self) -> None:
-        for layer in self._layers:
-            layer.forget()
-
-    @property
-    def output_activation(self) -> str | None:  # type: ignore[override]
-        return self._layers[-1].output_activation if self._layers else None
-
-    @property
-    def outputs_distances(self) -> bool:  # type: ignore[override]
-        return bool(self._layers) and self._layers[-1].outputs_distances
-
-    @property
-    def activity_losses(self) -> list[float]:
-        return [loss for layer in self._layers for loss in layer.activity_losses]
-
-    # ---- weights
-
-    @property
-    def weights(self) -> list[Parameter]:
-        return [weight for layer in self._layers for weight in layer.weights]
-
-    @property
-    def parameters(self) -> list[Parameter]:
-        if not self.trainable:
-            return []
-        return [parameter for layer in self._layers for parameter in layer.parameters]
-
-    @property
-    def trainable(self) -> bool:
-        """False: nothing in the model learns. Assigning to it assigns to all its layers."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
-        for layer in self._layers:
-            layer.trainable = value
-
-    # ---- what it sees, and what that costs
-
-    def windows(self) -> tuple[Window, ...]:
-        return tuple(window for layer in self._layers for window in layer.windows())
-
-    def count_multiply_adds(self) -> int:
-        return sum(layer.count_multiply_adds() for layer in self._layers)
-
-    def count_connections(self) -> int:
-        return sum(layer.count_connections() for layer in self._layers)
-
-    # ---- randomness
-
-    def random_state(self) -> dict[str, Any]:
-        """{layer's name: its random state}, of the layers that have one."""
-        states = {layer.name: layer.random_state() for layer in self._layers}
-        return {name: state for name, state in states.items() if state}
-
-    def set_random_state(self, state: Mapping[str, Any]) -> None:
-        own = self.random_state()
-        if own.keys() != state.keys():
-            raise ValueError(
-                f"{self}: this is the random state of layers {sorted(state)}, "
-                f"but those that draw are {sorted(own)}"
-            )
-        for layer in self._layers:
-            if layer.name in state:
-                layer.set_random_state(state[layer.name])
-
-    # ---- looking at it, keeping it
-
-    def __repr__(self) -> str:
-        layers = f"{len(self._layers)} layer{'s' * (len(self._layers) != 1)}"
-        if not self.built:
-            return f"<{self}: {layers}, not built>"
-        return (
-            f"<{self}: {layers}, {self.input_shape} -> {self.output_shape}, {self.count_params():,} params>"
-        )
-
-    def summary(
-        self,
-        line_length: int | None = None,
-        positions: None = None,
-        print_fn: Callable[[str], object] | None = None,
-        expand_nested: bool = False,
-        show_trainable: bool = False,
-        layer_range: None = None,
-        *,
-        show_dense: bool = False,
-    ) -> None:
-        """Print the model as a table: of each layer its output's shape, its parameters, and, once it is
-        built, its multiply-adds for one example, its receptive field, and how many pixels apart the fields of
-        two neighbours lie.
-
-        Parameters
-        ----------
-        line_length : characters in a line, at least; long names are folded to keep to it, or to 100
-        print_fn : gets the table, one string, in place of the screen
-        expand_nested : show the layers of models inside the model too
-        show_trainable : show which layers learn
-        show_dense : beyond Keras, show how many parameters each convolution would have were it fully
-            connected, with the same inputs and outputs
-        """
-        refuse_unless_none("summary", positions=positions, layer_range=layer_range)
-        table = tables.summary_table(
-            self, expand_nested=expand_nested, show_trainable=show_trainable, show_dense=show_dense
-        )
-        (print_fn or tables.show)(table.text(line_length or 0, line_length or tables.WIDTH))
-
-    def _repr_html_(self) -> str:
-        """The summary, as a notebook shows it."""
-        return tables.summary_table(self, expand_nested=True).html()
+    # ---- keeping it
 
     def get_config(self) -> dict[str, Any]:
         """The layers and their arguments as plain numbers and strings; ``from_config`` is the way back."""
@@ -333,7 +153,7 @@ class Sequential(Trainer):
         cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Sequential:
         """A like model with new weights; classes of your own come by name in ``custom_objects``."""
-        known = {"Sequential": Sequential, **(custom_objects or {})}
+        known = {**model_classes(), **(custom_objects or {})}
         layers = [serialization.deserialize(layer, known) for layer in config["layers"]]
         model = cls(layers, name=config.get("name"))
         if not config.get("trainable", True):
@@ -341,38 +161,3 @@ class Sequential(Trainer):
         if config.get("build_input_shape") is not None and not model.built:
             model.build(config["build_input_shape"])
         return model
-
-    def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Save architecture, weights and training configuration in one file, for ``models.load_model``."""
-        from fastconv.models.saving import save_model
-
-        save_model(self, path, overwrite=overwrite)
-
-    def save_weights(
-        self,
-        path: str | os.PathLike[str],
-        overwrite: bool = True,
-        *,
-        notes: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Save the weights alone. ``notes`` are kept with them, for ``models.read_notes(path)``."""
-        from fastconv.models.saving import save_weights
-
-        save_weights(self, path, overwrite=overwrite, notes=notes)
-
-    def load_weights(
-        self,
-        path: str | os.PathLike[str],
-        skip_mismatch: bool = False,
-        *,
-        by_name: bool = False,
-        allow_nan: bool = False,
-    ) -> None:
-        """Load what ``save_weights`` or ``save`` of a model with the same layers wrote.
-
-        ``skip_mismatch=True`` leaves out layers that do not fit, and warns of them. ``by_name=True`` loads
-        into layers that have the name of a saved one, whatever else the two models have.
-        """
-        from fastconv.models.saving import load_weights
-
-        load_weights(self, path, skip_mismatch, by_name=by_name, allow_nan=allow_nan)

@@ -1,0 +1,211 @@
+"""A network as a graph: calls of layers in an order in which each comes after those that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from fastconv.graph import structure
+from fastconv.graph.symbolic import Node, SymbolicTensor, shapes_of
+
+if TYPE_CHECKING:
+    from fastconv.layers.layer import Layer
+
+
+class Graph:
+    """From tensors to tensors: what a model computes. It never changes; a model that grows gets a new one.
+
+    inputs, outputs   one tensor, or nested lists, tuples and dictionaries of them, as given
+    nodes             the calls on the way, each after those whose results it takes; ``Input`` among them
+    layers            the layers called, each once, in the order of their first calls
+
+    Raises TypeError where ``inputs`` or ``outputs`` hold something else than symbolic tensors, ValueError where
+    an output needs a tensor that no input leads to, an input leads to no output, an input is given twice, or two
+    layers have the same name.
+    """
+
+    def __init__(self, inputs: Any, outputs: Any, owner: str = "the model") -> None:
+        self.inputs, self.outputs = inputs, outputs
+        self.input_list: list[SymbolicTensor] = _checked_tensors(inputs, "inputs", owner)
+        self.output_list: list[SymbolicTensor] = _checked_tensors(outputs, "outputs", owner)
+        if len({id(tensor) for tensor in self.input_list}) != len(self.input_list):
+            raise ValueError(f"{owner}: the same tensor stands in inputs twice; give each input once")
+        self.nodes = _sorted_nodes(self.input_list, self.output_list, owner)
+        self.layers = _distinct_layers(self.nodes)
+        _check_names(self.layers, owner)
+        self._check_inputs_are_used(owner)
+
+    def _check_inputs_are_used(self, owner: str) -> None:
+        used = {id(tensor) for node in self.nodes for tensor in node.inputs}
+        used |= {id(tensor) for tensor in self.output_list}
+        for tensor in self.input_list:
+            if id(tensor) not in used:
+                raise ValueError(
+                    f"{owner}: no output depends on the input {tensor.name!r}; leave it out of inputs, or use it"
+                )
+
+    @cached_property
+    def output_names(self) -> list[str]:
+        """What logs and dictionaries call the outputs: names of layers, told apart where a layer gives two."""
+        names: list[str] = []
+        for tensor in self.output_list:
+            name, number = tensor.name, 0
+            while name in names:
+                number += 1
+                name = f"{tensor.name}_{number}"
+            names.append(name)
+        return names
+
+    @cached_property
+    def input_names(self) -> list[str]:
+        """The names of the inputs, by which dictionaries of arrays give them."""
+        return [tensor.name for tensor in self.input_list]
+
+    @cached_property
+    def chain(self) -> list[Layer] | None:
+        """The layers between the input and the output, where each follows the one before; else None."""
+        at = self.input_list[0]
+        layers = []
+        for node in self.nodes:
+            if node.is_input:
+                continue
+            plain = node.args == (at,) and not node.kwargs and isinstance(node.result, SymbolicTensor)
+            if not plain or node.layer in layers:
+                return None
+            layers.append(node.layer)
+            at = node.outputs[0]
+        single = structure.is_leaf(self.inputs) and structure.is_leaf(self.outputs)
+        return layers if single and self.output_list[0] is at else None
+
+    def apply(self, inputs: Any, training: bool) -> Any:
+        """Call the layers in order on other inputs, nested as the graph's: arrays, or symbolic tensors."""
+        values = dict(zip(map(id, self.input_list), structure.leaves(inputs), strict=True))
+        for node in self.nodes:
+            if node.is_input:
+                continue
+            args = structure.mapped(lambda tensor: values[id(tensor)], node.args)
+            result = node.layer(*args, training=node.kwargs.get("training", training))
+            values |= dict(zip(map(id, node.outputs), structure.leaves(result), strict=True))
+        return structure.mapped(lambda tensor: values[id(tensor)], self.outputs)
+
+    def output_shapes(self, input_shapes: Any) -> Any:
+        """The shapes of the outputs for inputs of other shapes than the graph was made with, all without the
+        batch axis and nested as the inputs. Raises ValueError, naming the layer, where one does not fit.
+        """
+        shapes = dict(zip(map(id, self.input_list), structure.shape_leaves(input_shapes), strict=True))
+        for node in self.nodes:
+            if node.is_input:
+                continue
+            given = structure.mapped(lambda tensor: _Shaped(shapes[id(tensor)]), node.args)
+            made = shapes_of(given)
+            node.layer.check_inputs(made)
+            outputs = structure.shape_leaves(node.layer.compute_output_shape(made))
+            shapes |= dict(zip(map(id, node.outputs), outputs, strict=True))
+        return structure.mapped(lambda tensor: shapes[id(tensor)], self.outputs)
+
+    def calls_of(self, layer: Layer) -> list[Node]:
+        """The calls of one layer, in order."""
+        return [node for node in self.nodes if node.layer is layer]
+
+    def up_to(self, tensor: SymbolicTensor) -> list[Node]:
+        """The calls that a tensor depends on, its own the last."""
+        return _sorted_nodes(self.input_list, [tensor], "the graph")
+
+
+class _Shaped:
+    """Stands for a tensor where only its shape matters."""
+
+    def __init__(self, shape: tuple[int | None, ...]) -> None:
+        self.shape = (None, *shape)
+
+
+def _checked_tensors(given: Any, what: str, owner: str) -> list[SymbolicTensor]:
+    tensors = structure.leaves(given)
+    for tensor in tensors:
+        if not isinstance(tensor, SymbolicTensor):
+            hint = "call it on a tensor: layer(tensor)" if hasattr(tensor, "forward") else "begin with Input(shape)"
+            raise TypeError(f"{owner}: {what} must be made of symbolic tensors, got {tensor!r}; {hint}")
+    if not tensors:
+        raise ValueError(f"{owner}: {what} is empty; give at least one symbolic tensor")
+    return tensors
+
+
+def _sorted_nodes(
+    inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor], owner: str
+) -> list[Node]:
+    """The calls from inputs to outputs in Keras' order: by their distance from the outputs, the farthest first.
+
+    The distance is that of the longest way, and a layer called several times has the largest of its calls'. Among
+    equals the order is that of a search, depth first, from the outputs.
+    """
+    finished, visited = _search(inputs, outputs, owner)
+    distance: dict[int, int] = {}
+    by_layer: dict[int, int] = {}
+    known = {id(node) for node in finished}
+    for node in reversed(finished):
+        own = max(distance.get(id(node), 0), by_layer.get(id(node.layer), 0))
+        distance[id(node)] = by_layer[id(node.layer)] = own
+        for tensor in node.inputs:
+            if id(tensor.node) in known:
+                distance[id(tensor.node)] = max(distance.get(id(tensor.node), 0), own + 1)
+    return sorted(finished, key=lambda node: (-distance[id(node)], visited[id(node)]))
+
+
+def _search(
+    inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor], owner: str
+) -> tuple[list[Node], dict[int, int]]:
+    """The calls in the order in which a search from the outputs leaves them, and the numbers in which it first
+    meets them. Without recursion: graphs may be thousands of calls deep.
+    """
+    # A model may begin in the middle of another one: the calls below its inputs are not its own.
+    given = {id(tensor) for tensor in inputs}
+    inside = {id(tensor) for tensor in inputs if not tensor.node.is_input}
+    finished: list[Node] = []
+    visited: dict[int, int] = {}
+
+    def meet(tensor: SymbolicTensor) -> tuple[Node, Iterator[SymbolicTensor]]:
+        visited[id(tensor.node)] = len(visited)
+        if id(tensor) not in given:
+            _refuse_unconnected(tensor, owner)
+        return tensor.node, iter(tensor.node.inputs)
+
+    for output in outputs:
+        pending = [meet(output)] if id(output.node) not in visited and id(output) not in inside else []
+        while pending:
+            node, rest = pending[-1]
+            below = next(rest, None)
+            if below is None:
+                finished.append(pending.pop()[0])
+            elif id(below.node) not in visited and id(below) not in inside:
+                pending.append(meet(below))
+    return finished, visited
+
+
+def _refuse_unconnected(tensor: SymbolicTensor, owner: str) -> None:
+    if tensor.node.is_input:
+        raise ValueError(
+            f"{owner}: the outputs depend on the input {tensor.name!r} {tensor.shape}, which is not among inputs; "
+            "add it to inputs"
+        )
+    if not tensor.node.inputs:
+        raise ValueError(
+            f"{owner}: the outputs depend on {tensor.node.layer}, which was called on no tensor of inputs"
+        )
+
+
+def _distinct_layers(nodes: Sequence[Node]) -> list[Layer]:
+    layers: dict[int, Layer] = {}
+    for node in nodes:
+        layers.setdefault(id(node.layer), node.layer)
+    return list(layers.values())
+
+
+def _check_names(layers: Sequence[Layer], owner: str) -> None:
+    seen: dict[str, Layer] = {}
+    for layer in layers:
+        if layer.name in seen:
+            raise ValueError(
+                f"{owner}: two layers are named {layer.name!r}, {seen[layer.name]!r} and {layer!r}; names must differ"
+            )
+        seen[layer.name] = layer

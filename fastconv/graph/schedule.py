@@ -1,0 +1,261 @@
+"""A graph made ready to run: calls in order, tensors numbered, models inside it opened.
+
+This is the reading copy of how a network runs, forward and backward; ``Pass`` is one batch on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fastconv.graph import structure
+from fastconv.graph.graph import Graph
+from fastconv.graph.symbolic import Node, SymbolicTensor
+from fastconv.parameter import Array, Parameter
+
+if TYPE_CHECKING:
+    from fastconv.layers.layer import Layer
+
+
+class Call(NamedTuple):
+    """One layer at work in a schedule, on tensors by their numbers.
+
+    node        the call in the graph, with the shapes
+    training    what the call asks for, whatever the model is told; None for what the model is told
+    last_reads  the numbers of the tensors that no later call reads
+    """
+
+    layer: Layer
+    node: Node
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    training: bool | None
+    last_reads: tuple[int, ...]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is layer(x), with nothing else among the arguments."""
+        return len(self.node.args) == 1 and isinstance(self.node.args[0], SymbolicTensor)
+
+
+class Schedule:
+    """The calls of a graph, and in the place of a model among them the calls of that model.
+
+    ``inside(layer, training)`` is the graph of a layer that only composes other layers, None for any other.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        training: bool,
+        inside: Callable[[Layer, bool], Graph | None],
+    ) -> None:
+        self.graph = graph
+        self._inside = inside
+        self._numbers: dict[tuple[int, ...], int] = {}
+        self.opened: list[tuple[Layer, bool, Graph]] = []
+        self.size = 0
+        calls: list[Call] = []
+        numbers = self._new_numbers(graph.input_list)
+        self.inputs = tuple(numbers[id(tensor)] for tensor in graph.input_list)
+        self._open(graph, training, None, numbers, calls)
+        self.outputs = tuple(numbers[id(tensor)] for tensor in graph.output_list)
+        self.calls = _with_last_reads(calls, self.outputs)
+        self.tensors = numbers
+        """Number of each tensor of the outermost graph, by the tensor's id."""
+
+    def is_current(self) -> bool:
+        """Whether the models inside are still those that were opened."""
+        return all(self._inside(layer, training) is graph for layer, training, graph in self.opened)
+
+    def _new_numbers(self, tensors: Iterable[SymbolicTensor]) -> dict[int, int]:
+        numbers = {}
+        for tensor in tensors:
+            numbers[id(tensor)] = self.size
+            self.size += 1
+        return numbers
+
+    def _open(
+        self, graph: Graph, training: bool, asked: bool | None, numbers: dict[int, int], calls: list[Call]
+    ) -> None:
+        for node in graph.nodes:
+            if node.is_input:
+                continue
+            own = node.kwargs.get("training")
+            wish = asked if own is None else bool(own)
+            inner = self._inside(node.layer, training if wish is None else wish)
+            if inner is None:
+                numbers |= self._new_numbers(node.outputs)
+                read = tuple(numbers[id(tensor)] for tensor in node.inputs)
+                made = tuple(numbers[id(tensor)] for tensor in node.outputs)
+                calls.append(Call(node.layer, node, read, made, wish, ()))
+                continue
+            now = training if wish is None else wish
+            self.opened.append((node.layer, now, inner))
+            given = (numbers[id(tensor)] for tensor in node.inputs)
+            within = dict(zip(map(id, inner.input_list), given, strict=True))
+            self._open(inner, now, wish, within, calls)
+            for outer, tensor in zip(node.outputs, inner.output_list, strict=True):
+                numbers[id(outer)] = within[id(tensor)]
+
+
+def _with_last_reads(calls: Sequence[Call], kept: Sequence[int]) -> list[Call]:
+    seen, marked = set(kept), []
+    for call in reversed(calls):
+        last = tuple(dict.fromkeys(number for number in (*call.inputs, *call.outputs) if number not in seen))
+        seen.update(last)
+        marked.append(call._replace(last_reads=last))
+    return marked[::-1]
+
+
+class Pass:
+    """One batch on its way through a schedule, forward and back.
+
+    ``values`` holds the tensors that are still needed, and those whose numbers are in ``keep``.
+    """
+
+    def __init__(self, schedule: Schedule, training: bool, keep: Iterable[int] = ()) -> None:
+        self.schedule = schedule
+        self.training = training
+        self.values: list[Any] = [None] * schedule.size
+        self._saved: list[Any] = [None] * len(schedule.calls)
+        self._keep = frozenset(keep)
+
+    def forward(self, inputs: Sequence[Array], remember: bool = True) -> list[Array]:
+        """The outputs, in order. Without ``remember`` there is no way back."""
+        values = self.values
+        for number, array in zip(self.schedule.inputs, inputs, strict=True):
+            values[number] = array
+        for index, call in enumerate(self.schedule.calls):
+            training = self.training if call.training is None else call.training
+            result, saved = call.layer.run(*_arguments(call, values), training=training)
+            if remember:
+                self._saved[index] = saved
+            if len(call.outputs) == 1:
+                values[call.outputs[0]] = result
+            else:
+                for number, array in zip(call.outputs, structure.leaves(result), strict=True):
+                    values[number] = array
+            for number in call.last_reads:
+                if number not in self._keep:
+                    values[number] = None
+        return [values[number] for number in self.schedule.outputs]
+
+    def backward(
+        self,
+        gradients: Sequence[Array | None],
+        from_logits: Sequence[bool] | None = None,
+        input_gradient: bool = False,
+        let_go: bool = False,
+    ) -> list[Array | None]:
+        """The chain rule, last call first: fills the gradients of all trainable parameters.
+
+        ``gradients`` are those of the loss with respect to the outputs, None for 0; where ``from_logits`` is
+        true, with respect to the pre-activation of the layer that makes the output. Gradients with respect to
+        the inputs are returned if ``input_gradient``. ``let_go`` drops what each call saved once it is used.
+
+        A tensor that several calls read gets the sum of their gradients, in their order from the last to the
+        first; likewise a parameter of a layer that is called several times.
+        """
+        calls = self.schedule.calls
+        slots: list[Array | None] = [None] * self.schedule.size
+        owned = [False] * self.schedule.size
+        logits: dict[int, Array] = {}
+        for place, number in enumerate(self.schedule.outputs):
+            gradient = gradients[place]
+            if gradient is None:
+                continue
+            if from_logits is not None and from_logits[place]:
+                logits[number] = gradient if number not in logits else logits[number] + gradient
+            else:
+                _add(slots, owned, number, gradient)
+        needed = self._needed(input_gradient)
+        filled: set[int] = set()
+        for index in range(len(calls) - 1, -1, -1):
+            call, saved = calls[index], self._saved[index]
+            dz = logits.pop(call.outputs[0], None)
+            dy = [slots[number] for number in call.outputs]
+            if let_go:
+                self._saved[index] = None
+                for number in call.outputs:
+                    slots[number] = None
+            parameters = call.layer.parameters
+            needs = [needed[number] for number in call.inputs]
+            if (dz is None and not any(given is not None for given in dy)) or not (parameters or any(needs)):
+                continue
+            before = [(p, p.grad.copy()) for p in parameters if id(p) in filled]
+            dx = self._gradient(call, saved, dy, dz, needs)
+            for parameter, earlier in before:
+                parameter.grad += earlier
+            filled.update(map(id, parameters))
+            for number, need, array in zip(call.inputs, needs, dx, strict=True):
+                if need and array is not None:
+                    _add(slots, owned, number, array)
+        for parameter in _parameters(calls):
+            if id(parameter) not in filled:  # nothing of the loss depends on it
+                parameter.grad[...] = 0
+        return [slots[number] for number in self.schedule.inputs]
+
+    def _gradient(
+        self, call: Call, saved: Any, dy: list[Array | None], dz: Array | None, needs: list[bool]
+    ) -> list[Array | None]:
+        layer = call.layer
+        wanted = any(needs)
+        if dz is not None:
+            if dy[0] is not None:  # the output is read by other calls too
+                dz = dz + layer.activation_gradient(saved, dy[0])
+            given = layer.gradient_from_logits(saved, dz, wanted)
+        elif len(dy) == 1:
+            given = layer.gradient(saved, dy[0], wanted)
+        else:
+            shapes = [output.shape[1:] for output in call.node.outputs]
+            present = next(array for array in dy if array is not None)
+            whole = [
+                np.zeros((len(present), *shape), present.dtype) if array is None else array
+                for array, shape in zip(dy, shapes, strict=True)
+            ]
+            given = layer.gradient(saved, structure.packed(call.node.result, whole), wanted)
+        if not wanted:
+            return [None] * len(needs)
+        return [given] if len(needs) == 1 and structure.is_leaf(given) else structure.leaves(given)
+
+    def _needed(self, input_gradient: bool) -> list[bool]:
+        """Of each tensor, whether its gradient leads to something that learns."""
+        needed = [False] * self.schedule.size
+        for number in self.schedule.inputs:
+            needed[number] = input_gradient
+        for call in self.schedule.calls:
+            if call.layer.parameters or any(needed[number] for number in call.inputs):
+                for number in call.outputs:
+                    needed[number] = True
+        return needed
+
+
+def _arguments(call: Call, values: list[Any]) -> tuple[Any, ...]:
+    if call.is_plain:
+        return (values[call.inputs[0]],)
+    numbers = iter(call.inputs)
+
+    def value(leaf: Any) -> Any:
+        return values[next(numbers)] if isinstance(leaf, SymbolicTensor) else leaf
+
+    return tuple(structure.mapped(value, argument) for argument in call.node.args)
+
+
+def _add(slots: list[Array | None], owned: list[bool], number: int, gradient: Array) -> None:
+    """Add to a slot: the first contribution is borrowed, the sum of the first two is ours to add to."""
+    present = slots[number]
+    if present is None:
+        slots[number] = gradient
+    elif owned[number]:
+        present += gradient
+    else:
+        slots[number] = present + gradient
+        owned[number] = True
+
+
+def _parameters(calls: Iterable[Call]) -> list[Parameter]:
+    found = {id(p): p for call in calls for p in call.layer.parameters}
+    return list(found.values())

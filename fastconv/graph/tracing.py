@@ -1,0 +1,37 @@
+"""The graph of a layer or model whose ``call`` only composes other layers, found by calling it once.
+
+``call`` is run on tensors without numbers, so that whatever it does to them is recorded. It runs once for training
+and once for inference: a branch on ``training`` is fine, a branch on values is a TypeError that says what to write.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastconv.graph import structure
+from fastconv.graph.graph import Graph
+from fastconv.graph.symbolic import SymbolicTensor, holds_symbolic
+
+if TYPE_CHECKING:
+    from fastconv.layers.layer import Layer
+
+
+def trace(layer: Layer, inputs: Any, training: bool) -> Graph:
+    """The graph of ``layer.call(*inputs, training)``, from the symbolic tensors in ``inputs``, a tuple.
+
+    Raises TypeError where ``call`` needs numbers, or returns something else than tensors that follow from these.
+    """
+    result = layer.compose(*inputs, training=training)
+    where = f"{layer}: call()"
+    if not holds_symbolic(result) or not all(isinstance(t, SymbolicTensor) for t in structure.leaves(result)):
+        raise TypeError(
+            f"{where} must return the tensors that its layers return; got {result!r}. A layer that computes "
+            "numbers itself brings its own backward(dy)"
+        )
+    given = {id(tensor) for tensor in structure.leaves(list(inputs))}
+    if any(id(tensor) in given for tensor in structure.leaves(result)):
+        from fastconv.layers.identity import Identity
+
+        result = structure.mapped(lambda t: Identity()(t) if id(t) in given else t, result)
+    single = inputs[0] if len(inputs) == 1 else list(inputs)
+    return Graph(single, result, owner=where)

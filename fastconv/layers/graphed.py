@@ -1,0 +1,237 @@
+"""What a layer is to a graph: it may be called on tensors without numbers, run any number of times before the
+way back, and be made of other layers.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fastconv.graph import structure
+from fastconv.graph.graph import Graph
+from fastconv.graph.schedule import Pass, Schedule
+from fastconv.graph.symbolic import Node, SymbolicTensor, holds_symbolic, input_tensors, shapes_of
+from fastconv.graph.tracing import trace
+from fastconv.parameter import Array
+
+
+class Graphed:
+    """Base of ``Layer``. The stateless pair is
+
+        outputs, saved = layer.run(*inputs, training=True)
+        dx = layer.gradient(saved, dy)
+
+    where ``saved`` is whatever ``call`` handed to ``remember``, so that a layer may run several times before its
+    gradients are asked for. ``forward`` and ``backward`` are the same with one slot for ``saved``.
+
+    A layer whose ``call`` does nothing but call other layers, its attributes, needs no ``backward``: ``call`` is
+    run once on symbolic tensors, and what it did is its ``composition``.
+    """
+
+    training_by_itself = False
+    """What ``training`` is in ``layer(x)``, where it is not given."""
+
+    is_input = False
+    """True for ``Input``, where a graph begins."""
+
+    takes_several = False
+    """Whether a list or dictionary of arrays is several inputs, rather than one array."""
+
+    _has_parts = False  # whether layers among the attributes are looked for
+
+    name: str
+    _memory: tuple[Any, ...] | None
+    _input_shape: Any
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not cls.__module__.startswith("fastconv."):  # a layer of the user's own may do all of it
+            cls._has_parts = True
+            if "call" in vars(cls) and "takes_several" not in vars(cls):
+                cls.takes_several = True
+
+    # ---- calls
+
+    def __call__(self, x: Any, *more: Any, training: bool | None = None) -> Any:
+        """The layer's output for a batch; for symbolic tensors, a symbolic tensor."""
+        if len(more) == 1 and isinstance(more[0], bool):  # layer(x, True)
+            training, more = more[0], ()
+        if holds_symbolic(x) or (more and holds_symbolic(more)):
+            return self._called_on_tensors((x, *more), training)
+        return self.forward(x, self.training_by_itself if training is None else bool(training), *more)
+
+    def _called_on_tensors(self, inputs: tuple[Any, ...], training: bool | None) -> Any:
+        shapes = self._shapes_of(inputs)
+        if self.built:
+            self.check_inputs(shapes)
+        else:
+            self.build(shapes)
+        arguments = {} if training is None else {"training": bool(training)}
+        node = Node(self, inputs, arguments, self.compute_output_shape(shapes))
+        if self._first_node is None:
+            self._first_call = weakref.ref(node)
+        return node.result
+
+    def _shapes_of(self, inputs: tuple[Any, ...]) -> Any:
+        """The shapes of the inputs, without the batch axis: nested as they are."""
+
+        for leaf in structure.leaves(list(inputs)):
+            if not isinstance(leaf, SymbolicTensor):
+                raise TypeError(
+                    f"{self}: called on symbolic tensors and {type(leaf).__name__} together; a constant belongs into a "
+                    "layer (Rescaling, Lambda, or one of your own)"
+                )
+        return shapes_of(inputs)
+
+    # ---- its place in a graph
+
+    _first_call: weakref.ref[Node] | None = None
+
+    @property
+    def _first_node(self) -> Node | None:
+        return None if self._first_call is None else self._first_call()
+
+    @property
+    def input(self) -> Any:
+        """The symbolic tensor, or tensors, of the first call. AttributeError where it was called on none."""
+        args = self._called_first().args
+        return args[0] if len(args) == 1 else list(args)
+
+    @property
+    def output(self) -> Any:
+        """The symbolic tensor, or tensors, that the first call returned."""
+        return self._called_first().result
+
+    def _called_first(self) -> Node:
+        node = self._first_node
+        if node is None:
+            raise AttributeError(
+                f"{self} has no input and output yet: it was not called on a symbolic tensor, as in layer(Input(shape))"
+            )
+        return node
+
+    @contextmanager
+    def at(self, node: Node) -> Iterator[None]:
+        """Meanwhile the shapes of the layer are those of one of its calls."""
+        before = self._input_shape, self._output_shape
+        self._input_shape, self._output_shape = node.input_shapes, node.output_shapes
+        try:
+            yield
+        finally:
+            self._input_shape, self._output_shape = before
+
+    # ---- the stateless pair
+
+    def run(self, *inputs: Any, training: bool = False) -> tuple[Any, Any]:
+        """(outputs, what the gradient needs): ``call``, with what it remembered."""
+        schedule = self.schedule(training)
+        if schedule is not None:
+            going = Pass(schedule, training)
+            outputs = going.forward(structure.leaves(list(inputs)))
+            return structure.packed(schedule.graph.outputs, outputs), going
+        self._memory = None
+        y = self.call(*inputs, training=training)
+        if self.activity_regularizer is not None:
+            self._activity_losses.append(float(self.activity_regularizer(y)) / max(len(y), 1))
+        saved, self._memory = self._memory, None
+        return y, saved
+
+    def gradient(self, saved: Any, dy: Any, input_gradient: bool = True) -> Any:
+        """The chain rule for one ``run``: fills ``parameter.grad`` and returns dx, nested as the inputs were."""
+        return self._gradient(saved, dy, input_gradient, self.backward)
+
+    def gradient_from_logits(self, saved: Any, dz: Array, input_gradient: bool = True) -> Any:
+        """As ``gradient``, from the gradient with respect to the layer's pre-activation."""
+        return self._gradient(saved, dz, input_gradient, self.backward_from_logits)
+
+    def _gradient(self, saved: Any, dy: Any, input_gradient: bool, backward: Any) -> Any:
+        before, self._memory = self._memory, saved
+        try:
+            return backward(dy, input_gradient=input_gradient)
+        finally:
+            self._memory = before
+
+    # ---- layers made of layers
+
+    def parts(self) -> list[Any]:
+        """The layers among the attributes, also in lists, tuples and dictionaries, each once."""
+        if not self._has_parts:
+            return []
+        found: dict[int, Any] = {}
+        for name, value in vars(self).items():
+            if name[0] != "_":
+                for layer in _layers_in(value):
+                    found.setdefault(id(layer), layer)
+        return list(found.values())
+
+    @property
+    def composes(self) -> bool:
+        """Whether ``call`` only composes other layers, so that its derivative follows from theirs."""
+        from fastconv.layers.layer import Layer
+
+        cls: Any = type(self)
+        own_way = cls.backward is not Layer.backward or cls.call is Layer.call
+        return self._has_parts and not own_way and bool(self.parts())
+
+    def composition(self, training: bool) -> Graph | None:
+        """The graph of a layer that only composes others; None for a layer that computes by itself."""
+        if not self.composes:
+            return None
+        graph = self._compositions.get(training)
+        if graph is None:
+            if self._input_shape is None:
+                raise ValueError(f"{self} has no shape yet: build it first, or call it on a batch")
+            self._compositions[training] = graph = trace(self, input_tensors(self._input_shape), training)
+        return graph
+
+    def _build_composition(self, shapes: Any) -> None:
+        """Build the layers inside, by calling ``call`` once for training and once for inference."""
+        self._input_shape = shapes
+        try:
+            for training in (True, False):
+                self.composition(training)
+        except BaseException:
+            self._input_shape = None
+            self._compositions.clear()
+            raise
+        self._output_shape = self.composed_output_shape(shapes)
+
+    def composed_output_shape(self, input_shapes: Any) -> Any:
+        """The shapes of the outputs of a layer that composes others, for inputs of these shapes."""
+        graph = self.composition(training=False)
+        assert graph is not None
+        if input_shapes == self._input_shape:
+            return structure.mapped(lambda tensor: tensor.shape[1:], graph.outputs)
+        return graph.output_shapes(input_shapes)
+
+    def compose(self, *inputs: Any, training: bool) -> Any:
+        """``call`` on symbolic tensors."""
+        return self.call(*inputs, training=training)
+
+    def schedule(self, training: bool) -> Schedule | None:
+        """The composition, ready to run; None for a layer that computes by itself."""
+        graph = self.composition(training)
+        if graph is None:
+            return None
+        made = self._schedules.get(training)
+        if made is None or made.graph is not graph or not made.is_current():
+            self._schedules[training] = made = Schedule(graph, training, lambda layer, now: layer.composition(now))
+        return made
+
+
+def _layers_in(value: Any) -> Iterator[Any]:
+    if isinstance(value, Graphed):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _layers_in(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _layers_in(item)
+
+
+def distinct(items: Iterable[Any]) -> list[Any]:
+    """Each object once, at its first place."""
+    return list({id(item): item for item in items}.values())

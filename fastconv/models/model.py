@@ -1,0 +1,405 @@
+"""Models of any shape: graphs of layers, Keras' functional API."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fastconv._errors import unknown_name
+from fastconv._geometry import Window
+from fastconv.graph import Graph, Pass, structure
+from fastconv.graph.serialization import graph_config, graph_from_config
+from fastconv.layers import serialization
+from fastconv.layers._arguments import refuse_unless_none
+from fastconv.layers.layer import Layer
+from fastconv.models import summary as tables
+from fastconv.models.plan import Plan, Plans
+from fastconv.models.training import Trainer
+
+
+class Model(Trainer):
+    """outputs = graph(inputs): layers called on each other's results, in any arrangement without cycles.
+
+    >>> x = Input((32, 32, 3))
+    >>> y = layers.Conv2D(16, 3, padding="same", activation="relu")(x)
+    >>> z = layers.Add()([y, layers.Conv2D(16, 3, padding="same")(y)])
+    >>> model = Model(x, layers.Dense(10, activation="softmax")(layers.GlobalAveragePooling2D()(z)))
+
+    A layer may be called several times: its weights are shared, and its gradients add up. A model called on a
+    tensor is a part of another model.
+
+    A subclass that makes layers in ``__init__`` and composes them in ``call(self, x, training=None)`` needs no
+    ``inputs`` and ``outputs``: ``call`` is run once on symbolic tensors, for training and for inference.
+
+    Parameters
+    ----------
+    inputs, outputs : one symbolic tensor, or nested lists, tuples and dictionaries of them
+    trainable : False freezes all layers
+    name : "model", "model_1", ... where None
+
+    Raises TypeError where inputs or outputs hold something else, ValueError where an output depends on an input
+    that is not in ``inputs``, an input leads to no output, or two layers have one name.
+    """
+
+    _has_parts = True
+
+    def __init__(
+        self,
+        inputs: Any = None,
+        outputs: Any = None,
+        trainable: bool = True,
+        name: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(name=name, trainable=True, **options)
+        self._graph: Graph | None = None
+        self._plans, self._inference_plans = Plans(), Plans(inference=True)
+        if (inputs is None) != (outputs is None):
+            missing = "inputs" if inputs is None else "outputs"
+            raise ValueError(f"{self}: {missing} is missing; a model has both, Model(inputs, outputs)")
+        if inputs is not None:
+            self._set_graph(Graph(inputs, outputs, owner=str(self)))
+        elif type(self) is Model:
+            raise TypeError(
+                "Model needs inputs and outputs, Model(inputs, outputs); or write a subclass that makes its layers in "
+                "__init__ and composes them in call(self, x, training=None)"
+            )
+        if not trainable:
+            self.trainable = False
+
+    def _set_graph(self, graph: Graph) -> None:
+        self._graph = graph
+        self._input_shape = _shapes(graph.inputs)
+        self._output_shape = _shapes(graph.outputs)
+
+    # ---- the graph
+
+    @property
+    def composes(self) -> bool:
+        cls = type(self)
+        return cls.backward is Model.backward and cls.backward_from_logits is Model.backward_from_logits
+
+    def composition(self, training: bool) -> Graph | None:
+        if type(self).call is Model.call:
+            return self._graph if self.composes else None
+        return super().composition(training)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Call the layers in order; on arrays, or on symbolic tensors."""
+        if self._graph is None:
+            raise NotImplementedError(f"{self} has neither inputs and outputs nor a call(self, x, training=None)")
+        return self._graph.apply(inputs, training)
+
+    @property
+    def graph(self) -> Graph:
+        """What the model computes when it predicts. ValueError for a subclass that is not built yet."""
+        graph = self.composition(training=False)
+        if graph is None:
+            raise ValueError(f"{self} has no graph: its call computes by itself")
+        return graph
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, each once, in Keras' order; of a model made from tensors, ``Input`` among them."""
+        return self.parts() if self._graph is None else list(self._graph.layers)
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input, or inputs, as given."""
+        return self.graph.inputs
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output, or outputs, as given."""
+        return self.graph.outputs
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The symbolic inputs, in order."""
+        return list(self.graph.input_list)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The symbolic outputs, in order."""
+        return list(self.graph.output_list)
+
+    @property
+    def input_names(self) -> list[str]:
+        return list(self.graph.input_names)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the layers that make the outputs: those of logs and of dictionaries of targets."""
+        return list(self.graph.output_names)
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of that name, or at that place of ``layers``."""
+        if (name is None) == (index is None):
+            raise ValueError("get_layer needs either a name or an index")
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"{self} has {len(layers)} layers, none at index {index}")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        raise unknown_name("layer", name, [layer.name for layer in layers])
+
+    # ---- shapes
+
+    @property
+    def input_shape(self) -> Any:
+        """(None, H, W, C), say: as in Keras None stands for the batch. Nested as the inputs; None where not built."""
+        return _with_batch(self._input_shape)
+
+    @property
+    def output_shape(self) -> Any:
+        """(None, classes), say: as in Keras None stands for the batch. Nested as the outputs; None where not built."""
+        return _with_batch(self._output_shape)
+
+    @property
+    def takes_several(self) -> bool:  # type: ignore[override]
+        return not (self.built and structure.is_shape(self._input_shape))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Pass shapes through all layers. Raises ValueError, naming the layer, where one does not fit."""
+        return self.composed_output_shape(input_shape)
+
+    def check_inputs(self, shapes: Any) -> None:
+        graph = self.composition(training=False) if self.built else None
+        if graph is None or shapes == self._input_shape:
+            return
+        expected, given = structure.shape_leaves(self._input_shape), structure.shape_leaves(shapes)
+        if len(expected) != len(given):
+            raise ValueError(f"{self} takes {len(expected)} inputs {graph.input_names}, got {len(given)}")
+        for name, wanted, came in zip(graph.input_names, expected, given, strict=True):
+            fits = len(wanted) == len(came) and all(w is None or w == c for w, c in zip(wanted, came, strict=True))
+            if not fits:
+                raise ValueError(
+                    f"{self}: the input {name!r} has the shape {(None, *wanted)}, got {(None, *came)}; "
+                    "None is the batch, or a size left open"
+                )
+
+    # ---- forward and backward
+
+    def backward(self, dy: Any, input_gradient: bool = False) -> Any:
+        """The chain rule through all layers: fills ``parameter.grad`` everywhere.
+
+        ``dy`` is nested as the outputs, with None where the loss does not depend on one. By default nothing is
+        computed below the first layers that have something to learn; with ``input_gradient=True`` it goes on to
+        the inputs and returns their gradients. Frozen layers on the way pass the gradient on.
+        """
+        return self._way_back(dy, input_gradient, from_logits=None)
+
+    def backward_from_logits(self, dz: Any, input_gradient: bool = False) -> Any:
+        """As ``backward``, from the gradients with respect to the pre-activations of the last layers."""
+        return self._way_back(dz, input_gradient, from_logits=[True] * len(self.graph.output_list))
+
+    def _way_back(self, gradients: Any, input_gradient: bool, from_logits: Sequence[bool] | None) -> Any:
+        going: Pass = self.recall()  # type: ignore[assignment]
+        listed = structure.leaves(gradients)
+        dx = going.backward(listed, from_logits, input_gradient, let_go=self._lets_go)
+        return structure.packed(going.schedule.graph.inputs, dx) if input_gradient else None
+
+    def _last_layers(self) -> list[Layer]:
+        """The layers that make the outputs; none before the model is built."""
+        graph = self.composition(training=False) if self.built else None
+        return [] if graph is None else [tensor.node.layer for tensor in graph.output_list]
+
+    @property
+    def output_activation(self) -> str | None:  # type: ignore[override]
+        """The activation that the only output comes from; None where there are several."""
+        last = self._last_layers()
+        return last[0].output_activation if len(last) == 1 else None
+
+    @property
+    def outputs_distances(self) -> bool:  # type: ignore[override]
+        return any(layer.outputs_distances for layer in self._last_layers())
+
+    def parts(self) -> list[Layer]:
+        return super().parts() if self._graph is None else [layer for layer in self._graph.layers if not layer.is_input]
+
+    # ---- what it sees, and what that costs
+
+    def windows(self) -> tuple[Window, ...]:
+        chain = self.graph.chain
+        if chain is None:
+            raise ValueError(f"{self} has several ways from input to output: ask for the receptive field of a layer")
+        return tuple(window for layer in chain for window in layer.windows())
+
+    def _sum_over_calls(self, count: str) -> int:
+        total = 0
+        for node in self.graph.nodes:
+            if node.is_input:
+                continue
+            with node.layer.at(node):
+                total += getattr(node.layer, count)()
+        return total
+
+    def count_multiply_adds(self) -> int:
+        return self._sum_over_calls("count_multiply_adds")
+
+    def count_connections(self) -> int:
+        return self._sum_over_calls("count_connections")
+
+    # ---- randomness
+
+    def random_state(self) -> dict[str, Any]:
+        """{layer's name: its random state}, of the layers that have one."""
+        states = {layer.name: layer.random_state() for layer in self.layers}
+        return {name: state for name, state in states.items() if state}
+
+    def set_random_state(self, state: Mapping[str, Any]) -> None:
+        own = self.random_state()
+        if own.keys() != state.keys():
+            raise ValueError(
+                f"{self}: this is the random state of layers {sorted(state)}, but those that draw are {sorted(own)}"
+            )
+        for layer in self.layers:
+            if layer.name in state:
+                layer.set_random_state(state[layer.name])
+
+    # ---- looking at it, keeping it
+
+    def __repr__(self) -> str:
+        count = len(self.layers)
+        layers = f"{count} layer{'s' * (count != 1)}"
+        if not self.built:
+            return f"<{self}: {layers}, not built>"
+        return (
+            f"<{self}: {layers}, {self.input_shape} -> {self.output_shape}, {self.count_params():,} params>"
+        )
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: None = None,
+        print_fn: Callable[[str], object] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: None = None,
+        *,
+        show_dense: bool = False,
+    ) -> None:
+        """Print the model as a table: of each layer its output's shape, its parameters, and, once it is
+        built, its multiply-adds for one example, its receptive field, and how many pixels apart the fields of
+        two neighbours lie.
+
+        Parameters
+        ----------
+        line_length : characters in a line, at least; long names are folded to keep to it, or to 100
+        print_fn : gets the table, one string, in place of the screen
+        expand_nested : show the layers of models inside the model too
+        show_trainable : show which layers learn
+        show_dense : beyond Keras, show how many parameters each convolution would have were it fully
+            connected, with the same inputs and outputs
+        """
+        refuse_unless_none("summary", positions=positions, layer_range=layer_range)
+        table = tables.summary_table(
+            self, expand_nested=expand_nested, show_trainable=show_trainable, show_dense=show_dense
+        )
+        (print_fn or tables.show)(table.text(line_length or 0, line_length or tables.WIDTH))
+
+    def _repr_html_(self) -> str:
+        """The summary, as a notebook shows it."""
+        return tables.summary_table(self, expand_nested=True).html()
+
+    def get_config(self) -> dict[str, Any]:
+        """The layers, their arguments and their calls, as Keras has them; ``from_config`` is the way back."""
+        if self._graph is None:
+            return {"name": self.name, "trainable": self.trainable}
+        config = graph_config(self._graph, serialization.serialize)
+        return {"name": self.name, "trainable": self.trainable, **config}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Model:
+        """A like model with new weights; classes of your own come by name in ``custom_objects``."""
+        if "input_layers" not in config:
+            return cls(**config)
+        known = {**model_classes(), **(custom_objects or {})}
+        name = config.get("name")
+        graph = graph_from_config(config, lambda entry: serialization.deserialize(entry, known), f"Model {name!r}")
+        model = cls(graph.inputs, graph.outputs, name=name)
+        if not config.get("trainable", True):
+            model._trainable = False
+        return model
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Save architecture, weights and training configuration in one file, for ``models.load_model``."""
+        from fastconv.models.saving import save_model
+
+        save_model(self, path, overwrite=overwrite)
+
+    def save_weights(
+        self,
+        path: str | os.PathLike[str],
+        overwrite: bool = True,
+        *,
+        notes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Save the weights alone. ``notes`` are kept with them, for ``models.read_notes(path)``."""
+        from fastconv.models.saving import save_weights
+
+        save_weights(self, path, overwrite=overwrite, notes=notes)
+
+    def load_weights(
+        self,
+        path: str | os.PathLike[str],
+        skip_mismatch: bool = False,
+        *,
+        by_name: bool = False,
+        allow_nan: bool = False,
+    ) -> None:
+        """Load what ``save_weights`` or ``save`` of a model with the same layers wrote.
+
+        ``skip_mismatch=True`` leaves out layers that do not fit, and warns of them. ``by_name=True`` loads
+        into layers that have the name of a saved one, whatever else the two models have.
+        """
+        from fastconv.models.saving import load_weights
+
+        load_weights(self, path, skip_mismatch, by_name=by_name, allow_nan=allow_nan)
+
+    # ---- as one call of C
+
+    def _plan(self) -> Plan | None:
+        if not self.built or self._jit_compile is False:
+            return None
+        layers = self._opened(training=True)
+        return None if layers is None else self._plans.find(layers, self._input_shape, self._jit_compile is True)
+
+    def _inference_plan(self, images: int) -> Plan | None:
+        if not self.built or self._jit_compile is False:
+            return None
+        layers = self._opened(training=False)
+        plan = None if layers is None else self._inference_plans.find(layers, self._input_shape)
+        return plan if plan is not None and plan.pays_for(images) else None
+
+    def _opened(self, training: bool) -> list[Layer] | None:
+        """The layers of a chain, and in the place of models among them theirs; None where it is no chain."""
+        graph = self.composition(training)
+        if graph is None or graph.chain is None:
+            return None
+        opened: list[Layer] = []
+        for layer in graph.chain:
+            inner = layer._opened(training) if isinstance(layer, Model) else [layer]
+            if inner is None:
+                return None
+            opened += inner
+        return opened
+
+
+def model_classes() -> dict[str, type[Layer]]:
+    """The models that may be parts of models, by the names in which files know them."""
+    from fastconv.models.sequential import Sequential
+
+    return {"Sequential": Sequential, "Functional": Model, "Model": Model}
+
+
+def _shapes(tensors: Any) -> Any:
+    return structure.mapped(lambda tensor: tensor.shape[1:], tensors)
+
+
+def _with_batch(shapes: Any) -> Any:
+    return None if shapes is None else structure.map_shapes(lambda shape: (None, *shape), shapes)
