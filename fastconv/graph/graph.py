@@ -78,7 +78,7 @@ class Graph:
         single = structure.is_leaf(self.inputs) and structure.is_leaf(self.outputs)
         return layers if single and self.output_list[0] is at else None
 
-    def apply(self, inputs: Any, training: bool) -> Any:
+    def apply(self, inputs: Any, training: bool | None) -> Any:
         """Call the layers in order on other inputs, nested as the graph's: arrays, or symbolic tensors."""
         values = dict(zip(map(id, self.input_list), structure.leaves(inputs), strict=True))
         for node in self.nodes:
@@ -104,6 +104,22 @@ class Graph:
             shapes |= dict(zip(map(id, node.outputs), outputs, strict=True))
         return structure.mapped(lambda tensor: shapes[id(tensor)], self.outputs)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Calls one after another, tensors by their places: a chain of tensors would be a recursion for pickle."""
+        places = {
+            id(tensor): _Place(number, index)
+            for number, node in enumerate(self.nodes)
+            for index, tensor in enumerate(node.outputs)
+        }
+
+        def placed(leaf: Any) -> Any:
+            return places[id(leaf)] if isinstance(leaf, SymbolicTensor) else leaf
+
+        calls = [
+            (node.layer, structure.mapped(placed, node.args), node.kwargs, node.output_shapes) for node in self.nodes
+        ]
+        return _restored, (calls, structure.mapped(placed, self.inputs), structure.mapped(placed, self.outputs))
+
     def calls_of(self, layer: Layer) -> list[Node]:
         """The calls of one layer, in order."""
         return [node for node in self.nodes if node.layer is layer]
@@ -111,6 +127,24 @@ class Graph:
     def up_to(self, tensor: SymbolicTensor) -> list[Node]:
         """The calls that a tensor depends on, its own the last."""
         return _sorted_nodes(self.input_list, [tensor], "the graph")
+
+
+class _Place:
+    """Where a tensor is made: the number of the call, and which of its outputs it is."""
+
+    def __init__(self, call: int, output: int) -> None:
+        self.call, self.output = call, output
+
+
+def _restored(calls: Sequence[tuple[Layer, Any, dict[str, Any], Any]], inputs: Any, outputs: Any) -> Graph:
+    nodes: list[Node] = []
+
+    def tensor(leaf: Any) -> Any:
+        return nodes[leaf.call].outputs[leaf.output] if isinstance(leaf, _Place) else leaf
+
+    for layer, args, kwargs, shapes in calls:
+        nodes.append(layer.called(structure.mapped(tensor, args), kwargs, shapes))
+    return Graph(structure.mapped(tensor, inputs), structure.mapped(tensor, outputs))
 
 
 class _Shaped:

@@ -23,6 +23,7 @@ class Call(NamedTuple):
     """One layer at work in a schedule, on tensors by their numbers.
 
     node        the call in the graph, with the shapes
+    owners      the models around it, the outermost last
     training    what the call asks for, whatever the model is told; None for what the model is told
     last_reads  the numbers of the tensors that no later call reads
     """
@@ -31,8 +32,15 @@ class Call(NamedTuple):
     node: Node
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    owners: tuple[Layer, ...]
     training: bool | None
     last_reads: tuple[int, ...]
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """What learns: nothing in a frozen model, whatever its layers say."""
+        learns = all(owner.trainable for owner in self.owners)
+        return self.layer.parameters if learns else []
 
     @property
     def is_plain(self) -> bool:
@@ -49,6 +57,7 @@ class Schedule:
     def __init__(
         self,
         graph: Graph,
+        owner: Layer,
         training: bool,
         inside: Callable[[Layer, bool], Graph | None],
     ) -> None:
@@ -60,7 +69,7 @@ class Schedule:
         calls: list[Call] = []
         numbers = self._new_numbers(graph.input_list)
         self.inputs = tuple(numbers[id(tensor)] for tensor in graph.input_list)
-        self._open(graph, training, None, numbers, calls)
+        self._open(graph, (owner,), training, None, numbers, calls)
         self.outputs = tuple(numbers[id(tensor)] for tensor in graph.output_list)
         self.calls = _with_last_reads(calls, self.outputs)
         self.tensors = numbers
@@ -78,7 +87,13 @@ class Schedule:
         return numbers
 
     def _open(
-        self, graph: Graph, training: bool, asked: bool | None, numbers: dict[int, int], calls: list[Call]
+        self,
+        graph: Graph,
+        owners: tuple[Layer, ...],
+        training: bool,
+        asked: bool | None,
+        numbers: dict[int, int],
+        calls: list[Call],
     ) -> None:
         for node in graph.nodes:
             if node.is_input:
@@ -90,13 +105,13 @@ class Schedule:
                 numbers |= self._new_numbers(node.outputs)
                 read = tuple(numbers[id(tensor)] for tensor in node.inputs)
                 made = tuple(numbers[id(tensor)] for tensor in node.outputs)
-                calls.append(Call(node.layer, node, read, made, wish, ()))
+                calls.append(Call(node.layer, node, read, made, owners, wish, ()))
                 continue
             now = training if wish is None else wish
             self.opened.append((node.layer, now, inner))
             given = (numbers[id(tensor)] for tensor in node.inputs)
             within = dict(zip(map(id, inner.input_list), given, strict=True))
-            self._open(inner, now, wish, within, calls)
+            self._open(inner, (node.layer, *owners), now, wish, within, calls)
             for outer, tensor in zip(node.outputs, inner.output_list, strict=True):
                 numbers[id(outer)] = within[id(tensor)]
 
@@ -130,7 +145,7 @@ class Pass:
             values[number] = array
         for index, call in enumerate(self.schedule.calls):
             training = self.training if call.training is None else call.training
-            result, saved = call.layer.run(*_arguments(call, values), training=training)
+            result, saved = call.layer.compute(*_arguments(call, values), training=training)
             if remember:
                 self._saved[index] = saved
             if len(call.outputs) == 1:
@@ -181,7 +196,7 @@ class Pass:
                 self._saved[index] = None
                 for number in call.outputs:
                     slots[number] = None
-            parameters = call.layer.parameters
+            parameters = call.parameters
             needs = [needed[number] for number in call.inputs]
             if (dz is None and not any(given is not None for given in dy)) or not (parameters or any(needs)):
                 continue
@@ -227,7 +242,7 @@ class Pass:
         for number in self.schedule.inputs:
             needed[number] = input_gradient
         for call in self.schedule.calls:
-            if call.layer.parameters or any(needed[number] for number in call.inputs):
+            if call.parameters or any(needed[number] for number in call.inputs):
                 for number in call.outputs:
                     needed[number] = True
         return needed
@@ -257,5 +272,5 @@ def _add(slots: list[Array | None], owned: list[bool], number: int, gradient: Ar
 
 
 def _parameters(calls: Iterable[Call]) -> list[Parameter]:
-    found = {id(p): p for call in calls for p in call.layer.parameters}
+    found = {id(p): p for call in calls for p in call.parameters}
     return list(found.values())

@@ -20,7 +20,7 @@ from fastconv.parameter import Array
 class Graphed:
     """Base of ``Layer``. The stateless pair is
 
-        outputs, saved = layer.run(*inputs, training=True)
+        outputs, saved = layer.compute(*inputs, training=True)
         dx = layer.gradient(saved, dy)
 
     where ``saved`` is whatever ``call`` handed to ``remember``, so that a layer may run several times before its
@@ -69,10 +69,18 @@ class Graphed:
         else:
             self.build(shapes)
         arguments = {} if training is None else {"training": bool(training)}
-        node = Node(self, inputs, arguments, self.compute_output_shape(shapes))
+        return self.called(inputs, arguments, self.compute_output_shape(shapes)).result
+
+    def called(self, args: tuple[Any, ...], kwargs: dict[str, Any], output_shapes: Any) -> Node:
+        """Note a call of the layer on symbolic tensors."""
+        node = Node(self, args, kwargs, output_shapes)
         if self._first_node is None:
             self._first_call = weakref.ref(node)
-        return node.result
+        return node
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies belong to no graph before they are called; what follows from ``call`` is found again."""
+        return {**vars(self), "_first_call": None, "_compositions": {}, "_schedules": {}}
 
     def _shapes_of(self, inputs: tuple[Any, ...]) -> Any:
         """The shapes of the inputs, without the batch axis: nested as they are."""
@@ -124,7 +132,7 @@ class Graphed:
 
     # ---- the stateless pair
 
-    def run(self, *inputs: Any, training: bool = False) -> tuple[Any, Any]:
+    def compute(self, *inputs: Any, training: bool = False) -> tuple[Any, Any]:
         """(outputs, what the gradient needs): ``call``, with what it remembered."""
         schedule = self.schedule(training)
         if schedule is not None:
@@ -139,7 +147,7 @@ class Graphed:
         return y, saved
 
     def gradient(self, saved: Any, dy: Any, input_gradient: bool = True) -> Any:
-        """The chain rule for one ``run``: fills ``parameter.grad`` and returns dx, nested as the inputs were."""
+        """The chain rule for one ``compute``: fills ``parameter.grad`` and returns dx, nested as the inputs were."""
         return self._gradient(saved, dy, input_gradient, self.backward)
 
     def gradient_from_logits(self, saved: Any, dz: Array, input_gradient: bool = True) -> Any:
@@ -217,8 +225,13 @@ class Graphed:
             return None
         made = self._schedules.get(training)
         if made is None or made.graph is not graph or not made.is_current():
-            self._schedules[training] = made = Schedule(graph, training, lambda layer, now: layer.composition(now))
+            self._schedules[training] = made = Schedule(graph, self, training, composition_of)
         return made
+
+
+def composition_of(layer: Graphed, training: bool) -> Graph | None:
+    """``layer.composition(training)``"""
+    return layer.composition(training)
 
 
 def _layers_in(value: Any) -> Iterator[Any]:

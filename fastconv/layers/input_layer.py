@@ -46,8 +46,21 @@ class InputLayer(Layer):
             raise unsupported_argument("Input", "batch_size", "batches of any size are welcome")
         super().__init__(name=name, input_shape=shape, dtype=dtype, **unknown)
         self._input_shape = self._output_shape = self.requested_input_shape
+        self._begin()
+
+    def _begin(self) -> None:
         self._node = Node(self, (), {}, self._output_shape)  # the one call, for good
         self._first_call = weakref.ref(self._node)
+
+    def called(self, args: tuple[Any, ...], kwargs: dict[str, Any], output_shapes: Any) -> Node:
+        return self._node
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_node"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._begin()
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "shape": list(self.requested_input_shape or ())}

@@ -216,7 +216,7 @@ class Layer(Graphed):
         """
         inputs = self._checked_inputs(x, *more)
         self._activity_losses = []
-        y, self._memory = self.run(*inputs, training=training)
+        y, self._memory = self.compute(*inputs, training=training)
         return y
 
     def _checked_inputs(self, *given: Any) -> tuple[Any, ...]:

@@ -8,10 +8,11 @@ from typing import Any
 
 from fastconv._errors import unknown_name
 from fastconv._geometry import Window
-from fastconv.graph import Graph, Pass, structure
+from fastconv.graph import Graph, Pass, SymbolicTensor, structure
 from fastconv.graph.serialization import graph_config, graph_from_config
 from fastconv.layers import serialization
 from fastconv.layers._arguments import refuse_unless_none
+from fastconv.layers.input_layer import Input
 from fastconv.layers.layer import Layer
 from fastconv.models import summary as tables
 from fastconv.models.plan import Plan, Plans
@@ -59,7 +60,11 @@ class Model(Trainer):
             missing = "inputs" if inputs is None else "outputs"
             raise ValueError(f"{self}: {missing} is missing; a model has both, Model(inputs, outputs)")
         if inputs is not None:
-            self._set_graph(Graph(inputs, outputs, owner=str(self)))
+            graph = Graph(inputs, outputs, owner=str(self))
+            if not all(tensor.node.is_input for tensor in graph.input_list):  # it begins in the middle of a model
+                inputs = structure.mapped(_as_input, inputs)
+                graph = Graph(inputs, graph.apply(inputs, None), owner=str(self))
+            self._set_graph(graph)
         elif type(self) is Model:
             raise TypeError(
                 "Model needs inputs and outputs, Model(inputs, outputs); or write a subclass that makes its layers in "
@@ -94,6 +99,7 @@ class Model(Trainer):
     @property
     def graph(self) -> Graph:
         """What the model computes when it predicts. ValueError for a subclass that is not built yet."""
+        self.shapes()
         graph = self.composition(training=False)
         if graph is None:
             raise ValueError(f"{self} has no graph: its call computes by itself")
@@ -376,7 +382,7 @@ class Model(Trainer):
         plan = None if layers is None else self._inference_plans.find(layers, self._input_shape)
         return plan if plan is not None and plan.pays_for(images) else None
 
-    def _opened(self, training: bool) -> list[Layer] | None:
+    def _opened(self, training: bool = True) -> list[Layer] | None:
         """The layers of a chain, and in the place of models among them theirs; None where it is no chain."""
         graph = self.composition(training)
         if graph is None or graph.chain is None:
@@ -395,6 +401,10 @@ def model_classes() -> dict[str, type[Layer]]:
     from fastconv.models.sequential import Sequential
 
     return {"Sequential": Sequential, "Functional": Model, "Model": Model}
+
+
+def _as_input(tensor: SymbolicTensor) -> SymbolicTensor:
+    return tensor if tensor.node.is_input else Input(tensor.shape[1:])
 
 
 def _shapes(tensors: Any) -> Any:

@@ -9,7 +9,7 @@ from fastconv.graph import Graph, SymbolicTensor
 from fastconv.layers import serialization
 from fastconv.layers._input_errors import input_shape_error
 from fastconv.layers.input_layer import Input, InputLayer
-from fastconv.layers.layer import Layer, example_shape
+from fastconv.layers.layer import Layer, Shape, example_shape
 from fastconv.models.model import Model, model_classes
 
 
@@ -28,10 +28,10 @@ class Sequential(Model):
     def __init__(
         self, layers: Iterable[Layer] | None = None, trainable: bool = True, name: str | None = None
     ) -> None:
-        super().__init__(trainable=trainable, name=name)
         self._layers: list[Layer] = []
         self._tensors: list[SymbolicTensor] = []  # once the input is known: it, and what each layer makes of it
-        self._input_name: str | None = None
+        super().__init__(name=name)
+        self._trainable = bool(trainable)
         for layer in layers or ():
             self.add(layer)
 
@@ -53,7 +53,7 @@ class Sequential(Model):
         if not self._trainable:
             layer.trainable = False
         if isinstance(layer, InputLayer):
-            self.requested_input_shape, self._input_name = layer.requested_input_shape, layer.name
+            self.requested_input_shape = layer.requested_input_shape
             self._begin(layer.output)
             return
         if not self._layers and not self._tensors:
@@ -115,6 +115,7 @@ class Sequential(Model):
                 raise ValueError(f"{self} needs the shape of its input, such as build((None, 28, 28, 1))")
         shape = example_shape(input_shape)
         if not self.built:
+            self._check_shapes(shape)
             tensors = [Input(shape)]
             for layer in self._layers:
                 tensors.append(layer(tensors[-1]))
@@ -122,6 +123,14 @@ class Sequential(Model):
             self._stack_changed()
         elif shape != self._input_shape:
             raise ValueError(f"{self} is built for inputs {self.input_shape} already, not {tuple(input_shape)}")
+
+    def _check_shapes(self, shape: Shape) -> None:
+        """Raise where a layer does not take what the one before it makes: before any of them has weights."""
+        for layer in self._layers:
+            if layer.composes and not layer.built:  # its shapes are known when it is built
+                return
+            layer.check_inputs(shape)
+            shape = layer.compute_output_shape(shape)
 
     def check_input(self, shape: Sequence[int | None]) -> None:
         if shape[1:] == self._input_shape:  # as nearly always: the layers were built for it
@@ -137,6 +146,15 @@ class Sequential(Model):
         self.check_input((None, *shapes))
 
     # ---- keeping it
+
+    def __getstate__(self) -> dict[str, Any]:
+        graph = self.composition(training=False) if type(self).call is Model.call else None
+        return {**super().__getstate__(), "_graph": graph, "_tensors": []}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self._graph is not None:
+            self._tensors = [node.outputs[0] for node in self._graph.nodes]
 
     def get_config(self) -> dict[str, Any]:
         """The layers and their arguments as plain numbers and strings; ``from_config`` is the way back."""
