@@ -82,6 +82,12 @@ fc_status fc_conv2d_connected_backward_data(const fc_conv2d *conv, fc_connection
 fc_status fc_conv2d_connected_backward_kernel(const fc_conv2d *conv, fc_connections connections, const float *x,
                                               const float *dy, float *dkernel, float *dbias);
 
+/* Every channel by itself, with C_out / C_in filters of its own: output channel c*M + m is of input channel c. The
+ * kernel is (KH, KW, C_in, M), and groups is not looked at. */
+fc_conv2d_forward fc_conv2d_depthwise_forward;
+fc_conv2d_backward_data fc_conv2d_depthwise_backward_data;
+fc_conv2d_backward_kernel fc_conv2d_depthwise_backward_kernel;
+
 /* ---- dense ------------------------------------------------------------------------------------ */
 
 /* y (M, K) = x (M, C) w (C, K) + bias */

@@ -49,6 +49,10 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_conv2d_connected_backward_kernel(
         const fc_conv2d *, fc_connections, const float *x, const float *dy, float *dkernel, float *dbias)
 
+    fc_conv2d_forward fc_conv2d_depthwise_forward
+    fc_conv2d_backward_data fc_conv2d_depthwise_backward_data
+    fc_conv2d_backward_kernel fc_conv2d_depthwise_backward_kernel
+
     fc_status fc_dense_forward(
         int64_t M, int64_t C, int64_t K, const float *x, const float *w, const float *bias, float *y)
     fc_status fc_dense_backward_data(
@@ -425,6 +429,42 @@ def conv2d_connected_backward_kernel(
     with nogil:
         status = fc_conv2d_connected_backward_kernel(
             &conv, connections, &x_view[0, 0, 0, 0], &dy_view[0, 0, 0, 0], &dkernel_view[0, 0, 0], &dbias_view[0])
+    check(status)
+
+
+def conv2d_depthwise(x, kernel, bias, window, y) -> None:
+    cdef fc_conv2d conv = describe(x.shape, kernel.shape, y.shape, window, 1)
+    cdef const float[:, :, :, ::1] x_view = x, kernel_view = kernel
+    cdef const float[::1] bias_view = bias
+    cdef float[:, :, :, ::1] y_view = y
+    cdef const float *bias_data = optional(bias_view)
+    cdef fc_status status
+    with nogil:
+        status = fc_conv2d_depthwise_forward(
+            &conv, &x_view[0, 0, 0, 0], &kernel_view[0, 0, 0, 0], bias_data, &y_view[0, 0, 0, 0])
+    check(status)
+
+
+def conv2d_depthwise_backward_data(dy, kernel, window, dx) -> None:
+    cdef fc_conv2d conv = describe(dx.shape, kernel.shape, dy.shape, window, 1)
+    cdef const float[:, :, :, ::1] dy_view = dy, kernel_view = kernel
+    cdef float[:, :, :, ::1] dx_view = dx
+    cdef fc_status status
+    with nogil:
+        status = fc_conv2d_depthwise_backward_data(
+            &conv, &dy_view[0, 0, 0, 0], &kernel_view[0, 0, 0, 0], &dx_view[0, 0, 0, 0])
+    check(status)
+
+
+def conv2d_depthwise_backward_kernel(x, dy, window, dkernel, dbias) -> None:
+    cdef fc_conv2d conv = describe(x.shape, dkernel.shape, dy.shape, window, 1)
+    cdef const float[:, :, :, ::1] x_view = x, dy_view = dy
+    cdef float[:, :, :, ::1] dkernel_view = dkernel
+    cdef float[::1] dbias_view = dbias
+    cdef fc_status status
+    with nogil:
+        status = fc_conv2d_depthwise_backward_kernel(
+            &conv, &x_view[0, 0, 0, 0], &dy_view[0, 0, 0, 0], &dkernel_view[0, 0, 0, 0], &dbias_view[0])
     check(status)
 
 

@@ -19,6 +19,11 @@ from fastconv.ops.connected import (
 )
 from fastconv.ops.convolution import ALGORITHMS, conv2d, conv2d_backward_data, conv2d_backward_kernel
 from fastconv.ops.dense import dense, dense_backward_data, dense_backward_kernel
+from fastconv.ops.depthwise import (
+    depthwise_conv2d,
+    depthwise_conv2d_backward_data,
+    depthwise_conv2d_backward_kernel,
+)
 from fastconv.ops.dropout import dropout
 from fastconv.ops.images import affine_transform, affine_transform_backward
 from fastconv.ops.losses import log_softmax, softmax_cross_entropy
@@ -95,6 +100,9 @@ __all__ = [
     "dense",
     "dense_backward_data",
     "dense_backward_kernel",
+    "depthwise_conv2d",
+    "depthwise_conv2d_backward_data",
+    "depthwise_conv2d_backward_kernel",
     "dropout",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
