@@ -11,7 +11,8 @@
  *   x, kernel, bias, y        the forward pass    dx, dkernel, dbias, dy   their gradients
  *
  * Functions that can fail return a status; none exits, prints, or leaves half an answer: what can fail
- * (memory) is taken before anything is written. The caller guarantees that shapes fit; fastconv/ops does.
+ * (sizes, memory) is checked and taken before anything is written. The caller guarantees that shapes fit; fastconv/ops
+ * does.
  */
 #ifndef FASTCONV_H
 #define FASTCONV_H
@@ -21,6 +22,7 @@
 typedef enum {
     FC_OK = 0,
     FC_OUT_OF_MEMORY = 1,
+    FC_TOO_LARGE = 2, /* sizes whose products do not fit into 64 bits: size.h */
 } fc_status;
 
 /* ---- the machine: instruction set and threads ------------------------------------------------- */

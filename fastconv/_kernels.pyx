@@ -14,6 +14,7 @@ cdef extern from "fastconv.h" nogil:
     ctypedef enum fc_status:
         FC_OK
         FC_OUT_OF_MEMORY
+        FC_TOO_LARGE
 
     ctypedef struct fc_conv2d:
         int64_t N, H, W, C_in
@@ -253,6 +254,8 @@ cdef extern from "plan.h" nogil:
 cdef int check(fc_status status) except -1:
     if status == FC_OUT_OF_MEMORY:
         raise MemoryError("no memory for the kernel's workspace")
+    if status == FC_TOO_LARGE:
+        raise ValueError("the operation is too large: the product of its sizes does not fit into 64 bits")
     return 0
 
 
