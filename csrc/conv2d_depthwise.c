@@ -116,12 +116,15 @@ typedef struct {
     fc_depthwise_rows shape;
 } plan;
 
-static int new_plan(plan *p, const fc_conv2d *conv, int backward) {
+static fc_status new_plan(plan *p, const fc_conv2d *conv, int backward) {
     const int64_t K = conv->C_out, taps = conv->KH * conv->KW;
+    /* More than the rows and columns of all slots of a strip. */
+    if (!fc_fits(conv->N, conv->KH, conv->KW, 2 * (conv->H + conv->OH), 2 * (conv->W + conv->OW), K + FC_MOST_LANES))
+        return FC_TOO_LARGE;
     *p = (plan){.conv = conv, .kernels = fc_kernels_active(), .backward = backward,
                 .M = backward ? 1 : conv->C_out / conv->C_in, .C = backward ? K : conv->C_in, .K = K};
-    p->numbers = malloc(sizeof(int64_t) * (size_t)(4 * (conv->KH + conv->KW) + taps));
-    if (!p->numbers) return 0;
+    p->numbers = fc_indices(4 * (conv->KH + conv->KW) + taps);
+    if (!p->numbers) return FC_OUT_OF_MEMORY;
     int64_t *memory = p->numbers;
     axis *const axes[2] = {&p->rows, &p->columns};
     for (int i = 0; i < 2; i++) {
@@ -131,7 +134,7 @@ static int new_plan(plan *p, const fc_conv2d *conv, int backward) {
         memory += 4 * n;
     }
     p->offset = memory;
-    return 1;
+    return FC_OK;
 }
 
 /* Phases whose pixels there are. */
@@ -275,7 +278,7 @@ static void run_phase(plan *p, int threads, const float *source, const float *we
             fc_depthwise_rows shape = p->shape;
             shape.rows = count;
             shape.y_row = direct ? y_row : shape.length;
-            shape.roomy = !p->in_place || n < conv->N - 1;
+            shape.roomy = !p->in_place || (conv->N - 1 - n) * rows->source * columns->source * p->C >= FC_MOST_LANES;
             const float *from =
                 load_strip(p, source + n * rows->source * columns->source * p->C, first, count, strip);
             p->kernels->depthwise_rows(&shape, from, weights, biases, direct ? to : scratch);
@@ -298,7 +301,7 @@ static fc_status run(plan *p, const float *source, const float *kernel, const fl
     room = fc_round_up(room + V, 16); /* a vector may reach past the last pixel, in lanes that are never stored */
     const int64_t weights_size = fc_round_up(p->conv->KH * p->conv->KW * p->shape.period + V, 16);
     const int64_t bias_size = fc_round_up(p->shape.period + V, 16);
-    float *memory = fc_floats(weights_size + bias_size + threads * room);
+    float *memory = fc_floats(fc_plus(weights_size + bias_size, fc_times(threads, room)));
     if (!memory) return FC_OUT_OF_MEMORY;
     float *weights = memory, *biases = memory + weights_size;
     for (int64_t phase = 0; phase < row_count * column_count; phase++) {
@@ -313,16 +316,18 @@ static fc_status run(plan *p, const float *source, const float *kernel, const fl
 fc_status fc_conv2d_depthwise_forward(const fc_conv2d *conv, const float *x, const float *kernel, const float *bias,
                                       float *y) {
     plan p;
-    if (!new_plan(&p, conv, 0)) return FC_OUT_OF_MEMORY;
-    const fc_status status = run(&p, x, kernel, bias, y);
+    fc_status status = new_plan(&p, conv, 0);
+    if (status != FC_OK) return status;
+    status = run(&p, x, kernel, bias, y);
     free(p.numbers);
     return status;
 }
 
 fc_status fc_conv2d_depthwise_backward_data(const fc_conv2d *conv, const float *dy, const float *kernel, float *dx) {
     plan p;
-    if (!new_plan(&p, conv, 1)) return FC_OUT_OF_MEMORY;
-    const fc_status status = run(&p, dy, kernel, NULL, dx);
+    fc_status status = new_plan(&p, conv, 1);
+    if (status != FC_OK) return status;
+    status = run(&p, dy, kernel, NULL, dx);
     free(p.numbers);
     return status;
 }
@@ -346,19 +351,21 @@ static void add_parts(const plan *p, int64_t parts, const float *sums, float *dk
 
 fc_status fc_conv2d_depthwise_backward_kernel(const fc_conv2d *conv, const float *x, const float *dy, float *dkernel,
                                               float *dbias) {
-    const fc_status status = fc_column_sums(conv->N * conv->OH * conv->OW, conv->C_out, dy, dbias);
     plan p;
+    fc_status status = new_plan(&p, conv, 0);
     if (status != FC_OK) return status;
-    if (!new_plan(&p, conv, 0)) return FC_OUT_OF_MEMORY;
     enter_phase(&p, 0, 0, MOST_PARTS); /* not the threads: sums depend on where the blocks end */
     const int threads = fc_threads_for(operations(conv));
     const int64_t blocks = fc_pieces(conv->OH, p.block), parts = fc_min(conv->N * blocks, MOST_PARTS);
     const int64_t size = p.shape.taps * p.shape.period, row = conv->OW * p.K;
+    const int64_t image = conv->H * conv->W * conv->C_in;
     const int64_t room = fc_round_up(p.strip_size + p.kernels->lanes, 16);
-    float *memory = fc_floats(parts * size + threads * room);
-    if (!memory) {
+    float *memory = fc_floats(fc_plus(parts * size, fc_times(threads, room)));
+    status = memory ? fc_column_sums(conv->N * conv->OH * conv->OW, conv->C_out, dy, dbias) : FC_OUT_OF_MEMORY;
+    if (status != FC_OK) {
+        fc_free(memory);
         free(p.numbers);
-        return FC_OUT_OF_MEMORY;
+        return status;
     }
     float *strips = memory + parts * size;
     zero(memory, parts * size);
@@ -369,13 +376,15 @@ fc_status fc_conv2d_depthwise_backward_kernel(const fc_conv2d *conv, const float
         float *strip = strips + fc_thread_index() * room;
         for (int64_t b = fc_part(conv->N * blocks, parts, part); b < fc_part(conv->N * blocks, parts, part + 1); b++) {
             const int64_t n = b / blocks, first = b % blocks * p.block, count = fc_min(p.block, conv->OH - first);
-            const float *from = load_strip(&p, x + n * conv->H * conv->W * conv->C_in, first, count, strip);
+            const float *from = load_strip(&p, x + n * image, first, count, strip);
             const float *gradient = dy + (n * conv->OH + first) * row;
             for (int64_t r = 0; r < count; r += close) {
                 fc_depthwise_rows shape = p.shape;
                 shape.y_row = row;
                 shape.rows = fc_min(close, count - r);
-                shape.roomy = n < conv->N - 1;
+                /* Other images of dy lie behind this one, and of x, if that is not a strip. */
+                shape.roomy = (conv->N - 1 - n) * conv->OH * row >= FC_MOST_LANES &&
+                              (!p.in_place || (conv->N - 1 - n) * image >= FC_MOST_LANES);
                 p.kernels->depthwise_gradient(&shape, from + r * shape.x_row, gradient + r * row, memory + part * size);
             }
         }

@@ -154,6 +154,23 @@ fc_status fc_prelu_forward(int64_t rows, int64_t K, const float *x, const float 
 fc_status fc_prelu_backward(int64_t rows, int64_t K, const float *dy, const float *x, const float *alpha, float *dx,
                             float *dalpha);
 
+/* ---- two arrays, number by number --------------------------------------------------------------- */
+
+typedef enum { FC_ADD, FC_SUBTRACT, FC_MULTIPLY, FC_DIVIDE, FC_AVERAGE, FC_MAXIMUM, FC_MINIMUM } fc_elementwise;
+
+/* y and dy are (outer, rows, width), none of them 0; a and b have steps along these axes, 0 where they are repeated:
+ * along the last axis 1 or 0, and not 0 for both. */
+typedef struct {
+    fc_elementwise kind;
+    int64_t outer, rows, width;
+    int64_t a[3], b[3];
+} fc_broadcast;
+
+fc_status fc_elementwise_forward(const fc_broadcast *shape, const float *a, const float *b, float *y);
+/* da, or db where `second`: dense, without the axes along which the operand is repeated */
+fc_status fc_elementwise_backward(const fc_broadcast *shape, int second, const float *dy, const float *a,
+                                  const float *b, float *to);
+
 /* ---- dropout ------------------------------------------------------------------------------------ */
 
 /* A stream of random numbers; see threefry.h. They are dealt in blocks of FC_RANDOM_BLOCK. */

@@ -29,6 +29,7 @@
 #include "bundle_kernel.h"
 #include "connected_kernel.h"
 #include "depthwise_kernel.h"
+#include "elementwise_kernel.h"
 #include "rbf_kernel.h"
 #include "bundle_winograd_kernel.h"
 #include "peak_kernel.h"
@@ -71,6 +72,8 @@ const fc_kernels NAME(fc_kernels) = {
     .connected_outer_tile = NAME(connected_outer_tile),
     .depthwise_rows = NAME(depthwise_rows),
     .depthwise_gradient = NAME(depthwise_gradient),
+    .combine = NAME(combine),
+    .combine_gradient = NAME(combine_gradient),
     .squared_distances = NAME(squared_distances),
     .weighted_differences = NAME(weighted_differences),
     .add_rows = NAME(add_rows),

@@ -237,6 +237,12 @@ typedef struct {
     void (*depthwise_rows)(const fc_depthwise_rows *rows, const float *x, const float *w, const float *bias, float *y);
     void (*depthwise_gradient)(const fc_depthwise_rows *rows, const float *x, const float *dy, float *sums);
 
+    /* y = a with b, and dy times the derivative by a or, where `second`, by b; n numbers, steps 1, or one of them 0 */
+    void (*combine)(fc_elementwise kind, int64_t n, const float *a, int64_t a_step, const float *b, int64_t b_step,
+                    float *y);
+    void (*combine_gradient)(fc_elementwise kind, int second, int64_t n, const float *dy, const float *a,
+                             int64_t a_step, const float *b, int64_t b_step, float *to);
+
     /* y[k] = |x - w[k]|^2, rows of C floats;  to[c] = sum over rows of 2 weight[r*weight_step] (a[c] - from[r, c]) */
     void (*squared_distances)(int64_t C, int64_t K, const float *x, const float *w, float *y);
     void (*weighted_differences)(int64_t C, int64_t rows, const float *weight, int64_t weight_step, const float *a,

@@ -114,6 +114,25 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_prelu_backward(
         int64_t rows, int64_t K, const float *dy, const float *x, const float *alpha, float *dx, float *dalpha)
 
+    ctypedef enum fc_elementwise:
+        FC_ADD
+        FC_SUBTRACT
+        FC_MULTIPLY
+        FC_DIVIDE
+        FC_AVERAGE
+        FC_MAXIMUM
+        FC_MINIMUM
+
+    ctypedef struct fc_broadcast:
+        fc_elementwise kind
+        int64_t outer, rows, width
+        int64_t a[3]
+        int64_t b[3]
+
+    fc_status fc_elementwise_forward(const fc_broadcast *, const float *a, const float *b, float *y)
+    fc_status fc_elementwise_backward(
+        const fc_broadcast *, int second, const float *dy, const float *a, const float *b, float *to)
+
     ctypedef struct fc_random:
         uint64_t seed
         uint32_t call
@@ -658,6 +677,49 @@ def l1_l2_penalty(const float[::1] x, double l1, double l2, float[::1] grad, dou
     with nogil:
         penalty = fc_l1_l2_penalty(x.shape[0], &x[0], l1, l2, gradient, scale)
     return penalty
+
+
+# ---- two arrays, number by number ----------------------------------------------------------------
+
+ELEMENTWISE = {
+    "add": FC_ADD,
+    "subtract": FC_SUBTRACT,
+    "multiply": FC_MULTIPLY,
+    "divide": FC_DIVIDE,
+    "average": FC_AVERAGE,
+    "maximum": FC_MAXIMUM,
+    "minimum": FC_MINIMUM,
+}
+
+
+cdef fc_broadcast describe_broadcast(int kind, tuple shape, tuple a_steps, tuple b_steps):
+    cdef fc_broadcast s
+    s.kind = <fc_elementwise>kind
+    s.outer, s.rows, s.width = shape
+    for i in range(3):
+        s.a[i], s.b[i] = a_steps[i], b_steps[i]
+    return s
+
+
+def elementwise(
+    int kind, tuple shape, const float[::1] a, tuple a_steps, const float[::1] b, tuple b_steps, float[::1] y
+) -> None:
+    cdef fc_broadcast s = describe_broadcast(kind, shape, a_steps, b_steps)
+    cdef fc_status status
+    with nogil:
+        status = fc_elementwise_forward(&s, &a[0], &b[0], &y[0])
+    check(status)
+
+
+def elementwise_backward(
+    int kind, bint second, tuple shape, const float[::1] dy, const float[::1] a, tuple a_steps,
+    const float[::1] b, tuple b_steps, float[::1] to
+) -> None:
+    cdef fc_broadcast s = describe_broadcast(kind, shape, a_steps, b_steps)
+    cdef fc_status status
+    with nogil:
+        status = fc_elementwise_backward(&s, second, &dy[0], &a[0], &b[0], &to[0])
+    check(status)
 
 
 # ---- softmax and cross-entropy ------------------------------------------------------------------

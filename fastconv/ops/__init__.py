@@ -25,6 +25,7 @@ from fastconv.ops.depthwise import (
     depthwise_conv2d_backward_kernel,
 )
 from fastconv.ops.dropout import dropout
+from fastconv.ops.elementwise import ELEMENTWISE, elementwise, elementwise_backward
 from fastconv.ops.images import affine_transform, affine_transform_backward
 from fastconv.ops.losses import log_softmax, softmax_cross_entropy
 from fastconv.ops.normalization import (
@@ -67,6 +68,7 @@ from fastconv.ops.update_arrays import Kept, UpdateArrays, UpdateOptions
 __all__ = [
     "ACTIVATIONS",
     "ALGORITHMS",
+    "ELEMENTWISE",
     "NEEDS_INPUT",
     "Kept",
     "UpdateArrays",
@@ -104,6 +106,8 @@ __all__ = [
     "depthwise_conv2d_backward_data",
     "depthwise_conv2d_backward_kernel",
     "dropout",
+    "elementwise",
+    "elementwise_backward",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
     "global_max_pool2d",

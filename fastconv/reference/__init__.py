@@ -14,6 +14,7 @@ in double precision with plain loops. It is what the C kernels are tested agains
     prelu.py           the nonlinearity that learns
     normalization.py   batch normalisation: its derivative is the first that is not local
     threefry.py        random numbers that need no memory
+    elementwise.py     two arrays, number by number
     dropout.py         switching numbers off at random
     penalties.py       what large weights cost
     images.py          images under affine maps: shifted, turned, stretched
@@ -40,6 +41,7 @@ from fastconv.reference.depthwise import (
     depthwise_conv2d_backward_kernel,
 )
 from fastconv.reference.dropout import dropout
+from fastconv.reference.elementwise import elementwise, elementwise_backward
 from fastconv.reference.images import affine_transform, affine_transform_backward
 from fastconv.reference.losses import log_softmax, softmax_cross_entropy
 from fastconv.reference.normalization import (
@@ -101,6 +103,8 @@ __all__ = [
     "depthwise_conv2d_backward_data",
     "depthwise_conv2d_backward_kernel",
     "dropout",
+    "elementwise",
+    "elementwise_backward",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
     "global_max_pool2d",
