@@ -11,7 +11,8 @@
  *   x, kernel, bias, y        the forward pass    dx, dkernel, dbias, dy   their gradients
  *
  * Functions that can fail return a status; none exits, prints, or leaves half an answer: what can fail
- * (memory) is taken before anything is written. The caller guarantees that shapes fit; fastconv/ops does.
+ * (sizes, memory) is checked and taken before anything is written. The caller guarantees that shapes fit; fastconv/ops
+ * does.
  */
 #ifndef FASTCONV_H
 #define FASTCONV_H
@@ -21,6 +22,7 @@
 typedef enum {
     FC_OK = 0,
     FC_OUT_OF_MEMORY = 1,
+    FC_TOO_LARGE = 2, /* sizes whose products do not fit into 64 bits: size.h */
 } fc_status;
 
 /* ---- the machine: instruction set and threads ------------------------------------------------- */
@@ -81,6 +83,12 @@ fc_status fc_conv2d_connected_backward_data(const fc_conv2d *conv, fc_connection
                                             const float *kernel, float *dx);
 fc_status fc_conv2d_connected_backward_kernel(const fc_conv2d *conv, fc_connections connections, const float *x,
                                               const float *dy, float *dkernel, float *dbias);
+
+/* Every channel by itself, with C_out / C_in filters of its own: output channel c*M + m is of input channel c. The
+ * kernel is (KH, KW, C_in, M), and groups is not looked at. */
+fc_conv2d_forward fc_conv2d_depthwise_forward;
+fc_conv2d_backward_data fc_conv2d_depthwise_backward_data;
+fc_conv2d_backward_kernel fc_conv2d_depthwise_backward_kernel;
 
 /* ---- dense ------------------------------------------------------------------------------------ */
 
@@ -145,6 +153,23 @@ fc_status fc_prelu_forward(int64_t rows, int64_t K, const float *x, const float 
 /* dx = dy, or alpha[k] dy;  dalpha[k] = sum over rows of dy x where x < 0 */
 fc_status fc_prelu_backward(int64_t rows, int64_t K, const float *dy, const float *x, const float *alpha, float *dx,
                             float *dalpha);
+
+/* ---- two arrays, number by number --------------------------------------------------------------- */
+
+typedef enum { FC_ADD, FC_SUBTRACT, FC_MULTIPLY, FC_DIVIDE, FC_AVERAGE, FC_MAXIMUM, FC_MINIMUM } fc_elementwise;
+
+/* y and dy are (outer, rows, width), none of them 0; a and b have steps along these axes, 0 where they are repeated:
+ * along the last axis 1 or 0, and not 0 for both. */
+typedef struct {
+    fc_elementwise kind;
+    int64_t outer, rows, width;
+    int64_t a[3], b[3];
+} fc_broadcast;
+
+fc_status fc_elementwise_forward(const fc_broadcast *shape, const float *a, const float *b, float *y);
+/* da, or db where `second`: dense, without the axes along which the operand is repeated */
+fc_status fc_elementwise_backward(const fc_broadcast *shape, int second, const float *dy, const float *a,
+                                  const float *b, float *to);
 
 /* ---- dropout ------------------------------------------------------------------------------------ */
 

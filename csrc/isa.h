@@ -28,6 +28,8 @@
 #include "optimizer_kernel.h"
 #include "bundle_kernel.h"
 #include "connected_kernel.h"
+#include "depthwise_kernel.h"
+#include "elementwise_kernel.h"
 #include "rbf_kernel.h"
 #include "bundle_winograd_kernel.h"
 #include "peak_kernel.h"
@@ -68,6 +70,10 @@ const fc_kernels NAME(fc_kernels) = {
     .bundle_avg_pool_backward = NAME(bundle_avg_pool_backward),
     .connected_tile = NAME(connected_tile),
     .connected_outer_tile = NAME(connected_outer_tile),
+    .depthwise_rows = NAME(depthwise_rows),
+    .depthwise_gradient = NAME(depthwise_gradient),
+    .combine = NAME(combine),
+    .combine_gradient = NAME(combine_gradient),
     .squared_distances = NAME(squared_distances),
     .weighted_differences = NAME(weighted_differences),
     .add_rows = NAME(add_rows),

@@ -121,6 +121,16 @@ typedef struct {
     const float *mean, *scale, *mean_dy, *slope;
 } fc_norm_gradient;
 
+/* Rows of outputs of a depthwise convolution, or of their gradients: depthwise_kernel.h. */
+typedef struct {
+    int64_t taps;
+    const int64_t *offset;  /* where each tap's pixels begin, in floats from the first output's pointer */
+    int64_t rows, length;   /* rows of `length` floats */
+    int64_t x_row, y_row;   /* floats from one row to the next: of what the taps see, and of outputs */
+    int64_t period;         /* floats after which the weights repeat */
+    int roomy;              /* a vector may be read past what the taps see, and past dy */
+} fc_depthwise_rows;
+
 enum { FC_CONNECTED_PIXELS = 12 }; /* in a tile of connected_kernel.h */
 
 /* Of a Winograd tile in a bundle: its channels, and how many of its outputs are inside the image; y_row in vectors. */
@@ -221,6 +231,17 @@ typedef struct {
                            float bias, float *y);
     void (*connected_outer_tile)(const fc_pixels *pixels, int64_t tap_step, const int64_t *filter, int taps,
                                  int filters, const float *x, const float *dy, float *dw, int64_t dw_step);
+
+    /* y[r, j] = bias[j % period] + sum over taps t of x[r*x_row + offset[t] + j] w[t, j % period];  sums[t, j] += the sum
+     * over rows and whole periods p of x[r*x_row + offset[t] + p*period + j] dy[r, p*period + j] */
+    void (*depthwise_rows)(const fc_depthwise_rows *rows, const float *x, const float *w, const float *bias, float *y);
+    void (*depthwise_gradient)(const fc_depthwise_rows *rows, const float *x, const float *dy, float *sums);
+
+    /* y = a with b, and dy times the derivative by a or, where `second`, by b; n numbers, steps 1, or one of them 0 */
+    void (*combine)(fc_elementwise kind, int64_t n, const float *a, int64_t a_step, const float *b, int64_t b_step,
+                    float *y);
+    void (*combine_gradient)(fc_elementwise kind, int second, int64_t n, const float *dy, const float *a,
+                             int64_t a_step, const float *b, int64_t b_step, float *to);
 
     /* y[k] = |x - w[k]|^2, rows of C floats;  to[c] = sum over rows of 2 weight[r*weight_step] (a[c] - from[r, c]) */
     void (*squared_distances)(int64_t C, int64_t K, const float *x, const float *w, float *y);

@@ -3,6 +3,7 @@
 #define FASTCONV_MATMUL_H
 
 #include "kernels.h"
+#include "size.h"
 
 /* A matrix of weights seen through steps, so that its transpose is the same matrix with steps swapped. */
 typedef struct {
@@ -27,8 +28,12 @@ fc_status fc_column_sums(int64_t M, int64_t K, const float *a, float *sums);
 void fc_pack_panel(int64_t rows, fc_weights weights, int64_t channels, int64_t lanes, float *panel);
 
 /* The t-th of `pieces` nearly equal parts of [0, n): starts at fc_part(t), ends at fc_part(t + 1).
- * 14 pixels in tiles of at most 12 become 7 + 7, not 12 + 2. */
-static inline int64_t fc_part(int64_t n, int64_t pieces, int64_t t) { return n * t / pieces; }
+ * 14 pixels in tiles of at most 12 become 7 + 7, not 12 + 2. Of any n, in fewer than 2^31 pieces. */
+static inline int64_t fc_part(int64_t n, int64_t pieces, int64_t t) {
+    int64_t product;
+    if (fc_multiply(n, t, &product)) return product / pieces;
+    return n / pieces * t + n % pieces * t / pieces;
+}
 static inline int64_t fc_pieces(int64_t n, int64_t most) { return (n + most - 1) / most; }
 
 #endif

@@ -16,9 +16,19 @@
  */
 #include "memory.h"
 
+/* Bytes of so many floats, in whole cache lines; -1 for more than half of all addresses: what is added to them
+ * below still fits. */
+static int64_t bytes_of(int64_t count) {
+    const int64_t most = PTRDIFF_MAX / 2 / (int64_t)sizeof(float);
+    return count < 0 || count > most ? -1 : fc_round_up(fc_max(count, 1) * (int64_t)sizeof(float), FC_CACHE_LINE);
+}
+
 #if defined(_MSC_VER)
 
-float *fc_floats(int64_t count) { return _aligned_malloc(sizeof(float) * (size_t)fc_max(count, 1), FC_CACHE_LINE); }
+float *fc_floats(int64_t count) {
+    const int64_t bytes = bytes_of(count);
+    return bytes < 0 ? NULL : _aligned_malloc((size_t)bytes, FC_CACHE_LINE);
+}
 void fc_free(void *memory) { _aligned_free(memory); }
 
 #else
@@ -166,8 +176,9 @@ static int put_into_arena(char *block) {
 }
 
 float *fc_floats(int64_t count) {
-    const int64_t bytes = fc_round_up(fc_max(count, 1) * (int64_t)sizeof(float), FC_CACHE_LINE);
+    const int64_t bytes = bytes_of(count);
     void *block = NULL;
+    if (bytes < 0) return NULL;
     if (bytes >= LARGE) {
         lock();
         if (!arena.memory) reserve();

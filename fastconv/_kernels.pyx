@@ -14,6 +14,7 @@ cdef extern from "fastconv.h" nogil:
     ctypedef enum fc_status:
         FC_OK
         FC_OUT_OF_MEMORY
+        FC_TOO_LARGE
 
     ctypedef struct fc_conv2d:
         int64_t N, H, W, C_in
@@ -48,6 +49,10 @@ cdef extern from "fastconv.h" nogil:
         const fc_conv2d *, fc_connections, const float *dy, const float *kernel, float *dx)
     fc_status fc_conv2d_connected_backward_kernel(
         const fc_conv2d *, fc_connections, const float *x, const float *dy, float *dkernel, float *dbias)
+
+    fc_conv2d_forward fc_conv2d_depthwise_forward
+    fc_conv2d_backward_data fc_conv2d_depthwise_backward_data
+    fc_conv2d_backward_kernel fc_conv2d_depthwise_backward_kernel
 
     fc_status fc_dense_forward(
         int64_t M, int64_t C, int64_t K, const float *x, const float *w, const float *bias, float *y)
@@ -108,6 +113,25 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_prelu_forward(int64_t rows, int64_t K, const float *x, const float *alpha, float *y)
     fc_status fc_prelu_backward(
         int64_t rows, int64_t K, const float *dy, const float *x, const float *alpha, float *dx, float *dalpha)
+
+    ctypedef enum fc_elementwise:
+        FC_ADD
+        FC_SUBTRACT
+        FC_MULTIPLY
+        FC_DIVIDE
+        FC_AVERAGE
+        FC_MAXIMUM
+        FC_MINIMUM
+
+    ctypedef struct fc_broadcast:
+        fc_elementwise kind
+        int64_t outer, rows, width
+        int64_t a[3]
+        int64_t b[3]
+
+    fc_status fc_elementwise_forward(const fc_broadcast *, const float *a, const float *b, float *y)
+    fc_status fc_elementwise_backward(
+        const fc_broadcast *, int second, const float *dy, const float *a, const float *b, float *to)
 
     ctypedef struct fc_random:
         uint64_t seed
@@ -249,6 +273,8 @@ cdef extern from "plan.h" nogil:
 cdef int check(fc_status status) except -1:
     if status == FC_OUT_OF_MEMORY:
         raise MemoryError("no memory for the kernel's workspace")
+    if status == FC_TOO_LARGE:
+        raise ValueError("the operation is too large: the product of its sizes does not fit into 64 bits")
     return 0
 
 
@@ -425,6 +451,42 @@ def conv2d_connected_backward_kernel(
     with nogil:
         status = fc_conv2d_connected_backward_kernel(
             &conv, connections, &x_view[0, 0, 0, 0], &dy_view[0, 0, 0, 0], &dkernel_view[0, 0, 0], &dbias_view[0])
+    check(status)
+
+
+def conv2d_depthwise(x, kernel, bias, window, y) -> None:
+    cdef fc_conv2d conv = describe(x.shape, kernel.shape, y.shape, window, 1)
+    cdef const float[:, :, :, ::1] x_view = x, kernel_view = kernel
+    cdef const float[::1] bias_view = bias
+    cdef float[:, :, :, ::1] y_view = y
+    cdef const float *bias_data = optional(bias_view)
+    cdef fc_status status
+    with nogil:
+        status = fc_conv2d_depthwise_forward(
+            &conv, &x_view[0, 0, 0, 0], &kernel_view[0, 0, 0, 0], bias_data, &y_view[0, 0, 0, 0])
+    check(status)
+
+
+def conv2d_depthwise_backward_data(dy, kernel, window, dx) -> None:
+    cdef fc_conv2d conv = describe(dx.shape, kernel.shape, dy.shape, window, 1)
+    cdef const float[:, :, :, ::1] dy_view = dy, kernel_view = kernel
+    cdef float[:, :, :, ::1] dx_view = dx
+    cdef fc_status status
+    with nogil:
+        status = fc_conv2d_depthwise_backward_data(
+            &conv, &dy_view[0, 0, 0, 0], &kernel_view[0, 0, 0, 0], &dx_view[0, 0, 0, 0])
+    check(status)
+
+
+def conv2d_depthwise_backward_kernel(x, dy, window, dkernel, dbias) -> None:
+    cdef fc_conv2d conv = describe(x.shape, dkernel.shape, dy.shape, window, 1)
+    cdef const float[:, :, :, ::1] x_view = x, dy_view = dy
+    cdef float[:, :, :, ::1] dkernel_view = dkernel
+    cdef float[::1] dbias_view = dbias
+    cdef fc_status status
+    with nogil:
+        status = fc_conv2d_depthwise_backward_kernel(
+            &conv, &x_view[0, 0, 0, 0], &dy_view[0, 0, 0, 0], &dkernel_view[0, 0, 0, 0], &dbias_view[0])
     check(status)
 
 
@@ -615,6 +677,49 @@ def l1_l2_penalty(const float[::1] x, double l1, double l2, float[::1] grad, dou
     with nogil:
         penalty = fc_l1_l2_penalty(x.shape[0], &x[0], l1, l2, gradient, scale)
     return penalty
+
+
+# ---- two arrays, number by number ----------------------------------------------------------------
+
+ELEMENTWISE = {
+    "add": FC_ADD,
+    "subtract": FC_SUBTRACT,
+    "multiply": FC_MULTIPLY,
+    "divide": FC_DIVIDE,
+    "average": FC_AVERAGE,
+    "maximum": FC_MAXIMUM,
+    "minimum": FC_MINIMUM,
+}
+
+
+cdef fc_broadcast describe_broadcast(int kind, tuple shape, tuple a_steps, tuple b_steps):
+    cdef fc_broadcast s
+    s.kind = <fc_elementwise>kind
+    s.outer, s.rows, s.width = shape
+    for i in range(3):
+        s.a[i], s.b[i] = a_steps[i], b_steps[i]
+    return s
+
+
+def elementwise(
+    int kind, tuple shape, const float[::1] a, tuple a_steps, const float[::1] b, tuple b_steps, float[::1] y
+) -> None:
+    cdef fc_broadcast s = describe_broadcast(kind, shape, a_steps, b_steps)
+    cdef fc_status status
+    with nogil:
+        status = fc_elementwise_forward(&s, &a[0], &b[0], &y[0])
+    check(status)
+
+
+def elementwise_backward(
+    int kind, bint second, tuple shape, const float[::1] dy, const float[::1] a, tuple a_steps,
+    const float[::1] b, tuple b_steps, float[::1] to
+) -> None:
+    cdef fc_broadcast s = describe_broadcast(kind, shape, a_steps, b_steps)
+    cdef fc_status status
+    with nogil:
+        status = fc_elementwise_backward(&s, second, &dy[0], &a[0], &b[0], &to[0])
+    check(status)
 
 
 # ---- softmax and cross-entropy ------------------------------------------------------------------

@@ -19,7 +19,13 @@ from fastconv.ops.connected import (
 )
 from fastconv.ops.convolution import ALGORITHMS, conv2d, conv2d_backward_data, conv2d_backward_kernel
 from fastconv.ops.dense import dense, dense_backward_data, dense_backward_kernel
+from fastconv.ops.depthwise import (
+    depthwise_conv2d,
+    depthwise_conv2d_backward_data,
+    depthwise_conv2d_backward_kernel,
+)
 from fastconv.ops.dropout import dropout
+from fastconv.ops.elementwise import ELEMENTWISE, elementwise, elementwise_backward
 from fastconv.ops.images import affine_transform, affine_transform_backward
 from fastconv.ops.losses import log_softmax, softmax_cross_entropy
 from fastconv.ops.normalization import (
@@ -62,6 +68,7 @@ from fastconv.ops.update_arrays import Kept, UpdateArrays, UpdateOptions
 __all__ = [
     "ACTIVATIONS",
     "ALGORITHMS",
+    "ELEMENTWISE",
     "NEEDS_INPUT",
     "Kept",
     "UpdateArrays",
@@ -95,7 +102,12 @@ __all__ = [
     "dense",
     "dense_backward_data",
     "dense_backward_kernel",
+    "depthwise_conv2d",
+    "depthwise_conv2d_backward_data",
+    "depthwise_conv2d_backward_kernel",
     "dropout",
+    "elementwise",
+    "elementwise_backward",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
     "global_max_pool2d",

@@ -6,6 +6,7 @@ in double precision with plain loops. It is what the C kernels are tested agains
 
     convolution.py     seven loops forward, the same seven loops backward
     connected.py       the same where filters see only some of the maps
+    depthwise.py       every channel by itself
     pooling.py         maximum and average over windows and over whole maps
     dense.py           the fully connected layer
     rbf.py             how far from each prototype, squared
@@ -13,6 +14,7 @@ in double precision with plain loops. It is what the C kernels are tested agains
     prelu.py           the nonlinearity that learns
     normalization.py   batch normalisation: its derivative is the first that is not local
     threefry.py        random numbers that need no memory
+    elementwise.py     two arrays, number by number
     dropout.py         switching numbers off at random
     penalties.py       what large weights cost
     images.py          images under affine maps: shifted, turned, stretched
@@ -33,7 +35,13 @@ from fastconv.reference.connected import (
 )
 from fastconv.reference.convolution import conv2d, conv2d_backward_data, conv2d_backward_kernel
 from fastconv.reference.dense import dense, dense_backward_data, dense_backward_kernel
+from fastconv.reference.depthwise import (
+    depthwise_conv2d,
+    depthwise_conv2d_backward_data,
+    depthwise_conv2d_backward_kernel,
+)
 from fastconv.reference.dropout import dropout
+from fastconv.reference.elementwise import elementwise, elementwise_backward
 from fastconv.reference.images import affine_transform, affine_transform_backward
 from fastconv.reference.losses import log_softmax, softmax_cross_entropy
 from fastconv.reference.normalization import (
@@ -91,7 +99,12 @@ __all__ = [
     "dense",
     "dense_backward_data",
     "dense_backward_kernel",
+    "depthwise_conv2d",
+    "depthwise_conv2d_backward_data",
+    "depthwise_conv2d_backward_kernel",
     "dropout",
+    "elementwise",
+    "elementwise_backward",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
     "global_max_pool2d",

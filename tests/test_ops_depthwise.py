@@ -1,0 +1,155 @@
+"""Depthwise convolution on every instruction set against the reference, Keras, and convolution with groups."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy_oracle
+import pytest
+from golden_cases import golden
+from hypothesis import given
+from hypothesis import strategies as st
+from kernels import assert_same_bits_on_any_threads, each_isa
+from strategies import CHANNELS, Sliding, check, examples, normal, rounding_bound, slidings
+
+import fastconv
+from fastconv import ops, reference
+from fastconv._geometry import window
+
+
+@st.composite
+def cases(draw) -> tuple[Sliding, int, int, int]:
+    """(sliding, C, M, seed), small enough for the reference."""
+    sliding = draw(slidings())
+    room = max(1, 6_000 // (max(sliding.positions, 1) * sliding.size[0] * sliding.size[1]))
+    C = draw(st.sampled_from([c for c in CHANNELS if c <= room] or [1]))
+    return sliding, C, draw(st.sampled_from([1, 1, 1, 2, 3])), draw(st.integers(0, 2**16))
+
+
+def options(sliding: Sliding) -> dict:
+    return {"strides": sliding.strides, "padding": sliding.padding, "dilation_rate": sliding.dilation_rate}
+
+
+def grouped(kernel: np.ndarray) -> np.ndarray:
+    """The kernel as ``conv2d`` with ``groups=C`` takes it."""
+    return kernel.reshape(*kernel.shape[:2], 1, -1)
+
+
+@examples(500)
+@given(cases(), st.booleans())
+def test_forward_equals_the_reference(case, with_bias):
+    sliding, C, M, seed = case
+    random = np.random.default_rng(seed)
+    x, kernel = normal(random, sliding.batch, *sliding.image, C), normal(random, *sliding.size, C, M)
+    bias = normal(random, C * M) if with_bias else None
+    expected = reference.depthwise_conv2d(x, kernel, bias, **options(sliding))
+    absolute = abs(bias) if with_bias else None
+    scale = numpy_oracle.conv2d(abs(x), grouped(abs(kernel)), absolute, sliding.view, C)
+    bound = rounding_bound(scale, terms=kernel[..., 0, 0].size)
+    for isa in each_isa():
+        check(ops.depthwise_conv2d(x, kernel, bias, **options(sliding)), expected, bound, isa)
+
+
+@examples(400)
+@given(cases())
+def test_backward_data_equals_the_reference(case):
+    sliding, C, M, seed = case
+    random = np.random.default_rng(seed)
+    shape = (sliding.batch, *sliding.image, C)
+    dy = normal(random, sliding.batch, *sliding.view.output_size, C * M)
+    kernel = normal(random, *sliding.size, C, M)
+    expected = reference.depthwise_conv2d_backward_data(dy, kernel, shape, **options(sliding))
+    scale = numpy_oracle.conv2d_backward_data(abs(dy), grouped(abs(kernel)), shape, sliding.view, C)
+    bound = rounding_bound(scale, terms=kernel[:, :, 0].size)
+    for isa in each_isa():
+        dx = ops.depthwise_conv2d_backward_data(dy, kernel, shape, **options(sliding))
+        check(dx, expected, bound, isa)
+
+
+@examples(400)
+@given(cases())
+def test_backward_kernel_equals_the_reference(case):
+    sliding, C, M, seed = case
+    random = np.random.default_rng(seed)
+    x = normal(random, sliding.batch, *sliding.image, C)
+    dy = normal(random, sliding.batch, *sliding.view.output_size, C * M)
+    expected = reference.depthwise_conv2d_backward_kernel(x, dy, sliding.size, **options(sliding))
+    dkernel, dbias = numpy_oracle.conv2d_backward_kernel(abs(x), abs(dy), sliding.view, C)
+    scales = dkernel.reshape(expected[0].shape), dbias
+    for isa in each_isa():
+        gradients = ops.depthwise_conv2d_backward_kernel(x, dy, sliding.size, **options(sliding))
+        for gradient, wanted, scale in zip(gradients, expected, scales, strict=True):
+            check(gradient, wanted, rounding_bound(scale, sliding.positions), isa)
+
+
+# ---- larger shapes: several strips, periods, tiles and parts
+
+LARGE = {
+    # what it is for: (batch, (H, W), C, (KH, KW), M, other arguments)
+    "whole vectors": (2, (28, 28), 64, (3, 3), 1, {"padding": "same"}),
+    "several strips": (2, (60, 58), 96, (3, 3), 1, {"padding": "same"}),
+    "in place": (3, (20, 21), 32, (3, 3), 1, {}),
+    "in place, rows skipped": (3, (20, 21), 5, (3, 3), 1, {"strides": (2, 1)}),
+    "one channel": (4, (28, 28), 1, (5, 5), 1, {"padding": "same"}),
+    "three channels": (4, (28, 31), 3, (3, 3), 1, {"padding": "same"}),
+    "17 channels": (3, (19, 18), 17, (3, 3), 1, {"padding": "same"}),
+    "channels that end inside a vector": (2, (9, 11), 65, (3, 3), 1, {"padding": "same"}),
+    "many channels, few pixels": (3, (4, 4), 260, (3, 3), 1, {"padding": "same"}),
+    "two filters for each channel": (2, (15, 14), 9, (3, 3), 2, {"padding": "same"}),
+    "strides": (3, (30, 31), 24, (3, 3), 1, {"strides": 2, "padding": "same"}),
+    "strides and filters": (3, (17, 16), 6, (5, 3), 3, {"strides": (3, 2), "padding": "same"}),
+    "dilation": (2, (25, 24), 10, (3, 3), 1, {"dilation_rate": (2, 5), "padding": "same"}),
+    "strides and dilation": (2, (25, 24), 7, (3, 4), 1, {"dilation_rate": 3, "strides": (2, 4), "padding": 4}),
+    "strides larger than the kernel": (2, (40, 41), 5, (2, 3), 1, {"strides": (4, 5)}),
+    "padding larger than the image": (2, (3, 4), 20, (2, 2), 1, {"padding": ((7, 1), (0, 9))}),
+    "one dimension": (5, (1, 200), 12, (1, 9), 1, {"padding": "same"}),
+    "more images than parts": (37, (6, 6), 8, (3, 3), 1, {"padding": "same"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", LARGE.values(), ids=LARGE.keys())
+def test_large_shapes_equal_numpy(shape):
+    batch, image, C, size, M, arguments = shape
+    view = window(image, size, **arguments)
+    random = np.random.default_rng(7)
+    x, kernel, bias = normal(random, batch, *image, C), normal(random, *size, C, M), normal(random, C * M)
+    dy = normal(random, batch, *view.output_size, C * M)
+
+    def oracle(x, kernel, bias, dy):
+        dkernel, dbias = numpy_oracle.conv2d_backward_kernel(x, dy, view, C)
+        return (
+            numpy_oracle.conv2d(x, grouped(kernel), bias, view, C),
+            numpy_oracle.conv2d_backward_data(dy, grouped(kernel), x.shape, view, C),
+            dkernel.reshape(kernel.shape),
+            dbias,
+        )
+
+    expected, scales = oracle(x, kernel, bias, dy), oracle(abs(x), abs(kernel), abs(bias), abs(dy))
+    pixels = batch * view.output_size[0] * view.output_size[1]
+    terms = kernel[:, :, 0, 0].size, kernel[:, :, 0].size, pixels, pixels
+    for isa in each_isa():
+        found = (
+            ops.depthwise_conv2d(x, kernel, bias, **arguments),
+            ops.depthwise_conv2d_backward_data(dy, kernel, x.shape, **arguments),
+            *ops.depthwise_conv2d_backward_kernel(x, dy, size, **arguments),
+        )
+        for name, actual, wanted, scale, count in zip(
+            ("y", "dx", "dkernel", "dbias"), found, expected, scales, terms, strict=True
+        ):
+            check(actual, wanted, rounding_bound(scale, count), (isa, name))
+
+
+@pytest.mark.parametrize("shape", LARGE.values(), ids=LARGE.keys())
+def test_threads_do_not_change_a_bit(shape):
+    batch, image, C, size, M, arguments = shape
+    batch *= 4  # enough work for several threads
+    random = np.random.default_rng(8)
+    x, kernel, bias = normal(random, batch, *image, C), normal(random, *size, C, M), normal(random, C * M)
+    dy = normal(random, *ops.depthwise_conv2d(x, kernel, **arguments).shape)
+    for _ in each_isa():
+        assert_same_bits_on_any_threads(
+            lambda: (
+                ops.depthwise_conv2d(x, kernel, bias, **arguments),
+                ops.depthwise_conv2d_backward_data(dy, kernel, x.shape, **arguments),
+                *ops.depthwise_conv2d_backward_kernel(x, dy, size, **arguments),
+            )
+        )
