@@ -47,7 +47,7 @@ from fastconv.initializers import Initializer
 from fastconv.layers import Input, Layer
 from fastconv.losses import Loss
 from fastconv.metrics import Metric
-from fastconv.models import Sequential
+from fastconv.models import Model, Sequential
 from fastconv.optimizers import Optimizer
 from fastconv.parameter import Parameter
 
@@ -59,6 +59,7 @@ __all__ = [
     "Layer",
     "Loss",
     "Metric",
+    "Model",
     "Optimizer",
     "Parameter",
     "Sequential",

@@ -14,10 +14,12 @@ from fastconv.layers.flatten import Flatten
 from fastconv.layers.gaussian_dropout import GaussianDropout
 from fastconv.layers.gaussian_noise import GaussianNoise
 from fastconv.layers.global_pooling2d import GlobalAveragePooling2D, GlobalMaxPooling2D
+from fastconv.layers.identity import Identity
 from fastconv.layers.input_layer import Input, InputLayer
 from fastconv.layers.layer import Layer
 from fastconv.layers.leaky_relu import LeakyReLU
 from fastconv.layers.max_pooling2d import MaxPooling2D
+from fastconv.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from fastconv.layers.prelu import PReLU
 from fastconv.layers.random_brightness import RandomBrightness
 from fastconv.layers.random_contrast import RandomContrast
@@ -50,11 +52,14 @@ __all__ = [
     "RBF",
     "Activation",
     "ActivityRegularization",
+    "Add",
     "AlphaDropout",
     "AveragePooling2D",
+    "Average",
     "AvgPool2D",
     "BatchNormalization",
     "CenterCrop",
+    "Concatenate",
     "Conv2D",
     "Convolution2D",
     "Dense",
@@ -66,12 +71,16 @@ __all__ = [
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
     "GlobalMaxPooling2D",
+    "Identity",
     "Input",
     "InputLayer",
     "Layer",
     "LeakyReLU",
     "MaxPool2D",
     "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
     "PReLU",
     "RandomBrightness",
     "RandomContrast",
@@ -88,6 +97,7 @@ __all__ = [
     "Softmax",
     "SpatialDropout2D",
     "Subsampling2D",
+    "Subtract",
     "ZeroPadding2D",
     "deserialize",
     "serialize",

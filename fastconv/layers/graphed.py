@@ -5,7 +5,7 @@ way back, and be made of other layers.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,6 +40,8 @@ class Graphed:
     """Whether a list or dictionary of arrays is several inputs, rather than one array."""
 
     _has_parts = False  # whether layers among the attributes are looked for
+
+    _lets_go = False  # whether what was remembered is let go on the way back
 
     name: str
     _memory: tuple[Any, ...] | None
@@ -138,7 +140,7 @@ class Graphed:
         if schedule is not None:
             going = Pass(schedule, training)
             outputs = going.forward(structure.leaves(list(inputs)))
-            return structure.packed(schedule.graph.outputs, outputs), going
+            return structure.packed(schedule.graph.outputs, outputs), (going,)
         self._memory = None
         y = self.call(*inputs, training=training)
         if self.activity_regularizer is not None:
@@ -153,6 +155,12 @@ class Graphed:
     def gradient_from_logits(self, saved: Any, dz: Array, input_gradient: bool = True) -> Any:
         """As ``gradient``, from the gradient with respect to the layer's pre-activation."""
         return self._gradient(saved, dz, input_gradient, self.backward_from_logits)
+
+    def back_through(self, gradients: Any, input_gradient: bool, from_logits: Sequence[bool] | None = None) -> Any:
+        """``backward`` of a layer that composes others: through all of these."""
+        (going,) = self.recall()
+        dx = going.backward(structure.leaves(gradients), from_logits, input_gradient, let_go=self._lets_go)
+        return structure.packed(going.schedule.graph.inputs, dx) if input_gradient else None
 
     def _gradient(self, saved: Any, dy: Any, input_gradient: bool, backward: Any) -> Any:
         before, self._memory = self._memory, saved

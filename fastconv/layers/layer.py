@@ -244,6 +244,8 @@ class Layer(Graphed):
         Belongs to the most recent ``forward``. With ``input_gradient=False`` dx is not computed and None
         returned: the first layer of a network has no use for it.
         """
+        if self.composes:
+            return self.back_through(dy, input_gradient)
         raise NotImplementedError(f"{type(self).__name__} has no backward(dy)")
 
     def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:

@@ -9,6 +9,7 @@ from fastconv._registry import Registry
 from fastconv.layers.activation import Activation
 from fastconv.layers.activity_regularization import ActivityRegularization
 from fastconv.layers.alpha_dropout import AlphaDropout
+from fastconv.layers.arithmetic import WithNumber
 from fastconv.layers.average_pooling2d import AveragePooling2D
 from fastconv.layers.batch_normalization import BatchNormalization
 from fastconv.layers.center_crop import CenterCrop
@@ -20,9 +21,12 @@ from fastconv.layers.flatten import Flatten
 from fastconv.layers.gaussian_dropout import GaussianDropout
 from fastconv.layers.gaussian_noise import GaussianNoise
 from fastconv.layers.global_pooling2d import GlobalAveragePooling2D, GlobalMaxPooling2D
+from fastconv.layers.identity import Identity
+from fastconv.layers.input_layer import InputLayer
 from fastconv.layers.layer import Layer
 from fastconv.layers.leaky_relu import LeakyReLU
 from fastconv.layers.max_pooling2d import MaxPooling2D
+from fastconv.layers.merging import Add, Average, Concatenate, Divide, Maximum, Minimum, Multiply, Subtract
 from fastconv.layers.prelu import PReLU
 from fastconv.layers.random_brightness import RandomBrightness
 from fastconv.layers.random_contrast import RandomContrast
@@ -48,6 +52,17 @@ _registry: Registry[Layer] = Registry(
         cls.__name__: cls
         for cls in (
             Activation,
+            Add,
+            Average,
+            Concatenate,
+            Divide,
+            Identity,
+            InputLayer,
+            Maximum,
+            Minimum,
+            Multiply,
+            Subtract,
+            WithNumber,
             ActivityRegularization,
             AlphaDropout,
             AveragePooling2D,

@@ -1,11 +1,13 @@
 """Models: layers stacked, trained, looked at, saved."""
 
 from fastconv.models.cloning import clone_model
+from fastconv.models.model import Model
 from fastconv.models.receptive_field import ReceptiveField, receptive_field
 from fastconv.models.saving import load_model, read_notes, save_model
 from fastconv.models.sequential import Sequential
 
 __all__ = [
+    "Model",
     "ReceptiveField",
     "Sequential",
     "clone_model",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastconv._errors import unknown_name
 from fastconv._geometry import Window
-from fastconv.graph import Graph, Pass, SymbolicTensor, structure
+from fastconv.graph import Graph, SymbolicTensor, structure
 from fastconv.graph.serialization import graph_config, graph_from_config
 from fastconv.layers import serialization
 from fastconv.layers._arguments import refuse_unless_none
@@ -197,17 +197,11 @@ class Model(Trainer):
         computed below the first layers that have something to learn; with ``input_gradient=True`` it goes on to
         the inputs and returns their gradients. Frozen layers on the way pass the gradient on.
         """
-        return self._way_back(dy, input_gradient, from_logits=None)
+        return self.back_through(dy, input_gradient)
 
     def backward_from_logits(self, dz: Any, input_gradient: bool = False) -> Any:
         """As ``backward``, from the gradients with respect to the pre-activations of the last layers."""
-        return self._way_back(dz, input_gradient, from_logits=[True] * len(self.graph.output_list))
-
-    def _way_back(self, gradients: Any, input_gradient: bool, from_logits: Sequence[bool] | None) -> Any:
-        going: Pass = self.recall()  # type: ignore[assignment]
-        listed = structure.leaves(gradients)
-        dx = going.backward(listed, from_logits, input_gradient, let_go=self._lets_go)
-        return structure.packed(going.schedule.graph.inputs, dx) if input_gradient else None
+        return self.back_through(dz, input_gradient, [True] * len(self._last_layers()))
 
     def _last_layers(self) -> list[Layer]:
         """The layers that make the outputs; none before the model is built."""

@@ -1,0 +1,372 @@
+"""Networks that are no chains: what they compute, forward and backward, and what they say when it cannot be."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import Model, Sequential, layers, set_backend
+from fastconv.graph import SymbolicTensor
+
+RNG = np.random.default_rng(3)
+
+
+@pytest.fixture
+def reference():
+    set_backend("reference")
+    yield
+    set_backend("native")
+
+
+def images(n=4, size=6, channels=3):
+    return RNG.standard_normal((n, size, size, channels)).astype(np.float32)
+
+
+def residual(size=6, channels=3):
+    x = layers.Input((size, size, channels), name="x")
+    y = layers.Conv2D(channels, 3, padding="same", activation="tanh", name="conv")(x)
+    z = layers.Add(name="add")([x, y])
+    return Model(x, layers.Dense(2, name="out")(layers.GlobalAveragePooling2D()(z)), name="residual")
+
+
+def gradients(model, x, dy, **options):
+    """{path: gradient} and dx"""
+    y = model.forward(x, training=True)
+    dx = model.backward(dy if dy is not None else np.ones_like(y), input_gradient=True, **options)
+    return {p.path: p.grad.copy() for p in model.parameters}, dx
+
+
+# ---- forward
+
+
+def test_a_residual_network_adds_its_shortcut():
+    model, x = residual(), images()
+    conv, out = model.get_layer("conv"), model.get_layer("out")
+    expected = (x + conv(x)).mean((1, 2)) @ out.kernel.value + out.bias.value
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-6)
+
+
+def test_the_order_of_layers_and_weights_is_that_of_keras():
+    a = layers.Input((4,), name="a")
+    b = layers.Input((4,), name="b")
+    left = layers.Dense(3, name="left")(a)
+    right = layers.Dense(3, name="right")(layers.Dense(5, name="low")(b))
+    model = Model([a, b], [layers.Add(name="sum")([left, right]), layers.Dense(1, name="top")(right)])
+    # What Keras 3.15 gives for the same lines: [layer.name for layer in model.layers]
+    assert [layer.name for layer in model.layers] == ["b", "a", "low", "left", "right", "sum", "top"]
+
+
+def test_several_inputs_and_outputs_keep_their_nesting():
+    a, b = layers.Input((3,), name="a"), layers.Input((3,), name="b")
+    model = Model({"a": a, "b": b}, {"sum": layers.Add()([a, b]), "difference": layers.Subtract()([a, b])})
+    x = {"b": RNG.random((2, 3), np.float32), "a": RNG.random((2, 3), np.float32)}
+    y = model(x)
+    assert list(y) == ["sum", "difference"]
+    np.testing.assert_array_equal(y["sum"], x["a"] + x["b"])
+    np.testing.assert_array_equal(y["difference"], x["a"] - x["b"])
+
+
+def test_arithmetic_on_symbolic_tensors():
+    a, b = layers.Input((3,)), layers.Input((3,))
+    model = Model([a, b], (2 * a + b / 4 - 1) * (-b) + 3 / (a + 5) + (1 - a) - b)
+    x, y = RNG.random((2, 5, 3), np.float32)
+    expected = (2 * x + y / 4 - 1) * (-y) + 3 / (x + 5) + (1 - x) - y
+    np.testing.assert_allclose(model([x, y]), expected, atol=1e-6)
+
+
+def test_the_features_of_a_layer_by_its_output():
+    model, x = residual(), images()
+    features = Model(model.input, model.get_layer("conv").output)
+    np.testing.assert_array_equal(features.predict(x, verbose=0), model.get_layer("conv")(x))
+
+
+def test_the_output_of_a_layer_in_a_sequential_model():
+    model = Sequential([layers.Input((6, 6, 3)), layers.Conv2D(2, 3, name="c"), layers.Flatten(), layers.Dense(1)])
+    features = Model(model.inputs, model.get_layer("c").output)
+    x = images()
+    np.testing.assert_array_equal(features.predict(x, verbose=0), model.get_layer("c")(x))
+    model.pop()
+    assert model.output_shape == (None, 32)
+    assert model.output.shape == (None, 32)
+
+
+def test_a_model_that_begins_in_the_middle_of_another():
+    model, x = residual(), images()
+    top = Model(model.get_layer("add").output, model.output)
+    features = Model(model.input, model.get_layer("add").output)
+    np.testing.assert_allclose(top(features(x)), model(x), atol=1e-6)
+
+
+def test_training_given_to_a_call_stays():
+    base = Sequential([layers.Input((6, 6, 3)), layers.BatchNormalization(), layers.Dropout(0.5, seed=1)], name="base")
+    x = layers.Input((6, 6, 3))
+    model = Model(x, layers.Flatten()(base(x, training=False)))
+    batch = images()
+    moving = base.layers[0].moving_mean.numpy()
+    y = model.forward(batch, training=True)
+    np.testing.assert_allclose(y, base(batch).reshape(4, -1), atol=1e-6)
+    np.testing.assert_array_equal(base.layers[0].moving_mean.value, moving)
+
+
+# ---- backward
+
+
+def test_gradients_of_a_residual_network_are_central_differences(reference):
+    model, x = residual(4, 2), images(2, 4, 2).astype(np.float64)
+    fastconv.gradcheck(model, x)
+
+
+def test_a_shared_layer_gets_the_sum_of_its_gradients():
+    dense = layers.Dense(3, activation="tanh", name="shared")
+    a, b, c = (layers.Input((3,)) for _ in range(3))
+    model = Model([a, b, c], layers.Concatenate()([dense(a), dense(dense(b)), dense(c)]))
+    arrays = [RNG.standard_normal((4, 3)).astype(np.float32) for _ in range(3)]
+    dy = RNG.standard_normal((4, 12 - 3)).astype(np.float32)
+    shared, dx = gradients(model, arrays, dy)
+    # The same with copies of the layer, each called once.
+    copies = [copy.deepcopy(dense) for _ in range(4)]
+    total = {"kernel": 0.0, "bias": 0.0}
+    expected = []
+    for x, chain, part in zip(arrays, ([0], [1, 2], [3]), np.split(dy, 3, axis=1), strict=True):
+        for i in chain:
+            x = copies[i].forward(x)
+        gradient = np.ascontiguousarray(part)
+        for i in reversed(chain):
+            gradient = copies[i].backward(gradient)
+            total["kernel"] += copies[i].kernel.grad
+            total["bias"] += copies[i].bias.grad
+        expected.append(gradient)
+    np.testing.assert_allclose(shared["shared/kernel"], total["kernel"], atol=1e-5)
+    np.testing.assert_allclose(shared["shared/bias"], total["bias"], atol=1e-5)
+    for got, wanted in zip(dx, expected, strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-6)
+
+
+def test_an_output_without_a_gradient_changes_nothing():
+    x = layers.Input((3,))
+    y = layers.Dense(3, name="below")(x)
+    model = Model(x, [layers.Dense(2, name="one")(y), layers.Dense(2, name="other")(y)])
+    batch = RNG.standard_normal((4, 3)).astype(np.float32)
+    model.get_layer("other").kernel.grad[...] = 7  # of an earlier batch
+    model.forward(batch, training=True)
+    model.backward([np.ones((4, 2), np.float32), None])
+    assert not model.get_layer("other").kernel.grad.any()
+    assert model.get_layer("one").kernel.grad.any()
+    assert model.get_layer("below").kernel.grad.any()
+
+
+def test_nothing_is_computed_below_what_learns(monkeypatch):
+    model = residual()
+    model.get_layer("conv").trainable = False
+    called = []
+    monkeypatch.setattr(
+        fastconv.ops, "conv2d_backward_data", lambda *a, **k: called.append("data") or np.zeros(a[2], np.float32)
+    )
+    model.forward(images(), training=True)
+    model.backward(np.ones((4, 2), np.float32))
+    assert called == []
+
+
+def test_a_nested_model_is_the_same_as_its_layers():
+    inner = residual()
+    x = layers.Input((6, 6, 3))
+    nested = Model(x, layers.Activation("tanh")(inner(x)))
+    y = layers.GlobalAveragePooling2D()(layers.Add()([x, inner.get_layer("conv")(x)]))
+    flat = Model(x, layers.Activation("tanh")(inner.get_layer("out")(y)))
+    batch, dy = images(), RNG.standard_normal((4, 2)).astype(np.float32)
+    one, dx_one = gradients(nested, batch, dy)
+    other, dx_other = gradients(flat, batch, dy)
+    np.testing.assert_array_equal(nested(batch), flat(batch))
+    np.testing.assert_array_equal(dx_one, dx_other)
+    assert one.keys() == other.keys()
+    for path, gradient in one.items():
+        np.testing.assert_array_equal(gradient, other[path])
+
+
+def test_a_siamese_pair_shares_a_model():
+    twin = Sequential([layers.Input((3,)), layers.Dense(4, activation="tanh")], name="twin")
+    a, b = layers.Input((3,)), layers.Input((3,))
+    model = Model([a, b], layers.Subtract()([twin(a), twin(b)]))
+    x = RNG.standard_normal((2, 5, 3)).astype(np.float32)
+    found, _ = gradients(model, list(x), np.ones((5, 4), np.float32))
+    first, _ = gradients(twin, x[0], np.ones((5, 4), np.float32))
+    second, _ = gradients(twin, x[1], -np.ones((5, 4), np.float32))
+    for path, gradient in found.items():
+        np.testing.assert_allclose(gradient, first[path] + second[path], atol=1e-6)
+
+
+# ---- subclassed models, and layers made of layers
+
+
+class Block(layers.Layer):
+    """A layer of one's own that composes others."""
+
+    def __init__(self, filters, **options):
+        super().__init__(**options)
+        self.filters = filters
+        self.convs = [layers.Conv2D(filters, 3, padding="same", activation="relu") for _ in range(2)]
+        self.drop = layers.Dropout(0.5, seed=2)
+
+    def call(self, x, training=False):
+        y = x
+        for conv in self.convs:
+            y = conv(y)
+        if training:
+            y = self.drop(y, training=training)
+        return x + y
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+class Net(Model):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.block = Block(3)
+        self.pool = layers.GlobalAveragePooling2D()
+        self.out = layers.Dense(2, activation="softmax")
+
+    def call(self, x, training=None):
+        return self.out(self.pool(self.block(x, training=training)))
+
+
+def test_a_subclassed_model_learns_and_is_what_its_call_says():
+    model = Net()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    x, y = images(32), np.arange(32) % 2
+    before = model.evaluate(x, y, verbose=0)
+    model.fit(x, y, epochs=3, verbose=0)
+    assert model.evaluate(x, y, verbose=0) < before
+    assert model.count_params() == 2 * (3 * 3 * 3 * 3 + 3) + 3 * 2 + 2
+    hidden = model.block.convs[1](model.block.convs[0](x))
+    np.testing.assert_allclose(model.predict(x, verbose=0), model.out(model.pool(x + hidden)), atol=1e-6)
+
+
+def test_the_two_traces_differ_where_call_asks_for_training():
+    model, x = Net(), images()
+    model.build((6, 6, 3))
+    kinds = [{type(layer).__name__ for layer in model.block.composition(now).layers} for now in (True, False)]
+    assert "Dropout" in kinds[0]
+    assert "Dropout" not in kinds[1]
+    np.testing.assert_array_equal(model(x), model(x))
+    assert np.abs(model(x, training=True) - model(x, training=True)).max() > 0
+
+
+def test_layers_inside_a_layer_are_frozen_counted_and_saved_with_it(tmp_path):
+    x = layers.Input((6, 6, 3))
+    model = Model(x, layers.Flatten()(Block(3, name="block")(x)))
+    block = model.get_layer("block")
+    assert len(block.weights) == 4
+    assert [w.trainable for w in block.weights] == [True] * 4
+    block.trainable = False
+    assert model.parameters == []
+    assert len(model.get_weights()) == 4
+
+
+def test_what_a_layer_made_of_layers_computes_by_itself():
+    block, x = Block(3), images()
+    y = block.forward(x)
+    dx = block.backward(np.ones_like(y))
+    assert dx.shape == x.shape
+    assert all(p.grad.any() for p in block.parameters)
+
+
+# ---- copies
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deep", "pickle"])
+def test_copies_compute_the_same_and_share_nothing(copied):
+    model, x = residual(), images()
+    twin = copied(model)
+    np.testing.assert_array_equal(twin(x), model(x))
+    twin.set_weights([w + 1 for w in twin.get_weights()])
+    assert np.abs(twin(x) - model(x)).max() > 0.1
+    assert twin.get_layer("conv") is not model.get_layer("conv")
+    assert isinstance(twin.get_layer("conv").output, SymbolicTensor)
+
+
+def test_a_deep_network_is_copied():
+    x = y = layers.Input((2,))
+    for _ in range(400):
+        y = layers.Dense(2)(y)
+    model = Model(x, y)
+    twin = pickle.loads(pickle.dumps(model))
+    batch = np.ones((1, 2), np.float32)
+    np.testing.assert_array_equal(twin(batch), model(batch))
+
+
+def test_the_configuration_makes_the_same_graph():
+    shared = layers.Dense(3, name="shared")
+    a, b = layers.Input((3,), name="a"), layers.Input((3,), name="b")
+    y = layers.Multiply(name="product")([shared(a), shared(shared(b))]) * 2 - 1
+    model = Model([a, b], [y, layers.Concatenate(axis=1, name="both")([a, b])], name="net")
+    twin = Model.from_config(model.get_config())
+    twin.set_weights(model.get_weights())
+    x = list(RNG.random((2, 4, 3), np.float32))
+    for one, other in zip(twin(x), model(x), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert twin.get_config() == model.get_config()
+
+
+# ---- errors
+
+
+def test_what_needs_numbers_says_what_to_write():
+    x = layers.Input((3,))
+    for attempt in (np.exp, float, bool, len, list, np.asarray, lambda t: t[0], lambda t: np.concatenate([t, t])):
+        with pytest.raises(TypeError, match=r"needs numbers.*InputLayer"):
+            attempt(x)
+
+
+def test_outputs_that_depend_on_something_else():
+    a, b = layers.Input((3,), name="a"), layers.Input((3,), name="b")
+    y = layers.Add()([a, b])
+    with pytest.raises(ValueError, match="depend on the input 'b' .* add it to inputs"):
+        Model(a, y)
+    with pytest.raises(ValueError, match="no output depends on the input 'b'"):
+        Model([a, b], layers.Dense(1)(a))
+    with pytest.raises(TypeError, match="symbolic tensors, got .*Dense.*call it on a tensor"):
+        Model(a, layers.Dense(1))
+    with pytest.raises(ValueError, match="outputs is missing"):
+        Model(a)
+    with pytest.raises(TypeError, match="needs inputs and outputs"):
+        Model()
+    with pytest.raises(ValueError, match="two layers are named 'same'"):
+        Model(a, layers.Dense(1, name="same")(layers.Dense(1, name="same")(a)))
+
+
+def test_a_call_that_cannot_be_traced():
+    class Branches(Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2)
+
+        def call(self, x):
+            return self.dense(x) if x.sum() > 0 else x
+
+    class Computes(Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2)
+
+        def call(self, x, training=None):
+            return np.maximum(self.dense(x), 0)
+
+    with pytest.raises((TypeError, AttributeError), match="sum"):
+        Branches().build((3,))
+    with pytest.raises(TypeError, match=r"numpy\.maximum needs numbers.*layers or"):
+        Computes().build((3,))
+
+
+def test_merging_layers_say_which_shapes_do_not_fit():
+    a, b = layers.Input((4, 4, 3)), layers.Input((4, 5, 3))
+    with pytest.raises(ValueError, match=r"Add 'add.*\(None, 4, 4, 3\), \(None, 4, 5, 3\) do not fit"):
+        layers.Add()([a, b])
+    with pytest.raises(ValueError, match=r"Concatenate .*differ in other axes than axis=-1"):
+        layers.Concatenate()([a, b])
+    with pytest.raises(ValueError, match="called on a list of tensors"):
+        layers.Add()(a)
+    with pytest.raises(ValueError, match="exactly 2 tensors, got 3"):
+        layers.Subtract()([a, a, a])
