@@ -83,6 +83,11 @@ class Registry(Generic[T]):
 _custom_objects: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
 
 
+def custom_object(name: str) -> Any:
+    """What goes by this name in the ``custom_objects`` of the object that is being made; None for nothing."""
+    return (_custom_objects.get() or {}).get(name)
+
+
 @contextmanager
 def _known_inside(custom_objects: Mapping[str, Any] | None) -> Iterator[None]:
     token = _custom_objects.set({**(_custom_objects.get() or {}), **(custom_objects or {})})

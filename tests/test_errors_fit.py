@@ -43,7 +43,11 @@ def model_for(x=X, **options):
         ((X, np.eye(3)[Y]), ValueError, "one-hot"),
         ((X, np.array(list("abcabcabcabc"))), TypeError, "numbers"),
         (("images.npz", None), ValueError, "x must be an array, or a generator .* got str"),
-        (({"left": X, "right": X}, Y), ValueError, r"x is a dictionary \('left', 'right'\), .* give the array"),
+        (
+            ({"left": X, "right": X}, Y),
+            ValueError,
+            r"dictionary \('left', 'right'\), .* give the array",
+        ),
         ((3, Y), ValueError, "got int"),
         (([[1, 2], [3]], [1, 2]), ValueError, "x is not one array: its items differ in shape"),
         ((iter([(X, Y)]), Y), ValueError, "y must be in its batches"),

@@ -78,7 +78,11 @@ def test_evaluate_returns_the_loss_first():
     as_dictionary = model.evaluate(X, Y, verbose=0, return_dict=True)
     assert list(as_dictionary) == ["accuracy", "loss", "sparse_categorical_crossentropy"]
     assert model.metrics_names == ["loss", "accuracy", "sparse_categorical_crossentropy"]
-    assert [metric.name for metric in model.metrics] == ["loss", "accuracy", "sparse_categorical_crossentropy"]
+    assert [metric.name for metric in model.metrics] == [
+        "loss",
+        "accuracy",
+        "sparse_categorical_crossentropy",
+    ]
 
 
 def test_without_metrics_the_loss_is_a_number():

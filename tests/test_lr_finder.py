@@ -178,7 +178,7 @@ def test_a_tenth_of_the_turning_point():
 def test_where_there_is_no_turning_point():
     with pytest.raises(ValueError, match="has not been run"):
         LRFinder().suggestion()
-    with pytest.raises(ValueError, match=r"only climbed, from a rate of 1.0e-03 on: lower min_learning_rate"):
+    with pytest.raises(ValueError, match=r"did not fall at any rate from 1.0e-03 to 1.0e-02: test a model"):
         seen([1e-3, 1e-2], [1.0, 2.0]).suggestion()
     with pytest.raises(
         ValueError, match=r"rate of 1.0e-02 the loss was still falling: raise max_learning_rate"

@@ -330,8 +330,8 @@ def as_numbers(value: Any, name: str) -> Array:
     """``value`` as an array of numbers with a batch axis.
 
     Data frames with columns of several types, and other arrays of Python objects, are taken where all of them
-    are numbers. Raises ValueError for what is no array, TypeError for one of something else than real numbers;
-    both say what to do about it.
+    are numbers. Raises ValueError for what is no array, and TypeError for one that does not hold real
+    numbers; both say what to do about it.
     """
     refuse_unusable(value, name)
     try:

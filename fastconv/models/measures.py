@@ -123,7 +123,7 @@ def suitable_accuracy(y_true: Array | None, y_pred: Array) -> str:
 
 def plain(result: Any) -> Any:
     """A metric's result as the logs have it: a float, or an array of several."""
-    return result if np.ndim(result) else float(result)
+    return np.asarray(result) if np.ndim(result) else float(np.asarray(result))
 
 
 def _is_accuracy(identifier: Any) -> bool:

@@ -13,7 +13,7 @@ from fastconv.losses import Loss, MaximumAPosteriori
 from fastconv.parameter import Array
 
 
-def warn_of_likely_mistakes(model: Any, loss: Loss | None, x: Array) -> None:
+def warn_of_likely_mistakes(model: Any, loss: Loss, x: Array) -> None:
     """Look at the model and a batch: all is frozen, bytes nobody scales, scores taken for probabilities."""
     if model.weights and not model.parameters:
         warn(f"{model} has nothing to learn: all of its layers with weights are frozen (trainable = False)")
@@ -23,8 +23,6 @@ def warn_of_likely_mistakes(model: Any, loss: Loss | None, x: Array) -> None:
             f"{model} is given uint8 images, 0 to {x.max()}, and networks learn badly from large numbers: "
             "divide by 255 or start with Rescaling(1/255)"
         )
-    if loss is None:
-        return
     if model.outputs_distances != isinstance(loss, MaximumAPosteriori):
         _warn_of_distances(model, loss)
     if loss.fuses_with is None:

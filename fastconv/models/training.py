@@ -450,7 +450,7 @@ class Trainer(Layer):
         return self.get_metrics_result()
 
     def predict_step(self, data: Any) -> Array:
-        """The outputs for a batch: ``predict`` and ``predict_on_batch`` call it; data as in ``train_step``."""
+        """The outputs for a batch, as in ``train_step``: ``predict`` and ``predict_on_batch`` call it."""
         return self._infer(Batch.of(data).x)
 
     def compute_loss(
@@ -463,11 +463,13 @@ class Trainer(Layer):
     ) -> float:
         """The loss of ``compile``, plus the penalties on weights and outputs.
 
-        There is no autograd: what overrides it overrides ``compute_loss_gradient`` too, or cannot train.
+        There is no autograd: a subclass that overrides it needs a ``compute_loss_gradient`` too, to train.
         """
         loss = self._ready("compute_loss").loss
         if loss is None:
-            raise ValueError(f"{self} was compiled without a loss: give compile one, or override compute_loss")
+            raise ValueError(
+                f"{self} was compiled without a loss: give compile one, or override compute_loss"
+            )
         return float(loss(_targets(y), y_pred, sample_weight) + sum(self.losses))
 
     def compute_loss_gradient(
@@ -550,34 +552,42 @@ class Trainer(Layer):
 
     def _loss_and_gradients(self, compiled: Compiled, batch: Batch) -> tuple[Array, float, list[Parameter]]:
         """Forward, loss, backward, penalties: (outputs, loss, parameters with their gradients)."""
-        x, y, sample_weight = batch
-        loss, own = compiled.loss, self._has_own_loss()
+        if self._has_own_loss():
+            return self._own_loss_and_gradients(batch)
+        x, y, sample_weight = batch.x, _targets(batch.y), batch.sample_weight
+        loss = compiled.loss
+        if loss is None:
+            raise ValueError(f"{self} was compiled without a loss, which train_step needs")
         if not self._looked_for_mistakes:
             self._looked_for_mistakes = True
-            warn_of_likely_mistakes(self, None if own else loss, x)
-        if not own:
-            y = _targets(y)
-            if loss is None:
-                raise ValueError(f"{self} was compiled without a loss, which train_step needs")
-        plan = self._plan() if not own and can_train_with(loss) else None
+            warn_of_likely_mistakes(self, loss, x)
+        plan = self._plan() if can_train_with(loss) else None
         if plan is not None:  # whose layers have no penalties on their outputs
             y_pred, value = plan.train(self._checked(x), y, loss, sample_weight)
         else:
             y_pred = self.forward(x, training=True)
-            if own:
-                value = self._computed_loss(batch, y_pred, training=True)
-            else:
-                value = loss(y, y_pred, sample_weight) + sum(self.activity_losses)
+            value = loss(y, y_pred, sample_weight)
             with self._letting_go():
-                if not own and _fuse(loss, self.output_activation):
+                if _fuse(loss, self.output_activation):
                     dz = loss.gradient_at_logits(y, y_pred, sample_weight)
                     self.backward_from_logits(dz, input_gradient=False)
                 else:
-                    dy = self.compute_loss_gradient(x, y, y_pred, sample_weight)
-                    self.backward(dy, input_gradient=False)
+                    self.backward(loss.gradient(y, y_pred, sample_weight), input_gradient=False)
+            value += sum(self.activity_losses)
         parameters = self.parameters
-        penalties = regularizers.penalize(parameters)
-        return y_pred, value if own else value + penalties, parameters
+        value += regularizers.penalize(parameters)
+        return y_pred, value, parameters
+
+    def _own_loss_and_gradients(self, batch: Batch) -> tuple[Array, float, list[Parameter]]:
+        """The same with the loss of a subclass."""
+        y_pred = self.forward(batch.x, training=True)
+        value = self._computed_loss(batch, y_pred, training=True)
+        dy = self.compute_loss_gradient(batch.x, batch.y, y_pred, batch.sample_weight)
+        with self._letting_go():
+            self.backward(dy, input_gradient=False)
+        parameters = self.parameters
+        regularizers.penalize(parameters)  # for their gradients: they are part of the loss already
+        return y_pred, value, parameters
 
     def _has_own_loss(self) -> bool:
         """Whether a subclass computes the loss. TypeError where it does not say the gradient."""
@@ -719,7 +729,7 @@ def _sorted(logs: Logs) -> Logs:
 def _validated_epochs(
     validation_freq: int | Sequence[int], first: int, last: int
 ) -> tuple[Callable[[int], bool], int]:
-    """(whether validation is due after an epoch, how often it is due), for the epochs ``first`` to ``last``."""
+    """(whether validation is due after an epoch, how often it is due in all), for ``first`` to ``last``."""
     if isinstance(validation_freq, (list, tuple, set, range)):
         listed = validation_freq
         return lambda epoch: epoch + 1 in listed, sum(first < epoch <= last for epoch in set(listed))
