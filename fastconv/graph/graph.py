@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,11 @@ class Graph:
         return [tensor.name for tensor in self.input_list]
 
     @cached_property
+    def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(``input_names``, ``output_names``)"""
+        return tuple(self.input_names), tuple(self.output_names)
+
+    @cached_property
     def chain(self) -> list[Layer] | None:
         """The layers between the input and the output, where each follows the one before; else None."""
         at = self.input_list[0]
@@ -88,6 +93,22 @@ class Graph:
             result = node.layer(*args, training=node.kwargs.get("training", training))
             values |= dict(zip(map(id, node.outputs), structure.leaves(result), strict=True))
         return structure.mapped(lambda tensor: values[id(tensor)], self.outputs)
+
+    def rebuilt(self, new_layer: Callable[[Layer], Layer], owner: str) -> Graph:
+        """The same calls of other layers: of ``new_layer(layer)`` in the place of each."""
+        layers = {id(layer): new_layer(layer) for layer in self.layers}
+        made: dict[int, Any] = {}
+        for node in self.nodes:
+            layer = layers[id(node.layer)]
+            if node.is_input:
+                result = layer.output
+            else:
+                result = layer(*structure.mapped(lambda leaf: made.get(id(leaf), leaf), node.args), **node.kwargs)
+            made |= dict(zip(map(id, node.outputs), structure.leaves(result), strict=True))
+        inputs, outputs = (
+            structure.mapped(lambda tensor: made[id(tensor)], tensors) for tensors in (self.inputs, self.outputs)
+        )
+        return Graph(inputs, outputs, owner)
 
     def output_shapes(self, input_shapes: Any) -> Any:
         """The shapes of the outputs for inputs of other shapes than the graph was made with, all without the

@@ -6,8 +6,14 @@ from fastconv.layers.alpha_dropout import AlphaDropout
 from fastconv.layers.average_pooling2d import AveragePooling2D
 from fastconv.layers.batch_normalization import BatchNormalization
 from fastconv.layers.center_crop import CenterCrop
-from fastconv.layers.conv2d import Conv2D
+from fastconv.layers.convolution import Conv1D, Conv2D
 from fastconv.layers.dense import Dense
+from fastconv.layers.depthwise_convolution import (
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+)
 from fastconv.layers.dropout import Dropout
 from fastconv.layers.elu import ELU
 from fastconv.layers.flatten import Flatten
@@ -60,9 +66,12 @@ __all__ = [
     "BatchNormalization",
     "CenterCrop",
     "Concatenate",
+    "Conv1D",
     "Conv2D",
     "Convolution2D",
     "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GaussianDropout",
@@ -94,6 +103,8 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Resizing",
+    "SeparableConv1D",
+    "SeparableConv2D",
     "Softmax",
     "SpatialDropout2D",
     "Subsampling2D",

@@ -13,8 +13,14 @@ from fastconv.layers.arithmetic import WithNumber
 from fastconv.layers.average_pooling2d import AveragePooling2D
 from fastconv.layers.batch_normalization import BatchNormalization
 from fastconv.layers.center_crop import CenterCrop
-from fastconv.layers.conv2d import Conv2D
+from fastconv.layers.convolution import Conv1D, Conv2D
 from fastconv.layers.dense import Dense
+from fastconv.layers.depthwise_convolution import (
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+)
 from fastconv.layers.dropout import Dropout
 from fastconv.layers.elu import ELU
 from fastconv.layers.flatten import Flatten
@@ -55,6 +61,8 @@ _registry: Registry[Layer] = Registry(
             Add,
             Average,
             Concatenate,
+            DepthwiseConv1D,
+            DepthwiseConv2D,
             Divide,
             Identity,
             InputLayer,
@@ -68,6 +76,7 @@ _registry: Registry[Layer] = Registry(
             AveragePooling2D,
             BatchNormalization,
             CenterCrop,
+            Conv1D,
             Conv2D,
             Dense,
             Dropout,
@@ -92,6 +101,8 @@ _registry: Registry[Layer] = Registry(
             Rescaling,
             Reshape,
             Resizing,
+            SeparableConv1D,
+            SeparableConv2D,
             Softmax,
             SpatialDropout2D,
             Subsampling2D,

@@ -12,6 +12,7 @@ import numpy as np
 
 from fastconv._random import generator
 from fastconv.layers._arguments import whole
+from fastconv.models.ports import Ports, Several, each, length, listed, taken
 from fastconv.parameter import Array
 from fastconv.utils.batch_source import BatchSource, is_repeatable, load_state_of, one_pass, state_of
 from fastconv.utils.prefetch import Prefetch
@@ -34,7 +35,7 @@ class Batch(NamedTuple):
     @classmethod
     def of(cls, data: Any) -> Batch:
         """The way back from ``packed``: missing parts are None. Raises ValueError for more than three."""
-        parts = data if isinstance(data, (tuple, list)) else (data,)
+        parts = data if isinstance(data, (tuple, list)) and not isinstance(data, Several) else (data,)
         if not 1 <= len(parts) <= 3:
             raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight); got {len(parts)} items")
         return cls(*parts, *(None,) * (3 - len(parts)))
@@ -54,15 +55,15 @@ class ArrayBatches(BatchSource):
         self.data = Batch(x, y, sample_weight)
         self.batch_size = batch_size
         self.shuffle = shuffle
-        self.shape: tuple[int, ...] | None = self.data.x.shape
-        self.number: int | None = math.ceil(len(x) / batch_size)
+        self.shape: Any = self.data.x.shape
+        self.number: int | None = math.ceil(length(x) / batch_size)
 
     def start(self, skip: int = 0) -> Generator[Batch]:
-        return self.dealt(generator().permutation(len(self.data.x)) if self.shuffle is True else None, skip)
+        return self.dealt(generator().permutation(length(self.data.x)) if self.shuffle is True else None, skip)
 
     def dealt(self, order: Array | None, skip: int = 0) -> Generator[Batch]:
         """The batches of one pass, the examples in this order, without the first ``skip`` batches."""
-        n = len(self.data.x)
+        n = length(self.data.x)
         for start in range(skip * self.batch_size, n, self.batch_size):
             stop = min(start + self.batch_size, n)
             which: slice | Array = slice(start, stop)
@@ -70,8 +71,7 @@ class ArrayBatches(BatchSource):
                 which = order[start:stop]
             elif self.shuffle == "batch":
                 which = start + generator().permutation(stop - start)
-            x, y, sample_weight = (None if array is None else array[which] for array in self.data)
-            yield Batch(x, y, sample_weight)
+            yield Batch(*(taken(part, which) for part in self.data))
 
 
 class IterableBatches(BatchSource):
@@ -81,12 +81,17 @@ class IterableBatches(BatchSource):
     """
 
     def __init__(
-        self, source: Iterable[Any], class_weight: Mapping[int, float] | None = None, dataset: Any = None
+        self,
+        source: Iterable[Any],
+        class_weight: Mapping[int, float] | None = None,
+        dataset: Any = None,
+        ports: Ports | None = None,
     ) -> None:
+        self.ports = ports
         self.source = source
         self.class_weight = class_weight
         self.dataset = dataset
-        self.shape: tuple[int, ...] | None = None  # not known before the first batch
+        self.shape: Any = None  # not known before the first batch
         self.number = _length(source)
 
     @property
@@ -99,7 +104,7 @@ class IterableBatches(BatchSource):
     def _checked(self, batches: Generator[Any]) -> Generator[Batch]:
         with closing(batches):
             for given in batches:
-                yield checked_batch(*Batch.of(given), self.class_weight)
+                yield checked_batch(*in_order(self.ports, *Batch.of(given)), self.class_weight)
 
     def state_dict(self) -> dict[str, Any]:
         return state_of(self.source)
@@ -145,18 +150,20 @@ def batches(
     steps: int | None = None,
     shuffle: bool | str = False,
     class_weight: Mapping[int, float] | None = None,
+    ports: Ports | None = None,
 ) -> Batches:
     """Batches of whatever ``x`` is, with targets and weights from ``y`` and ``sample_weight`` or from ``x``.
 
     Arrays are cut by ``batch_size``: 32 where None, or so that there are ``steps``. Raises ValueError where
     there are no examples, lengths differ, or ``x`` is nothing that could hold examples.
     """
-    refuse_unusable(x, "x")
+    if ports is None or len(ports.inputs) == 1:
+        refuse_unusable(x, "x")
     batch_size = whole(batch_size, "batch_size") if batch_size is not None else None
     if is_array(x, y):
         data = checked_batch(x, y, sample_weight, class_weight)
         if batch_size is None:
-            batch_size = math.ceil(len(data.x) / steps) if steps else 32
+            batch_size = math.ceil(length(data.x) / steps) if steps else 32
         return ArrayBatches(*data, batch_size=batch_size, shuffle=shuffle)
     if isinstance(x, (str, bytes)) or not (hasattr(x, "__iter__") or hasattr(x, "__getitem__")):
         raise ValueError(
@@ -171,12 +178,14 @@ def batches(
         indexed = IndexedBatches(x, shuffle)
         in_background = getattr(x, "workers", 1) > 1
         source = Prefetch(indexed, depth=x.max_queue_size) if in_background else indexed
-        return IterableBatches(source, class_weight, dataset=x)
-    return IterableBatches(x, class_weight)
+        return IterableBatches(source, class_weight, dataset=x, ports=ports)
+    return IterableBatches(x, class_weight, ports=ports)
 
 
 def is_array(x: Any, y: Any = None) -> bool:
     """True where ``x`` holds the examples themselves rather than batches of them."""
+    if isinstance(x, Several):
+        return True
     if isinstance(x, (list, tuple)):
         holds_batches = (
             len(x) > 0 and isinstance(x[0], tuple) and len(x[0]) > 0 and hasattr(x[0][0], "__array__")
@@ -189,18 +198,22 @@ def checked_batch(
     x: Any, y: Any = None, sample_weight: Any = None, class_weight: Mapping[int, float] | None = None
 ) -> Batch:
     """The three as arrays of the same length, class weights turned into sample weights."""
-    inputs = as_numbers(x, "x")
-    targets = None if y is None else as_numbers(y, "y")
-    weights = None if sample_weight is None else as_numbers(sample_weight, "sample_weight")
-    if len(inputs) == 0:
+    inputs = each(x, lambda part: as_numbers(part, "x"))
+    targets = None if y is None else each(y, lambda part: as_numbers(part, "y"))
+    weights = None if sample_weight is None else each(sample_weight, lambda part: as_numbers(part, "sample_weight"))
+    if length(inputs) == 0:
         raise ValueError(f"x is empty: it holds no examples, its shape is {inputs.shape}")
-    for name, array in (("y", targets), ("sample_weight", weights)):
-        if array is not None and len(array) != len(inputs):
-            raise ValueError(
-                f"x and {name} must have the same length, got {len(inputs)} and {len(array)} "
-                f"(shapes {inputs.shape} and {array.shape})"
-            )
+    first = listed(inputs)[0]
+    for name, arrays in (("x", inputs), ("y", targets), ("sample_weight", weights)):
+        for array in listed(arrays):
+            if array is not None and len(array) != len(first):
+                raise ValueError(
+                    f"x and {name} must have the same length, got {len(first)} and {len(array)} "
+                    f"(shapes {first.shape} and {array.shape})"
+                )
     if class_weight is not None:
+        if isinstance(targets, Several):
+            raise ValueError("class_weight is for models with one output: give sample_weight by output")
         if weights is not None:
             raise ValueError("give class_weight or sample_weight, not both: multiply them into sample_weight")
         weights = class_weights(targets, class_weight)
@@ -253,22 +266,30 @@ def split_off_validation(
     if not is_array(x, y):
         raise ValueError("validation_split needs arrays; give batches from elsewhere as validation_data")
     data = checked_batch(x, y, sample_weight)
-    n = len(data.x)
+    n = length(data.x)
     cut = math.floor(n * (1 - fraction))
     if cut in (0, n):
         raise ValueError(
             f"validation_split={fraction} of {n} examples leaves none for "
             f"{'training' if cut == 0 else 'validation'}"
         )
-    first, last = ([None if a is None else a[part] for a in data] for part in (slice(cut), slice(cut, n)))
+    first, last = ([taken(part, which) for part in data] for which in (slice(cut), slice(cut, n)))
     return tuple(first), tuple(last)  # type: ignore[return-value]
 
 
 def unpacked(data: Any) -> tuple[Any, Any, Any]:
     """What was given as one argument, such as ``validation_data``, as x, y and sample_weight."""
-    if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3 and not isinstance(data[0], tuple):
+    listed_parts = isinstance(data, (tuple, list)) and not isinstance(data, Several)
+    if listed_parts and 1 <= len(data) <= 3 and not isinstance(data[0], tuple):
         return tuple(Batch.of(data))
     return data, None, None
+
+
+def in_order(ports: Ports | None, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    """The parts of a batch as a model takes them; those of several inputs and outputs in its order."""
+    if ports is None or ports.is_plain:
+        return x, y, sample_weight
+    return ports.sorted(x, y, sample_weight)
 
 
 def without_structure(

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastconv._errors import unsupported_argument
+from fastconv.graph import structure
 from fastconv.layers.layer import Layer
+from fastconv.models.model import Model
 from fastconv.models.sequential import Sequential
 
 
 def clone_model(
-    model: Sequential,
+    model: Model,
     input_tensors: None = None,
     clone_function: Callable[[Layer], Layer] | None = None,
     call_function: None = None,
     recursive: bool = False,
-) -> Sequential:
+) -> Model:
     """A model like ``model``: new layers with the same names and arguments, and freshly initialized weights.
 
     Where ``model`` is built or compiled, so is the clone; its optimizer begins anew. To copy the weights as
@@ -35,27 +37,36 @@ def clone_model(
         raise unsupported_argument("clone_model", "input_tensors")
     if call_function is not None:
         raise unsupported_argument("clone_model", "call_function")
-    if not isinstance(model, Sequential):
-        raise TypeError(f"clone_model clones Sequential models, got {model!r}")
+    if not isinstance(model, Model) or not (isinstance(model, Sequential) or model._graph is not None):
+        raise TypeError(
+            f"clone_model clones Sequential models and Model(inputs, outputs), got {model!r}; make another one with its "
+            "class, and copy the weights with set_weights"
+        )
 
     def clone(layer: Layer) -> Layer:
-        if isinstance(layer, Sequential) and (recursive or clone_function is None):
+        if isinstance(layer, Model) and (recursive or clone_function is None):
             return clone_model(layer, clone_function=clone_function, recursive=recursive)
-        if clone_function is None:
+        if clone_function is None or layer.is_input:
             return type(layer).from_config(layer.get_config())
         new = clone_function(layer)
         if not isinstance(new, Layer):
             raise TypeError(f"clone_function must return a layer; for {layer} it returned {new!r}")
         return new
 
-    cloned = Sequential([clone(layer) for layer in model.layers], name=model.name)
+    cloned: Model
+    if isinstance(model, Sequential):
+        cloned = Sequential([clone(layer) for layer in model.layers], name=model.name)
+        cloned.requested_input_shape = model.requested_input_shape
+        if model._input_shape is not None and not cloned.built:
+            cloned.build(model._input_shape)
+    else:
+        graph = model.graph.rebuilt(clone, owner=f"the clone of {model}")
+        cloned = Model(graph.inputs, graph.outputs, name=model.name)
     cloned._trainable = model.trainable
-    cloned.requested_input_shape = model.requested_input_shape
-    if model._input_shape is not None and not cloned.built:
-        cloned.build(model._input_shape)
     if model._compiled is not None:
-        optimizer, loss, measures = model._compiled
-        parts = (optimizer, loss, *measures.unweighted, *measures.weighted)
+        optimizer, objective, measures = model._compiled
+        nested = [None if objective is None else objective.loss, measures.unweighted, measures.weighted]
+        parts = [optimizer, *structure.leaves(nested)]
         cloned.compile_from_config(
             model.get_compile_config(), custom_objects={type(part).__name__: type(part) for part in parts}
         )

@@ -9,6 +9,7 @@ from fastconv._random import generator_state, set_generator_state
 from fastconv.layers._arguments import whole
 from fastconv.models.batches import Batch, Batches, batches
 from fastconv.models.mistakes import warn
+from fastconv.models.ports import Ports
 from fastconv.utils.batch_source import load_state_of, state_of
 
 
@@ -164,13 +165,14 @@ def epochs_of(
     steps_argument: str,
     shuffle: bool | str = False,
     class_weight: Mapping[int, float] | None = None,
+    ports: Ports | None = None,
 ) -> Epochs:
     """The epochs of the data given to a model; errors speak of ``steps_argument``."""
     if x is None:
         raise ValueError("there is no data: x is missing")
     steps = None if steps is None else whole(steps, steps_argument)
     source = batches(
-        x, y, sample_weight, batch_size=batch_size, steps=steps, shuffle=shuffle, class_weight=class_weight
+        x, y, sample_weight, batch_size=batch_size, steps=steps, shuffle=shuffle, class_weight=class_weight, ports=ports
     )
     if source.number == 0:
         raise ValueError(f"there is no data: {type(x).__name__} has a length of 0 batches")

@@ -2,112 +2,155 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastconv import metrics
 from fastconv.metrics import Mean, Metric
+from fastconv.models.objective import Value
 from fastconv.parameter import Array
+
+
+class Measured(NamedTuple):
+    """A metric at work: its name in the logs, whether it takes sample weights into account, and of which output."""
+
+    name: str
+    metric: Metric
+    weighted: bool
+    output: int
 
 
 class Measures:
     """The loss, averaged over the examples seen since ``reset``, and metrics, each with its name in the logs.
 
-    ``loss`` is a metric too: the mean of what it is updated with.
+    ``loss`` is a metric too: the mean of what it is updated with; and with several outputs so are ``output_losses``.
 
-    ``weighted`` ones take sample weights into account, the others do not. "accuracy" is one of three metrics,
-    which one is decided by the first batch: "binary" for a single output, "sparse" for whole-number labels,
-    else "categorical"; or "nearest", where the outputs are distances.
+    ``weighted`` metrics take sample weights into account, the others do not. With several outputs both are lists with
+    an item for each, or dictionaries by the outputs' names, which begin the metrics' names in the logs.
+
+    "accuracy" is one of three metrics, which one is decided by the first batch: "binary" for a single output, "sparse"
+    for whole-number labels, else "categorical"; or "nearest", where the outputs are distances.
     """
 
     def __init__(self, unweighted: Any, weighted: Any) -> None:
-        self.unweighted = _listed(unweighted, "metrics")
-        self.weighted = _listed(weighted, "weighted_metrics")
-        for identifier in (*self.unweighted, *self.weighted):
-            if not _is_accuracy(identifier):
-                metrics.get(identifier)  # unknown names are errors now, not after the first batch
-        self._accuracy = ""
-        self._metrics: list[tuple[str, Metric, bool]] | None = None
-        self.loss = Mean(name="loss")
-        self.loss.direction = "down"
+        self.unweighted = _checked(unweighted, "metrics")
+        self.weighted = _checked(weighted, "weighted_metrics")
+        self._names: tuple[str, ...] = ()
+        self._accuracies: list[str] = []
+        self._metrics: list[Measured] | None = None
+        self.loss = _mean("loss")
+        self.output_losses: list[Mean] = []
 
     def update(
         self,
-        loss: float,
-        y_true: Array | None,
-        y_pred: Array,
-        sample_weight: Array | None,
+        value: Value,
+        y_true: Sequence[Any],
+        y_pred: Sequence[Array],
+        sample_weight: Sequence[Any],
+        names: Sequence[str] = ("",),
         distances: bool = False,
     ) -> None:
-        """Take a batch into account. ``distances``: of the outputs the smallest is the answer."""
-        self.update_metrics(y_true, y_pred, sample_weight, distances)
-        self.loss.total += loss * len(y_pred)
-        self.loss.count += len(y_pred)
+        """Take a batch into account: its losses, and targets and predictions by output.
+
+        ``names`` are those of the outputs. ``distances``: of the outputs the smallest is the answer.
+        """
+        self.update_metrics(y_true, y_pred, sample_weight, names, distances)
+        if len(y_pred) > 1 and not self.output_losses:
+            judged = value.names or names
+            self.output_losses = [_mean(f"{name}_loss") for name in judged]
+        count = len(y_pred[0])
+        losses = [value.total, *(value.each if self.output_losses else ())]
+        for mean, loss in zip([self.loss, *self.output_losses], losses, strict=True):
+            mean.total += loss * count
+            mean.count += count
 
     def update_metrics(
-        self, y_true: Array | None, y_pred: Array, sample_weight: Array | None, distances: bool = False
+        self,
+        y_true: Sequence[Any],
+        y_pred: Sequence[Array],
+        sample_weight: Sequence[Any],
+        names: Sequence[str] = ("",),
+        distances: bool = False,
     ) -> None:
-        """Take a batch into account, but for the loss. No targets are needed where there are no metrics."""
+        """Take a batch into account, but for the losses. No targets are needed where there are no metrics."""
         if self._metrics is None:
-            if y_true is None and (self.unweighted or self.weighted):
+            if all(y is None for y in y_true) and (self.unweighted or self.weighted):
                 raise ValueError("the targets are missing, which the metrics of compile compare with: give y")
-            distances = distances and y_true is not None
-            self._make_metrics("nearest_accuracy" if distances else suitable_accuracy(y_true, y_pred))
-        for _, metric, weighted in self._metrics or ():
-            metric.update_state(y_true, y_pred, sample_weight if weighted else None)
+            self._names = tuple(names)
+            self._make_metrics(
+                [
+                    "nearest_accuracy" if distances and y is not None else suitable_accuracy(y, prediction)
+                    for y, prediction in zip(y_true, y_pred, strict=True)
+                ]
+            )
+        for _, metric, weighted, output in self._metrics or ():
+            metric.update_state(y_true[output], y_pred[output], sample_weight[output] if weighted else None)
 
     def results(self) -> dict[str, Any]:
-        """{"loss": ..., "accuracy": ..., ...}, the loss first, then in the order of ``compile``.
+        """{"loss": ..., "accuracy": ..., ...}, the losses first, then in the order of ``compile``.
 
         Floats, but for metrics whose result is an array.
         """
-        results = {name: plain(metric.result()) for name, metric, _ in self._metrics or ()}
-        return {"loss": self.loss.result(), **results}
+        losses = {mean.name: mean.result() for mean in [self.loss, *self.output_losses]}
+        return {**losses, **{name: plain(metric.result()) for name, metric, *_ in self._metrics or ()}}
 
     def reset(self) -> None:
-        self.loss.reset_state()
-        for metric in self.metrics:
+        for metric in self.all:
             metric.reset_state()
+
+    @property
+    def all(self) -> list[Metric]:
+        """The running losses, then the metric objects."""
+        return [self.loss, *self.output_losses, *self.metrics]
 
     @property
     def metrics(self) -> list[Metric]:
         """The metric objects; none before the first batch."""
-        return [metric for _, metric, _ in self._metrics or ()]
+        return [measured.metric for measured in self._metrics or ()]
 
-    def _make_metrics(self, accuracy: str) -> None:
-        """Make the metric objects; ``accuracy`` is which metric "accuracy" stands for."""
-        made: dict[str, tuple[Metric, bool]] = {}
-        for identifiers, weighted in ((self.unweighted, False), (self.weighted, True)):
-            for identifier in identifiers:
-                metric = metrics.get(accuracy if _is_accuracy(identifier) else identifier)
-                if isinstance(identifier, str):
-                    metric.name = identifier
-                made[_free_name(metric.name, weighted, made)] = metric, weighted
-        self._accuracy = accuracy
-        self._metrics = [(name, metric, weighted) for name, (metric, weighted) in made.items()]
+    def _make_metrics(self, accuracies: list[str]) -> None:
+        """Make the metric objects; ``accuracies`` is which metric "accuracy" stands for, by output."""
+        made: dict[str, Measured] = {}
+        for given, argument, weighted in (
+            (self.unweighted, "metrics", False),
+            (self.weighted, "weighted_metrics", True),
+        ):
+            for output, identifiers in enumerate(_by_output(given, self._names, argument)):
+                for identifier in identifiers:
+                    metric = metrics.get(accuracies[output] if _is_accuracy(identifier) else identifier)
+                    if isinstance(identifier, str):
+                        metric.name = identifier
+                    prefix = f"{self._names[output]}_" if len(self._names) > 1 else ""
+                    name = _free_name(metric.name, weighted, made, prefix)
+                    made[name] = Measured(name, metric, weighted, output)
+        self._accuracies = accuracies
+        self._metrics = list(made.values())
 
     # ---- for going on in another process
 
     def state_dict(self) -> dict[str, Any]:
-        """The sums so far, of the loss and of the metrics."""
-        states = None if self._metrics is None else [metric.state_dict() for metric in self.metrics]
+        """The sums so far, of the losses and of the metrics."""
         return {
-            "loss_sum": self.loss.total,
-            "examples": self.loss.count,
-            "accuracy": self._accuracy,
-            "metrics": states,
+            "losses": [[mean.name, mean.total, mean.count] for mean in [self.loss, *self.output_losses]],
+            "outputs": list(self._names),
+            "accuracies": self._accuracies,
+            "metrics": None if self._metrics is None else [metric.state_dict() for metric in self.metrics],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on adding up where ``state_dict`` was taken, with the same metrics."""
-        self.loss.total, self.loss.count = state["loss_sum"], state["examples"]
+        (_, self.loss.total, self.loss.count), *others = state["losses"]
+        self.output_losses = [_mean(name) for name, _, _ in others]
+        for mean, (_, total, count) in zip(self.output_losses, others, strict=True):
+            mean.total, mean.count = total, count
         if state["metrics"] is None:
             self._metrics = None
             return
         if self._metrics is None:
-            self._make_metrics(state["accuracy"])
+            self._names = tuple(state["outputs"])
+            self._make_metrics(list(state["accuracies"]))
         for metric, own in zip(self.metrics, state["metrics"], strict=True):
             metric.load_state_dict(own)
 
@@ -130,27 +173,64 @@ def _is_accuracy(identifier: Any) -> bool:
     return isinstance(identifier, str) and identifier.lower() in ("accuracy", "acc")
 
 
-def _free_name(name: str, weighted: bool, taken: Iterable[str]) -> str:
-    """``name``, changed as Keras does where another metric has it: "weighted_accuracy", "accuracy_1"."""
-    if name in taken and weighted:
+def _free_name(name: str, weighted: bool, taken: Iterable[str], prefix: str = "") -> str:
+    """``name`` behind the output's ``prefix``, changed as Keras does where another metric has it:
+    "weighted_accuracy", "accuracy_1".
+    """
+    if prefix + name in taken and weighted:
         name = f"weighted_{name}"
     base, number = name, 0
-    while name in taken:
+    while prefix + name in taken:
         number += 1
         name = f"{base}_{number}"
-    return name
+    return prefix + name
 
 
-def _without_nesting(given: Sequence[Any]) -> Sequence[Any]:
-    """What a list of one list holds, ``[["mae"]]``: Keras has an inner list for each output of a model."""
-    while len(given) == 1 and isinstance(given[0], (list, tuple)):
-        given = given[0]
-    return given
+def _mean(name: str) -> Mean:
+    mean = Mean(name=name)
+    mean.direction = "down"
+    return mean
 
 
-def _listed(given: Any, argument: str) -> list[Any]:
+def _leaves(given: Any) -> Iterator[Any]:
+    if isinstance(given, (list, tuple)):
+        for item in given:
+            yield from _leaves(item)
+    elif isinstance(given, Mapping) and "class_name" not in given:
+        for item in given.values():
+            yield from _leaves(item)
+    elif given is not None:
+        yield given
+
+
+def _checked(given: Any, argument: str) -> Any:
+    """``given``; unknown names are errors now, not after the first batch."""
     if given is None:
         return []
-    if isinstance(given, (list, tuple)):
-        return list(_without_nesting(given))
-    raise ValueError(f"{argument} must be a list, such as {argument}=['accuracy']; got {given!r}")
+    if not isinstance(given, (list, tuple, Mapping)):
+        raise ValueError(f"{argument} must be a list, such as {argument}=['accuracy']; got {given!r}")
+    for identifier in _leaves(given):
+        if not _is_accuracy(identifier):
+            metrics.get(identifier)
+    return dict(given) if isinstance(given, Mapping) else list(given)
+
+
+def _by_output(given: Any, names: Sequence[str], argument: str) -> list[list[Any]]:
+    """The metrics of each output."""
+    if len(names) == 1 or not given:
+        everything = list(_leaves(given))
+        return [everything] + [[] for _ in names[1:]]
+    if isinstance(given, Mapping):
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise ValueError(
+                f"compile: {argument} has the keys {list(given)}, but the outputs are {list(names)}: {unknown} names "
+                "none of them"
+            )
+        return [list(_leaves(given.get(name))) for name in names]
+    if len(given) != len(names):
+        raise ValueError(
+            f"compile: {argument} must have an item for each of the {len(names)} outputs {list(names)}, such as "
+            f"{argument}=[['accuracy'], []], or be a dictionary by these names; got {given!r}"
+        )
+    return [list(_leaves(item)) for item in given]

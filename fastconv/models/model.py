@@ -16,6 +16,7 @@ from fastconv.layers.input_layer import Input
 from fastconv.layers.layer import Layer
 from fastconv.models import summary as tables
 from fastconv.models.plan import Plan, Plans
+from fastconv.models.ports import Ports
 from fastconv.models.training import Trainer
 
 
@@ -138,6 +139,13 @@ class Model(Trainer):
     def output_names(self) -> list[str]:
         """The names of the layers that make the outputs: those of logs and of dictionaries of targets."""
         return list(self.graph.output_names)
+
+    @property
+    def _ports(self) -> Ports:
+        if not self.built:
+            return super()._ports
+        graph = self.composition(training=False)
+        return super()._ports if graph is None else Ports(*graph.names)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that place of ``layers``."""

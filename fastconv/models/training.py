@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import losses, metrics, optimizers, regularizers
-from fastconv._errors import unsupported_argument
+from fastconv.graph import structure
 from fastconv.callbacks import CallbackList, History, ProgbarLogger
 from fastconv.callbacks.callback import Callback
 from fastconv.callbacks.callback_list import flat
@@ -33,7 +33,9 @@ from fastconv.models.epochs import Epochs, epochs_of
 from fastconv.models.interrupts import Step, between_steps
 from fastconv.models.measures import Measures, plain
 from fastconv.models.mistakes import warn, warn_of_broken_weights, warn_of_likely_mistakes, warn_of_nan
+from fastconv.models.objective import Objective, Value, value_of
 from fastconv.models.plan import Plan, can_train_with
+from fastconv.models.ports import Ports, Several, listed
 from fastconv.models.progress import Progress, progress
 from fastconv.models.run import Run
 from fastconv.ops._door import array as floats
@@ -48,7 +50,7 @@ class Compiled(NamedTuple):
     """What ``compile`` chose."""
 
     optimizer: Optimizer
-    loss: Loss | None  # None where a subclass computes its own
+    objective: Objective | None  # None where a subclass computes its own loss
     measures: Measures
 
 
@@ -77,10 +79,10 @@ class Trainer(Layer):
     def compile(
         self,
         optimizer: str | Mapping[str, Any] | Optimizer = "rmsprop",
-        loss: str | Mapping[str, Any] | Loss | None = None,
-        loss_weights: None = None,
-        metrics: Sequence[Any] | None = None,
-        weighted_metrics: Sequence[Any] | None = None,
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
         run_eagerly: bool = False,
         steps_per_execution: int = 1,
         jit_compile: bool | str = "auto",
@@ -98,21 +100,22 @@ class Trainer(Layer):
             ``compute_loss`` or ``train_step`` needs no loss
         metrics : names or objects; "accuracy" finds out by itself which kind
         weighted_metrics : as ``metrics``, but these take ``sample_weight`` and ``class_weight`` into account
-        loss_weights : not supported: a model here has one output
+            of a model with several outputs, ``loss`` is one for all, or a list or dictionary by output, and so are
+            ``metrics`` and ``weighted_metrics``, lists of lists
+        loss_weights : what each output's loss is multiplied by; a list or dictionary by output
         jit_compile : whether a small network runs as a plan, whole steps in one call of C (see
             ``models.plan``): "auto" where it can and pays, False never, True always, or an error if it cannot
         run_eagerly, steps_per_execution, auto_scale_loss : accepted for Keras' sake; there is nothing here
             for them to change
         """
-        if loss_weights is not None:
-            raise unsupported_argument("compile", "loss_weights", "a model here has one output and one loss")
-        loss = _only_loss(loss)
         if loss is None and not (self._overrides("compute_loss") or self._overrides("train_step")):
             raise ValueError('compile needs a loss, such as loss="sparse_categorical_crossentropy"')
         self.jit_compile = jit_compile
-        self._compiled = Compiled(
-            optimizers.get(optimizer), losses.get(loss), Measures(metrics, weighted_metrics)
-        )
+        objective = None if loss is None else Objective(loss, loss_weights)
+        compiled = Compiled(optimizers.get(optimizer), objective, Measures(metrics, weighted_metrics))
+        if objective is not None and self.built:
+            objective.terms(self._ports.outputs)  # what does not fit is an error now, not after the first batch
+        self._compiled = compiled
         self._looked_for_mistakes = False
         self.run_eagerly = run_eagerly
         self.stop_training = False
@@ -148,15 +151,17 @@ class Trainer(Layer):
         self._jit_compile = value
 
     @property
-    def loss(self) -> Loss | None:
-        """The loss of ``compile``."""
-        return self._compiled.loss if self._compiled else None
+    def loss(self) -> Any:
+        """The loss of ``compile``, an object; nested as given where there are several."""
+        if self._compiled is None or self._compiled.objective is None:
+            return None
+        return self._compiled.objective.single or self._compiled.objective.loss
 
     @property
     def metrics(self) -> list[Metric]:
-        """The running loss, the metrics of ``compile`` once a batch has been seen, and those that are
+        """The running losses, the metrics of ``compile`` once a batch has been seen, and those that are
         attributes of a subclass."""
-        measures = [self._compiled.measures.loss, *self._compiled.measures.metrics] if self._compiled else []
+        measures = self._compiled.measures.all if self._compiled else []
         return [*measures, *(value for value in vars(self).values() if isinstance(value, Metric))]
 
     @property
@@ -169,7 +174,7 @@ class Trainer(Layer):
         compiled: list[Metric] = []
         if self._compiled:
             self._compiled.measures.reset()
-            compiled = [self._compiled.measures.loss, *self._compiled.measures.metrics]
+            compiled = self._compiled.measures.all
         self._own_metrics = [one for one in self.metrics if not any(one is other for other in compiled)]
         for metric in self._own_metrics:
             metric.reset_state()
@@ -187,14 +192,19 @@ class Trainer(Layer):
         """The arguments of ``compile`` as plain numbers and strings; {} where it was not called."""
         if self._compiled is None:
             return {}
-        optimizer, loss, measures = self._compiled
+        optimizer, objective, measures = self._compiled
 
-        def serialized(identifiers: Sequence[Any]) -> list[Any]:
-            return [m if isinstance(m, str) else metrics.serialize(metrics.get(m)) for m in identifiers]
+        def serialized(given: Any) -> Any:
+            if isinstance(given, (list, tuple)):
+                return [serialized(item) for item in given]
+            if isinstance(given, dict) and "class_name" not in given:
+                return {name: serialized(item) for name, item in given.items()}
+            return given if given is None or isinstance(given, str) else metrics.serialize(metrics.get(given))
 
         return {
             "optimizer": optimizers.serialize(optimizer),
-            "loss": None if loss is None else losses.serialize(loss),
+            "loss": None if objective is None else objective.serialized(),
+            "loss_weights": None if objective is None else objective.loss_weights,
             "metrics": serialized(measures.unweighted),
             "weighted_metrics": serialized(measures.weighted),
             "jit_compile": self._jit_compile,
@@ -205,14 +215,21 @@ class Trainer(Layer):
     ) -> None:
         """``compile`` with what ``get_compile_config`` returned; your own classes are ``custom_objects``."""
 
-        def restored(serialized: Sequence[Any]) -> list[Any]:
-            return [m if isinstance(m, str) else metrics.deserialize(m, custom_objects) for m in serialized]
+        def restored(serialized: Any, deserialize: Callable[..., Any]) -> Any:
+            if isinstance(serialized, list):
+                return [restored(item, deserialize) for item in serialized]
+            if isinstance(serialized, Mapping) and "class_name" not in serialized:
+                return {name: restored(item, deserialize) for name, item in serialized.items()}
+            if serialized is None or isinstance(serialized, str):
+                return serialized
+            return deserialize(serialized, custom_objects)
 
         self.compile(
             optimizers.deserialize(config["optimizer"], custom_objects),
-            None if config["loss"] is None else losses.deserialize(config["loss"], custom_objects),
-            metrics=restored(config["metrics"]),
-            weighted_metrics=restored(config["weighted_metrics"]),
+            restored(config["loss"], losses.deserialize),
+            loss_weights=config.get("loss_weights"),
+            metrics=restored(config["metrics"], metrics.deserialize),
+            weighted_metrics=restored(config["weighted_metrics"], metrics.deserialize),
             jit_compile=config.get("jit_compile", "auto"),
         )
 
@@ -262,7 +279,7 @@ class Trainer(Layer):
         self._ready("fit")
         first, last = whole(initial_epoch, "initial_epoch", 0), whole(epochs, "epochs", 0)
         validated, validations = _validated_epochs(validation_freq, first, last)
-        x, y, sample_weight = without_structure(x, y, sample_weight, self._example_shape)
+        x, y, sample_weight = self._arranged(x, y, sample_weight)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split_off_validation(
                 x, y, sample_weight, validation_split
@@ -274,7 +291,7 @@ class Trainer(Layer):
         validation = None
         if validation_data is not None:
             validation = self._epochs(
-                *without_structure(*unpacked(validation_data), self._example_shape),
+                *self._arranged(*unpacked(validation_data)),
                 validation_batch_size or batch_size,
                 validation_steps,
                 "validation_steps",
@@ -358,7 +375,7 @@ class Trainer(Layer):
         dictionary.
         """
         self._ready("evaluate")
-        x, y, sample_weight = without_structure(x, y, sample_weight, self._example_shape)
+        x, y, sample_weight = self._arranged(x, y, sample_weight)
         data = self._epochs(x, y, sample_weight, batch_size, steps, "steps")
         hooks, report = self._hooks(callbacks, "test", verbose, 1, data.number)
         with _tidy(self, report, data):
@@ -395,7 +412,7 @@ class Trainer(Layer):
         callbacks: Callbacks = None,
     ) -> Array:
         """The model's outputs for all of x (an array, or an iterable of batches), batch by batch."""
-        x, _, _ = without_structure(x, None, None, self._example_shape)
+        x, _, _ = self._arranged(x, None, None)
         data = self._epochs(x, None, None, batch_size, steps, "steps")
         hooks, report = self._hooks(callbacks, "predict", verbose, 1, data.number)
         outputs: list[Array] = []
@@ -412,7 +429,7 @@ class Trainer(Layer):
                 if self.stop_predicting:
                     break
             hooks.on_predict_end()
-        return np.concatenate(outputs)
+        return joined(outputs)
 
     # ---- what is done with a batch: hooks for subclasses
 
@@ -437,7 +454,7 @@ class Trainer(Layer):
         batch = Batch.of(data)
         y_pred, value, parameters = self._loss_and_gradients(compiled, batch)
         compiled.optimizer.step(parameters)
-        compiled.measures.update(value, batch.y, y_pred, batch.sample_weight, self.outputs_distances)
+        self._measure(compiled, batch, y_pred, value)
         return self.get_metrics_result()
 
     def test_step(self, data: Any) -> Logs:
@@ -445,9 +462,32 @@ class Trainer(Layer):
         compiled = self._ready("test_step")
         batch = Batch.of(data)
         y_pred = self._infer(batch.x)
-        value = self._computed_loss(batch, y_pred, training=False)
-        compiled.measures.update(value, batch.y, y_pred, batch.sample_weight, self.outputs_distances)
+        if self._overrides("compute_loss") or compiled.objective is None:
+            value = Value(self._computed_loss(batch, y_pred, training=False), [], [])
+        else:
+            value = self._judged(compiled.objective, batch, y_pred)
+            value = value._replace(total=value.total + sum(self.losses))
+        self._measure(compiled, batch, y_pred, value)
         return self.get_metrics_result()
+
+    def _measure(self, compiled: Compiled, batch: Batch, y_pred: Any, value: Value) -> None:
+        """Take a batch into account in the running losses and metrics."""
+        outputs, y, weights = self._by_output(batch.y, y_pred, batch.sample_weight)
+        compiled.measures.update(value, y, outputs, weights, self._ports.outputs, self.outputs_distances)
+
+    def _by_output(self, y: Any, y_pred: Any, sample_weight: Any) -> tuple[list[Any], list[Any], list[Any]]:
+        """(outputs, targets, weights), each a list with an item for every output."""
+        outputs = structure.leaves(y_pred)
+        if len(outputs) == 1:
+            return outputs, [y], [sample_weight]
+        if y is not None and not isinstance(y, Several):  # in a step of a subclass they may be nested as given
+            _, y, sample_weight = self._ports.sorted(None, y, sample_weight)
+        return outputs, listed(y, len(outputs)), listed(sample_weight, len(outputs))
+
+    def _judged(self, objective: Objective, batch: Batch, y_pred: Any) -> Value:
+        """The loss of ``compile``, without penalties."""
+        outputs, y, weights = self._by_output(batch.y, y_pred, batch.sample_weight)
+        return value_of(objective.terms(self._ports.outputs), y, outputs, weights)
 
     def predict_step(self, data: Any) -> Array:
         """The outputs for a batch, as in ``train_step``: ``predict`` and ``predict_on_batch`` call it."""
@@ -465,12 +505,12 @@ class Trainer(Layer):
 
         There is no autograd: a subclass that overrides it needs a ``compute_loss_gradient`` too, to train.
         """
-        loss = self._ready("compute_loss").loss
-        if loss is None:
+        objective = self._ready("compute_loss").objective
+        if objective is None:
             raise ValueError(
                 f"{self} was compiled without a loss: give compile one, or override compute_loss"
             )
-        return float(loss(_targets(y), y_pred, sample_weight) + sum(self.losses))
+        return self._judged(objective, Batch(x, y, sample_weight), y_pred).total + sum(self.losses)
 
     def compute_loss_gradient(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
@@ -479,15 +519,22 @@ class Trainer(Layer):
 
         Those on weights and outputs have their gradients by themselves.
         """
-        loss = self._ready("compute_loss_gradient").loss
-        if loss is None:
+        objective = self._ready("compute_loss_gradient").objective
+        if objective is None:
             raise ValueError(f"{self} was compiled without a loss: override compute_loss_gradient")
-        return loss.gradient(_targets(y), y_pred, sample_weight)
+        outputs, targets, weights = self._by_output(y, y_pred, sample_weight)
+        terms = objective.terms(self._ports.outputs)
+        gradients = [
+            None if term.loss is None else term.weight * term.loss.gradient(_targets(target), output, weight)
+            for term, target, output, weight in zip(terms, targets, outputs, weights, strict=True)
+        ]
+        return structure.packed(y_pred, gradients)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Logs:
         """Take a batch into account in the metrics of ``compile``; returns ``get_metrics_result()``."""
         measures = self._ready("compute_metrics").measures
-        measures.update_metrics(y, y_pred, sample_weight, self.outputs_distances)
+        outputs, targets, weights = self._by_output(y, y_pred, sample_weight)
+        measures.update_metrics(targets, outputs, weights, self._ports.outputs, self.outputs_distances)
         return self.get_metrics_result()
 
     def _logs(self, hook: str, batch: Batch) -> Logs:
@@ -547,38 +594,54 @@ class Trainer(Layer):
         return self.predict_step(x)
 
     def _batch(self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> Batch:
-        parts = without_structure(x, y, sample_weight, self._example_shape)
+        parts = self._arranged(x, y, sample_weight)
         return checked_batch(*parts, class_weight)
 
-    def _loss_and_gradients(self, compiled: Compiled, batch: Batch) -> tuple[Array, float, list[Parameter]]:
-        """Forward, loss, backward, penalties: (outputs, loss, parameters with their gradients)."""
+    def _loss_and_gradients(self, compiled: Compiled, batch: Batch) -> tuple[Any, Value, list[Parameter]]:
+        """Forward, loss, backward, penalties: (outputs, losses, parameters with their gradients)."""
         if self._has_own_loss():
             return self._own_loss_and_gradients(batch)
-        x, y, sample_weight = batch.x, _targets(batch.y), batch.sample_weight
-        loss = compiled.loss
-        if loss is None:
+        objective = compiled.objective
+        if objective is None:
             raise ValueError(f"{self} was compiled without a loss, which train_step needs")
+        loss = objective.single
+        if loss is not None:
+            _targets(batch.y)
         if not self._looked_for_mistakes:
             self._looked_for_mistakes = True
-            warn_of_likely_mistakes(self, loss, x)
-        plan = self._plan() if can_train_with(loss) else None
+            warn_of_likely_mistakes(self, loss, batch.x)
+        plan = self._plan() if loss is not None and can_train_with(loss) else None
         if plan is not None:  # whose layers have no penalties on their outputs
-            y_pred, value = plan.train(self._checked(x), y, loss, sample_weight)
+            y_pred, total = plan.train(self._checked(batch.x), batch.y, loss, batch.sample_weight)
+            value = Value(total, [total], [])
         else:
-            y_pred = self.forward(x, training=True)
-            value = loss(y, y_pred, sample_weight)
-            with self._letting_go():
-                if _fuse(loss, self.output_activation):
-                    dz = loss.gradient_at_logits(y, y_pred, sample_weight)
-                    self.backward_from_logits(dz, input_gradient=False)
-                else:
-                    self.backward(loss.gradient(y, y_pred, sample_weight), input_gradient=False)
-            value += sum(self.activity_losses)
+            y_pred, value = self._forward_and_back(objective, batch)
         parameters = self.parameters
-        value += regularizers.penalize(parameters)
-        return y_pred, value, parameters
+        return y_pred, value._replace(total=value.total + regularizers.penalize(parameters)), parameters
 
-    def _own_loss_and_gradients(self, batch: Batch) -> tuple[Array, float, list[Parameter]]:
+    def _forward_and_back(self, objective: Objective, batch: Batch) -> tuple[Any, Value]:
+        """The same layer by layer: (outputs, losses, penalties on outputs among them)."""
+        y_pred = self.forward(batch.x, training=True)
+        outputs, y, weights = self._by_output(batch.y, y_pred, batch.sample_weight)
+        terms = objective.terms(self._ports.outputs)
+        value = value_of(terms, y, outputs, weights)
+        gradients: list[Array | None] = []
+        from_logits: list[bool] = []
+        for term, layer, target, output, weight in zip(terms, self._last_layers(), y, outputs, weights, strict=True):
+            fused = term.loss is not None and _fuse(term.loss, layer.output_activation)
+            gradient = None
+            if term.loss is not None:
+                derive = term.loss.gradient_at_logits if fused else term.loss.gradient
+                gradient = derive(target, output, weight)
+                if term.weight != 1:
+                    gradient = gradient * gradient.dtype.type(term.weight)
+            gradients.append(gradient)
+            from_logits.append(fused)
+        with self._letting_go():
+            self.back_through(gradients, input_gradient=False, from_logits=from_logits)
+        return y_pred, value._replace(total=value.total + sum(self.activity_losses))
+
+    def _own_loss_and_gradients(self, batch: Batch) -> tuple[Any, Value, list[Parameter]]:
         """The same with the loss of a subclass."""
         y_pred = self.forward(batch.x, training=True)
         value = self._computed_loss(batch, y_pred, training=True)
@@ -587,7 +650,7 @@ class Trainer(Layer):
             self.backward(dy, input_gradient=False)
         parameters = self.parameters
         regularizers.penalize(parameters)  # for their gradients: they are part of the loss already
-        return y_pred, value, parameters
+        return y_pred, Value(value, [], []), parameters
 
     def _has_own_loss(self) -> bool:
         """Whether a subclass computes the loss. TypeError where it does not say the gradient."""
@@ -611,11 +674,13 @@ class Trainer(Layer):
     def _infer(self, x: ArrayLike) -> Array:
         """The outputs for one batch, by a plan where there is one."""
         batch = self._checked(x)
-        plan = self._plan() or self._inference_plan(len(batch))
+        plan = None if isinstance(batch, (list, dict)) else self._plan() or self._inference_plan(len(batch))
         return self.forward(batch, training=False) if plan is None else plan.predict(batch)
 
     def _checked(self, x: ArrayLike) -> Array:
-        """x as floats, of a shape the model takes."""
+        """x as floats, of a shape the model takes; of several inputs a list."""
+        if self.takes_several and structure.holds_arrays(x):
+            return x  # ``forward`` looks at each of them
         batch = floats(x, f"the input of {self}")
         self.check_input(batch.shape)
         return batch
@@ -638,11 +703,27 @@ class Trainer(Layer):
             )
         return self._compiled
 
+    def _arranged(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        """Data as given to ``fit``, in the order of the model's inputs and outputs; batches from elsewhere stay."""
+        ports = self._ports
+        if ports.is_plain:
+            return without_structure(x, y, sample_weight, self._example_shape)
+        in_arrays = isinstance(x, Mapping) or y is not None or structure.holds_arrays(x) or hasattr(x, "__array__")
+        return ports.sorted(x, y, sample_weight) if in_arrays else (x, y, sample_weight)
+
+    @property
+    def _ports(self) -> Ports:
+        """The names of inputs and outputs."""
+        return Ports(("x",), ("y",))
+
     def _epochs(self, *arguments: Any) -> Epochs:
         """The epochs of some data. Arrays the model cannot take are an error here, before anything begins."""
-        data = epochs_of(*arguments)
-        if data.source.shape is not None:
-            self.check_input(data.source.shape)
+        data = epochs_of(*arguments, ports=self._ports)
+        shape = data.source.shape
+        if isinstance(shape, list):
+            self.check_inputs([tuple(one[1:]) for one in shape])
+        elif shape is not None:
+            self.check_input(shape)
         return data
 
     def _hooks(
@@ -687,13 +768,10 @@ def _targets(y: Any) -> Any:
     return y
 
 
-def _only_loss(loss: Any) -> Any:
-    """The loss of ``["mse"]``: Keras takes a list with a loss for each output of a model."""
-    while isinstance(loss, (list, tuple)):
-        if len(loss) != 1:
-            raise ValueError(f"compile: a model here has one output and one loss; got {len(loss)}: {loss!r}")
-        loss = loss[0]
-    return loss
+def joined(batches: list[Any]) -> Any:
+    """The outputs of all batches, one behind the other, nested as they are."""
+    columns = zip(*map(structure.leaves, batches), strict=True)
+    return structure.packed(batches[0], [np.concatenate(column) for column in columns])
 
 
 @cache

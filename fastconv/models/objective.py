@@ -1,0 +1,117 @@
+"""What a model is to make small: a loss for each output, weighted and added up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fastconv import losses
+from fastconv.losses import Loss
+from fastconv.parameter import Array
+
+
+class Term(NamedTuple):
+    """One output's share: weight · loss(y, y_pred). ``loss`` is None for an output that is not judged."""
+
+    name: str
+    loss: Loss | None
+    weight: float
+
+
+class Value(NamedTuple):
+    """The objective for a batch: the sum, and the losses that make it up, without their weights."""
+
+    total: float
+    each: list[float]
+    names: list[str]  # of the outputs that they are of
+
+
+class Objective:
+    """``loss`` and ``loss_weights`` as ``compile`` takes them: Σ weight · loss(y, y_pred) over the outputs.
+
+    ``loss`` is a name or a ``Loss``, for all outputs, or a list or dictionary of them by output; None in it is for
+    outputs that are not judged. Unknown names are errors at once, and structures that do not fit the outputs when
+    these are known, in ``terms``.
+    """
+
+    def __init__(self, loss: Any, loss_weights: Any = None) -> None:
+        self.loss = _made(loss)
+        self.loss_weights = loss_weights
+
+    @property
+    def single(self) -> Loss | None:
+        """The loss of a model with one output."""
+        loss = self.loss
+        while isinstance(loss, (list, dict)) and len(loss) == 1:
+            loss = loss[0] if isinstance(loss, list) else next(iter(loss.values()))
+        return loss if isinstance(loss, Loss) else None
+
+    def terms(self, names: Sequence[str]) -> list[Term]:
+        """The shares of the outputs of these names. Raises ValueError where the structures do not fit."""
+        by_output = _by_output(self.loss, names, "loss", isinstance(self.loss, Loss))
+        weights = _by_output(self.loss_weights, names, "loss_weights", isinstance(self.loss_weights, (int, float)))
+        if not any(loss is not None for loss in by_output):
+            raise ValueError(f"compile: loss={self.loss!r} judges none of the outputs {list(names)}")
+        return [
+            Term(name, loss, 1.0 if weight is None else float(weight))
+            for name, loss, weight in zip(names, by_output, weights, strict=True)
+        ]
+
+    def serialized(self) -> Any:
+        """Plain dictionaries, nested as given."""
+        return _mapped(self.loss, lambda loss: None if loss is None else losses.serialize(loss))
+
+
+def value_of(
+    terms: Sequence[Term], y: Sequence[Any], y_pred: Sequence[Array], sample_weight: Sequence[Any]
+) -> Value:
+    """The objective. Raises ValueError where targets are missing."""
+    value = Value(0.0, [], [])
+    for term, target, prediction, weight in zip(terms, y, y_pred, sample_weight, strict=True):
+        if term.loss is None:
+            continue
+        if target is None:
+            raise ValueError("the targets are missing: give y, or batches (x, y)")
+        value.each.append(float(term.loss(target, prediction, weight)))
+        value.names.append(term.name)
+        value = value._replace(total=value.total + term.weight * value.each[-1])
+    return value
+
+
+def _made(given: Any) -> Any:
+    """Losses by names, nested as given."""
+    if isinstance(given, (list, tuple)):
+        return [_made(item) for item in given]
+    if isinstance(given, Mapping) and "class_name" not in given:
+        return {name: _made(item) for name, item in given.items()}
+    return losses.get(given)
+
+
+def _mapped(given: Any, function: Any) -> Any:
+    if isinstance(given, list):
+        return [_mapped(item, function) for item in given]
+    if isinstance(given, dict):
+        return {name: _mapped(item, function) for name, item in given.items()}
+    return function(given)
+
+
+def _by_output(given: Any, names: Sequence[str], argument: str, for_all: bool) -> list[Any]:
+    """One item for each output."""
+    if given is None or for_all:
+        return [given] * len(names)
+    if isinstance(given, Mapping):
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise ValueError(
+                f"compile: {argument} has the keys {list(given)}, but the outputs are {list(names)}: {unknown} names "
+                "none of them"
+            )
+        return [given.get(name) for name in names]
+    if isinstance(given, (list, tuple)):
+        if len(given) != len(names):
+            raise ValueError(
+                f"compile: {argument} has {len(given)} items, but there are {len(names)} outputs: {list(names)}"
+            )
+        return [_by_output(item, [name], argument, not isinstance(item, (list, tuple, Mapping)))[0]
+                for item, name in zip(given, names, strict=True)]  # fmt: skip
+    raise ValueError(f"compile: {argument} must be given for all outputs, or by output in a list or dictionary")

@@ -1,0 +1,91 @@
+"""The inputs and outputs of a model by their names, and the arrays that are given for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Several(list[Any]):
+    """The arrays of several inputs or outputs, in the model's order."""
+
+    @property
+    def shape(self) -> list[tuple[int, ...]]:
+        return [array.shape for array in self]
+
+
+class Ports(NamedTuple):
+    """The names of a model's inputs and outputs, in order."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is one of each."""
+        return len(self.inputs) == 1 and len(self.outputs) == 1
+
+    def sorted(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        """The parts of a batch, or of all data, in the order of inputs and outputs.
+
+        Raises ValueError where a list has another length, or a dictionary other keys. One ``sample_weight`` is for all
+        outputs.
+        """
+        x = _in_order(x, self.inputs, "x", "inputs")
+        if y is not None:
+            y = _in_order(y, self.outputs, "y", "outputs")
+        if sample_weight is not None:
+            given = sample_weight if _is_nested(sample_weight) else [sample_weight] * len(self.outputs)
+            sample_weight = _in_order(given, self.outputs, "sample_weight", "outputs")
+        return x, y, sample_weight
+
+
+def taken(part: Any, which: Any) -> Any:
+    """The examples ``which`` of an array, of several, or None of None."""
+    return part if part is None else each(part, lambda array: array[which])
+
+
+def each(part: Any, function: Callable[[Any], Any]) -> Any:
+    """``function`` of an array, or of each of several."""
+    if isinstance(part, Several):
+        return Several(None if array is None else function(array) for array in part)
+    return function(part)
+
+
+def listed(part: Any, count: int = 1) -> list[Any]:
+    """The arrays of one or several outputs in a list; None for each of ``count`` where there are none."""
+    if part is None:
+        return [None] * count
+    return list(part) if isinstance(part, Several) else [part]
+
+
+def length(part: Any) -> int:
+    """How many examples there are."""
+    return len(part[0]) if isinstance(part, Several) else len(part)
+
+
+def _is_nested(part: Any) -> bool:
+    if isinstance(part, Mapping):
+        return True
+    return isinstance(part, (list, tuple)) and any(item is None or np.ndim(item) for item in part)
+
+
+def _in_order(part: Any, names: Sequence[str], argument: str, what: str) -> Any:
+    if isinstance(part, Mapping):
+        if set(part) != set(names):
+            raise ValueError(
+                f"{argument} is a dictionary with the keys {sorted(map(str, part))}; the {what} of the model are "
+                f"{list(names)}"
+            )
+        part = [part[name] for name in names]
+    elif len(names) == 1:
+        return part
+    elif not isinstance(part, (list, tuple)) or len(part) != len(names):
+        got = f"{len(part)} items" if isinstance(part, (list, tuple)) else type(part).__name__
+        raise ValueError(
+            f"{argument} must be a list of {len(names)} arrays, or a dictionary: the {what} of the model are "
+            f"{list(names)}; got {got}"
+        )
+    return Several(part) if len(names) > 1 else part[0]
