@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,22 @@ from fastconv.losses import Loss, MaximumAPosteriori
 from fastconv.parameter import Array
 
 
-def warn_of_likely_mistakes(model: Any, loss: Loss, x: Array) -> None:
-    """Look at the model and a batch: all is frozen, bytes nobody scales, scores taken for probabilities."""
+def warn_of_likely_mistakes(model: Any, loss: Loss | None, inputs: Sequence[Array]) -> None:
+    """Look at the model and a batch: all is frozen, bytes nobody scales, scores taken for probabilities.
+
+    ``loss`` is that of a single output, None where there are several.
+    """
     if model.weights and not model.parameters:
         warn(f"{model} has nothing to learn: all of its layers with weights are frozen (trainable = False)")
     rescales = any(isinstance(layer, Rescaling) and layer.takes_bytes for layer in model.layers)
-    if x.dtype == np.uint8 and x.ndim > 2 and x.max() > 1 and not rescales:
-        warn(
-            f"{model} is given uint8 images, 0 to {x.max()}, and networks learn badly from large numbers: "
-            "divide by 255 or start with Rescaling(1/255)"
-        )
+    for x in map(np.asarray, inputs):
+        if x.dtype == np.uint8 and x.ndim > 2 and x.max() > 1 and not rescales:
+            warn(
+                f"{model} is given uint8 images, 0 to {x.max()}, and networks learn badly from large numbers: "
+                "divide by 255 or start with Rescaling(1/255)"
+            )
+    if loss is None:
+        return
     if model.outputs_distances != isinstance(loss, MaximumAPosteriori):
         _warn_of_distances(model, loss)
     if loss.fuses_with is None:

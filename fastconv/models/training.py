@@ -609,7 +609,7 @@ class Trainer(Layer):
             _targets(batch.y)
         if not self._looked_for_mistakes:
             self._looked_for_mistakes = True
-            warn_of_likely_mistakes(self, loss, batch.x)
+            warn_of_likely_mistakes(self, loss, listed(batch.x))
         plan = self._plan() if loss is not None and can_train_with(loss) else None
         if plan is not None:  # whose layers have no penalties on their outputs
             y_pred, total = plan.train(self._checked(batch.x), batch.y, loss, batch.sample_weight)

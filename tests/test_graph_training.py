@@ -1,0 +1,147 @@
+"""Training networks that are no chains: Keras' losses on the same weights and batches, and Keras' ways to say it."""
+
+import json
+from pathlib import Path
+
+import graph_networks as networks
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import Model, layers, optimizers
+
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "graphs.json").read_text())
+CASES = [(name, optimizer) for name in networks.NETWORKS for optimizer in networks.OPTIMIZERS]
+
+
+@pytest.mark.parametrize(("name", "optimizer"), CASES)
+def test_losses_are_those_of_keras(name, optimizer):
+    model = networks.NETWORKS[name](fastconv)
+    assert model.count_params() == GOLDEN[name][optimizer]["params"]
+    networks.start(model)
+    config = {"class_name": optimizer, "config": networks.OPTIMIZERS[optimizer]}
+    model.compile(optimizers.get(config), **networks.compile_arguments(name))
+    found = []
+    for x, y in networks.batches(name, *networks.shapes(name, model)):
+        found.append(model.train_on_batch(x, y, return_dict=True)["loss"])
+    np.testing.assert_allclose(found, GOLDEN[name][optimizer]["losses"], rtol=1e-5, atol=1e-5)
+
+
+def two_heads():
+    image, extra = layers.Input((4, 4, 1), name="image"), layers.Input((3,), name="extra")
+    x = layers.Concatenate()([layers.Flatten()(image), extra])
+    x = layers.Dense(8, activation="tanh")(x)
+    kind = layers.Dense(3, activation="softmax", name="kind")(x)
+    size = layers.Dense(1, name="size")(x)
+    return Model([image, extra], [kind, size], name="two_heads")
+
+
+def data(n=24):
+    rng = np.random.default_rng(0)
+    x = {"image": rng.random((n, 4, 4, 1), np.float32), "extra": rng.random((n, 3), np.float32)}
+    y = {"kind": rng.integers(0, 3, n), "size": rng.random((n, 1), np.float32)}
+    return x, y
+
+
+LOSSES = {"kind": "sparse_categorical_crossentropy", "size": "mse"}
+
+
+def test_logs_are_named_as_in_keras():
+    x, y = data()
+    model = two_heads()
+    model.compile("sgd", loss=LOSSES, metrics={"kind": ["accuracy"], "size": ["mae"]})
+    history = model.fit(x, y, epochs=2, verbose=0, validation_split=0.25).history
+    # What Keras 3.15 gives for the same lines: sorted(history)
+    names = ["kind_accuracy", "kind_loss", "loss", "size_loss", "size_mae"]
+    assert sorted(history) == sorted([*names, *(f"val_{name}" for name in names)])
+    for logs in zip(*(history[name] for name in ("loss", "kind_loss", "size_loss")), strict=True):
+        assert logs[0] == pytest.approx(logs[1] + logs[2])
+    assert model.metrics_names == ["loss", "kind_loss", "size_loss", "kind_accuracy", "size_mae"]
+
+
+def fitted(x, y, loss=None, metrics=None, **options):
+    model = two_heads()
+    model.set_weights([np.full(w.shape, 0.1 * (i + 1), np.float32) for i, w in enumerate(model.weights)])
+    model.compile("sgd", loss=loss or LOSSES, metrics=metrics)
+    model.fit(x, y, epochs=2, batch_size=8, shuffle=False, verbose=0, **options)
+    return np.concatenate([w.ravel() for w in model.get_weights()])
+
+
+def test_lists_dictionaries_and_batches_are_the_same_data():
+    x, y = data()
+    expected = fitted(x, y)
+    listed = [x["image"], x["extra"]], [y["kind"], y["size"]]
+    np.testing.assert_array_equal(fitted(*listed), expected)
+    np.testing.assert_array_equal(fitted(x, listed[1], loss=[LOSSES["kind"], LOSSES["size"]]), expected)
+    batches = [
+        ({name: a[i : i + 8] for name, a in x.items()}, [a[i : i + 8] for a in listed[1]]) for i in (0, 8, 16)
+    ]
+    np.testing.assert_array_equal(fitted(batches, None), expected)
+
+
+def test_sample_weights_by_output():
+    x, y = data()
+    model = two_heads()
+    model.compile("sgd", loss=LOSSES)
+    weights = {"kind": np.linspace(0, 1, 24), "size": np.linspace(2, 0, 24)}
+    logs = model.evaluate(x, y, sample_weight=weights, batch_size=24, verbose=0, return_dict=True)
+    kind, size = model.predict(x, verbose=0)
+    expected = [
+        fastconv.losses.get(LOSSES[name])(y[name], prediction, weights[name])
+        for name, prediction in (("kind", kind), ("size", size))
+    ]
+    assert logs["kind_loss"] == pytest.approx(expected[0], rel=1e-5)
+    assert logs["size_loss"] == pytest.approx(expected[1], rel=1e-5)
+    assert logs["loss"] == pytest.approx(sum(expected), rel=1e-5)
+    with pytest.raises(ValueError, match="class_weight is for models with one output"):
+        model.fit(x, y, class_weight={0: 1.0}, verbose=0)
+
+
+def test_an_output_without_a_loss_is_not_judged():
+    x, y = data()
+    model = two_heads()
+    model.compile("sgd", loss={"kind": LOSSES["kind"]})
+    size = model.get_layer("size").get_weights()
+    model.fit(x, y, verbose=0)
+    for before, after in zip(size, model.get_layer("size").get_weights(), strict=True):
+        np.testing.assert_array_equal(after, before)
+
+
+def test_predict_nests_as_the_outputs():
+    x, _ = data()
+    model = two_heads()
+    kind, size = model.predict(x, batch_size=10, verbose=0)
+    assert kind.shape == (24, 3)
+    assert size.shape == (24, 1)
+    named = Model(model.inputs, {"k": model.outputs[0], "s": model.outputs[1]})
+    found = named.predict(x, batch_size=7, verbose=0)
+    np.testing.assert_allclose(found["k"], kind, atol=1e-6)
+    np.testing.assert_allclose(found["s"], size, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"loss": {"nobody": "mse"}}, r"keys \['nobody'\], but the outputs are \['kind', 'size'\]"),
+        ({"loss": ["mse"]}, "loss has 1 items, but there are 2 outputs"),
+        ({"loss": LOSSES, "loss_weights": [1]}, "loss_weights has 1 items"),
+        ({"loss": {"kind": None, "size": None}}, "judges none of the outputs"),
+    ],
+)
+def test_compile_says_what_does_not_fit_the_outputs(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        two_heads().compile("sgd", **arguments)
+
+
+def test_data_that_does_not_fit_the_inputs():
+    x, y = data()
+    model = two_heads()
+    model.compile("sgd", loss=LOSSES)
+    with pytest.raises(ValueError, match=r"x is a dictionary with the keys \['image'\]; the inputs .*'extra'"):
+        model.fit({"image": x["image"]}, y, verbose=0)
+    with pytest.raises(ValueError, match="x must be a list of 2 arrays.*got 1 items"):
+        model.fit([x["image"]], y, verbose=0)
+    with pytest.raises(ValueError, match="same length"):
+        model.fit({**x, "extra": x["extra"][:5]}, y, verbose=0)
+    with pytest.raises(ValueError, match="input 'image' has the shape"):
+        model.fit({**x, "image": x["image"][:, :3]}, y, verbose=0)
