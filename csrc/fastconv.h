@@ -221,6 +221,53 @@ fc_status fc_batch_norm_backward_data(int64_t rows, int64_t C, const float *dy, 
                                       const float *variance, const float *gamma, const float *dgamma,
                                       const float *dbeta, double epsilon, float *dx);
 
+/* ---- layer, root mean square, unit and group normalisation ---------------------------------------- */
+
+typedef enum { FC_LAYER_NORM, FC_RMS_NORM, FC_UNIT_NORM } fc_row_norm_kind;
+
+typedef struct {
+    fc_row_norm_kind kind;
+    int64_t rows, W; /* W > 0 */
+    double epsilon;
+} fc_row_norm;
+
+/* y = (x - mean) inverse gamma + beta, rows (rows, W), each with its mean (layer normalisation only) and inverse.
+ * gamma and beta (W,) may be NULL. */
+void fc_row_norm_forward(const fc_row_norm *norm, const float *x, const float *gamma, const float *beta, float *y,
+                         float *mean, float *inverse);
+/* dgamma and dbeta may be NULL: not wanted */
+fc_status fc_row_norm_backward(const fc_row_norm *norm, const float *dy, const float *x, const float *mean,
+                               const float *inverse, const float *gamma, float *dx, float *dgamma, float *dbeta);
+
+typedef struct {
+    int64_t N, pixels, C, groups; /* pixels > 0 */
+    double epsilon;
+} fc_group_norm;
+
+/* The same of each group of C / groups channels in all pixels of an image: mean and inverse are (N, groups), gamma and
+ * beta (C,). */
+fc_status fc_group_norm_forward(const fc_group_norm *norm, const float *x, const float *gamma, const float *beta,
+                                float *y, float *mean, float *inverse);
+fc_status fc_group_norm_backward(const fc_group_norm *norm, const float *dy, const float *x, const float *mean,
+                                 const float *inverse, const float *gamma, float *dx, float *dgamma, float *dbeta);
+
+/* ---- images resampled ----------------------------------------------------------------------------- */
+
+/* Output i along an axis is weight[i] times source pixel first[i], plus next[i] times the one after it. */
+typedef struct {
+    int64_t source, outputs;
+    const int64_t *first;
+    const float *weight, *next;
+} fc_resample_axis;
+
+typedef struct {
+    int64_t N, C;
+    fc_resample_axis rows, columns;
+} fc_resample;
+
+fc_status fc_resample_forward(const fc_resample *resample, const float *x, float *y);
+fc_status fc_resample_backward(const fc_resample *resample, const float *dy, float *dx);
+
 /* ---- images under affine maps ------------------------------------------------------------------- */
 
 typedef enum { FC_FILL_CONSTANT, FC_FILL_NEAREST, FC_FILL_REFLECT, FC_FILL_WRAP } fc_fill;

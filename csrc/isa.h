@@ -30,6 +30,8 @@
 #include "connected_kernel.h"
 #include "depthwise_kernel.h"
 #include "elementwise_kernel.h"
+#include "row_norm_kernel.h"
+#include "resample_kernel.h"
 #include "rbf_kernel.h"
 #include "bundle_winograd_kernel.h"
 #include "peak_kernel.h"
@@ -74,6 +76,15 @@ const fc_kernels NAME(fc_kernels) = {
     .depthwise_gradient = NAME(depthwise_gradient),
     .combine = NAME(combine),
     .combine_gradient = NAME(combine_gradient),
+    .row_squares = NAME(row_squares),
+    .normalise_row = NAME(normalise_row),
+    .row_gradient_sums = NAME(row_gradient_sums),
+    .normalise_row_backward = NAME(normalise_row_backward),
+    .normalise_group_backward = NAME(normalise_group_backward),
+    .blend = NAME(blend),
+    .add_scaled = NAME(add_scaled),
+    .resample_row = NAME(resample_row),
+    .resample_row_backward = NAME(resample_row_backward),
     .squared_distances = NAME(squared_distances),
     .weighted_differences = NAME(weighted_differences),
     .add_rows = NAME(add_rows),

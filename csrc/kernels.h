@@ -116,7 +116,8 @@ typedef struct {
     float l1, l2, scale;
 } fc_penalty;
 
-/* What each column of dx is made with: dx = scale (dy - mean_dy - slope (x - mean)); see batch_norm.c. */
+/* What each column of dx is made with: dx = scale (dy - mean_dy - slope (x - mean)); see batch_norm.c. In row_norm.c
+ * scale belongs to dy alone. */
 typedef struct {
     const float *mean, *scale, *mean_dy, *slope;
 } fc_norm_gradient;
@@ -278,6 +279,23 @@ typedef struct {
                           float *products);
     void (*normalise_backward)(int64_t rows, int64_t width, const float *dy, const float *x,
                                const fc_norm_gradient *columns, float *dx);
+
+    /* One row, shifted and scaled by its own sums: row_norm_kernel.h. gamma and beta, dgamma and dbeta may be NULL. */
+    void (*row_squares)(int64_t n, const float *x, float from, double sums[2]);
+    void (*normalise_row)(int64_t n, const float *x, float mean, float inverse, const float *gamma, const float *beta,
+                          float *y);
+    void (*row_gradient_sums)(int64_t n, const float *dy, const float *x, float mean, float inverse,
+                              const float *gamma, double sums[2], float *dgamma, float *dbeta);
+    void (*normalise_row_backward)(int64_t n, const float *dy, const float *x, float mean, float inverse,
+                                   const float *gamma, float shift, float slope, float *dx);
+    void (*normalise_group_backward)(int64_t rows, int64_t C, const float *dy, const float *x,
+                                     const fc_norm_gradient *channels, float *dx);
+
+    /* y = u a + v b;  y += u x;  and a row of pixels of C floats, each blended from two: resample_kernel.h. */
+    void (*blend)(int64_t n, float u, const float *a, float v, const float *b, float *y);
+    void (*add_scaled)(int64_t n, float u, const float *x, float *y);
+    void (*resample_row)(const fc_resample_axis *axis, int64_t C, const float *x, float *y);
+    void (*resample_row_backward)(const fc_resample_axis *axis, int64_t C, const float *dy, float *dx);
 
     /* Rows of C scores. cross_entropy gives each row's loss, and its gradient times scale and the row's weight. */
     void (*softmax)(int64_t rows, int64_t C, const float *x, float *p);

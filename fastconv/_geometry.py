@@ -132,3 +132,55 @@ def frame(image: Pair, padding: tuple[Pair, Pair]) -> Window:
         Axis(n + before + after, before, after) for n, (before, after) in zip(image, padding, strict=True)
     ]
     return Window(axes[0], axes[1], (1, 1), (1, 1), (1, 1))
+
+
+def transposed(
+    image: Pair,
+    size: int | Pair,
+    strides: int | Pair = 1,
+    padding: str = "valid",
+    output_padding: int | Pair | None = None,
+    dilation_rate: int | Pair = 1,
+) -> tuple[Axis, Axis]:
+    """Rows and columns that a transposed convolution makes of (H, W), as Keras counts them.
+
+    Of each axis: how many outputs, and the padding with which the convolution of as many pixels gives the
+    image. Raises ValueError where an argument is malformed.
+    """
+    sizes, stride_pair = pair(size, "kernel_size"), pair(strides, "strides")
+    dilation_pair = pair(dilation_rate, "dilation_rate")
+    if not isinstance(padding, str) or padding.lower() not in ("valid", "same"):
+        raise unknown_name("padding", padding, ["valid", "same"])
+    more: tuple[int | None, int | None] = (None, None)
+    if output_padding is not None:
+        more = extra = pair(output_padding, "output_padding", 0)
+        if extra[0] >= stride_pair[0] or extra[1] >= stride_pair[1]:
+            raise ValueError(
+                f"output_padding {extra} must be less than strides {stride_pair}, in rows and in columns"
+            )
+    axes = [
+        _transposed_axis(n, (f - 1) * d + 1, s, padding.lower() == "same", m)
+        for n, f, s, d, m in zip(image, sizes, stride_pair, dilation_pair, more, strict=True)
+    ]
+    return axes[0], axes[1]
+
+
+def _transposed_axis(n: int, reach: int, stride: int, same: bool, more: int | None) -> Axis:
+    last = (n - 1) * stride  # where the last pixel lays its first tap
+    if not same:
+        output, before = last + (max(reach, stride) if more is None else reach + more), 0
+    else:
+        output = n * stride if more is None else last + reach % 2 + more
+        around = reach - 2 + (stride if more is None else reach % 2 + more)
+        before = reach - 1 - min(around - around // 2, reach - 1)
+    if n == 0:
+        return Axis(0, 0, 0)
+    return Axis(output, before, max(last + reach - before - output, 0))
+
+
+def bins(n: int, count: int) -> list[Pair]:
+    """(first, end) of each of ``count`` bins of adaptive pooling along an axis of ``n`` pixels.
+
+    They are as nearly equal as whole pixels allow, cover all, and overlap where n / count is not whole.
+    """
+    return [(i * n // count, -(-(i + 1) * n // count)) for i in range(count)]

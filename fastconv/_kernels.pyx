@@ -157,6 +157,47 @@ cdef extern from "fastconv.h" nogil:
         int64_t rows, int64_t C, const float *dy, const float *x, const float *mean, const float *variance,
         const float *gamma, const float *dgamma, const float *dbeta, double epsilon, float *dx)
 
+    ctypedef enum fc_row_norm_kind:
+        FC_LAYER_NORM
+        FC_RMS_NORM
+        FC_UNIT_NORM
+
+    ctypedef struct fc_row_norm:
+        fc_row_norm_kind kind
+        int64_t rows, W
+        double epsilon
+
+    void fc_row_norm_forward(
+        const fc_row_norm *, const float *x, const float *gamma, const float *beta, float *y, float *mean,
+        float *inverse)
+    fc_status fc_row_norm_backward(
+        const fc_row_norm *, const float *dy, const float *x, const float *mean, const float *inverse,
+        const float *gamma, float *dx, float *dgamma, float *dbeta)
+
+    ctypedef struct fc_group_norm:
+        int64_t N, pixels, C, groups
+        double epsilon
+
+    fc_status fc_group_norm_forward(
+        const fc_group_norm *, const float *x, const float *gamma, const float *beta, float *y, float *mean,
+        float *inverse)
+    fc_status fc_group_norm_backward(
+        const fc_group_norm *, const float *dy, const float *x, const float *mean, const float *inverse,
+        const float *gamma, float *dx, float *dgamma, float *dbeta)
+
+    ctypedef struct fc_resample_axis:
+        int64_t source, outputs
+        const int64_t *first
+        const float *weight
+        const float *next
+
+    ctypedef struct fc_resample:
+        int64_t N, C
+        fc_resample_axis rows, columns
+
+    fc_status fc_resample_forward(const fc_resample *, const float *x, float *y)
+    fc_status fc_resample_backward(const fc_resample *, const float *dy, float *dx)
+
     ctypedef struct fc_targets:
         const int64_t *labels
         const float *rows
@@ -818,6 +859,119 @@ def batch_norm_backward_data(
         status = fc_batch_norm_backward_data(
             x.shape[0], x.shape[1], &dy[0, 0], &x[0, 0], &mean[0], &variance[0], gamma_data, dgamma_data,
             dbeta_data, epsilon, &dx[0, 0])
+    check(status)
+
+
+# ---- layer, root mean square, unit and group normalisation ----------------------------------------
+
+ROW_NORMS = {"layer": FC_LAYER_NORM, "rms": FC_RMS_NORM, "unit": FC_UNIT_NORM}
+
+
+cdef float *optional_output(float[::1] columns) noexcept:
+    if columns is None:
+        return NULL
+    return &columns[0]
+
+
+cdef fc_row_norm describe_row_norm(int kind, const float[:, ::1] x, double epsilon):
+    cdef fc_row_norm norm
+    norm.kind, norm.rows, norm.W, norm.epsilon = <fc_row_norm_kind>kind, x.shape[0], x.shape[1], epsilon
+    return norm
+
+
+def row_norm(
+    int kind, const float[:, ::1] x, const float[::1] gamma, const float[::1] beta, double epsilon,
+    float[:, ::1] y, float[::1] mean, float[::1] inverse
+) -> None:
+    cdef fc_row_norm norm = describe_row_norm(kind, x, epsilon)
+    cdef const float *gamma_data = optional(gamma)
+    cdef const float *beta_data = optional(beta)
+    cdef float *mean_data = optional_output(mean)
+    with nogil:
+        fc_row_norm_forward(&norm, &x[0, 0], gamma_data, beta_data, &y[0, 0], mean_data, &inverse[0])
+
+
+def row_norm_backward(
+    int kind, const float[:, ::1] dy, const float[:, ::1] x, const float[::1] mean, const float[::1] inverse,
+    const float[::1] gamma, double epsilon, float[:, ::1] dx, float[::1] dgamma, float[::1] dbeta
+) -> None:
+    cdef fc_row_norm norm = describe_row_norm(kind, x, epsilon)
+    cdef const float *mean_data = optional(mean)
+    cdef const float *gamma_data = optional(gamma)
+    cdef float *dgamma_data = optional_output(dgamma)
+    cdef float *dbeta_data = optional_output(dbeta)
+    cdef fc_status status
+    with nogil:
+        status = fc_row_norm_backward(
+            &norm, &dy[0, 0], &x[0, 0], mean_data, &inverse[0], gamma_data, &dx[0, 0], dgamma_data, dbeta_data)
+    check(status)
+
+
+cdef fc_group_norm describe_group_norm(const float[:, :, ::1] x, int64_t groups, double epsilon):
+    cdef fc_group_norm norm
+    norm.N, norm.pixels, norm.C, norm.groups, norm.epsilon = x.shape[0], x.shape[1], x.shape[2], groups, epsilon
+    return norm
+
+
+def group_norm(
+    const float[:, :, ::1] x, int64_t groups, const float[::1] gamma, const float[::1] beta, double epsilon,
+    float[:, :, ::1] y, float[:, ::1] mean, float[:, ::1] inverse
+) -> None:
+    cdef fc_group_norm norm = describe_group_norm(x, groups, epsilon)
+    cdef const float *gamma_data = optional(gamma)
+    cdef const float *beta_data = optional(beta)
+    cdef fc_status status
+    with nogil:
+        status = fc_group_norm_forward(
+            &norm, &x[0, 0, 0], gamma_data, beta_data, &y[0, 0, 0], &mean[0, 0], &inverse[0, 0])
+    check(status)
+
+
+def group_norm_backward(
+    const float[:, :, ::1] dy, const float[:, :, ::1] x, const float[:, ::1] mean, const float[:, ::1] inverse,
+    const float[::1] gamma, float[:, :, ::1] dx, float[::1] dgamma, float[::1] dbeta
+) -> None:
+    cdef fc_group_norm norm = describe_group_norm(x, mean.shape[1], 0)
+    cdef const float *gamma_data = optional(gamma)
+    cdef fc_status status
+    with nogil:
+        status = fc_group_norm_backward(
+            &norm, &dy[0, 0, 0], &x[0, 0, 0], &mean[0, 0], &inverse[0, 0], gamma_data, &dx[0, 0, 0], &dgamma[0],
+            &dbeta[0])
+    check(status)
+
+
+# ---- images resampled -----------------------------------------------------------------------------
+
+cdef fc_resample_axis describe_resample_axis(int64_t source, tuple axis) except *:
+    cdef const int64_t[::1] first = axis[0]
+    cdef const float[::1] weight = axis[1], next = axis[2]
+    cdef fc_resample_axis described
+    described.source, described.outputs = source, first.shape[0]
+    described.first, described.weight, described.next = &first[0], &weight[0], &next[0]
+    return described
+
+
+def resample(const float[:, :, :, ::1] x, tuple rows, tuple columns, float[:, :, :, ::1] y) -> None:
+    """rows, columns: of each output the first pixel, its weight, and that of the next."""
+    cdef fc_resample r
+    cdef fc_status status
+    r.N, r.C = x.shape[0], x.shape[3]
+    r.rows = describe_resample_axis(x.shape[1], rows)
+    r.columns = describe_resample_axis(x.shape[2], columns)
+    with nogil:
+        status = fc_resample_forward(&r, &x[0, 0, 0, 0], &y[0, 0, 0, 0])
+    check(status)
+
+
+def resample_backward(const float[:, :, :, ::1] dy, tuple rows, tuple columns, float[:, :, :, ::1] dx) -> None:
+    cdef fc_resample r
+    cdef fc_status status
+    r.N, r.C = dx.shape[0], dx.shape[3]
+    r.rows = describe_resample_axis(dx.shape[1], rows)
+    r.columns = describe_resample_axis(dx.shape[2], columns)
+    with nogil:
+        status = fc_resample_backward(&r, &dy[0, 0, 0, 0], &dx[0, 0, 0, 0])
     check(status)
 
 

@@ -1,4 +1,4 @@
-"""Sums, products, maxima of two arrays on every instruction set against the reference, and their broadcasting."""
+"""Sums, products, maxima of two arrays on every instruction set against the reference."""
 
 from __future__ import annotations
 

@@ -84,15 +84,17 @@ def depthwise_conv2d_backward_kernel(
     """(dkernel, dbias), the gradients of the kernel and of the bias.
 
     x is (N, H, W, C), dy (N, H_out, W_out, C·M), ``kernel_size`` a number or (KH, KW); the rest as in
-    ``depthwise_conv2d``. dkernel is (KH, KW, C, M), dbias (C·M,); ``out`` are float32 arrays to write them to,
-    None for new ones.
+    ``depthwise_conv2d``. dkernel is (KH, KW, C, M), dbias (C·M,); ``out`` are float32 arrays to write them
+    to, None for new ones.
     """
     x = _door.array(x, "x", "N, H, W, C")
     dy = _door.array(dy, "dy", "N, H, W, C")
     size = pair(kernel_size, "kernel_size")
     C, channels = x.shape[3], dy.shape[3]
     if channels % C if C else channels:
-        raise ValueError(f"dy must have a multiple of the {C} channels of x, as many for each; got {channels}")
+        raise ValueError(
+            f"dy must have a multiple of the {C} channels of x, as many for each; got {channels}"
+        )
     view = window(x.shape[1:3], size, strides, padding, dilation_rate)
     _door.check_dy(dy, x.shape, view, channels, "depthwise_conv2d")
     if _door.on_reference():

@@ -24,8 +24,8 @@ def elementwise(a: ArrayLike, b: ArrayLike, operation: str) -> Array:
     Parameters
     ----------
     a, b : arrays of shapes that NumPy broadcasts against each other, as (N, H, W, C) and (N, 1, 1, C)
-    operation : "add", "subtract", "multiply", "divide", "average", "maximum" or "minimum"; the last two are NaN
-        where a or b is
+    operation : "add", "subtract", "multiply", "divide", "average", "maximum" or "minimum"; the last two
+        are NaN where a or b is
 
     Returns y of the common shape. Raises ValueError where there is none.
     """
@@ -45,8 +45,8 @@ def elementwise_backward(
 ) -> tuple[Array | None, Array | None]:
     """(da, db), of the shapes of a and b: summed over the axes along which they were repeated.
 
-    dy is the gradient of ``elementwise(a, b, operation)``. Where a = b is the maximum or the minimum, half of it
-    goes to each. ``needs`` says which of the two are wanted; the other is None.
+    dy is the gradient of ``elementwise(a, b, operation)``. Where a = b is the maximum or the minimum, half of
+    it goes to each. ``needs`` says which of the two are wanted; the other is None.
     """
     a, b, shape = _operands(a, b, operation)
     dy = _door.array(dy, "dy")
@@ -54,10 +54,13 @@ def elementwise_backward(
     if _door.on_reference():
         return reference.elementwise_backward(dy, a, b, operation, needs)
     if not dy.size:
-        da, db = (np.zeros(x.shape, np.float32) if need else None for x, need in zip((a, b), needs, strict=True))
+        da, db = (
+            np.zeros(x.shape, np.float32) if need else None for x, need in zip((a, b), needs, strict=True)
+        )
         return da, db
     sizes, a_spread, a_steps, b_spread, b_steps = _three_axes(a, b, shape)
-    kind, gradients = _kernels.ELEMENTWISE[operation], []
+    kind = _kernels.ELEMENTWISE[operation]
+    gradients: list[Array | None] = []
     for second, (x, spread) in enumerate([(a, a_spread), (b, b_spread)]):
         if not needs[second]:
             gradients.append(None)
@@ -79,16 +82,16 @@ def _operands(a: ArrayLike, b: ArrayLike, operation: str) -> tuple[Array, Array,
         return a, b, np.broadcast_shapes(a.shape, b.shape)
     except ValueError:
         raise ValueError(
-            f"a of shape {a.shape} and b of shape {b.shape} do not broadcast: from the last axis on, sizes must "
-            "be equal or 1"
+            f"a of shape {a.shape} and b of shape {b.shape} do not broadcast: from the last axis on, sizes "
+            "must be equal or 1"
         ) from None
 
 
 def _three_axes(a: Array, b: Array, shape: Shape) -> tuple[Shape, Array, Steps, Array, Steps]:
     """((outer, rows, width), a, its steps, b, its steps): 0 along axes on which an operand is repeated.
 
-    Neighbouring axes along which both step, or one is repeated, are joined. Where more than three are left, the
-    operands are written out.
+    Neighbouring axes along which both step, or one is repeated, are joined. Where more than three are left,
+    the operands are written out.
     """
     sizes, a_whole, b_whole = _joined(a.shape, b.shape, shape)
     if len(sizes) > 3:

@@ -65,7 +65,7 @@ def depthwise_conv2d_backward_data(
     padding: Padding = "valid",
     dilation_rate: int | Pair = 1,
 ) -> Array:
-    """dx[…, row, column, c] += dy[n,h,w,c·M+m] · kernel[kh,kw,c,m], wherever the forward pass read that pixel."""
+    """dx[…, row, column, c] += dy[n,h,w,c·M+m] · kernel[kh,kw,c,m], where the forward pass read it."""
     kernel = np.asarray(kernel, np.float64)
     N, H, W, C = input_shape
     KH, KW, _, M = kernel.shape
