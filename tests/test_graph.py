@@ -83,7 +83,9 @@ def test_the_features_of_a_layer_by_its_output():
 
 
 def test_the_output_of_a_layer_in_a_sequential_model():
-    model = Sequential([layers.Input((6, 6, 3)), layers.Conv2D(2, 3, name="c"), layers.Flatten(), layers.Dense(1)])
+    model = Sequential(
+        [layers.Input((6, 6, 3)), layers.Conv2D(2, 3, name="c"), layers.Flatten(), layers.Dense(1)]
+    )
     features = Model(model.inputs, model.get_layer("c").output)
     x = images()
     np.testing.assert_array_equal(features.predict(x, verbose=0), model.get_layer("c")(x))
@@ -100,7 +102,9 @@ def test_a_model_that_begins_in_the_middle_of_another():
 
 
 def test_training_given_to_a_call_stays():
-    base = Sequential([layers.Input((6, 6, 3)), layers.BatchNormalization(), layers.Dropout(0.5, seed=1)], name="base")
+    base = Sequential(
+        [layers.Input((6, 6, 3)), layers.BatchNormalization(), layers.Dropout(0.5, seed=1)], name="base"
+    )
     x = layers.Input((6, 6, 3))
     model = Model(x, layers.Flatten()(base(x, training=False)))
     batch = images()
@@ -162,7 +166,9 @@ def test_nothing_is_computed_below_what_learns(monkeypatch):
     model.get_layer("conv").trainable = False
     called = []
     monkeypatch.setattr(
-        fastconv.ops, "conv2d_backward_data", lambda *a, **k: called.append("data") or np.zeros(a[2], np.float32)
+        fastconv.ops,
+        "conv2d_backward_data",
+        lambda *a, **k: called.append("data") or np.zeros(a[2], np.float32),
     )
     model.forward(images(), training=True)
     model.backward(np.ones((4, 2), np.float32))
@@ -276,7 +282,9 @@ def test_what_a_layer_made_of_layers_computes_by_itself():
 # ---- copies
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deep", "pickle"])
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deep", "pickle"]
+)
 def test_copies_compute_the_same_and_share_nothing(copied):
     model, x = residual(), images()
     twin = copied(model)
@@ -315,7 +323,16 @@ def test_the_configuration_makes_the_same_graph():
 
 def test_what_needs_numbers_says_what_to_write():
     x = layers.Input((3,))
-    for attempt in (np.exp, float, bool, len, list, np.asarray, lambda t: t[0], lambda t: np.concatenate([t, t])):
+    for attempt in (
+        np.exp,
+        float,
+        bool,
+        len,
+        list,
+        np.asarray,
+        lambda t: t[0],
+        lambda t: np.concatenate([t, t]),
+    ):
         with pytest.raises(TypeError, match=r"needs numbers.*InputLayer"):
             attempt(x)
 

@@ -137,7 +137,9 @@ def test_data_that_does_not_fit_the_inputs():
     x, y = data()
     model = two_heads()
     model.compile("sgd", loss=LOSSES)
-    with pytest.raises(ValueError, match=r"x is a dictionary with the keys \['image'\]; the inputs .*'extra'"):
+    with pytest.raises(
+        ValueError, match=r"x is a dictionary with the keys \['image'\]; the inputs .*'extra'"
+    ):
         model.fit({"image": x["image"]}, y, verbose=0)
     with pytest.raises(ValueError, match="x must be a list of 2 arrays.*got 1 items"):
         model.fit([x["image"]], y, verbose=0)

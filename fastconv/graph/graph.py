@@ -103,10 +103,13 @@ class Graph:
             if node.is_input:
                 result = layer.output
             else:
-                result = layer(*structure.mapped(lambda leaf: made.get(id(leaf), leaf), node.args), **node.kwargs)
+                result = layer(
+                    *structure.mapped(lambda leaf: made.get(id(leaf), leaf), node.args), **node.kwargs
+                )
             made |= dict(zip(map(id, node.outputs), structure.leaves(result), strict=True))
         inputs, outputs = (
-            structure.mapped(lambda tensor: made[id(tensor)], tensors) for tensors in (self.inputs, self.outputs)
+            structure.mapped(lambda tensor: made[id(tensor)], tensors)
+            for tensors in (self.inputs, self.outputs)
         )
         return Graph(inputs, outputs, owner)
 
@@ -137,9 +140,14 @@ class Graph:
             return places[id(leaf)] if isinstance(leaf, SymbolicTensor) else leaf
 
         calls = [
-            (node.layer, structure.mapped(placed, node.args), node.kwargs, node.output_shapes) for node in self.nodes
+            (node.layer, structure.mapped(placed, node.args), node.kwargs, node.output_shapes)
+            for node in self.nodes
         ]
-        return _restored, (calls, structure.mapped(placed, self.inputs), structure.mapped(placed, self.outputs))
+        return _restored, (
+            calls,
+            structure.mapped(placed, self.inputs),
+            structure.mapped(placed, self.outputs),
+        )
 
     def calls_of(self, layer: Layer) -> list[Node]:
         """The calls of one layer, in order."""
@@ -179,7 +187,11 @@ def _checked_tensors(given: Any, what: str, owner: str) -> list[SymbolicTensor]:
     tensors = structure.leaves(given)
     for tensor in tensors:
         if not isinstance(tensor, SymbolicTensor):
-            hint = "call it on a tensor: layer(tensor)" if hasattr(tensor, "forward") else "begin with Input(shape)"
+            hint = (
+                "call it on a tensor: layer(tensor)"
+                if hasattr(tensor, "forward")
+                else "begin with Input(shape)"
+            )
             raise TypeError(f"{owner}: {what} must be made of symbolic tensors, got {tensor!r}; {hint}")
     if not tensors:
         raise ValueError(f"{owner}: {what} is empty; give at least one symbolic tensor")

@@ -76,6 +76,8 @@ def holds_arrays(given: Any) -> bool:
     """Whether this is a list, tuple or dictionary of arrays, several inputs, rather than one array or numbers."""
     if isinstance(given, Mapping):
         return True
-    return isinstance(given, (list, tuple)) and len(given) > 0 and all(
-        getattr(item, "ndim", 0) > 0 or holds_arrays(item) for item in given
+    return (
+        isinstance(given, (list, tuple))
+        and len(given) > 0
+        and all(getattr(item, "ndim", 0) > 0 or holds_arrays(item) for item in given)
     )

@@ -149,7 +149,9 @@ class Node:
         self.inputs = tuple(leaf for leaf in given if isinstance(leaf, SymbolicTensor))
         self.outputs: tuple[SymbolicTensor, ...] = ()
         numbers = count()
-        self.result = structure.map_shapes(lambda shape: SymbolicTensor((None, *shape), self, next(numbers)), shapes)
+        self.result = structure.map_shapes(
+            lambda shape: SymbolicTensor((None, *shape), self, next(numbers)), shapes
+        )
         self.outputs = tuple(structure.leaves(self.result))
 
     @property

@@ -44,6 +44,7 @@ from fastconv.layers.serialization import deserialize, serialize
 from fastconv.layers.softmax import Softmax
 from fastconv.layers.spatial_dropout2d import SpatialDropout2D
 from fastconv.layers.subsampling2d import Subsampling2D
+from fastconv.layers.transposed_convolution import Conv1DTranspose, Conv2DTranspose
 from fastconv.layers.zero_padding2d import ZeroPadding2D
 
 # Keras' other names.
@@ -60,14 +61,16 @@ __all__ = [
     "ActivityRegularization",
     "Add",
     "AlphaDropout",
-    "AveragePooling2D",
     "Average",
+    "AveragePooling2D",
     "AvgPool2D",
     "BatchNormalization",
     "CenterCrop",
     "Concatenate",
     "Conv1D",
+    "Conv1DTranspose",
     "Conv2D",
+    "Conv2DTranspose",
     "Convolution2D",
     "Dense",
     "DepthwiseConv1D",

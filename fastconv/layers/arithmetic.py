@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from fastconv import ops
 from fastconv.graph.symbolic import SymbolicTensor
 from fastconv.layers.layer import Layer
 from fastconv.layers.merging import Add, Divide, Multiply, Subtract
-from fastconv.ops.elementwise import elementwise, elementwise_backward
 from fastconv.parameter import Array
 
 _OF_TENSORS = {"add": Add, "subtract": Subtract, "multiply": Multiply, "divide": Divide}
@@ -24,14 +24,14 @@ class WithNumber(Layer):
 
     def call(self, x: Array, training: bool) -> Array:
         self.remember(x)
-        return elementwise(*self._operands(x), self.operation)
+        return ops.elementwise(*self._operands(x), self.operation)
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         if not input_gradient:
             return None
         (x,) = self.recall()
         needs = (not self.number_first, self.number_first)
-        return elementwise_backward(dy, *self._operands(x), self.operation, needs)[self.number_first]
+        return ops.elementwise_backward(dy, *self._operands(x), self.operation, needs)[self.number_first]
 
     def _operands(self, x: Array) -> tuple[Array, Array]:
         number = np.full((1,) * x.ndim, self.number, x.dtype)

@@ -177,7 +177,9 @@ class _Filters(Convolution):
         self.filters = whole(filters, f"{name}: filters")
         self.groups = whole(groups, f"{name}: groups")
         if self.filters % self.groups:
-            raise ValueError(f"{name}: {self.filters} filters cannot be split into {self.groups} equal groups")
+            raise ValueError(
+                f"{name}: {self.filters} filters cannot be split into {self.groups} equal groups"
+            )
         if algorithm not in ops.ALGORITHMS:
             raise unknown_name("algorithm", algorithm, ops.ALGORITHMS)
         self.algorithm = algorithm
@@ -329,7 +331,10 @@ class Conv2D(_Filters):
         return ops.conv2d_connected_backward_data(dz, self.kernel.value, self.table, shape, **self._sliding)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "connections": None if self.connections is None else self.connections.maps}
+        return {
+            **super().get_config(),
+            "connections": None if self.connections is None else self.connections.maps,
+        }
 
 
 class Conv1D(_Filters):

@@ -13,11 +13,6 @@ from fastconv.initializers import InitializerLike
 from fastconv.layers._arguments import whole
 from fastconv.layers.convolution import Convolution, Sizes
 from fastconv.layers.layer import Shape
-from fastconv.ops.depthwise import (
-    depthwise_conv2d,
-    depthwise_conv2d_backward_data,
-    depthwise_conv2d_backward_kernel,
-)
 from fastconv.parameter import Array, Parameter
 from fastconv.regularizers import RegularizerLike
 
@@ -70,13 +65,17 @@ class _Depthwise(Convolution):
         return (*self.kernel_size, channels, self.depth_multiplier)
 
     def convolve(self, x: Array) -> Array:
-        return depthwise_conv2d(x, self._image_kernel(self.kernel.value), self.bias_value, **self._sliding)
+        return ops.depthwise_conv2d(
+            x, self._image_kernel(self.kernel.value), self.bias_value, **self._sliding
+        )
 
     def kernel_gradient(self, x: Array, dz: Array, out: tuple[Array, Array | None]) -> None:
-        depthwise_conv2d_backward_kernel(x, dz, self._pair(self.kernel_size), **self._sliding, out=out)
+        ops.depthwise_conv2d_backward_kernel(x, dz, self._pair(self.kernel_size), **self._sliding, out=out)
 
     def data_gradient(self, dz: Array, shape: Shape) -> Array:
-        return depthwise_conv2d_backward_data(dz, self._image_kernel(self.kernel.value), shape, **self._sliding)
+        return ops.depthwise_conv2d_backward_data(
+            dz, self._image_kernel(self.kernel.value), shape, **self._sliding
+        )
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -190,7 +189,9 @@ class _Separable(Convolution):
 
     def call(self, x: Array, training: bool) -> Array:
         images = self._images(x)
-        between = depthwise_conv2d(images, self._image_kernel(self.depthwise_kernel.value), None, **self._sliding)
+        between = ops.depthwise_conv2d(
+            images, self._image_kernel(self.depthwise_kernel.value), None, **self._sliding
+        )
         z = ops.conv2d(between, self._image_kernel(self.pointwise_kernel.value), self.bias_value)
         return self.activate(self._as_given(z), images, between)
 
@@ -202,14 +203,20 @@ class _Separable(Convolution):
             dbias = None if self.bias is None else self.bias.grad
             out = (self._image_kernel(self.pointwise_kernel.grad), dbias)
             ops.conv2d_backward_kernel(between, dz, 1, out=out)
-        dbetween = ops.conv2d_backward_data(dz, self._image_kernel(self.pointwise_kernel.value), between.shape)
+        dbetween = ops.conv2d_backward_data(
+            dz, self._image_kernel(self.pointwise_kernel.value), between.shape
+        )
         if learns:
             out = (self._image_kernel(self.depthwise_kernel.grad), None)
-            depthwise_conv2d_backward_kernel(images, dbetween, self._pair(self.kernel_size), **self._sliding, out=out)
+            ops.depthwise_conv2d_backward_kernel(
+                images, dbetween, self._pair(self.kernel_size), **self._sliding, out=out
+            )
         if not input_gradient:
             return None
         kernel = self._image_kernel(self.depthwise_kernel.value)
-        return self._as_given(depthwise_conv2d_backward_data(dbetween, kernel, images.shape, **self._sliding))
+        return self._as_given(
+            ops.depthwise_conv2d_backward_data(dbetween, kernel, images.shape, **self._sliding)
+        )
 
     def count_multiply_adds(self) -> int:
         """Each number of the two kernels once for each place of the output."""

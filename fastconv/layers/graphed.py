@@ -156,7 +156,9 @@ class Graphed:
         """As ``gradient``, from the gradient with respect to the layer's pre-activation."""
         return self._gradient(saved, dz, input_gradient, self.backward_from_logits)
 
-    def back_through(self, gradients: Any, input_gradient: bool, from_logits: Sequence[bool] | None = None) -> Any:
+    def back_through(
+        self, gradients: Any, input_gradient: bool, from_logits: Sequence[bool] | None = None
+    ) -> Any:
         """``backward`` of a layer that composes others: through all of these."""
         (going,) = self.recall()
         dx = going.backward(structure.leaves(gradients), from_logits, input_gradient, let_go=self._lets_go)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from fastconv import ops
 from fastconv.layers.layer import Layer
-from fastconv.ops.elementwise import elementwise, elementwise_backward
 from fastconv.parameter import Array
 
 Shapes = list[tuple[int | None, ...]]
@@ -24,7 +22,9 @@ class Merge(Layer):
         """Raise a ValueError where this is no list of shapes, or one of too few or too many."""
         name = type(self).__name__
         if not isinstance(shapes, list):
-            raise ValueError(f"{self} is called on a list of tensors, {name}()([a, b]); got one of shape {shapes}")
+            raise ValueError(
+                f"{self} is called on a list of tensors, {name}()([a, b]); got one of shape {shapes}"
+            )
         wanted = f"exactly {self.least}" if self.most == self.least else f"at least {self.least}"
         if len(shapes) < self.least or (self.most and len(shapes) > self.most):
             raise ValueError(f"{self} is called on {wanted} tensors, got {len(shapes)}")
@@ -68,7 +68,7 @@ class ElementwiseMerge(Merge):
         whole = [x.reshape(len(x), *(1,) * (rank - x.ndim), *x.shape[1:]) for x in inputs]
         partial = [whole[0]]
         for x in whole[1:]:
-            partial.append(elementwise(partial[-1], x, self.operation))
+            partial.append(ops.elementwise(partial[-1], x, self.operation))
         self.remember([x.shape for x in inputs], whole, partial)
         return self.finish(partial[-1], len(inputs))
 
@@ -83,7 +83,7 @@ class ElementwiseMerge(Merge):
         dy = self.finish(dy, len(shapes))
         gradients = []
         for before, x in zip(reversed(partial[:-1]), reversed(whole[1:]), strict=True):
-            dy, dx = elementwise_backward(dy, before, x, self.operation)
+            dy, dx = ops.elementwise_backward(dy, before, x, self.operation)
             gradients.append(dx)
         return [dx.reshape(shape) for dx, shape in zip([dy, *reversed(gradients)], shapes, strict=True)]
 
@@ -151,7 +151,9 @@ class Concatenate(Merge):
     def __init__(self, axis: int = -1, **options: Any) -> None:
         super().__init__(**options)
         if not hasattr(axis, "__index__") or isinstance(axis, bool) or int(axis) == 0:
-            raise ValueError(f"Concatenate: axis must be a whole number other than 0, the batch; got {axis!r}")
+            raise ValueError(
+                f"Concatenate: axis must be a whole number other than 0, the batch; got {axis!r}"
+            )
         self.axis = int(axis)
 
     def _axis(self, shapes: Shapes) -> int:
@@ -159,7 +161,9 @@ class Concatenate(Merge):
         rank = len(shapes[0])
         axis = self.axis - 1 if self.axis > 0 else rank + self.axis
         if not 0 <= axis < rank:
-            raise ValueError(f"{self}: axis={self.axis} is not an axis of {(None, *shapes[0])} behind the batch")
+            raise ValueError(
+                f"{self}: axis={self.axis} is not an axis of {(None, *shapes[0])} behind the batch"
+            )
         return axis
 
     def compute_output_shape(self, input_shape: Shapes) -> tuple[int | None, ...]:
@@ -183,14 +187,13 @@ class Concatenate(Merge):
     def call(self, inputs: Sequence[Array], training: bool) -> Array:
         axis = self._axis([x.shape[1:] for x in inputs]) + 1
         self.remember(axis, [x.shape[axis] for x in inputs])
-        return np.concatenate(list(inputs), axis)
+        return ops.concatenate(inputs, axis)
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Any:
         if not input_gradient:
             return None
         axis, sizes = self.recall()
-        parts = np.split(dy, np.cumsum(sizes[:-1]), axis)
-        return [np.ascontiguousarray(part) for part in parts]
+        return ops.split(dy, sizes, axis)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}

@@ -49,6 +49,7 @@ from fastconv.layers.resizing import Resizing
 from fastconv.layers.softmax import Softmax
 from fastconv.layers.spatial_dropout2d import SpatialDropout2D
 from fastconv.layers.subsampling2d import Subsampling2D
+from fastconv.layers.transposed_convolution import Conv1DTranspose, Conv2DTranspose
 from fastconv.layers.zero_padding2d import ZeroPadding2D
 
 _registry: Registry[Layer] = Registry(
@@ -77,7 +78,9 @@ _registry: Registry[Layer] = Registry(
             BatchNormalization,
             CenterCrop,
             Conv1D,
+            Conv1DTranspose,
             Conv2D,
+            Conv2DTranspose,
             Dense,
             Dropout,
             ELU,

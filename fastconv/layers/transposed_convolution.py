@@ -15,11 +15,6 @@ from fastconv.initializers import InitializerLike
 from fastconv.layers._arguments import errors_named, whole
 from fastconv.layers.convolution import Convolution, Sizes
 from fastconv.layers.layer import Shape
-from fastconv.ops.transposed import (
-    conv2d_transpose,
-    conv2d_transpose_backward_data,
-    conv2d_transpose_backward_kernel,
-)
 from fastconv.parameter import Array
 from fastconv.regularizers import RegularizerLike
 
@@ -71,7 +66,9 @@ class _Transposed(Convolution):
         if self.padding not in ("valid", "same"):
             raise ValueError(f'{name}: padding must be "valid" or "same"; got {padding!r}')
         with errors_named(name):
-            self.output_padding = None if output_padding is None else self._sizes(output_padding, "output_padding", 0)
+            self.output_padding = (
+                None if output_padding is None else self._sizes(output_padding, "output_padding", 0)
+            )
         if algorithm not in ops.ALGORITHMS:
             raise unknown_name("algorithm", algorithm, ops.ALGORITHMS)
         self.algorithm = algorithm
@@ -108,13 +105,15 @@ class _Transposed(Convolution):
         return prod(places) * self.kernel.size
 
     def convolve(self, x: Array) -> Array:
-        return conv2d_transpose(x, self._image_kernel(self.kernel.value), self.bias_value, **self._how)
+        return ops.conv2d_transpose(x, self._image_kernel(self.kernel.value), self.bias_value, **self._how)
 
     def kernel_gradient(self, x: Array, dz: Array, out: tuple[Array, Array | None]) -> None:
-        conv2d_transpose_backward_kernel(x, dz, self._pair(self.kernel_size), **self._how, out=out)
+        ops.conv2d_transpose_backward_kernel(x, dz, self._pair(self.kernel_size), **self._how, out=out)
 
     def data_gradient(self, dz: Array, shape: Shape) -> Array:
-        return conv2d_transpose_backward_data(dz, self._image_kernel(self.kernel.value), shape, **self._how)
+        return ops.conv2d_transpose_backward_data(
+            dz, self._image_kernel(self.kernel.value), shape, **self._how
+        )
 
     def get_config(self) -> dict[str, Any]:
         own = {"filters": self.filters, "output_padding": self.output_padding, "algorithm": self.algorithm}

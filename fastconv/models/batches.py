@@ -59,7 +59,9 @@ class ArrayBatches(BatchSource):
         self.number: int | None = math.ceil(length(x) / batch_size)
 
     def start(self, skip: int = 0) -> Generator[Batch]:
-        return self.dealt(generator().permutation(length(self.data.x)) if self.shuffle is True else None, skip)
+        return self.dealt(
+            generator().permutation(length(self.data.x)) if self.shuffle is True else None, skip
+        )
 
     def dealt(self, order: Array | None, skip: int = 0) -> Generator[Batch]:
         """The batches of one pass, the examples in this order, without the first ``skip`` batches."""
@@ -200,7 +202,9 @@ def checked_batch(
     """The three as arrays of the same length, class weights turned into sample weights."""
     inputs = each(x, lambda part: as_numbers(part, "x"))
     targets = None if y is None else each(y, lambda part: as_numbers(part, "y"))
-    weights = None if sample_weight is None else each(sample_weight, lambda part: as_numbers(part, "sample_weight"))
+    weights = (
+        None if sample_weight is None else each(sample_weight, lambda part: as_numbers(part, "sample_weight"))
+    )
     if length(inputs) == 0:
         raise ValueError(f"x is empty: it holds no examples, its shape is {inputs.shape}")
     first = listed(inputs)[0]

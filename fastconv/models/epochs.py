@@ -172,7 +172,14 @@ def epochs_of(
         raise ValueError("there is no data: x is missing")
     steps = None if steps is None else whole(steps, steps_argument)
     source = batches(
-        x, y, sample_weight, batch_size=batch_size, steps=steps, shuffle=shuffle, class_weight=class_weight, ports=ports
+        x,
+        y,
+        sample_weight,
+        batch_size=batch_size,
+        steps=steps,
+        shuffle=shuffle,
+        class_weight=class_weight,
+        ports=ports,
     )
     if source.number == 0:
         raise ValueError(f"there is no data: {type(x).__name__} has a length of 0 batches")

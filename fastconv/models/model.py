@@ -62,7 +62,9 @@ class Model(Trainer):
             raise ValueError(f"{self}: {missing} is missing; a model has both, Model(inputs, outputs)")
         if inputs is not None:
             graph = Graph(inputs, outputs, owner=str(self))
-            if not all(tensor.node.is_input for tensor in graph.input_list):  # it begins in the middle of a model
+            if not all(
+                tensor.node.is_input for tensor in graph.input_list
+            ):  # it begins in the middle of a model
                 inputs = structure.mapped(_as_input, inputs)
                 graph = Graph(inputs, graph.apply(inputs, None), owner=str(self))
             self._set_graph(graph)
@@ -94,7 +96,9 @@ class Model(Trainer):
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Call the layers in order; on arrays, or on symbolic tensors."""
         if self._graph is None:
-            raise NotImplementedError(f"{self} has neither inputs and outputs nor a call(self, x, training=None)")
+            raise NotImplementedError(
+                f"{self} has neither inputs and outputs nor a call(self, x, training=None)"
+            )
         return self._graph.apply(inputs, training)
 
     @property
@@ -189,7 +193,9 @@ class Model(Trainer):
         if len(expected) != len(given):
             raise ValueError(f"{self} takes {len(expected)} inputs {graph.input_names}, got {len(given)}")
         for name, wanted, came in zip(graph.input_names, expected, given, strict=True):
-            fits = len(wanted) == len(came) and all(w is None or w == c for w, c in zip(wanted, came, strict=True))
+            fits = len(wanted) == len(came) and all(
+                w is None or w == c for w, c in zip(wanted, came, strict=True)
+            )
             if not fits:
                 raise ValueError(
                     f"{self}: the input {name!r} has the shape {(None, *wanted)}, got {(None, *came)}; "
@@ -227,14 +233,20 @@ class Model(Trainer):
         return any(layer.outputs_distances for layer in self._last_layers())
 
     def parts(self) -> list[Layer]:
-        return super().parts() if self._graph is None else [layer for layer in self._graph.layers if not layer.is_input]
+        return (
+            super().parts()
+            if self._graph is None
+            else [layer for layer in self._graph.layers if not layer.is_input]
+        )
 
     # ---- what it sees, and what that costs
 
     def windows(self) -> tuple[Window, ...]:
         chain = self.graph.chain
         if chain is None:
-            raise ValueError(f"{self} has several ways from input to output: ask for the receptive field of a layer")
+            raise ValueError(
+                f"{self} has several ways from input to output: ask for the receptive field of a layer"
+            )
         return tuple(window for layer in chain for window in layer.windows())
 
     def _sum_over_calls(self, count: str) -> int:
@@ -328,7 +340,9 @@ class Model(Trainer):
             return cls(**config)
         known = {**model_classes(), **(custom_objects or {})}
         name = config.get("name")
-        graph = graph_from_config(config, lambda entry: serialization.deserialize(entry, known), f"Model {name!r}")
+        graph = graph_from_config(
+            config, lambda entry: serialization.deserialize(entry, known), f"Model {name!r}"
+        )
         model = cls(graph.inputs, graph.outputs, name=name)
         if not config.get("trainable", True):
             model._trainable = False
@@ -375,7 +389,9 @@ class Model(Trainer):
         if not self.built or self._jit_compile is False:
             return None
         layers = self._opened(training=True)
-        return None if layers is None else self._plans.find(layers, self._input_shape, self._jit_compile is True)
+        return (
+            None if layers is None else self._plans.find(layers, self._input_shape, self._jit_compile is True)
+        )
 
     def _inference_plan(self, images: int) -> Plan | None:
         if not self.built or self._jit_compile is False:

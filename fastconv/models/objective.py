@@ -49,7 +49,9 @@ class Objective:
     def terms(self, names: Sequence[str]) -> list[Term]:
         """The shares of the outputs of these names. Raises ValueError where the structures do not fit."""
         by_output = _by_output(self.loss, names, "loss", isinstance(self.loss, Loss))
-        weights = _by_output(self.loss_weights, names, "loss_weights", isinstance(self.loss_weights, (int, float)))
+        weights = _by_output(
+            self.loss_weights, names, "loss_weights", isinstance(self.loss_weights, (int, float))
+        )
         if not any(loss is not None for loss in by_output):
             raise ValueError(f"compile: loss={self.loss!r} judges none of the outputs {list(names)}")
         return [
@@ -114,4 +116,6 @@ def _by_output(given: Any, names: Sequence[str], argument: str, for_all: bool) -
             )
         return [_by_output(item, [name], argument, not isinstance(item, (list, tuple, Mapping)))[0]
                 for item, name in zip(given, names, strict=True)]  # fmt: skip
-    raise ValueError(f"compile: {argument} must be given for all outputs, or by output in a list or dictionary")
+    raise ValueError(
+        f"compile: {argument} must be given for all outputs, or by output in a list or dictionary"
+    )

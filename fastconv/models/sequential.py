@@ -29,7 +29,9 @@ class Sequential(Model):
         self, layers: Iterable[Layer] | None = None, trainable: bool = True, name: str | None = None
     ) -> None:
         self._layers: list[Layer] = []
-        self._tensors: list[SymbolicTensor] = []  # once the input is known: it, and what each layer makes of it
+        self._tensors: list[
+            SymbolicTensor
+        ] = []  # once the input is known: it, and what each layer makes of it
         super().__init__(name=name)
         self._trainable = bool(trainable)
         for layer in layers or ():
@@ -122,7 +124,9 @@ class Sequential(Model):
             self._tensors = tensors
             self._stack_changed()
         elif shape != self._input_shape:
-            raise ValueError(f"{self} is built for inputs {self.input_shape} already, not {tuple(input_shape)}")
+            raise ValueError(
+                f"{self} is built for inputs {self.input_shape} already, not {tuple(input_shape)}"
+            )
 
     def _check_shapes(self, shape: Shape) -> None:
         """Raise where a layer does not take what the one before it makes: before any of them has weights."""

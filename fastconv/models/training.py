@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import losses, metrics, optimizers, regularizers
-from fastconv.graph import structure
 from fastconv.callbacks import CallbackList, History, ProgbarLogger
 from fastconv.callbacks.callback import Callback
 from fastconv.callbacks.callback_list import flat
+from fastconv.graph import structure
 from fastconv.layers._arguments import whole
 from fastconv.layers.layer import Layer
 from fastconv.losses import Loss
@@ -114,7 +114,9 @@ class Trainer(Layer):
         objective = None if loss is None else Objective(loss, loss_weights)
         compiled = Compiled(optimizers.get(optimizer), objective, Measures(metrics, weighted_metrics))
         if objective is not None and self.built:
-            objective.terms(self._ports.outputs)  # what does not fit is an error now, not after the first batch
+            objective.terms(
+                self._ports.outputs
+            )  # what does not fit is an error now, not after the first batch
         self._compiled = compiled
         self._looked_for_mistakes = False
         self.run_eagerly = run_eagerly
@@ -480,7 +482,9 @@ class Trainer(Layer):
         outputs = structure.leaves(y_pred)
         if len(outputs) == 1:
             return outputs, [y], [sample_weight]
-        if y is not None and not isinstance(y, Several):  # in a step of a subclass they may be nested as given
+        if y is not None and not isinstance(
+            y, Several
+        ):  # in a step of a subclass they may be nested as given
             _, y, sample_weight = self._ports.sorted(None, y, sample_weight)
         return outputs, listed(y, len(outputs)), listed(sample_weight, len(outputs))
 
@@ -627,7 +631,9 @@ class Trainer(Layer):
         value = value_of(terms, y, outputs, weights)
         gradients: list[Array | None] = []
         from_logits: list[bool] = []
-        for term, layer, target, output, weight in zip(terms, self._last_layers(), y, outputs, weights, strict=True):
+        for term, layer, target, output, weight in zip(
+            terms, self._last_layers(), y, outputs, weights, strict=True
+        ):
             fused = term.loss is not None and _fuse(term.loss, layer.output_activation)
             gradient = None
             if term.loss is not None:
@@ -708,7 +714,9 @@ class Trainer(Layer):
         ports = self._ports
         if ports.is_plain:
             return without_structure(x, y, sample_weight, self._example_shape)
-        in_arrays = isinstance(x, Mapping) or y is not None or structure.holds_arrays(x) or hasattr(x, "__array__")
+        in_arrays = (
+            isinstance(x, Mapping) or y is not None or structure.holds_arrays(x) or hasattr(x, "__array__")
+        )
         return ports.sorted(x, y, sample_weight) if in_arrays else (x, y, sample_weight)
 
     @property

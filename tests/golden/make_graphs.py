@@ -1,6 +1,6 @@
 """Makes graphs.json: the losses of Keras' first training steps on the networks of ``tests/graph_networks.py``.
 
-    KERAS_BACKEND=jax python tests/golden/make_graphs.py       # Keras 3.15, JAX
+KERAS_BACKEND=jax python tests/golden/make_graphs.py       # Keras 3.15, JAX
 """
 
 import json
@@ -31,6 +31,7 @@ def losses(name, optimizer):
 
 if __name__ == "__main__":
     results = {
-        name: {optimizer: losses(name, optimizer) for optimizer in networks.OPTIMIZERS} for name in networks.NETWORKS
+        name: {optimizer: losses(name, optimizer) for optimizer in networks.OPTIMIZERS}
+        for name in networks.NETWORKS
     }
     Path(__file__).with_name("graphs.json").write_text(json.dumps(results, indent=1) + "\n")
