@@ -387,3 +387,41 @@ def test_merging_layers_say_which_shapes_do_not_fit():
         layers.Add()(a)
     with pytest.raises(ValueError, match="exactly 2 tensors, got 3"):
         layers.Subtract()([a, a, a])
+
+
+# ---- what it sees
+
+
+def test_a_unit_sees_what_it_sees_on_any_way():
+    x = layers.Input((20, 20, 1))
+    a = layers.Conv2D(2, 3, padding="same", name="three")(x)
+    b = layers.Conv2D(2, (1, 7), padding="same", name="seven")(x)
+    y = layers.Concatenate(name="both")([a, b])
+    z = layers.MaxPooling2D(2, name="pool")(layers.Add(name="add")([y, layers.Conv2D(4, 3, padding="same")(y)]))
+    model = Model(x, layers.Dense(2, name="out")(layers.Flatten()(z)))
+    assert fastconv.models.receptive_field(model, "both").size == (3, 7)
+    assert fastconv.models.receptive_field(model, "add").size == (5, 9)
+    field = fastconv.models.receptive_field(model, "pool")
+    assert (field.size, field.stride, field.offset) == ((6, 10), (2, 2), (-2, -4))
+    # The same by the pixels that a gradient reaches.
+    features = Model(model.input, model.get_layer("pool").output)
+    features.set_weights([np.ones_like(w) for w in features.get_weights()])
+    batch = np.random.default_rng(0).uniform(1, 2, (1, 20, 20, 1)).astype(np.float32)
+    dy = np.zeros_like(features.forward(batch))
+    dy[0, 5, 4] = 1
+    pixels = np.nonzero(features.backward(dy, input_gradient=True)[0, :, :, 0])
+    top, left, bottom, right = field.box(5, 4)
+    assert top <= pixels[0].min() and pixels[0].max() < bottom
+    assert left <= pixels[1].min() and pixels[1].max() < right
+    assert field.box(5, 4) == (8, 4, 14, 14)
+
+
+def test_where_the_field_cannot_be_told():
+    x = layers.Input((8, 8, 4))
+    gate = layers.Dense(4)(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    model = Model(x, layers.Multiply(name="gated")([x, gate]))
+    with pytest.raises(ValueError, match="combines feature maps"):
+        fastconv.models.receptive_field(model, "gated")
+    shown = []
+    model.summary(print_fn=shown.append)
+    assert "gated" in shown[0]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fastconv._errors import unknown_name
 from fastconv.graph import structure
 from fastconv.graph.graph import Graph
 from fastconv.graph.symbolic import Node, SymbolicTensor
@@ -61,10 +62,12 @@ class Schedule:
         training: bool,
         inside: Callable[[Layer, bool], Graph | None],
     ) -> None:
-        self.graph = graph
+        self.graph, self.owner = graph, owner
         self._inside = inside
         self._numbers: dict[tuple[int, ...], int] = {}
         self.opened: list[tuple[Layer, bool, Graph]] = []
+        self.made_by: list[tuple[Layer, tuple[int, ...]]] = []
+        """Each call's layer and what it makes, in order; a model inside comes after its layers."""
         self.size = 0
         calls: list[Call] = []
         numbers = self._new_numbers(graph.input_list)
@@ -78,6 +81,18 @@ class Schedule:
     def is_current(self) -> bool:
         """Whether the models inside are still those that were opened."""
         return all(self._inside(layer, training) is graph for layer, training, graph in self.opened)
+
+    def find(self, wanted: Layer | str) -> tuple[Layer, tuple[int, ...]]:
+        """A layer, of the models inside too, by itself or by its name; with what its first call makes.
+
+        Raises ValueError where there is none.
+        """
+        for layer, made in self.made_by:
+            if layer is wanted or layer.name == wanted:
+                return layer, made
+        if isinstance(wanted, str):
+            raise unknown_name("layer", wanted, [layer.name for layer, _ in self.made_by])
+        raise ValueError(f"{wanted} is not in {self.owner}")
 
     def _new_numbers(self, tensors: Iterable[SymbolicTensor]) -> dict[int, int]:
         numbers = {}
@@ -105,6 +120,7 @@ class Schedule:
                 numbers |= self._new_numbers(node.outputs)
                 read = tuple(numbers[id(tensor)] for tensor in node.inputs)
                 made = tuple(numbers[id(tensor)] for tensor in node.outputs)
+                self.made_by.append((node.layer, made))
                 calls.append(Call(node.layer, node, read, made, owners, wish, ()))
                 continue
             now = training if wish is None else wish
@@ -114,6 +130,7 @@ class Schedule:
             self._open(inner, (node.layer, *owners), now, wish, within, calls)
             for outer, tensor in zip(node.outputs, inner.output_list, strict=True):
                 numbers[id(outer)] = within[id(tensor)]
+            self.made_by.append((node.layer, tuple(numbers[id(tensor)] for tensor in node.outputs)))
 
 
 def _with_last_reads(calls: Sequence[Call], kept: Sequence[int]) -> list[Call]:
