@@ -176,7 +176,7 @@ LOSSES = {
     },
 }
 # Small steps: large ones make a network of twenty layers chaotic, and rounding grows tenfold at each.
-OPTIMIZERS = {"sgd": {"learning_rate": 0.005, "momentum": 0.9}, "adam": {"learning_rate": 0.0005}}
+OPTIMIZERS = {"sgd": {"learning_rate": 0.001, "momentum": 0.9}, "adam": {"learning_rate": 0.0005}}
 
 
 def compile_arguments(name):

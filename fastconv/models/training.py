@@ -714,9 +714,9 @@ class Trainer(Layer):
         ports = self._ports
         if ports.is_plain:
             return without_structure(x, y, sample_weight, self._example_shape)
-        in_arrays = (
-            isinstance(x, Mapping) or y is not None or structure.holds_arrays(x) or hasattr(x, "__array__")
-        )
+        batches = isinstance(x, (list, tuple)) and any(isinstance(item, tuple) for item in x)
+        in_arrays = isinstance(x, Mapping) or y is not None or hasattr(x, "__array__")
+        in_arrays = in_arrays or (structure.holds_arrays(x) and not batches)
         return ports.sorted(x, y, sample_weight) if in_arrays else (x, y, sample_weight)
 
     @property
