@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+import sys
 from typing import Any
 
 import numpy as np
@@ -37,7 +39,8 @@ def array(value: ArrayLike, name: str, axes: str | None = None) -> Array:
     except ValueError as error:  # ragged lists
         raise ValueError(f"{name} is not an array: {error}") from None
     if given.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold real numbers; got dtype {given.dtype}")
+        got = "None" if value is None else f"dtype {given.dtype}"
+        raise TypeError(f"{name} must hold real numbers; got {got}")
     if axes is not None:
         check_axes(given, name, axes)
     return laid_out(given, dtype())
@@ -52,6 +55,8 @@ def laid_out(given: Array, dtype: type[np.generic]) -> Array:
 def empty(shape: tuple[int, ...], dtype: type[np.generic] = np.float32) -> Array:
     """A new array, to be filled. Large ones are laid in memory that earlier ones had: csrc/memory.c."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size > sys.maxsize:
+        raise MemoryError(f"no memory for an array of shape {shape}")
     if size < _LARGE:
         return np.empty(shape, dtype)
     return np.ndarray(shape, dtype, buffer=_kernels.Memory(-(-size // 4)))
@@ -93,7 +98,15 @@ def check_dy(dy: Array, input_shape: tuple[int, ...], view: Window, channels: in
 
 def image_shape(input_shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
     """``input_shape``, the (N, H, W, C) of the x whose gradient is asked for."""
-    shape = tuple(int(n) for n in input_shape)
-    if len(shape) != 4 or min(shape) < 0:
-        raise ValueError(f"input_shape must be (N, H, W, C); got {input_shape!r}")
+    return sizes(input_shape, "input_shape", "N, H, W, C")  # type: ignore[return-value]
+
+
+def sizes(given: Any, name: str, axes: str) -> tuple[int, ...]:
+    """``given`` as a tuple of whole numbers, one for each of ``axes``."""
+    try:
+        shape = tuple(map(operator.index, given))
+    except TypeError:
+        shape = ()
+    if len(shape) != axes.count(",") + 1 or min(shape) < 0:
+        raise ValueError(f"{name} must be ({axes}), whole numbers of at least 0; got {given!r}")
     return shape

@@ -11,6 +11,8 @@ from fastconv import _kernels, reference
 from fastconv.ops import _door
 from fastconv.ops._door import Array
 
+_ALWAYS = ("mean", "variance")
+
 
 def moments(x: ArrayLike) -> tuple[Array, Array]:
     """(mean, variance) of each channel: x is (..., C), all leading axes are batch; both are (C,).
@@ -108,8 +110,11 @@ def _with_channels(x: ArrayLike) -> Array:
 
 
 def _columns(x: Array, **given: ArrayLike | None) -> list[Any]:
-    """Each as an array of one number for each channel of x; None stays None."""
-    columns = {name: None if value is None else _door.array(value, name) for name, value in given.items()}
+    """Each as an array of one number for each channel of x; None stays None but for what is always there."""
+    columns = {
+        name: None if value is None and name not in _ALWAYS else _door.array(value, name)
+        for name, value in given.items()
+    }
     for name, column in columns.items():
         if column is not None:
             _door.check_shape(column, name, x.shape[-1:], "one number for each channel of x")

@@ -63,6 +63,7 @@ class UpdateArrays:
         self.rows, self.names = list(rows), names
         self.kept = list(kept or [Kept()] * len(self.rows))
         self.options = UpdateOptions()
+        self._complete: set[tuple[int, ...]] = set()
         for (value, grad, *state), (gathered, average, _) in zip(self.rows, self.kept, strict=True):
             own = dict(zip(names, state, strict=True))
             _check(value, grad, **own, gathered=gathered, average=average)
@@ -74,16 +75,30 @@ class UpdateArrays:
         self,
         native: Callable[..., None],
         formula: Callable[..., None],
+        needed: tuple[int, ...],
         learning_rate: float,
         *scalars: Any,
     ) -> None:
-        """The rule, and all that ``options`` ask for, in one call."""
+        """The rule, and all that ``options`` ask for, in one call. ``needed`` are the places of those of the
+        rule's own arrays that it cannot do without.
+        """
+        if needed not in self._complete:
+            self._check_complete(needed, formula)
         if _door.on_reference():
             for (value, _, *state), grad in zip(self.rows, self.prepare(learning_rate), strict=True):
                 formula(value, grad, *state, learning_rate, *scalars)
             self.average()
         else:
             native(self._parameters, self.options, learning_rate, *scalars)
+
+    def _check_complete(self, needed: tuple[int, ...], formula: Callable[..., None]) -> None:
+        for row, (_, _, *state) in enumerate(self.rows):
+            for place in needed:
+                if place >= len(state) or state[place] is None:
+                    names = self.names[place : place + 1] or (f"array {place} of its own",)
+                    rule = getattr(formula, "func", formula).__name__.removesuffix("_update")
+                    raise ValueError(f"{rule} needs {names[0]} for every parameter; row {row} has none")
+        self._complete.add(needed)
 
     # ---- the parts of a step, for rules in Python
 
@@ -107,10 +122,12 @@ class UpdateArrays:
             _kernels.average_step(self._parameters, self.options)
 
     def gather(self) -> None:
-        """Add the gradients to those that wait for a step."""
+        """Add the gradients to those that wait for a step. Raises ValueError where there is no room for them."""
+        for row, (gathered, _, _) in enumerate(self.kept):
+            if gathered is None:
+                raise ValueError(f"gathering gradients needs Kept.gathered for every parameter; row {row} has none")
         if _door.on_reference():
             for (_, grad, *_), (gathered, _, _) in zip(self.rows, self.kept, strict=True):
-                assert gathered is not None
                 gathered += grad
         else:
             _kernels.gather_gradients(self._parameters)
