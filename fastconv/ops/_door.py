@@ -66,10 +66,19 @@ def output(given: Array | None, name: str, shape: tuple[int, ...]) -> Array:
     """``given``, an array that a float32 result of this shape can be written to; a new one where None."""
     if given is None:
         return empty(shape)
+    if not isinstance(given, np.ndarray):
+        raise TypeError(f"{name} must be an array to write to, or None; got {type(given).__name__}")
     check_shape(given, name, shape, "the result's shape")
     if given.dtype != np.float32 or not given.flags.carray:
         raise ValueError(f"{name} must be a C-contiguous, writable float32 array; got dtype {given.dtype}")
     return given
+
+
+def outputs(given: Any, kernel_shape: tuple[int, ...], bias_shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """``given``, a pair of arrays or None, as those that dkernel and dbias are written to."""
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise TypeError(f"out must be a pair of arrays, or None for new ones; got {type(given).__name__}")
+    return output(given[0], "out[0]", kernel_shape), output(given[1], "out[1]", bias_shape)
 
 
 def check_axes(given: Array, name: str, axes: str) -> None:
@@ -101,12 +110,20 @@ def image_shape(input_shape: tuple[int, int, int, int]) -> tuple[int, int, int, 
     return sizes(input_shape, "input_shape", "N, H, W, C")  # type: ignore[return-value]
 
 
+def number(value: float, name: str) -> float:
+    """``value`` as a float; ValueError for a whole number larger than any."""
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is too large for a floating-point number") from None
+
+
 def sizes(given: Any, name: str, axes: str) -> tuple[int, ...]:
     """``given`` as a tuple of whole numbers, one for each of ``axes``."""
     try:
         shape = tuple(map(operator.index, given))
     except TypeError:
         shape = ()
-    if len(shape) != axes.count(",") + 1 or min(shape) < 0:
+    if len(shape) != axes.count(",") + 1 or min(shape) < 0 or max(shape) > sys.maxsize:
         raise ValueError(f"{name} must be ({axes}), whole numbers of at least 0; got {given!r}")
     return shape

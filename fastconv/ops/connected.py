@@ -97,7 +97,12 @@ def conv2d_connected_backward_data(
         dx = np.zeros(shape, np.float32)
         for k, e in _of_each_filter(filters):
             dx[..., maps[e]] += conv2d_backward_data(
-                dy[..., k : k + 1], kernel[:, :, e, None], (*shape[:3], e.size), strides, padding, dilation_rate
+                dy[..., k : k + 1],
+                kernel[:, :, e, None],
+                (*shape[:3], e.size),
+                strides,
+                padding,
+                dilation_rate,
             )
     else:
         dx = _door.empty(shape)
@@ -132,8 +137,7 @@ def conv2d_connected_backward_kernel(
         return reference.conv2d_connected_backward_kernel(
             x, dy, table, size, strides, padding, dilation_rate, out
         )
-    dkernel = _door.output(out[0], "out[0]", (*size, maps.size))
-    dbias = _door.output(out[1], "out[1]", (table.shape[1],))
+    dkernel, dbias = _door.outputs(out, (*size, maps.size), (table.shape[1],))
     if not (dy.size and x.size):
         dkernel[...] = 0
         dbias[...] = dy.sum((0, 1, 2))
@@ -145,11 +149,13 @@ def conv2d_connected_backward_kernel(
             dkernel_k, dbias[k : k + 1] = conv2d_backward_kernel(x[..., maps[e]], dy[..., k : k + 1], *how)
             dkernel[:, :, e] = dkernel_k[..., 0]
     else:
-        part = np.ascontiguousarray(dkernel[taps])  # itself where they are all
-        _kernels.conv2d_connected_backward_kernel(x, dy, maps, filters, view, part, dbias)
-        if part.shape != dkernel.shape:
+        met = dkernel
+        if view.size != size:
             dkernel[...] = 0
-            dkernel[taps] = part
+            met = _door.empty((*view.size, maps.size))
+        _kernels.conv2d_connected_backward_kernel(x, dy, maps, filters, view, met, dbias)
+        if met is not dkernel:
+            dkernel[taps] = met
     return dkernel, dbias
 
 

@@ -107,9 +107,7 @@ def conv2d_backward_data(
         return np.zeros(shape, np.float32)
     dx = _door.empty(shape)
     view, taps, index = _without_padding(view, shape[1:3], padding, index)
-    _kernels.conv2d_backward_data(
-        index, dy, kernel if taps is None else _of(kernel, taps), view, groups, dx
-    )
+    _kernels.conv2d_backward_data(index, dy, kernel if taps is None else _of(kernel, taps), view, groups, dx)
     return dx
 
 
@@ -146,14 +144,15 @@ def conv2d_backward_kernel(
     if _door.on_reference():
         how = (strides, padding, dilation_rate, groups, algorithm)
         return reference.conv2d_backward_kernel(x, dy, size, *how, out)
-    dkernel = _door.output(out[0], "out[0]", kernel_shape)
-    dbias = _door.output(out[1], "out[1]", (C_out,))
+    dkernel, dbias = _door.outputs(out, kernel_shape, (C_out,))
     if dy.size and x.size:
         view, taps, index = _without_padding(view, x.shape[1:3], padding, index)
-        met = dkernel if taps is None else _of(dkernel, taps)
+        met = dkernel
+        if taps is not None and view.size != size:
+            dkernel[...] = 0
+            met = _door.empty((*view.size, *kernel_shape[2:]))
         _kernels.conv2d_backward_kernel(index, x, dy, view, groups, met, dbias)
         if met is not dkernel:
-            dkernel[...] = 0
             dkernel[taps] = met
     else:
         dkernel[...] = 0

@@ -51,7 +51,7 @@ def affine_transform(
     y = _door.empty((x.shape[0], *size, x.shape[3]))
     if y.size:
         maps, mode = _maps(transform), _kernels.FILL_MODES[fill_mode]
-        _kernels.affine(x, maps, interpolation == "bilinear", mode, float(fill_value), y)
+        _kernels.affine(x, maps, interpolation == "bilinear", mode, _door.number(fill_value, "fill_value"), y)
     return y
 
 

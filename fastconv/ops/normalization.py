@@ -50,7 +50,7 @@ def batch_norm(
         return reference.batch_norm(x, mean, variance, gamma, beta, epsilon)
     y = _door.empty(x.shape)
     if y.size:
-        _kernels.batch_norm(_rows(x), mean, variance, gamma, beta, epsilon, _rows(y))
+        _kernels.batch_norm(_rows(x), mean, variance, gamma, beta, _door.number(epsilon, "epsilon"), _rows(y))
     return y
 
 
@@ -66,7 +66,9 @@ def batch_norm_backward_weights(
     C = x.shape[-1]
     dgamma, dbeta = np.zeros(C, np.float32), np.zeros(C, np.float32)
     if x.size:
-        _kernels.batch_norm_backward_weights(_rows(dy), _rows(x), mean, variance, epsilon, dgamma, dbeta)
+        _kernels.batch_norm_backward_weights(
+            _rows(dy), _rows(x), mean, variance, _door.number(epsilon, "epsilon"), dgamma, dbeta
+        )
     return dgamma, dbeta
 
 
@@ -97,7 +99,15 @@ def batch_norm_backward_data(
     dx = _door.empty(x.shape)
     if dx.size:
         _kernels.batch_norm_backward_data(
-            _rows(dy), _rows(x), mean, variance, gamma, dgamma, dbeta, epsilon, _rows(dx)
+            _rows(dy),
+            _rows(x),
+            mean,
+            variance,
+            gamma,
+            dgamma,
+            dbeta,
+            _door.number(epsilon, "epsilon"),
+            _rows(dx),
         )
     return dx
 

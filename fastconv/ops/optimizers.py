@@ -43,7 +43,7 @@ def sgd_update(
 def sgd_step(arrays: UpdateArrays, learning_rate: float, momentum: float, nesterov: bool) -> None:
     """``sgd_update`` of many parameters."""
     needed = (0,) if momentum else ()
-    arrays.step(_kernels.sgd_step, reference.sgd_update, needed, learning_rate, momentum, nesterov)
+    _checked(arrays).step(_kernels.sgd_step, reference.sgd_update, needed, learning_rate, momentum, nesterov)
 
 
 def adagrad_update(
@@ -56,7 +56,7 @@ def adagrad_update(
 
 def adagrad_step(arrays: UpdateArrays, learning_rate: float, epsilon: float) -> None:
     """``adagrad_update`` of many parameters."""
-    arrays.step(_kernels.adagrad_step, reference.adagrad_update, (0,), learning_rate, epsilon)
+    _checked(arrays).step(_kernels.adagrad_step, reference.adagrad_update, (0,), learning_rate, epsilon)
 
 
 def adam_update(
@@ -98,7 +98,9 @@ def adam_step(
     _check_step(step)
     scalars = (learning_rate, beta_1, beta_2, epsilon, step)
     needed = (0, 1, 2) if amsgrad else (0, 1)
-    arrays.step(_kernels.adam_step, partial(reference.adam_update, amsgrad=amsgrad), needed, *scalars)
+    _checked(arrays).step(
+        _kernels.adam_step, partial(reference.adam_update, amsgrad=amsgrad), needed, *scalars
+    )
 
 
 def adamax_update(
@@ -126,7 +128,7 @@ def adamax_step(
     """``adamax_update`` of many parameters."""
     _check_step(step)
     scalars = (learning_rate, beta_1, beta_2, epsilon, step)
-    arrays.step(_kernels.adamax_step, reference.adamax_update, (0, 1), *scalars)
+    _checked(arrays).step(_kernels.adamax_step, reference.adamax_update, (0, 1), *scalars)
 
 
 def nadam_update(
@@ -169,7 +171,7 @@ def nadam_step(
     """``nadam_update`` of many parameters."""
     _check_step(step)
     scalars = (learning_rate, beta_1, beta_2, epsilon, u_t, u_t1, u_product, u_product_1, step)
-    arrays.step(_kernels.nadam_step, reference.nadam_update, (0, 1), *scalars)
+    _checked(arrays).step(_kernels.nadam_step, reference.nadam_update, (0, 1), *scalars)
 
 
 def rmsprop_update(
@@ -200,7 +202,9 @@ def rmsprop_step(
 ) -> None:
     """``rmsprop_update`` of many parameters."""
     needed = (0, 2) if momentum else (0,)
-    arrays.step(_kernels.rmsprop_step, reference.rmsprop_update, needed, learning_rate, rho, momentum, epsilon)
+    _checked(arrays).step(
+        _kernels.rmsprop_step, reference.rmsprop_update, needed, learning_rate, rho, momentum, epsilon
+    )
 
 
 def adadelta_update(
@@ -223,7 +227,15 @@ def adadelta_update(
 
 def adadelta_step(arrays: UpdateArrays, learning_rate: float, rho: float, epsilon: float) -> None:
     """``adadelta_update`` of many parameters."""
-    arrays.step(_kernels.adadelta_step, reference.adadelta_update, (0, 1), learning_rate, rho, epsilon)
+    _checked(arrays).step(
+        _kernels.adadelta_step, reference.adadelta_update, (0, 1), learning_rate, rho, epsilon
+    )
+
+
+def _checked(arrays: UpdateArrays) -> UpdateArrays:
+    if not isinstance(arrays, UpdateArrays):
+        raise TypeError(f"a step works on ops.UpdateArrays; got {type(arrays).__name__}")
+    return arrays
 
 
 def _check_step(step: int) -> None:

@@ -215,7 +215,8 @@ def _check_pixels(shape: tuple[int, ...]) -> Shape:
 def _check_numbers(shape: tuple[int, ...]) -> None:
     if shape[1] * shape[2] > _MOST_PIXELS:
         raise ValueError(
-            f"images of {shape[1]}x{shape[2]} pixels have more than the {_MOST_PIXELS:,} that switches can number"
+            f"images of {shape[1]}x{shape[2]} pixels have more than the {_MOST_PIXELS:,} that switches can "
+            "number"
         )
 
 

@@ -89,7 +89,10 @@ class UpdateArrays:
                 formula(value, grad, *state, learning_rate, *scalars)
             self.average()
         else:
-            native(self._parameters, self.options, learning_rate, *scalars)
+            try:
+                native(self._parameters, self.options, learning_rate, *scalars)
+            except OverflowError as error:  # a whole number
+                raise ValueError(f"a number of the step is too large: {error}") from None
 
     def _check_complete(self, needed: tuple[int, ...], formula: Callable[..., None]) -> None:
         for row, (_, _, *state) in enumerate(self.rows):
@@ -122,10 +125,12 @@ class UpdateArrays:
             _kernels.average_step(self._parameters, self.options)
 
     def gather(self) -> None:
-        """Add the gradients to those that wait for a step. Raises ValueError where there is no room for them."""
+        """Add the gradients to those that wait for a step. ValueError where there is no room for them."""
         for row, (gathered, _, _) in enumerate(self.kept):
             if gathered is None:
-                raise ValueError(f"gathering gradients needs Kept.gathered for every parameter; row {row} has none")
+                raise ValueError(
+                    f"gathering gradients needs Kept.gathered for every parameter; row {row} has none"
+                )
         if _door.on_reference():
             for (_, grad, *_), (gathered, _, _) in zip(self.rows, self.kept, strict=True):
                 gathered += grad
