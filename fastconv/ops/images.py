@@ -41,7 +41,8 @@ def affine_transform(
     lead 2³¹ pixels or more away.
     """
     x = _door.array(images, "images", "N, H, W, C")
-    size = x.shape[1:3] if output_size is None else _door.sizes(output_size, "output_size", "height, width")
+    H, W = x.shape[1:3] if output_size is None else _door.sizes(output_size, "output_size", "height, width")
+    size = H, W
     transform = _transform(transform, x.shape, size)
     _check_modes(interpolation, fill_mode)
     if _door.on_reference():

@@ -122,7 +122,7 @@ def _with_channels(x: ArrayLike) -> Array:
 def _columns(x: Array, **given: ArrayLike | None) -> list[Any]:
     """Each as an array of one number for each channel of x; None stays None but for what is always there."""
     columns = {
-        name: None if value is None and name not in _ALWAYS else _door.array(value, name)
+        name: None if value is None and name not in _ALWAYS else _door.array(value, name)  # type: ignore[arg-type]
         for name, value in given.items()
     }
     for name, column in columns.items():

@@ -42,7 +42,7 @@ def sgd_update(
 
 def sgd_step(arrays: UpdateArrays, learning_rate: float, momentum: float, nesterov: bool) -> None:
     """``sgd_update`` of many parameters."""
-    needed = (0,) if momentum else ()
+    needed = (bool(momentum),)
     _checked(arrays).step(_kernels.sgd_step, reference.sgd_update, needed, learning_rate, momentum, nesterov)
 
 
@@ -56,7 +56,7 @@ def adagrad_update(
 
 def adagrad_step(arrays: UpdateArrays, learning_rate: float, epsilon: float) -> None:
     """``adagrad_update`` of many parameters."""
-    _checked(arrays).step(_kernels.adagrad_step, reference.adagrad_update, (0,), learning_rate, epsilon)
+    _checked(arrays).step(_kernels.adagrad_step, reference.adagrad_update, (True,), learning_rate, epsilon)
 
 
 def adam_update(
@@ -97,7 +97,7 @@ def adam_step(
     """``adam_update`` of many parameters."""
     _check_step(step)
     scalars = (learning_rate, beta_1, beta_2, epsilon, step)
-    needed = (0, 1, 2) if amsgrad else (0, 1)
+    needed = (True, True, bool(amsgrad))
     _checked(arrays).step(
         _kernels.adam_step, partial(reference.adam_update, amsgrad=amsgrad), needed, *scalars
     )
@@ -128,7 +128,7 @@ def adamax_step(
     """``adamax_update`` of many parameters."""
     _check_step(step)
     scalars = (learning_rate, beta_1, beta_2, epsilon, step)
-    _checked(arrays).step(_kernels.adamax_step, reference.adamax_update, (0, 1), *scalars)
+    _checked(arrays).step(_kernels.adamax_step, reference.adamax_update, (True, True), *scalars)
 
 
 def nadam_update(
@@ -171,7 +171,7 @@ def nadam_step(
     """``nadam_update`` of many parameters."""
     _check_step(step)
     scalars = (learning_rate, beta_1, beta_2, epsilon, u_t, u_t1, u_product, u_product_1, step)
-    _checked(arrays).step(_kernels.nadam_step, reference.nadam_update, (0, 1), *scalars)
+    _checked(arrays).step(_kernels.nadam_step, reference.nadam_update, (True, True), *scalars)
 
 
 def rmsprop_update(
@@ -201,7 +201,7 @@ def rmsprop_step(
     arrays: UpdateArrays, learning_rate: float, rho: float, momentum: float, epsilon: float
 ) -> None:
     """``rmsprop_update`` of many parameters."""
-    needed = (0, 2) if momentum else (0,)
+    needed = (True, False, bool(momentum))
     _checked(arrays).step(
         _kernels.rmsprop_step, reference.rmsprop_update, needed, learning_rate, rho, momentum, epsilon
     )
@@ -228,7 +228,7 @@ def adadelta_update(
 def adadelta_step(arrays: UpdateArrays, learning_rate: float, rho: float, epsilon: float) -> None:
     """``adadelta_update`` of many parameters."""
     _checked(arrays).step(
-        _kernels.adadelta_step, reference.adadelta_update, (0, 1), learning_rate, rho, epsilon
+        _kernels.adadelta_step, reference.adadelta_update, (True, True), learning_rate, rho, epsilon
     )
 
 

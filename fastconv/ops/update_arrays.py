@@ -63,7 +63,7 @@ class UpdateArrays:
         self.rows, self.names = list(rows), names
         self.kept = list(kept or [Kept()] * len(self.rows))
         self.options = UpdateOptions()
-        self._complete: set[tuple[int, ...]] = set()
+        self._complete: set[tuple[bool, ...]] = set()
         for (value, grad, *state), (gathered, average, _) in zip(self.rows, self.kept, strict=True):
             own = dict(zip(names, state, strict=True))
             _check(value, grad, **own, gathered=gathered, average=average)
@@ -75,12 +75,12 @@ class UpdateArrays:
         self,
         native: Callable[..., None],
         formula: Callable[..., None],
-        needed: tuple[int, ...],
+        needed: tuple[bool, ...],
         learning_rate: float,
         *scalars: Any,
     ) -> None:
-        """The rule, and all that ``options`` ask for, in one call. ``needed`` are the places of those of the
-        rule's own arrays that it cannot do without.
+        """The rule, and all that ``options`` ask for, in one call. ``needed`` says of each of the rule's own
+        arrays whether it must be there, and not be None.
         """
         if needed not in self._complete:
             self._check_complete(needed, formula)
@@ -94,13 +94,17 @@ class UpdateArrays:
             except OverflowError as error:  # a whole number
                 raise ValueError(f"a number of the step is too large: {error}") from None
 
-    def _check_complete(self, needed: tuple[int, ...], formula: Callable[..., None]) -> None:
-        for row, (_, _, *state) in enumerate(self.rows):
-            for place in needed:
-                if place >= len(state) or state[place] is None:
-                    names = self.names[place : place + 1] or (f"array {place} of its own",)
-                    rule = getattr(formula, "func", formula).__name__.removesuffix("_update")
-                    raise ValueError(f"{rule} needs {names[0]} for every parameter; row {row} has none")
+    def _check_complete(self, needed: tuple[bool, ...], formula: Callable[..., None]) -> None:
+        rule = getattr(formula, "func", formula).__name__.removesuffix("_update")
+        for number, (_, _, *own) in enumerate(self.rows):
+            if len(own) != len(needed):
+                raise ValueError(
+                    f"{rule} has {len(needed)} arrays of its own for every parameter, None for one that is not "
+                    f"kept; row {number} has {len(own)}"
+                )
+            for name, array, must_be in zip(self.names, own, needed, strict=True):
+                if must_be and array is None:
+                    raise ValueError(f"{rule} needs {name} for every parameter; in row {number} it is None")
         self._complete.add(needed)
 
     # ---- the parts of a step, for rules in Python
