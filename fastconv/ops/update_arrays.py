@@ -99,8 +99,8 @@ class UpdateArrays:
         for number, (_, _, *own) in enumerate(self.rows):
             if len(own) != len(needed):
                 raise ValueError(
-                    f"{rule} has {len(needed)} arrays of its own for every parameter, None for one that is not "
-                    f"kept; row {number} has {len(own)}"
+                    f"{rule} has {len(needed)} arrays of its own for every parameter, None for one not kept; "
+                    f"row {number} has {len(own)}"
                 )
             for name, array, must_be in zip(self.names, own, needed, strict=True):
                 if must_be and array is None:
