@@ -40,7 +40,7 @@ fc_status fc_matmul(const fc_kernels *kernels, int64_t M, int64_t C, int64_t K, 
     const int threads = fc_threads_for(2.0 * (double)M * (double)C * (double)K);
     if (M == 0 || K == 0) return FC_OK;
 
-    float *packed = fc_floats(panels * lanes * (C + 1));
+    float *packed = fc_floats(fc_times(panels * lanes, C + 1));
     if (!packed) return FC_OUT_OF_MEMORY;
     float *padded_bias = packed + panels * lanes * C;
     memset(padded_bias, 0, sizeof(float) * (size_t)(panels * lanes));
@@ -89,7 +89,7 @@ fc_status fc_matmul_outer(const fc_kernels *kernels, int64_t M, int64_t C, int64
      * copy has room to spare. The lanes that do not belong to the row are never stored. */
     float *roomy = NULL;
     if (K % kernels->lanes) {
-        roomy = fc_floats(M * K + lanes);
+        roomy = fc_floats(fc_plus(fc_times(M, K), lanes));
         if (!roomy) return FC_OUT_OF_MEMORY;
         for (int64_t m = 0; m < M; m++) memcpy(roomy + m * K, dy + m * dy_step, sizeof(float) * (size_t)K);
         memset(roomy + M * K, 0, sizeof(float) * (size_t)lanes);
@@ -112,7 +112,7 @@ fc_status fc_matmul_outer(const fc_kernels *kernels, int64_t M, int64_t C, int64
 fc_status fc_column_sums(const fc_kernels *kernels, int64_t M, int64_t K, const float *a, float *sums) {
     if (!sizes_fit(M, 1, K)) return FC_TOO_LARGE;
     const int64_t most = 1024, blocks = fc_pieces(M, most);
-    float *partial = fc_floats(blocks * K);
+    float *partial = fc_floats(fc_times(blocks, K));
     if (!partial) return FC_OUT_OF_MEMORY;
     memset(partial, 0, sizeof(float) * (size_t)(blocks * K));
     memset(sums, 0, sizeof(float) * (size_t)K);

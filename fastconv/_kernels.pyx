@@ -2,8 +2,9 @@
 # cython: nonecheck=True
 """The compiled kernels: csrc/ as Python functions.
 
-Nothing is checked here but memory: fastconv.ops validates, then calls. Arrays are C-contiguous float32
-(the memoryview types insist), outputs are allocated by the caller, and the GIL is released while C runs.
+Nothing is checked here but sizes, memory, and that no array is None: fastconv.ops validates, then calls. Arrays
+are C-contiguous float32 (the memoryview types insist), outputs are allocated by the caller, and the GIL is
+released while C runs.
 """
 
 from cpython.buffer cimport PyBuffer_FillInfo
