@@ -29,7 +29,19 @@ def snapshot(model: Any) -> dict[str, Any]:
 
 
 def restore(model: Any, state: Mapping[str, Any]) -> None:
-    """Put a model back to where its ``snapshot`` was taken. ValueError where it is another model's."""
+    """Put a model back to where its ``snapshot`` was taken.
+
+    ValueError where it is another model's; nothing has changed then.
+    """
+    before = snapshot(model)
+    try:
+        _put(model, state)
+    except BaseException:
+        _put(model, before)
+        raise
+
+
+def _put(model: Any, state: Mapping[str, Any]) -> None:
     model.set_weights(state["weights"])
     if model.optimizer is not None and state["optimizer"] is not None:
         model.optimizer.build(model.parameters)
