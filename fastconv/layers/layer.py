@@ -89,7 +89,7 @@ class Layer(Structured):
         self._trainable = bool(trainable)
         self._weights: list[Parameter] = []
         self._learnable: list[Parameter] = []  # those of them that ``trainable`` switches
-        self._memory: tuple[int, tuple[Any, ...]] | None = None  # of a thread
+        self._memory: tuple[int | None, tuple[Any, ...] | None] = None, None  # the thread's number, and what
         self._input_shape: Shape | None = None
         self._output_shape: Shape | None = None
         self._activity_losses: list[float] = []
@@ -222,21 +222,22 @@ class Layer(Structured):
 
     def recall(self) -> tuple[Any, ...]:
         """What the most recent ``forward`` remembered. RuntimeError if that was in another thread."""
-        memory = self._memory
-        if memory is None:
-            raise RuntimeError(f"{self} has no gradient yet: call forward(x) before backward(dy)")
-        thread, what = memory
-        if thread != get_ident():
+        thread, what = self._memory
+        if thread != get_ident() and thread is not None:
             raise RuntimeError(
                 f"{self}: its most recent forward(x) was in another thread, and backward(dy) here would give "
                 "the gradient of another batch: call both in one thread, and give each thread a copy of the "
                 "layers (copy.deepcopy)"
             )
+        if what is None:
+            raise RuntimeError(f"{self} has no gradient yet: call forward(x) before backward(dy)")
         return what
 
     def forget(self) -> None:
-        """Let go of the arrays kept for ``backward``."""
-        vars(self)["_memory"] = None
+        """Let go of the arrays kept for ``backward`` in this thread."""
+        thread, _ = self._memory
+        if thread == get_ident():
+            vars(self)["_memory"] = thread, None
 
     # ---- penalties
 
