@@ -154,6 +154,23 @@ def test_a_clone_learns_from_the_start():
     assert_same(model.get_weights(), learned)
 
 
+class Doubled(Sequential):
+    def call(self, x, training):
+        return 2 * super().call(x, training)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_clone_computes_what_the_model_computes(nested):
+    model = Doubled([layers.Input((4,)), layers.Dense(3)])
+    if nested:
+        model = Sequential([layers.Input((4,)), model])
+    clone = fastconv.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    x = RNG.random((2, 4), np.float32)
+    kernel, bias = model.get_weights()
+    np.testing.assert_allclose(clone.predict(x, verbose=0), 2 * (x @ kernel + bias), rtol=1e-5)
+
+
 def test_a_model_sent_to_another_process_and_back():
     model = network(optimizer="momentum, decay")
     weights_after(model, 1)

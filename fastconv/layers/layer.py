@@ -14,7 +14,7 @@ from fastconv._errors import unsupported_argument
 from fastconv._geometry import Window, image_size
 from fastconv._names import automatic_name, take_name
 from fastconv._repr import call_of
-from fastconv._structure import Structured
+from fastconv._structure import Structured, knows
 from fastconv.layers._input_errors import input_shape_error
 from fastconv.ops._door import array as floats
 from fastconv.parameter import Array, Parameter
@@ -238,6 +238,14 @@ class Layer(Structured):
         thread, _ = self._memory
         if thread == get_ident():
             vars(self)["_memory"] = thread, None
+
+    def _skips_activation(self) -> bool:
+        """Whether ``backward_from_logits`` belongs to the ``call`` there is, not to one of a base class."""
+        return knows(self, "backward_from_logits", "call", "activate", "backward", "forward")
+
+    def _leaves(self) -> list[Layer]:
+        """The layers of which a model is made, also of models inside it; of any other layer itself."""
+        return [self]
 
     # ---- penalties
 

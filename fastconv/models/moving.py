@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from fastconv import _structure
@@ -22,7 +22,7 @@ class Moving:
         """What there is now, as a function that puts it back."""
         version = _structure.version()
         if version is not self._version:
-            layers = list(_leaves(model))
+            layers = model._leaves()
             self._parameters = [parameter for layer in layers for parameter in _not_learned(layer)]
             self._drawing = [layer for layer in layers if layer.random_state()]
             self._version = version
@@ -45,15 +45,6 @@ class Moving:
 
 def _nothing() -> None:
     pass
-
-
-def _leaves(layer: Layer) -> Iterator[Layer]:
-    """The layers of a model, and of the models inside it."""
-    inner = getattr(layer, "layers", None)
-    if inner is None:
-        yield layer
-    for each in inner or ():
-        yield from _leaves(each)
 
 
 def _not_learned(layer: Layer) -> list[Parameter]:

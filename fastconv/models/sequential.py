@@ -192,6 +192,12 @@ class Sequential(Trainer):
             return None
         return self._plans.find(self)
 
+    def _skips_activation(self) -> bool:
+        return super()._skips_activation() and (not self._layers or self._layers[-1]._skips_activation())
+
+    def _leaves(self) -> list[Layer]:
+        return [leaf for layer in self._layers for leaf in layer._leaves()]
+
     def _opened(self) -> list[Layer]:
         """The layers, and in the place of models among them theirs: the same computation.
 

@@ -460,7 +460,7 @@ class Trainer(Layer):
             loss.fuses_with == self.output_activation
             and knows(loss, "gradient_at_logits", "__call__", "gradient")
             and knows(loss, "derivative_at_logits", "call", "derivative")
-            and _skips_activation(self)
+            and self._skips_activation()
         )
 
     @contextmanager
@@ -544,13 +544,6 @@ class Trainer(Layer):
         hooks = CallbackList([*(c for c in listed if not c.comes_last), *ours, *last], model=self)
         hooks.set_params({"verbose": verbose, "epochs": epochs, "steps": steps})
         return hooks
-
-
-def _skips_activation(layer: Layer) -> bool:
-    """Whether ``backward_from_logits`` of a layer, or of a model's last one, belongs to its ``call``."""
-    inner = getattr(layer, "layers", ())
-    known = knows(layer, "backward_from_logits", "call", "activate", "backward", "forward")
-    return known and (not inner or _skips_activation(inner[-1]))
 
 
 def _targets(batch: Batch) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,14 +42,14 @@ def monte_carlo_predict(
     from fastconv.models.sequential import Sequential  # which has imported this package
 
     x = np.asarray(x)
-    dropouts = list(_dropouts(model))
+    dropouts = _dropouts(model)
     if not dropouts:
         raise ValueError(f"{model} has no dropout: all its predictions would be the same; use predict(x)")
     model.check_input(x.shape)
     if not model.built:
         model.build(x.shape[1:])
     layers: list[Layer] = list(model.layers) if is_exactly(model, Sequential) else [model]
-    first = next(i for i, layer in enumerate(layers) if list(_dropouts(layer)))
+    first = next(i for i, layer in enumerate(layers) if _dropouts(layer))
 
     def sampler(batch: Array) -> Callable[[], Array]:
         below = _through(layers[:first], batch)
@@ -68,9 +68,5 @@ def _through(layers: Iterable[Layer], x: Array) -> Array:
     return x
 
 
-def _dropouts(layer: Layer) -> Iterator[RandomLayer]:
-    """The layers that drop, of a layer or, wherever they are, of a model."""
-    if isinstance(layer, (Dropout, AlphaDropout, GaussianDropout)):
-        yield layer
-    for inner in getattr(layer, "layers", ()):
-        yield from _dropouts(inner)
+def _dropouts(layer: Layer) -> list[RandomLayer]:
+    return [leaf for leaf in layer._leaves() if isinstance(leaf, (Dropout, AlphaDropout, GaussianDropout))]
