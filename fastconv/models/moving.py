@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from fastconv import _structure
 from fastconv.layers.layer import Layer
-from fastconv.parameter import Parameter
+from fastconv.parameter import Array, Parameter
 
 
 class Moving:
@@ -18,8 +17,8 @@ class Moving:
         self._parameters: list[Parameter] = []
         self._drawing: list[Layer] = []
 
-    def saved(self, model: Layer) -> Callable[[], None]:
-        """What there is now, as a function that puts it back."""
+    def put_back_on_error(self, model: Layer) -> Saved:
+        """A ``with`` block after which they are as before, if it raises."""
         version = _structure.version()
         if version is not self._version:
             layers = model._leaves()
@@ -27,24 +26,36 @@ class Moving:
             self._drawing = [layer for layer in layers if layer.random_state()]
             self._version = version
         if not self._parameters and not self._drawing:
-            return _nothing
-        values = [(parameter, parameter.numpy()) for parameter in self._parameters]
-        states = [(layer, layer.random_state()) for layer in self._drawing]
-
-        def put_back() -> None:
-            for parameter, value in values:
-                parameter.value = value
-            for layer, state in states:
-                layer.set_random_state(state)
-
-        return put_back
+            return _NOTHING
+        return Saved(
+            [(parameter, parameter.numpy()) for parameter in self._parameters],
+            [(layer, layer.random_state()) for layer in self._drawing],
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Moving, ()  # a copy of the model has layers of its own
 
 
-def _nothing() -> None:
-    pass
+class Saved:
+    """Values and random states that are put back if a ``with`` block raises."""
+
+    def __init__(
+        self, values: list[tuple[Parameter, Array]], states: list[tuple[Layer, dict[str, Any]]]
+    ) -> None:
+        self._values, self._states = values, states
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            for parameter, value in self._values:
+                parameter.value = value
+            for layer, state in self._states:
+                layer.set_random_state(state)
+
+
+_NOTHING = Saved([], [])
 
 
 def _not_learned(layer: Layer) -> list[Parameter]:

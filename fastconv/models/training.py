@@ -412,18 +412,11 @@ class Trainer(Layer):
 
         A step that fails or is interrupted leaves weights, optimizer and random states as they were.
         """
-        with self._turns.lock:
-            put_back, done = self._moving.saved(self), False
-            try:
-                y_pred, value, parameters = self._loss_and_gradients(compiled, batch)
-                with whole_step:
-                    y, sample_weight = _targets(batch), batch.sample_weight
-                    compiled.measures.update(value, y, y_pred, sample_weight, self.outputs_distances)
-                    compiled.optimizer.step(parameters)
-                    done = True
-            finally:
-                if not done:
-                    put_back()
+        with self._turns.lock, whole_step, self._moving.put_back_on_error(self):
+            y_pred, value, parameters = self._loss_and_gradients(compiled, batch)
+            y, sample_weight = _targets(batch), batch.sample_weight
+            compiled.measures.update(value, y, y_pred, sample_weight, self.outputs_distances)
+            compiled.optimizer.step(parameters)  # last, when nothing else can fail
 
     def _loss_and_gradients(self, compiled: Compiled, batch: Batch) -> tuple[Array, float, list[Parameter]]:
         """Forward, loss, backward, penalties: (outputs, loss, parameters with their gradients)."""
