@@ -154,6 +154,48 @@ def test_inference_in_the_middle_of_a_step_of_a_plan(monkeypatch):
     np.testing.assert_array_equal(finished(thread), alone.predict_on_batch(OTHER))
 
 
+def test_a_copy_taken_in_the_middle_of_a_step_is_whole():
+    """Its weights, and what its optimizer remembers, are those after the step."""
+    hook, alone = Hook(), network(Hook())
+    model = network(hook)
+    for each in (model, alone):
+        each.compile(fastconv.optimizers.Adam(0.1), "sparse_categorical_crossentropy")
+        each.train_on_batch(X, Y)
+    thread, start = beside(model, lambda: copy.deepcopy(model))
+
+    def once() -> None:
+        hook.then = None
+        start()
+
+    hook.then = once
+    model.train_on_batch(X, Y)
+    alone.train_on_batch(X, Y)
+    copied = finished(thread)
+    for one, other in zip(copied.get_weights(), alone.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert copied.train_on_batch(X, Y) == alone.train_on_batch(X, Y)
+    for one, other in zip(copied.get_weights(), alone.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_weights_are_read_and_written_between_steps():
+    hook, alone = Hook(), network(Hook())
+    model = network(hook)
+    zeros = [weight * 0 for weight in model.get_weights()]
+
+    def exchange() -> list[np.ndarray]:
+        found = model.get_weights()
+        model.set_weights(zeros)
+        return found
+
+    thread, hook.then = beside(model, exchange)
+    model.train_on_batch(X, Y)
+    alone.train_on_batch(X, Y)
+    for one, other in zip(finished(thread), alone.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not any(weight.any() for weight in model.get_weights())
+
+
 def test_a_step_in_the_middle_of_inference():
     """The prediction is that of the weights before the step."""
 

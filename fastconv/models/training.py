@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -61,8 +62,9 @@ def _alone(
 class Trainer(Layer):
     """A layer that can be trained: ``compile``, ``fit``, ``evaluate``, ``predict``, or batch by batch.
 
-    Threads: ``model(x)``, ``predict`` and ``predict_on_batch`` may run in any thread, beside training too.
-    Then each batch is computed with the weights as they are between two steps. ``fit``, ``evaluate``,
+    Threads: ``model(x)``, ``predict``, ``predict_on_batch``, ``get_weights``, ``set_weights`` and
+    ``copy.deepcopy(model)`` may run in any thread, beside training too: they see the weights as they are
+    between two steps.``fit``, ``evaluate``,
     ``train_on_batch`` and ``test_on_batch`` of a model are for one thread at a time: beside a ``fit`` or
     ``evaluate`` in another thread they are a RuntimeError. A training loop of your own (``forward``,
     ``backward``, ``optimizer.step``) must be the only thread that uses the model. Models that share layers
@@ -482,6 +484,23 @@ class Trainer(Layer):
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         with self._turns.lock:
             return super().forward(x, training)
+
+    # Weights are read and written between two steps, whichever thread trains.
+
+    def get_weights(self) -> list[Array]:
+        with self._turns.lock:
+            return super().get_weights()
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        with self._turns.lock:
+            super().set_weights(weights)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Trainer:
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        with self._turns.lock:
+            vars(copied).update(copy.deepcopy(vars(self), memo))
+        return copied
 
     def _checked(self, x: ArrayLike) -> Array:
         """x as floats, of a shape the model takes."""
