@@ -773,8 +773,8 @@ def test_what_comes_before_a_plan_must_return_what_it_says():
         model.predict_on_batch(np.zeros((2, 4, 4, 1)))
 
 
-def test_a_step_changes_nothing_that_plans_depend_on():
-    """Otherwise each step would describe all layers anew."""
+def test_training_changes_nothing_that_plans_depend_on():
+    """Otherwise each step, or each call of fit or predict, would describe all layers anew."""
     for jit_compile in (True, False):
         model = attribute_network()
         model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit_compile)
@@ -783,7 +783,9 @@ def test_a_step_changes_nothing_that_plans_depend_on():
         version = _structure.version()
         model.train_on_batch(x, y)
         model.predict_on_batch(x)
-        model.forget()
+        model.fit(x, y, validation_data=(x, y), epochs=2, verbose=0)
+        model.evaluate(x, y, verbose=0)
+        model.predict(x, verbose=0)
         assert _structure.version() is version
         model.layers[0].activation = model.layers[0].activation
         assert _structure.version() is not version

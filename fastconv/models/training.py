@@ -64,11 +64,11 @@ class Trainer(Layer):
 
     Threads: ``model(x)``, ``predict``, ``predict_on_batch``, ``get_weights``, ``set_weights`` and
     ``copy.deepcopy(model)`` may run in any thread, beside training too: they see the weights as they are
-    between two steps.``fit``, ``evaluate``,
-    ``train_on_batch`` and ``test_on_batch`` of a model are for one thread at a time: beside a ``fit`` or
-    ``evaluate`` in another thread they are a RuntimeError. A training loop of your own (``forward``,
-    ``backward``, ``optimizer.step``) must be the only thread that uses the model. Models that share layers
-    count as one model in this respect, but only a ``backward`` after another thread's ``forward`` is noticed.
+    between two steps. ``fit``, ``evaluate``, ``train_on_batch`` and ``test_on_batch`` of a model are for one
+    thread at a time: beside a ``fit`` or ``evaluate`` in another thread they raise RuntimeError. A training
+    loop of your own (``forward``, ``backward``, ``optimizer.step``) must be the only thread that trains the
+    model or calls its ``forward``. Models that share layers count as one model in this respect, but only a
+    ``backward`` after another thread's ``forward`` is noticed.
     """
 
     _changes_while_running = Layer._changes_while_running | {
