@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from fastconv import ops
 from fastconv._errors import unknown_name, unsupported_argument
+from fastconv._structure import Structured
 from fastconv.parameter import Array
 
 # Keras' name for what the operations call alpha.
@@ -24,16 +25,18 @@ _KERAS_ONLY = (
 )  # fmt: skip
 
 
-class ActivationFunction:
+class ActivationFunction(Structured):
     """y = φ(x) element by element; softmax and log_softmax along the last axis.
 
     Leaky ReLU has slope 0.2, ELU and CELU depth 1 (Keras), unless ``alpha`` says otherwise:
     ``leaky_relu.with_parameters(negative_slope=0.1)``.
     """
 
+    name: str
+    alpha: float | None
+
     def __init__(self, name: str, alpha: float | None = None) -> None:
-        self.name = name
-        self.alpha = alpha
+        vars(self).update(name=name, alpha=alpha)  # makes no new version: no layer has this function yet
 
     @property
     def needs_input(self) -> bool:

@@ -94,7 +94,7 @@ def test_unknown_activations():
         (layers.Activation("tanh"), np.tanh),
         (activations.tanh, np.tanh),
     ],
-    ids=str,
+    ids=lambda given: getattr(given, "__name__", str(given)),
 )
 def test_what_a_layer_takes_as_activation(given, expected, tmp_path):
     dense = layers.Dense(5, activation=given)

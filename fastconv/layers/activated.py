@@ -45,9 +45,9 @@ class ActivatedLayer(Layer):
         Remembers ``inputs``, and last what φ′ is made of.
         """
         function = self.activation
-        if function.needs_input:
+        if function.needs_input or type(function) is not activations.ActivationFunction:
             y = function(z)
-            self.remember(*inputs, z)
+            self.remember(*inputs, z if function.needs_input else y)
         else:
             y = activate_result(z, function.name, function.alpha)
             self.remember(*inputs, y)

@@ -139,15 +139,17 @@ class BatchNormalization(Layer):
             if not len(x):
                 raise ValueError(f"{self}: an empty batch has no mean to learn from")
             mean, variance = ops.moments(x)
-            self._follow(self.moving_mean, mean)
-            self._follow(self.moving_variance, variance)
         else:
             mean, variance = self.moving_mean.numpy(), self.moving_variance.numpy()
+        y = ops.batch_norm(x, mean, variance, _value(self.gamma), _value(self.beta), self.epsilon)
         self.remember(x, mean, variance, of_batch)
-        return ops.batch_norm(x, mean, variance, _value(self.gamma), _value(self.beta), self.epsilon)
+        if of_batch:  # last, when nothing more can fail
+            moved = self._moved(self.moving_mean, mean), self._moved(self.moving_variance, variance)
+            self.moving_mean.value, self.moving_variance.value = moved
+        return y
 
-    def _follow(self, average: Parameter, new: Array) -> None:
-        average.value = average.value * self.momentum + new * (1.0 - self.momentum)
+    def _moved(self, average: Parameter, new: Array) -> Array:
+        return average.value * self.momentum + new * (1.0 - self.momentum)
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         x, mean, variance, of_batch = self.recall()

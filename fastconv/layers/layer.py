@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from threading import get_ident
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,6 +14,7 @@ from fastconv._errors import unsupported_argument
 from fastconv._geometry import Window, image_size
 from fastconv._names import automatic_name, take_name
 from fastconv._repr import call_of
+from fastconv._structure import Structured, knows
 from fastconv.layers._input_errors import input_shape_error
 from fastconv.ops._door import array as floats
 from fastconv.parameter import Array, Parameter
@@ -23,7 +25,7 @@ Shape = tuple[int, ...]
 _KERAS_ONLY = {"dtype", "autocast", "batch_size", "batch_shape", "batch_input_shape"}
 
 
-class Layer:
+class Layer(Structured):
     """A function of arrays with weights, which knows its own derivative.
 
     The life of a layer::
@@ -59,6 +61,8 @@ class Layer:
     input_shape : shape of one example, for the first layer of a model; ``input_dim=n`` is short for ``(n,)``
     """
 
+    _changes_while_running: ClassVar[frozenset[str]] = frozenset({"_activity_losses"})
+
     input_rank: int | None = None
     """How many axes x has, with the batch; None where any number will do."""
 
@@ -85,7 +89,7 @@ class Layer:
         self._trainable = bool(trainable)
         self._weights: list[Parameter] = []
         self._learnable: list[Parameter] = []  # those of them that ``trainable`` switches
-        self._memory: tuple[Any, ...] | None = None
+        self._memory: tuple[int | None, tuple[Any, ...] | None] = None, None  # the thread's number, and what
         self._input_shape: Shape | None = None
         self._output_shape: Shape | None = None
         self._activity_losses: list[float] = []
@@ -213,18 +217,35 @@ class Layer:
         raise NotImplementedError(f"{self} does not end in an activation function")
 
     def remember(self, *what: Any) -> None:
-        """Keep what ``backward`` will need from this ``forward``."""
-        self._memory = what
+        """Keep what ``backward`` will need from this ``forward``, in this thread."""
+        vars(self)["_memory"] = get_ident(), what  # without making a new version
 
     def recall(self) -> tuple[Any, ...]:
-        """What the most recent ``forward`` remembered."""
-        if self._memory is None:
+        """What the most recent ``forward`` remembered. RuntimeError if that was in another thread."""
+        thread, what = self._memory
+        if thread != get_ident() and thread is not None:
+            raise RuntimeError(
+                f"{self}: its most recent forward(x) was in another thread, and backward(dy) here would give "
+                "the gradient of another batch: call both in one thread, and give each thread a copy of the "
+                "layers (copy.deepcopy)"
+            )
+        if what is None:
             raise RuntimeError(f"{self} has no gradient yet: call forward(x) before backward(dy)")
-        return self._memory
+        return what
 
     def forget(self) -> None:
-        """Let go of the arrays kept for ``backward``."""
-        self._memory = None
+        """Let go of the arrays kept for ``backward`` in this thread."""
+        thread, _ = self._memory
+        if thread == get_ident():
+            vars(self)["_memory"] = thread, None
+
+    def _skips_activation(self) -> bool:
+        """Whether ``backward_from_logits`` belongs to the ``call`` there is, not to one of a base class."""
+        return knows(self, "backward_from_logits", "call", "activate", "backward", "forward")
+
+    def _leaves(self) -> list[Layer]:
+        """The layers of which a model is made, also of models inside it; of any other layer itself."""
+        return [self]
 
     # ---- penalties
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ from fastconv._batch_random import batch_random
 from fastconv._random import drawn_seed
 from fastconv.layers.layer import Layer
 from fastconv.parameter import Array
+
+_always_random: ContextVar[tuple[RandomLayer, ...]] = ContextVar("fastconv.always_random", default=())
 
 
 class RandomLayer(Layer):
@@ -24,8 +28,10 @@ class RandomLayer(Layer):
     ``Prefetch`` a layer does not count: its numbers are a function of the batch's place.
     """
 
+    _changes_while_running = Layer._changes_while_running | {"_draws", "_drawn_seed"}
+
     always_random = False
-    """True keeps the layer random outside training too, for ``utils.monte_carlo_predict``."""
+    """True keeps the layer random outside training too."""
 
     def __init__(self, seed: int | None = None, **options: Any) -> None:
         super().__init__(**options)
@@ -35,7 +41,7 @@ class RandomLayer(Layer):
 
     def is_random(self, training: bool) -> bool:
         """Whether this ``forward`` draws."""
-        return training or self.always_random
+        return training or self.always_random or any(layer is self for layer in _always_random.get())
 
     def draw(self) -> tuple[int, int]:
         """(seed, call): what the next random numbers follow from; a new one each time."""
@@ -59,6 +65,16 @@ class RandomLayer(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": self.seed}
+
+
+@contextmanager
+def always_random(layers: Iterable[RandomLayer]) -> Iterator[None]:
+    """In the block, and in this thread only, these layers are random outside training too."""
+    before = _always_random.set(tuple(layers))
+    try:
+        yield
+    finally:
+        _always_random.reset(before)
 
 
 def numbers_of(draw: tuple[int, int]) -> np.random.Generator:

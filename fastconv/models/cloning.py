@@ -18,8 +18,9 @@ def clone_model(
 ) -> Sequential:
     """A model like ``model``: new layers with the same names and arguments, and freshly initialized weights.
 
-    Where ``model`` is built or compiled, so is the clone; its optimizer begins anew. To copy the weights as
-    well: ``clone.set_weights(model.get_weights())``.
+    Where ``model`` is built or compiled, so is the clone; its optimizer begins anew. A subclass of Sequential
+    is called as Sequential is, with the layers and ``name``. To copy the weights as well:
+    ``clone.set_weights(model.get_weights())``.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def clone_model(
             raise TypeError(f"clone_function must return a layer; for {layer} it returned {new!r}")
         return new
 
-    cloned = Sequential([clone(layer) for layer in model.layers], name=model.name)
+    cloned = type(model)([clone(layer) for layer in model.layers], name=model.name)
     cloned._trainable = model.trainable
     cloned.requested_input_shape = model.requested_input_shape
     if model._input_shape is not None and not cloned.built:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastconv._errors import unknown_name
 from fastconv._geometry import Window
+from fastconv._structure import is_exactly
 from fastconv.layers import serialization
 from fastconv.layers._arguments import refuse_unless_none
 from fastconv.layers._input_errors import input_shape_error
@@ -64,13 +65,13 @@ class Sequential(Trainer):
                 self._output_shape if self._layers and self._output_shape is not None else input_shape
             )
             self._input_shape, self._output_shape = input_shape, layer._output_shape
-        self._layers.append(layer)
+        self._layers = [*self._layers, layer]  # a new list, for plans and other threads go by the old one
 
     def pop(self) -> Layer:
         """Take the top layer off and return it."""
         if not self._layers:
             raise ValueError(f"{self} has no layer to take off")
-        layer = self._layers.pop()
+        *self._layers, layer = self._layers
         if not self._layers:
             self._input_shape = self._output_shape = None
         elif self.built:
@@ -170,45 +171,55 @@ class Sequential(Trainer):
         return self._backward(dz, input_gradient, from_logits=True)
 
     def _backward(self, gradient: Array, input_gradient: bool, from_logits: bool) -> Array | None:
-        lowest = 0
-        if not input_gradient:
-            learning = (i for i, layer in enumerate(self._layers) if self.trainable and layer.parameters)
-            lowest = next(learning, len(self._layers))
-        for i in range(len(self._layers) - 1, lowest - 1, -1):
-            layer = self._layers[i]
-            step = layer.backward_from_logits if from_logits and layer is self._layers[-1] else layer.backward
-            below = step(gradient, input_gradient=input_gradient or i > lowest)
-            if self._lets_go:
-                layer.forget()
-            if below is None:
-                return None
-            gradient = below
-        return gradient if input_gradient else None
+        with self._turns.lock:
+            layers, lowest = self._layers, 0
+            if not input_gradient:
+                learning = (i for i, layer in enumerate(layers) if self.trainable and layer.parameters)
+                lowest = next(learning, len(layers))
+            for i in range(len(layers) - 1, lowest - 1, -1):
+                layer = layers[i]
+                step = layer.backward_from_logits if from_logits and layer is layers[-1] else layer.backward
+                below = step(gradient, input_gradient=input_gradient or i > lowest)
+                if self._lets_go:
+                    layer.forget()
+                if below is None:
+                    return None
+                gradient = below
+            return gradient if input_gradient else None
 
     def _plan(self) -> Plan | None:
         if not self.built or self._jit_compile is False:
             return None
-        return self._plans.find(self._opened(), self._input_shape, insist=self._jit_compile is True)
+        return self._plans.find(self)
+
+    def _skips_activation(self) -> bool:
+        return super()._skips_activation() and (not self._layers or self._layers[-1]._skips_activation())
+
+    def _leaves(self) -> list[Layer]:
+        return [leaf for layer in self._layers for leaf in layer._leaves()]
 
     def _opened(self) -> list[Layer]:
-        """The layers, and in the place of plain models among them theirs: the same computation."""
+        """The layers, and in the place of models among them theirs: the same computation.
+
+        A subclass may compute something else with its layers: then it is itself the one layer.
+        """
+        if not is_exactly(self, Sequential):
+            return [self]
         opened: list[Layer] = []
         for layer in self._layers:
-            if type(layer) is Sequential:
-                opened += layer._opened()
-            else:
-                opened.append(layer)
+            opened += layer._opened() if isinstance(layer, Sequential) else [layer]
         return opened
 
     def _inference_plan(self, images: int) -> Plan | None:
         if not self.built or self._jit_compile is False:
             return None
-        plan = self._inference_plans.find(self._opened(), self._input_shape)
+        plan = self._inference_plans.find(self)
         return plan if plan is not None and plan.pays_for(images) else None
 
     def forget(self) -> None:
-        for layer in self._layers:
-            layer.forget()
+        with self._turns.lock:
+            for layer in self._layers:
+                layer.forget()
 
     @property
     def output_activation(self) -> str | None:  # type: ignore[override]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from functools import wraps
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import losses, metrics, optimizers, regularizers
 from fastconv._errors import unsupported_argument
+from fastconv._structure import knows
+from fastconv._turns import Turns
 from fastconv.callbacks import Callback, CallbackList, History
 from fastconv.layers._arguments import whole
 from fastconv.layers.layer import Layer
@@ -21,6 +25,7 @@ from fastconv.models.epochs import Epochs, epochs_of
 from fastconv.models.interrupts import Step, between_steps
 from fastconv.models.measures import Measures
 from fastconv.models.mistakes import warn_of_likely_mistakes
+from fastconv.models.moving import Moving
 from fastconv.models.plan import Plan, can_train_with
 from fastconv.models.progress import Progress, progress
 from fastconv.models.run import Run
@@ -29,6 +34,8 @@ from fastconv.optimizers import Optimizer
 from fastconv.parameter import Array, Parameter
 
 Logs = dict[str, Any]
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 
 class Compiled(NamedTuple):
@@ -39,8 +46,38 @@ class Compiled(NamedTuple):
     measures: Measures
 
 
+def _alone(
+    loop: Callable[Concatenate[Trainer, P], Result],
+) -> Callable[Concatenate[Trainer, P], Result]:
+    """A method that one thread at a time may run: RuntimeError in a second one."""
+
+    @wraps(loop)
+    def run_alone(self: Trainer, *args: P.args, **kwargs: P.kwargs) -> Result:
+        with self._turns.alone(self):
+            return loop(self, *args, **kwargs)
+
+    return run_alone
+
+
 class Trainer(Layer):
-    """A layer that can be trained: ``compile``, ``fit``, ``evaluate``, ``predict``, or batch by batch."""
+    """A layer that can be trained: ``compile``, ``fit``, ``evaluate``, ``predict``, or batch by batch.
+
+    Threads: ``model(x)``, ``predict``, ``predict_on_batch``, ``get_weights``, ``set_weights`` and
+    ``copy.deepcopy(model)`` may run in any thread, beside training too: they see the weights as they are
+    between two steps. ``fit``, ``evaluate``, ``train_on_batch`` and ``test_on_batch`` of a model are for one
+    thread at a time: beside a ``fit`` or ``evaluate`` in another thread they raise RuntimeError. A training
+    loop of your own (``forward``, ``backward``, ``optimizer.step``) must be the only thread that trains the
+    model or calls its ``forward``. Models that share layers count as one model in this respect, but only a
+    ``backward`` after another thread's ``forward`` is noticed.
+    """
+
+    _changes_while_running = Layer._changes_while_running | {
+        "_lets_go",
+        "_looked_for_mistakes",
+        "history",
+        "run",
+        "stop_training",
+    }
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -51,6 +88,8 @@ class Trainer(Layer):
         self._looked_for_mistakes = False
         self._lets_go = False
         self._jit_compile: bool | str = "auto"
+        self._moving = Moving()
+        self._turns = Turns()
 
     # ---- compile
 
@@ -78,8 +117,9 @@ class Trainer(Layer):
         metrics : names or objects; "accuracy" finds out by itself which kind
         weighted_metrics : as ``metrics``, but these take ``sample_weight`` and ``class_weight`` into account
         loss_weights : not supported: a model here has one output
-        jit_compile : whether a small network runs as a plan, whole steps in one call of C (see
-            ``models.plan``): "auto" where it can and pays, False never, True always, or an error if it cannot
+        jit_compile : whether a small network may run as a plan, whole steps in one call of C (see
+            ``models.plan``): "auto" and True where it can and pays, False never. A network that cannot is run
+            layer by layer
         run_eagerly, steps_per_execution, auto_scale_loss : accepted for Keras' sake; there is nothing here
             for them to change
         """
@@ -160,6 +200,7 @@ class Trainer(Layer):
 
     # ---- the loops
 
+    @_alone
     def fit(
         self,
         x: Any = None,
@@ -266,6 +307,7 @@ class Trainer(Layer):
                 break
         return compiled.measures.results()
 
+    @_alone
     def evaluate(
         self,
         x: Any = None,
@@ -341,9 +383,11 @@ class Trainer(Layer):
         """One step on one batch; returns its loss and metrics as ``evaluate`` does (before the step)."""
         compiled = self._ready("train_on_batch")
         batch = checked_batch(x, y, sample_weight, class_weight)
-        compiled.measures.reset()
-        self._train_step(compiled, batch, Step())
-        return _returned(compiled.measures.results(), return_dict)
+        with self._turns.lock:
+            self._turns.check_alone(self)
+            compiled.measures.reset()
+            self._train_step(compiled, batch, Step())
+            return _returned(compiled.measures.results(), return_dict)
 
     def test_on_batch(
         self,
@@ -355,21 +399,26 @@ class Trainer(Layer):
         """Loss and metrics on one batch, as ``evaluate`` returns them; nothing is learnt."""
         compiled = self._ready("test_on_batch")
         batch = checked_batch(x, y, sample_weight)
-        compiled.measures.reset()
-        self._test_step(compiled, batch)
-        return _returned(compiled.measures.results(), return_dict)
+        with self._turns.lock:
+            self._turns.check_alone(self)
+            compiled.measures.reset()
+            self._test_step(compiled, batch)
+            return _returned(compiled.measures.results(), return_dict)
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
         """The model's outputs for one batch."""
         return self._infer(x)
 
     def _train_step(self, compiled: Compiled, batch: Batch, whole_step: Step) -> None:
-        """Gradients, then a step along them. A batch that does not fit changes nothing."""
-        y_pred, value, parameters = self._loss_and_gradients(compiled, batch)
-        with whole_step:
-            compiled.optimizer.step(parameters)
+        """Gradients, then a step along them.
+
+        A step that fails or is interrupted leaves weights, optimizer and random states as they were.
+        """
+        with self._turns.lock, whole_step, self._moving.put_back_on_error(self):
+            y_pred, value, parameters = self._loss_and_gradients(compiled, batch)
             y, sample_weight = _targets(batch), batch.sample_weight
             compiled.measures.update(value, y, y_pred, sample_weight, self.outputs_distances)
+            compiled.optimizer.step(parameters)  # last, when nothing else can fail
 
     def _loss_and_gradients(self, compiled: Compiled, batch: Batch) -> tuple[Array, float, list[Parameter]]:
         """Forward, loss, backward, penalties: (outputs, loss, parameters with their gradients)."""
@@ -385,7 +434,7 @@ class Trainer(Layer):
             y_pred = self.forward(x, training=True)
             value = loss(y, y_pred, sample_weight)
             with self._letting_go():
-                if _fuse(loss, self.output_activation):
+                if self._fuses_with(loss):
                     dz = loss.gradient_at_logits(y, y_pred, sample_weight)
                     self.backward_from_logits(dz, input_gradient=False)
                 else:
@@ -394,6 +443,20 @@ class Trainer(Layer):
         parameters = self.parameters
         value += regularizers.penalize(parameters)
         return y_pred, value, parameters
+
+    def _fuses_with(self, loss: Loss) -> bool:
+        """True where loss and last activation have a simpler derivative together: softmax and cross-entropy.
+
+        Not where a subclass has changed one of the two and not their derivative together.
+        """
+        if loss.fuses_with is None or getattr(loss, "from_logits", False):
+            return False
+        return (
+            loss.fuses_with == self.output_activation
+            and knows(loss, "gradient_at_logits", "__call__", "gradient")
+            and knows(loss, "derivative_at_logits", "call", "derivative")
+            and self._skips_activation()
+        )
 
     @contextmanager
     def _letting_go(self) -> Iterator[None]:
@@ -405,16 +468,39 @@ class Trainer(Layer):
             self._lets_go = False
 
     def _test_step(self, compiled: Compiled, batch: Batch) -> None:
-        y_pred = self._infer(batch.x)
-        y, sample_weight = _targets(batch), batch.sample_weight
-        value = compiled.loss(y, y_pred, sample_weight) + sum(self.losses)
-        compiled.measures.update(value, y, y_pred, sample_weight, self.outputs_distances)
+        with self._turns.lock:
+            y_pred = self._infer(batch.x)
+            y, sample_weight = _targets(batch), batch.sample_weight
+            value = compiled.loss(y, y_pred, sample_weight) + sum(self.losses)
+            compiled.measures.update(value, y, y_pred, sample_weight, self.outputs_distances)
 
     def _infer(self, x: ArrayLike) -> Array:
         """The outputs for one batch, by a plan where there is one."""
         batch = self._checked(x)
-        plan = self._plan() or self._inference_plan(len(batch))
-        return self.forward(batch, training=False) if plan is None else plan.predict(batch)
+        with self._turns.lock:
+            plan = self._plan() or self._inference_plan(len(batch))
+            return self.forward(batch, training=False) if plan is None else plan.predict(batch)
+
+    def forward(self, x: ArrayLike, training: bool = False) -> Array:
+        with self._turns.lock:
+            return super().forward(x, training)
+
+    # Weights are read and written between two steps, whichever thread trains.
+
+    def get_weights(self) -> list[Array]:
+        with self._turns.lock:
+            return super().get_weights()
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        with self._turns.lock:
+            super().set_weights(weights)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Trainer:
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        with self._turns.lock:
+            vars(copied).update(copy.deepcopy(vars(self), memo))
+        return copied
 
     def _checked(self, x: ArrayLike) -> Array:
         """x as floats, of a shape the model takes."""
@@ -470,13 +556,6 @@ class Trainer(Layer):
         hooks = CallbackList([*(c for c in listed if not c.comes_last), *ours, *last], model=self)
         hooks.set_params({"verbose": verbose, "epochs": epochs, "steps": steps})
         return hooks
-
-
-def _fuse(loss: Loss, output_activation: str | None) -> bool:
-    """True where loss and last activation have a simpler derivative together: softmax and cross-entropy."""
-    if loss.fuses_with is None or getattr(loss, "from_logits", False):
-        return False
-    return loss.fuses_with == output_activation
 
 
 def _targets(batch: Batch) -> Array:
