@@ -456,7 +456,7 @@ def test_a_state_survives_the_file(tmp_path):
 
 
 def test_what_a_file_cannot_hold(tmp_path):
-    with pytest.raises(TypeError, match=r"cannot save callbacks/0/when: .* is neither plain nor an array"):
+    with pytest.raises(TypeError, match=r"cannot save callbacks/0/when: .* is neither a number, a string"):
         write_state(tmp_path / "x", {"callbacks": [{"when": object()}]}, "test")
     assert not list(tmp_path.iterdir())
 
