@@ -16,7 +16,7 @@ import fastconv
 from fastconv.cli import keeper, main
 from fastconv.cli.cool_down import CoolDown
 from fastconv.cli.course import Course, course_in
-from fastconv.cli.data import scaled, white_of
+from fastconv.cli.data import scaled, trained_on, white_of
 from fastconv.cli.keeper import Keeper
 from fastconv.cli.shifts import ShiftedBatches
 from fastconv.layers import RBF, Conv2D, Dense, Flatten, Input, Rescaling
@@ -429,9 +429,10 @@ def test_a_last_network_of_another_training_is_passed_over(tmp_path):
 
 def test_other_data_makes_another_file(capsys, tmp_path, few_digits, monkeypatch):
     """The network of one data set begins the training on another; its own file is not touched."""
-    from fastconv.datasets import digits, mnist
+    from fastconv.datasets import digits, fashion_mnist, mnist
 
     monkeypatch.setattr(mnist, "load_data", digits.load_data)
+    monkeypatch.setattr(fashion_mnist, "load_data", digits.load_data)
     assert main(["train", "--epochs", "3", "--verbose", "0"]) == 0
     before = contents(tmp_path / "lenet5-digits.safetensors", tmp_path / "lenet5-digits.history.json")
     argv = ["train", "lenet5-digits.safetensors", "--data", "mnist", "--epochs", "2", "--verbose", "0"]
@@ -442,6 +443,9 @@ def test_other_data_makes_another_file(capsys, tmp_path, few_digits, monkeypatch
     assert len(model.history.history["loss"]) == 2
     assert model.optimizer.iterations == 35  # the optimizer remembers the three epochs before
     assert read_notes("lenet5-digits-mnist.safetensors")["course"]["learning_rate"] == 0.002  # not the tenth
+    argv[3], argv[5] = "fashion_mnist", "1"
+    assert main(argv) == 0
+    assert read_notes("lenet5-digits-fashion_mnist.safetensors")["trained_on"]["classes"][9] == "Ankle boot"
 
 
 @pytest.mark.usefixtures("few_digits")
@@ -595,9 +599,13 @@ def test_predict(capsys, brightness):
     assert output.splitlines() == [
         "light.png", "  100.00%  1", "    0.00%  0", "dark.jpg", "  100.00%  0", "    0.00%  1"
     ]  # fmt: skip
-    assert errors == "light.png: light background; did you mean --invert?\n"
+    numbers = (
+        "brightness.safetensors does not say what its classes are called: these are their numbers; --data "
+        "names them as in a data set\n"
+    )
+    assert errors == f"light.png: light background; did you mean --invert?\n{numbers}"
     status, output, errors = run(capsys, "predict", brightness, "light.png", "--invert", "--top", "1")
-    assert (status, output, errors) == (0, "light.png\n  100.00%  0\n", "")
+    assert (status, output, errors) == (0, "light.png\n  100.00%  0\n", numbers)
 
 
 def test_predict_counts_transparency_as_paper(capsys, brightness):
@@ -625,7 +633,8 @@ def test_evaluate(capsys):
     bias[3] = 1.0
     model.set_weights([np.zeros((784, 10)), bias])
     model.save("three.safetensors")
-    status, output, _ = run(capsys, "evaluate", "three.safetensors", "--batch-size", "100")
+    argv = ["evaluate", "three.safetensors", "--data", "digits"]
+    status, output, _ = run(capsys, *argv, "--batch-size", "100")
     # the loss is log(9 + e) - 1 for a three and log(9 + e) for any other digit
     loss = np.log(9 + np.e) - 36 / 355
     assert status == 0
@@ -639,7 +648,7 @@ def test_distances_are_read_as_distances(capsys):
     model = Sequential([Input((28, 28, 1)), Flatten(), Dense(1), RBF(10, prototypes=codes)])
     model.set_weights([np.zeros((784, 1)), np.zeros(1), codes])
     model.save("distances.safetensors")
-    status, output, _ = run(capsys, "evaluate", "distances.safetensors")
+    status, output, _ = run(capsys, "evaluate", "distances.safetensors", "--data", "digits")
     # y_D is 0 for a three and 1 for any other; the logarithm is of e^0, nine times e^-1, and e^-1 for "none"
     loss = np.log(1 + 10 / np.e) + 1 - 36 / 355
     assert status == 0
@@ -650,9 +659,6 @@ def test_distances_are_read_as_distances(capsys):
         0,
         f"picture.png\n   {1 / (1 + 9 / np.e):.2%}  3\n    {1 / (np.e + 9):.2%}  0\n",
     )
-    status, output, _ = run(capsys, "bench", "distances.safetensors", "--seconds", "0.01")
-    assert status == 0
-    assert "(RBF)" in output
 
 
 def test_info(capsys, tmp_path, monkeypatch):
@@ -666,6 +672,100 @@ def test_info(capsys, tmp_path, monkeypatch):
     assert float(re.search(r"FMA peak +(\d+) GFLOP/s", output)[1]) > 0
     assert re.search(rf"^mnist +{place}$", output, re.MULTILINE)
     assert re.search(r"^cifar10 +not here", output, re.MULTILINE)
+
+
+# ---- a file knows what its network was trained on
+
+
+@pytest.fixture
+def boots(monkeypatch, few_digits):
+    """Fashion-MNIST, of which only the names are clothes."""
+    from fastconv.datasets import digits, fashion_mnist
+
+    monkeypatch.setattr(fashion_mnist, "load_data", digits.load_data)
+    assert main(["train", "--data", "fashion_mnist", "--epochs", "1", "--verbose", "0"]) == 0
+    return "lenet5-fashion_mnist.safetensors"
+
+
+def test_what_a_file_knows(boots):
+    known = read_notes(boots)["trained_on"]
+    assert known["data"] == "fashion_mnist"
+    assert known["classes"][9] == "Ankle boot"
+    assert known["white"] == 1
+    assert trained_on(boots) == ("fashion_mnist", fastconv.datasets.fashion_mnist.CLASSES, 1.0)
+
+
+def test_evaluate_and_predict_go_by_the_file(capsys, boots):
+    status, output, _ = run(capsys, "evaluate", boots)
+    assert status == 0
+    assert output.splitlines()[0].endswith(" of the 50 test images of fashion_mnist")
+    write_picture("picture.png", 0)
+    status, output, errors = run(capsys, "predict", boots, "picture.png", "--top", "10")
+    assert (status, errors) == (0, "")
+    names = [line.split("  ")[-1] for line in output.splitlines()[1:]]
+    assert sorted(names) == sorted(fastconv.datasets.fashion_mnist.CLASSES)
+
+
+def test_evaluate_on_what_it_was_trained_on_is_what_training_said(capsys, boots):
+    history = load_model(boots).history.history
+    output = run(capsys, "evaluate", boots)[1]
+    assert output.startswith(f"accuracy  {history['val_accuracy'][-1]:.2%} ")
+
+
+def test_data_of_other_classes_is_refused(capsys, boots):
+    write_picture("picture.png", 0)
+    for argv in (["evaluate", boots], ["predict", boots, "picture.png"]):
+        status, output, errors = run(capsys, *argv, "--data", "digits")
+        assert (status, output) == (2, "")
+        assert (
+            "was trained on fashion_mnist, whose classes (T-shirt/top, Trouser, Pullover, ...) are not those "
+            "of digits (0, 1, 2, ...): leave --data out"
+        ) in errors
+
+
+def test_data_of_the_same_classes_is_another_test(capsys, few_digits, monkeypatch):
+    from fastconv.datasets import digits, mnist
+
+    monkeypatch.setattr(mnist, "load_data", digits.load_data)
+    assert main(["train", "--epochs", "1", "--verbose", "0"]) == 0
+    status, output, _ = run(capsys, "evaluate", "lenet5-digits.safetensors", "--data", "mnist")
+    assert status == 0
+    assert "of the 50 test images of mnist" in output
+
+
+@pytest.mark.parametrize(
+    "notes", [{}, {"trained_on": "my photographs"}, {"trained_on": {"data": "imagenet"}}]
+)
+def test_files_of_ones_own_do_not_say(brightness, notes):
+    load_model(brightness).save(brightness, notes=notes)
+    assert trained_on(brightness) is None
+
+
+def test_the_file_says_how_large_pixels_are(capsys):
+    """The network has learnt on bytes, and nothing in its layers tells."""
+    model = Sequential([Input((28, 28, 1)), Flatten(), Dense(10, activation="softmax")])
+    kernel = np.zeros((784, 10))
+    kernel[0] = np.arange(10) / 100
+    model.set_weights([kernel, np.zeros(10)])
+    known = {"data": "digits", "classes": list("0123456789")}
+    write_picture("white.png", 255, size=(28, 28))
+    shares = []
+    for white in (1, 255):
+        model.save("m.safetensors", notes={"trained_on": {**known, "white": white}})
+        output = run(capsys, "predict", "m.safetensors", "white.png", "--top", "1")[1]
+        powers = np.exp(white * np.arange(10) / 100)
+        assert output == f"white.png\n  {powers[9] / powers.sum():7.2%}  9\n"
+        shares.append(output)
+    assert shares[0] != shares[1]
+
+
+def test_a_single_sigmoid_tells_two_classes_apart(capsys):
+    model = Sequential([Input((2, 2, 1)), Flatten(), Dense(1, activation="sigmoid")])
+    model.set_weights([np.zeros((4, 1)), [np.log(3)]])
+    model.save("m.safetensors")
+    write_picture("a.png", 0)
+    output = run(capsys, "predict", "m.safetensors", "a.png")[1]
+    assert output == "a.png\n   75.00%  1\n   25.00%  0\n"
 
 
 # ---- what can go wrong
@@ -683,12 +783,45 @@ def test_info(capsys, tmp_path, monkeypatch):
         (["evaluate", "absent.safetensors"], "there is no file absent.safetensors"),
         (["evaluate", "text.safetensors"], "text.safetensors is damaged, or no safetensors file"),
         (
-            ["evaluate", "brightness.safetensors"],
+            ["evaluate", "brightness.safetensors", "--data", "digits"],
             "the network takes images (4, 4, 1), but those of digits are (28, 28, 1)",
         ),
-        (["train", "brightness.safetensors"], "the network takes images (4, 4, 1)"),
-        (["predict", "brightness.safetensors", "absent.png"], "absent.png"),
-        (["predict", "brightness.safetensors", "text.safetensors"], "text.safetensors"),
+        (
+            ["train", "brightness.safetensors", "--data", "digits"],
+            "the network takes images (4, 4, 1), but those of digits are (28, 28, 1)",
+        ),
+        (
+            ["evaluate", "brightness.safetensors"],
+            "brightness.safetensors does not say what it was trained on: add --data with one of",
+        ),
+        (
+            ["train", "brightness.safetensors"],
+            "brightness.safetensors does not say what it was trained on: add --data with one of",
+        ),
+        (["predict", "brightness.safetensors", "absent.png"], "there is no file absent.png"),
+        (["predict", "brightness.safetensors", "text.safetensors"], "text.safetensors is not a picture"),
+        (["predict", "brightness.safetensors", "sub.safetensors"], "sub.safetensors is a directory, not a"),
+        (
+            ["predict", "brightness.safetensors", "absent.png", "--data", "digits"],
+            "brightness.safetensors tells 2 classes apart, but digits has 10",
+        ),
+        (
+            ["evaluate", "few.safetensors", "--data", "digits"],
+            "the output of the network is (None, 3), but digits has 10 classes: choose other --data",
+        ),
+        (
+            ["train", "few.safetensors", "--data", "digits"],
+            "the output of the network is (None, 3), but digits has 10 classes: choose other --data",
+        ),
+        (["predict", "score.safetensors", "absent.png"], "score.safetensors does not tell classes apart"),
+        (["train", "--shift", "28"], "--shift 28: the images have 28 pixels a side, so at most 27 keep them"),
+        (["train", "--threads", "5000"], "number of threads must be a whole number from 1 to 1024"),
+        (["train", "sub.safetensors"], "sub.safetensors is a directory, not a model file"),
+        (["bench", "sub.safetensors"], "sub.safetensors is a directory, not a model file"),
+        (["bench", "text.safetensors"], "text.safetensors is damaged, or no safetensors file"),
+        (["evaluate", "weights.safetensors"], "weights.safetensors holds weights alone, no layers"),
+        (["evaluate", "model.h5"], "model.h5: fastconv's files end in .safetensors"),
+        (["predict", "lenet5", "absent.png"], "lenet5: the name of a model file must end in .safetensors"),
         (
             ["predict", "vector.safetensors", "absent.png"],
             "vector.safetensors does not take images: its input is (None, 3)",
@@ -700,6 +833,9 @@ def test_errors_are_one_line_and_exit_2(capsys, tmp_path, brightness, argv, mess
     (tmp_path / "text.safetensors").write_text("no network here")
     (tmp_path / "sub.safetensors").mkdir()
     Sequential([Input((3,)), Dense(1)]).save("vector.safetensors")
+    Sequential([Input((2, 2, 1)), Flatten(), Dense(1)]).save("score.safetensors")
+    Sequential([Input((28, 28, 1)), Flatten(), Dense(3)]).save("few.safetensors")
+    Sequential([Input((3,)), Dense(1)]).save_weights("weights.safetensors")
     before = files(tmp_path)
     status, output, errors = run(capsys, *argv)
     assert (status, output) == (2, "")
@@ -778,7 +914,13 @@ def test_python_dash_m_into_a_closed_pipe():
 
 SETTINGS = [
     ("FASTCONV_ISA", "avx3", "FASTCONV_ISA: unknown instruction set 'avx3'"),
-    ("FASTCONV_NUM_THREADS", "many", "FASTCONV_NUM_THREADS='many': "),
+    (
+        "FASTCONV_NUM_THREADS",
+        "abc",
+        "FASTCONV_NUM_THREADS='abc': number of threads must be a whole number from",
+    ),
+    ("FASTCONV_NUM_THREADS", "2.5", "FASTCONV_NUM_THREADS='2.5': number of threads must be a whole number"),
+    ("FASTCONV_NUM_THREADS", "-1", "FASTCONV_NUM_THREADS='-1': number of threads must be a whole number"),
     ("FASTCONV_NUM_THREADS", "0", "FASTCONV_NUM_THREADS='0': number of threads must be a whole number"),
 ]
 

@@ -59,6 +59,15 @@ def trained_on(path: Path | str) -> TrainedOn | None:
     return None
 
 
+def named(name: str | None, model: Sequential, path: Path | str) -> TrainedOn:
+    """The data set that ``--data`` names, for ``model``. ValueError where it was not given."""
+    if name is None:
+        raise ValueError(
+            f"{path} does not say what it was trained on: add --data with one of {', '.join(NAMES)}"
+        )
+    return TrainedOn(name, class_names(name), white_of(model))
+
+
 def of_model(model: Sequential, path: Path | str, asked: str | None) -> TrainedOn | None:
     """What the file ``path`` says that ``model`` was trained on, or else the data set ``asked`` for with
     ``--data``; None where there is neither.
@@ -70,7 +79,7 @@ def of_model(model: Sequential, path: Path | str, asked: str | None) -> TrainedO
         return known
     classes = class_names(asked)
     if known is None:
-        return TrainedOn(asked, classes, white_of(model))
+        return named(asked, model, path)
     if known.classes != classes:
         raise ValueError(
             f"{path} was trained on {known.data}, whose classes ({_listed(known.classes)}) are not those of "
@@ -99,11 +108,17 @@ def scaled(images: np.ndarray, white: float) -> np.ndarray:
     return np.divide(images, 255 / white, dtype=np.float32)
 
 
-def check_fits(model: Sequential, name: str, images: np.ndarray) -> None:
-    """ValueError if the network takes other images than this data set has."""
+def check_fits(model: Sequential, known: TrainedOn, images: np.ndarray) -> None:
+    """ValueError if the network takes other images than this data set has, or knows fewer classes."""
     wanted: Any = model.input_shape
     if wanted is not None and wanted[1:] != images.shape[1:]:
         raise ValueError(
-            f"the network takes images {wanted[1:]}, but those of {name} are {images.shape[1:]}: "
+            f"the network takes images {wanted[1:]}, but those of {known.data} are {images.shape[1:]}: "
+            "choose other --data"
+        )
+    outputs: Any = model.output_shape
+    if outputs is not None and (len(outputs) != 2 or outputs[1] < len(known.classes)):
+        raise ValueError(
+            f"the output of the network is {outputs}, but {known.data} has {len(known.classes)} classes: "
             "choose other --data"
         )

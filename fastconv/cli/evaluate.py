@@ -29,14 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     options.use_threads(arguments)
     model = load_model(arguments.file, compile=False)
-    known = data.of_model(model, arguments.file, arguments.data)
-    if known is None:
-        raise ValueError(
-            f"{arguments.file} does not say what it was trained on: add --data with one of "
-            f"{', '.join(data.NAMES)}"
-        )
+    known = data.of_model(model, arguments.file, arguments.data) or data.named(None, model, arguments.file)
     _, test = data.load(known.data)
-    data.check_fits(model, known.data, test.images)
+    data.check_fits(model, known, test.images)
     model.compile(loss=answers.loss_for(model), metrics=["accuracy"])
     results = model.evaluate(
         data.scaled(test.images, known.white), test.labels, arguments.batch_size, verbose=0, return_dict=True

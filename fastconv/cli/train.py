@@ -191,18 +191,16 @@ def _go_on(arguments: argparse.Namespace) -> Job:
     path = best_path(Path(arguments.model))
     source = _latest(path)
     model, notes = load_model(source), read_notes(source)
-    before, known = data.trained_on(source), data.of_model(model, source, arguments.data)
-    if known is None:
-        raise ValueError(
-            f"{path} does not say what it was trained on: add --data with one of {', '.join(data.NAMES)}"
-        )
-    elsewhere = before is not None and before.data != known.data
+    known = data.trained_on(source)
+    elsewhere = known is not None and arguments.data not in (None, known.data)
+    if known is None or elsewhere:
+        known = data.named(arguments.data, model, path)
     own_name = path.with_name(f"{path.name.removesuffix(SUFFIX)}-{known.data}{SUFFIX}") if elsewhere else path
     target = arguments.save or own_name
     in_place = os.path.realpath(target) == os.path.realpath(path)
     _check_target(target, arguments.overwrite or in_place)
     train, test = data.load(known.data)
-    data.check_fits(model, known.data, train.images)
+    data.check_fits(model, known, train.images)
 
     course = course_in(notes)
     if elsewhere and course is not None and course.learning_rate is not None:
