@@ -894,9 +894,10 @@ def test_version_and_help(capsys):
             main(argv)
         assert caught.value.code == 0
         assert expected in capsys.readouterr().out
-    for command in ("train", "evaluate", "predict", "info"):
-        with pytest.raises(SystemExit):
+    for command in ("train", "evaluate", "predict", "bench", "info"):
+        with pytest.raises(SystemExit) as caught:
             main([command, "--help"])
+        assert caught.value.code == 0
         assert len(capsys.readouterr().out.splitlines()) > 5
 
 

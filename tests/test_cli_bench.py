@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
 
 import pytest
 
@@ -59,8 +58,7 @@ def test_the_peak_counts_all_threads():
 
 def test_the_peak_of_more_threads_than_cpus(monkeypatch):
     asked = []
-    kernels = SimpleNamespace(fma_peak=lambda threads, seconds: asked.append(threads) or 1.0)
-    monkeypatch.setattr(_machine, "_kernels", kernels)
+    monkeypatch.setattr(_machine._kernels, "fma_peak", lambda threads, seconds: asked.append(threads) or 1.0)
     monkeypatch.setattr(_machine, "usable_cpus", lambda: 3)
     for threads in (1, 3, 4, 64):
         fastconv.measure_peak(threads)
