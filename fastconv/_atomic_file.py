@@ -1,4 +1,7 @@
-"""Write a file so that at every moment either the old one or the new one is there, whole."""
+"""Write a file so that at every moment either the old one or the new one is there, whole.
+
+Both sides check the place first, for errors that say what is wrong with it.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,22 @@ def writable_place(path: str | os.PathLike[str]) -> Path:
     if not os.access(target.parent, os.W_OK):
         raise PermissionError(f"cannot write {target.name}: no permission to write in {target.parent}")
     return target
+
+
+def check_readable(path: str | os.PathLike[str], kind: str) -> None:
+    """FileNotFoundError, IsADirectoryError, PermissionError or OSError for what cannot be read as a file.
+
+    ``kind`` says what the file should be, such as "model file".
+    """
+    name, place = os.fspath(path), Path(path)
+    if not place.exists():
+        raise FileNotFoundError(f"there is no file {name}")
+    if place.is_dir():
+        raise IsADirectoryError(f"{name} is a directory, not a {kind}")
+    if not place.is_file():
+        raise OSError(f"{name} is a device or a pipe, not a {kind}")
+    if not os.access(place, os.R_OK):
+        raise PermissionError(f"{name}: no permission to read this file")
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._atomic_file import write_atomically
+from fastconv._atomic_file import check_readable, write_atomically
 from fastconv._plain import plain
 from fastconv.parameter import Array
 
@@ -41,9 +41,10 @@ def write_state(path: str | os.PathLike[str], state: Mapping[str, Any], kind: st
 
 
 def read_state(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
-    """The way back. Raises ValueError for a file that is damaged or not of this kind."""
+    """The way back. Raises ValueError for a file that is damaged or not of this kind, OSError for none."""
     from safetensors import SafetensorError, safe_open
 
+    check_readable(path, kind)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

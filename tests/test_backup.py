@@ -461,6 +461,18 @@ def test_what_a_file_cannot_hold(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_backup_that_may_not_be_read_is_not_taken_for_none(tmp_path, monkeypatch):
+    """Training that began afresh would replace it."""
+    write_state(tmp_path / "latest.safetensors", {"step": 0}, "fastconv backup")
+    before = (tmp_path / "latest.safetensors").read_bytes()
+    monkeypatch.setattr(os, "access", lambda place, mode: mode != os.R_OK)  # root may read everything
+    model = models.Sequential([layers.Input((2,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"no permission to read this file.*to start afresh"):
+        model.fit(np.ones((4, 2)), np.ones(4), callbacks=BackupAndRestore(tmp_path), verbose=0)
+    assert (tmp_path / "latest.safetensors").read_bytes() == before
+
+
 # ---- random states
 
 

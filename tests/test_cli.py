@@ -901,13 +901,38 @@ def test_version_and_help(capsys):
         assert len(capsys.readouterr().out.splitlines()) > 5
 
 
-def test_python_dash_m_into_a_closed_pipe():
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
+@pytest.mark.parametrize(
+    "buffering", [BUFFERED, {**BUFFERED, "PYTHONUNBUFFERED": "1"}], ids=["buffered", "not"]
+)
+@pytest.mark.parametrize("command", ["info", "--help", "--version"])
+def test_python_dash_m_into_a_closed_pipe(command, buffering):
     """As in ``fastconv info | head -0``."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-m", "fastconv", "info"], **pipes) as process:
+    with subprocess.Popen([sys.executable, "-m", "fastconv", command], env=buffering, **pipes) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux' device that is always full")
+@pytest.mark.parametrize(
+    "buffering", [BUFFERED, {**BUFFERED, "PYTHONUNBUFFERED": "1"}], ids=["buffered", "not"]
+)
+def test_a_full_disk_is_told_in_a_line(buffering):
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "fastconv", "info"]
+        done = subprocess.run(command, env=buffering, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (2, "fastconv: error: [Errno 28] No space left on device\n")
+
+
+def test_too_little_memory_is_told_in_a_line(capsys):
+    status, _, errors = run(capsys, "bench", "--batch-size", "100000000000")
+    assert status == 2
+    assert errors.startswith("fastconv: error: not enough memory: Unable to allocate ")
+    assert errors.count("\n") == 1
 
 
 # ---- an environment that cannot be

@@ -312,11 +312,16 @@ def test_places_that_hold_no_picture(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"^text\.png is not a picture, or of a format"):
         read_image("text.png", (2, 2, 1))
     saved(GREY, "a.png")
-    monkeypatch.setattr(
-        Image, "open", lambda path: (_ for _ in ()).throw(PermissionError(13, "denied", path))
-    )
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may read everything
     with pytest.raises(PermissionError, match=r"^a\.png: no permission to read this file$"):
         read_image("a.png", (2, 2, 1))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX pipes")
+def test_a_pipe_is_no_picture():
+    os.mkfifo("pipe.png")
+    with pytest.raises(OSError, match=r"^pipe\.png is a device or a pipe, not a picture$"):
+        read_image("pipe.png", (2, 2, 1))
 
 
 def test_a_picture_that_is_too_large_is_named(monkeypatch):

@@ -677,6 +677,8 @@ def test_places_that_are_no_files_to_replace(tmp_path):
     os.mkfifo(pipe)
     with pytest.raises(OSError, match="is a device or a pipe, not a regular file"):
         model.save(pipe)
+    with pytest.raises(OSError, match=r"pipe\.safetensors is a device or a pipe, not a model file"):
+        load_model(pipe)  # which would wait for ever for somebody to write
     dangling = tmp_path / "dangling.safetensors"
     dangling.symlink_to(tmp_path / "new.safetensors")
     model.save(dangling)
@@ -695,3 +697,11 @@ def test_a_read_only_file_is_not_replaced(path, monkeypatch):
     ):
         make_model().save(path)
     assert path.read_bytes() == before
+
+
+def test_a_file_that_may_not_be_read(path, monkeypatch):
+    make_model().save(path)
+    monkeypatch.setattr(os, "access", lambda place, mode: mode != os.R_OK)  # root may read everything
+    for load in (load_model, make_model().load_weights, fastconv.models.read_notes):
+        with pytest.raises(PermissionError, match=r"model\.safetensors: no permission to read this file"):
+            load(path)

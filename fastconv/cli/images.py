@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from fastconv._atomic_file import check_readable
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -46,18 +47,13 @@ def read_image(path: str, input_shape: tuple[int, int, int], invert: bool = Fals
         raise ValueError(
             f"the network takes images of {channels} channels; pictures have 1 (grey) or 3 (RGB)"
         )
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"there is no file {path}")
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"{path} is a directory, not a picture")
+    check_readable(path, "picture")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata, and of a size that can still be read
             # Given a name instead of a file, Pillow 13 mixes up the pixels of TIFF files that it has to turn.
             with open(path, "rb") as file, Image.open(file) as decoder:
                 picture = _upright(decoder)
-    except PermissionError:
-        raise PermissionError(f"{path}: no permission to read this file") from None
     except UnidentifiedImageError:
         raise ValueError(f"{path} is not a picture, or of a format that Pillow does not know") from None
     except Exception as error:  # decoders raise all kinds, most of them without the file's name

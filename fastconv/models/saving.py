@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastconv._atomic_file import write_atomically
+from fastconv._atomic_file import check_readable, write_atomically
 from fastconv._errors import unknown_name
 from fastconv._plain import plain
 from fastconv._undrawn import make_room, values_come_later
@@ -177,8 +177,8 @@ def load_model(
     allow_nan : accept weights that are NaN or infinite
 
     Raises ValueError that names what differs if the file is damaged, of a newer format, not a model, of a
-    model with unknown layers, or if its weights do not fit its layers; FileNotFoundError or IsADirectoryError
-    about the path.
+    model with unknown layers, or if its weights do not fit its layers; FileNotFoundError, IsADirectoryError
+    or PermissionError about the path.
     """
     path = one_path(filepath, path)
     arrays, texts = _read(path)
@@ -239,8 +239,8 @@ def load_weights(
 def read_notes(path: PathLike) -> dict[str, Any]:
     """The notes that ``save_model`` or ``save_weights`` kept in a file; {} where there are none.
 
-    Raises ValueError for a file that is damaged or not fastconv's, FileNotFoundError or IsADirectoryError
-    about the path.
+    Raises ValueError for a file that is damaged or not fastconv's, FileNotFoundError, IsADirectoryError
+    or PermissionError about the path.
     """
     notes = _read(path)[1].get("notes", {})
     if not isinstance(notes, dict):
@@ -340,10 +340,7 @@ def _read(path: PathLike) -> tuple[dict[str, Array], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     _check_suffix(path)
-    if Path(path).is_dir():
-        raise IsADirectoryError(f"{path} is a directory, not a model file")
-    if not Path(path).exists():
-        raise FileNotFoundError(f"there is no file {path}")
+    check_readable(path, "model file")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
