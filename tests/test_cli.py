@@ -471,7 +471,7 @@ def test_training_that_diverges_later_keeps_the_epochs_before(capsys, tmp_path):
     argv = ["--optimizer", "sgd", "--learning-rate", "1e30", "--epochs", "3"]
     status, output, _ = run(capsys, "train", "lenet5-digits.safetensors", *argv)
     assert status == 1
-    assert "Training diverged: the loss is not a number. Nothing was saved" in output
+    assert "Training diverged: the loss is not a number; nothing was saved." in output
     assert contents(tmp_path / "lenet5-digits.safetensors") == before
     assert files(tmp_path) == {"lenet5-digits.safetensors", "lenet5-digits.history.json"}
 
@@ -480,7 +480,7 @@ def test_training_that_diverges_later_keeps_the_epochs_before(capsys, tmp_path):
 def test_diverged_training_is_not_saved(capsys, tmp_path):
     status, output, _ = run(capsys, "train", "--optimizer", "sgd", "--learning-rate", "1e30", "--epochs", "3")
     assert status == 1
-    assert "Training diverged: the loss is not a number. Nothing was saved; try a smaller" in output
+    assert "Training diverged: the loss is not a number; nothing was saved. Try a smaller" in output
     assert files(tmp_path) == set()
 
 

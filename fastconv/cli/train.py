@@ -154,8 +154,8 @@ def run(arguments: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
 
     if _diverged(job.model):
-        kept = f"{job.target} has the best epoch before" if keeper.best_results else "Nothing was saved"
-        print(f"Training diverged: the loss is not a number. {kept}; try a smaller --learning-rate.")
+        kept = "the epochs before are saved" if keeper.epochs_kept else "nothing was saved"
+        print(f"Training diverged: the loss is not a number; {kept}. Try a smaller --learning-rate.")
         return 1
     if arguments.verbose:
         _report(job, keeper, seconds, stopped)
@@ -203,8 +203,8 @@ def _go_on(arguments: argparse.Namespace) -> Job:
     data.check_fits(model, known, train.images)
 
     course = course_in(notes)
-    if elsewhere and course is not None and course.learning_rate is not None:
-        model.optimizer.learning_rate = course.learning_rate  # type: ignore[union-attr]  # not the lowered one
+    if elsewhere and model.optimizer is not None and course is not None and course.learning_rate is not None:
+        model.optimizer.learning_rate = course.learning_rate  # not the lowered one
     _recompile(model, arguments)
     past = model.history.history if model.history and not elsewhere else {}
     done = max(map(len, past.values()), default=0)
