@@ -82,7 +82,7 @@ def test_train_without_arguments(capsys, tmp_path):
         "Try next:\n  fastconv evaluate lenet5-digits.safetensors\n  fastconv predict lenet5-digits" in output
     )
     assert str(tmp_path) in output
-    found = re.search(r"Held-out accuracy: ([\d.]+)% of the 355 test images, after epoch (\d+)", output)
+    found = re.search(r"Held-out accuracy: ([\d.]+)% of the 355 test images after epoch (\d+)", output)
     accuracy, epoch = float(found[1]), int(found[2])
     assert accuracy >= 98
 

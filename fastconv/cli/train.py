@@ -388,10 +388,13 @@ def _report(job: Job, keeper: Keeper, seconds: float, stopped: bool) -> None:
     if best is None:
         print(f"No epoch was better than the network in {target}, which is as it was.")
     elif "val_accuracy" in best:
+        accuracy, epoch = best["val_accuracy"], best["epoch"] + 1
         images = f"{len(job.test.labels):,} test images"
-        print(
-            f"Held-out accuracy: {best['val_accuracy']:.2%} of the {images}, after epoch {best['epoch'] + 1}."
-        )
+        line = f"Held-out accuracy: {accuracy:.2%} of the {images} after epoch {epoch}"
+        if last_path(target).exists():
+            now = job.model.history.history["val_accuracy"][-1]  # type: ignore[union-attr]
+            line += f", the best on these images; {now:.2%} after epoch {done}"
+        print(f"{line}.")
     print(f"Saved in {target.absolute().parent}:")
     if best is not None:
         print(f"  {target.name}  the network; fastconv.models.load_model reads it")
