@@ -8,7 +8,7 @@ import platform
 import sys
 from itertools import pairwise
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fastconv import _kernels
 from fastconv._errors import unknown_name
@@ -94,12 +94,15 @@ def _container_quota() -> float | None:
 
 
 def measure_peak(threads: int | None = None, seconds: float = 0.2) -> float:
-    """Multiply-adds this machine can do in registers, in FLOP/s: the roof for every kernel."""
+    """Multiply-adds this machine can do in registers, in FLOP/s: the roof for every kernel.
+
+    More threads than CPUs share what those can do.
+    """
     threads = get_num_threads() if threads is None else threads
     _check_threads(threads)
     if not 0 < seconds < math.inf:
         raise ValueError(f"seconds must be a positive number; got {seconds!r}")
-    return _kernels.fma_peak(threads, seconds)
+    return _kernels.fma_peak(min(threads, usable_cpus()), seconds)
 
 
 def config() -> dict[str, object]:
@@ -134,16 +137,17 @@ def show_config() -> None:
 def _configure_from_environment() -> None:
     available_isas()  # looks at the CPU and picks the best
     isa = os.environ.get("FASTCONV_ISA")
-    threads = os.environ.get("FASTCONV_NUM_THREADS")
+    asked = os.environ.get("FASTCONV_NUM_THREADS", "")
+    threads: Any = int(asked) if asked.isdecimal() else asked
     try:
         if isa:
             set_isa(isa)
     except ValueError as error:
         _refuse(f"FASTCONV_ISA: {error}")
     try:
-        set_num_threads(int(threads) if threads else usable_cpus())
+        set_num_threads(usable_cpus() if asked == "" else threads)
     except ValueError as error:
-        _refuse(f"FASTCONV_NUM_THREADS={threads!r}: {error}")
+        _refuse(f"FASTCONV_NUM_THREADS={asked!r}: {error}")
     # Forked children are workers, as a rule one for each CPU.
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: _kernels.set_num_threads(1))

@@ -86,7 +86,7 @@ def test_the_next_batch_is_made_while_this_one_is_worked_on():
             yield number
 
     for number in Prefetch(source()):
-        assert all(event.wait(10) for event in made[number : number + 2])
+        assert all(event.wait(600) for event in made[number : number + 2])
 
 
 @pytest.mark.parametrize("depth", [1, 3])
@@ -104,8 +104,8 @@ def test_no_more_than_depth_batches_wait(depth):
 
     batches = iter(Prefetch(source(), depth=depth))
     assert next(batches) == 0
-    assert enough.wait(10)
-    assert not threads()[0].join(0.05)  # it is asleep
+    assert enough.wait(600)
+    threads()[0].join(0.05)  # time to make one more, if it were not asleep
     assert started == depth + 2
     batches.close()
 

@@ -15,6 +15,7 @@ from fastconv._geometry import Window, image_size
 from fastconv._names import automatic_name, take_name
 from fastconv._repr import call_of
 from fastconv._structure import Structured, knows
+from fastconv._undrawn import new_parameter
 from fastconv.layers._input_errors import input_shape_error
 from fastconv.ops._door import array as floats
 from fastconv.parameter import Array, Parameter
@@ -131,11 +132,16 @@ class Layer(Structured):
 
         ``regularizer`` and ``constraint`` may be names: see ``fastconv.regularizers`` and ``.constraints``.
         """
-        value = np.asarray(initializers.get(initializer)(shape))
-        if value.shape != tuple(shape):
-            raise ValueError(f"{self}: {name} has shape {shape}, its initializer made {value.shape}")
-        parameter = Parameter(
-            value,
+
+        def draw() -> Array:
+            value = np.asarray(initializers.get(initializer)(shape))
+            if value.shape != tuple(shape):
+                raise ValueError(f"{self}: {name} has shape {shape}, its initializer made {value.shape}")
+            return value
+
+        parameter = new_parameter(
+            draw,
+            tuple(shape),
             name,
             path=f"{self.name}/{name}",
             trainable=trainable,

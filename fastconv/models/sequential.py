@@ -353,31 +353,43 @@ class Sequential(Trainer):
             model.build(config["build_input_shape"])
         return model
 
-    def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Save architecture, weights and training configuration in one file, for ``models.load_model``."""
-        from fastconv.models.saving import save_model
-
-        save_model(self, path, overwrite=overwrite)
-
-    def save_weights(
+    def save(
         self,
-        path: str | os.PathLike[str],
+        filepath: str | os.PathLike[str] | None = None,
         overwrite: bool = True,
         *,
         notes: Mapping[str, Any] | None = None,
+        path: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Save the weights alone. ``notes`` are kept with them, for ``models.read_notes(path)``."""
+        """Save architecture, weights and training configuration in one file, for ``models.load_model``.
+
+        See ``models.save_model``.
+        """
+        from fastconv.models.saving import save_model
+
+        save_model(self, filepath, overwrite, notes=notes, path=path)
+
+    def save_weights(
+        self,
+        filepath: str | os.PathLike[str] | None = None,
+        overwrite: bool = True,
+        *,
+        notes: Mapping[str, Any] | None = None,
+        path: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Save the weights alone. ``notes`` are kept with them, for ``models.read_notes(filepath)``."""
         from fastconv.models.saving import save_weights
 
-        save_weights(self, path, overwrite=overwrite, notes=notes)
+        save_weights(self, filepath, overwrite, notes=notes, path=path)
 
     def load_weights(
         self,
-        path: str | os.PathLike[str],
+        filepath: str | os.PathLike[str] | None = None,
         skip_mismatch: bool = False,
         *,
         by_name: bool = False,
         allow_nan: bool = False,
+        path: str | os.PathLike[str] | None = None,
     ) -> None:
         """Load what ``save_weights`` or ``save`` of a model with the same layers wrote.
 
@@ -386,4 +398,4 @@ class Sequential(Trainer):
         """
         from fastconv.models.saving import load_weights
 
-        load_weights(self, path, skip_mismatch, by_name=by_name, allow_nan=allow_nan)
+        load_weights(self, filepath, skip_mismatch, by_name=by_name, allow_nan=allow_nan, path=path)
