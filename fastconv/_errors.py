@@ -13,10 +13,16 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     ValueError: unknown activation 'rleu'; did you mean 'relu'? Known: 'relu', 'tanh'.
     """
     names = sorted(known)
-    by_lower_case = {known_name.lower(): known_name for known_name in names}
-    nearest = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1)
-    suggestion = f"; did you mean {by_lower_case[nearest[0]]!r}?" if nearest else "."
+    nearest = nearest_name(str(name), names)
+    suggestion = f"; did you mean {nearest!r}?" if nearest else "."
     return ValueError(f"unknown {kind} {name!r}{suggestion} Known: {', '.join(map(repr, names))}.")
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like ``name``, whatever the case; None where none is like it."""
+    by_lower_case = {known_name.lower(): known_name for known_name in known}
+    nearest = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+    return by_lower_case[nearest[0]] if nearest else None
 
 
 def unsupported_argument(owner: object, argument: str, instead: str = "leave it out") -> ValueError:

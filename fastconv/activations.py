@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from fastconv import ops
 from fastconv._errors import unknown_name, unsupported_argument
+from fastconv._public import publish
 from fastconv.parameter import Array
 
 # Keras' name for what the operations call alpha.
@@ -100,6 +101,9 @@ hard_swish = hard_silu
 _KNOWN = {name: value for name, value in globals().items() if isinstance(value, ActivationFunction)}
 
 
+__all__ = ["ActivationFunction", "deserialize", "get", "serialize", *sorted(_KNOWN)]
+
+
 class HasActivation(Protocol):
     """A layer that is nothing but an activation, such as ``LeakyReLU(0.1)``."""
 
@@ -150,3 +154,5 @@ def serialize(activation: ActivationFunction) -> str | dict[str, Any]:
 
 
 deserialize = get
+
+publish(__name__)

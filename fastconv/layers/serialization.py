@@ -94,3 +94,8 @@ def serialize(layer: Layer) -> dict[str, Any]:
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Layer:
     """The layer for a configuration; classes of your own come by name in ``custom_objects``."""
     return _registry.deserialize(config, custom_objects)
+
+
+def add_class(cls: type[Layer]) -> None:
+    """Make one more class of layers known by its name."""
+    _registry.add(cls)

@@ -28,6 +28,7 @@ import numpy as np
 
 from fastconv._atomic_file import write_atomically
 from fastconv._errors import unknown_name
+from fastconv._registry import custom_object, get_registered_name
 from fastconv.callbacks import History
 from fastconv.models.matching import load_matching
 from fastconv.parameter import Array
@@ -55,7 +56,9 @@ def save_model(model: Sequential, path: PathLike, overwrite: bool = True) -> Non
     about the place.
     """
     arrays = _named_weights(model)
-    texts: dict[str, Any] = {"model": {"class_name": type(model).__name__, "config": model.get_config()}}
+    texts: dict[str, Any] = {
+        "model": {"class_name": get_registered_name(type(model)), "config": model.get_config()}
+    }
     if model.optimizer is not None:
         texts["compile"] = model.get_compile_config()
         state = model.optimizer.state_dict()
@@ -103,11 +106,11 @@ def _write(path: PathLike, arrays: Mapping[str, Array], texts: Mapping[str, Any]
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(f"{path} exists already; overwrite=True replaces it")
     metadata = {"format": "fastconv", "format_version": str(FORMAT_VERSION), "fastconv": fastconv.__version__}
-    metadata |= {name: json.dumps(value, default=_plain) for name, value in texts.items()}
+    metadata |= {name: json.dumps(value, default=plain) for name, value in texts.items()}
     write_atomically(path, save(dict(arrays), metadata))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """NumPy's numbers and arrays as Python's, for JSON."""
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
@@ -204,11 +207,12 @@ def read_notes(path: PathLike) -> dict[str, Any]:
 def _make_layers(path: PathLike, config: Mapping[str, Any], custom: Mapping[str, Any]) -> Sequential:
     from fastconv.models.sequential import Sequential
 
-    classes = {"Sequential": Sequential, **custom}
     try:
-        if config["class_name"] not in classes:
-            raise unknown_name("model", config["class_name"], classes)
-        return classes[config["class_name"]].from_config(config["config"], custom_objects=custom)
+        own = custom_object(config["class_name"], custom)
+        if own is None and config["class_name"] != "Sequential":
+            raise unknown_name("model", config["class_name"], ["Sequential", *custom])
+        cls = own or Sequential
+        return cls.from_config(config["config"], custom_objects=custom)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{path}: cannot make its layers: {error} "
