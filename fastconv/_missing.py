@@ -161,10 +161,12 @@ _OUT_OF_SCOPE = (
     Missing(
         "layers",
         "MaxNumBoundingBoxes",
-        "there are no bounding boxes; x[:, top:bottom, left:right] crops images",
+        "there are no bounding boxes; layers.CenterCrop and layers.RandomCrop crop images",
     ),
     Missing(
-        "utils", "bounding_boxes", "there are no bounding boxes; x[:, top:bottom, left:right] crops images"
+        "utils",
+        "bounding_boxes",
+        "there are no bounding boxes; layers.CenterCrop and layers.RandomCrop crop images",
     ),
     Missing(
         "layers", "experimental", "layers.RandomFlip, layers.Rescaling and their like are in layers itself"
