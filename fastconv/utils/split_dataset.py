@@ -92,6 +92,8 @@ def _sizes(left: int | float | None, right: int | float | None, number: int) -> 
     second = number - counts[0] if right is None else counts[1]
     if first + second > number:
         raise ValueError(f"split_dataset: left_size={left} and right_size={right} are more than {number}")
+    if not (first and second):
+        raise ValueError(f"split_dataset: nothing is left for one side of {first} and {second} examples")
     return first, second
 
 
