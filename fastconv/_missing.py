@@ -542,6 +542,7 @@ _OPS = (
     Missing("ops", "fold unfold extract_sequences", "np.lib.stride_tricks.sliding_window_view"),
     Missing("ops", "depth_to_space space_to_depth rearrange view", "np.reshape and np.transpose"),
     Missing("ops", "view_as_complex view_as_real", "x.view of NumPy; np.real and np.imag"),
+    Missing("ops", "trapezoid", "np.sum((y[1:] + y[:-1]) / 2 * np.diff(x))"),
     Missing("ops", "polar", "np.abs(r) * np.exp(1j * angle)"),
     Missing("ops", "psnr", "10 * np.log10(peak**2 / np.mean((a - b) ** 2))"),
 )
@@ -565,6 +566,6 @@ def remedy_for(module: str, name: str) -> str | None:
     ``module`` is its place below ``fastconv``: "", "layers", "optimizers.schedules".
     """
     remedy = REMEDIES.get((module or ".", name))
-    if remedy is None and module in NUMPY and name in np.__all__:
+    if remedy is None and module in NUMPY and name in dir(np):
         return f"arrays are NumPy's here: np.{name}"
     return remedy
