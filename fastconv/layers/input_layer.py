@@ -49,8 +49,8 @@ class InputLayer(Layer):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         raise TypeError(
-            f"{self} holds no numbers: it begins a chain of layers, models.Sequential([Input(...), ...]). Layers "
-            "that are called on it, and Model(inputs, outputs), are not supported"
+            f"{self} holds no numbers: it begins a chain of layers, models.Sequential([Input(...), ...]). "
+            "Layers that are called on it, and Model(inputs, outputs), are not supported"
         )
 
     def call(self, x: Array, training: bool) -> Array:
