@@ -77,7 +77,7 @@ def serialize_keras_object(obj: Any) -> Any:
             config = {"module": package.__name__, **package.serialize(obj)}
             if isinstance(obj, Sequential) and obj.compiled:
                 config["compile_config"] = obj.get_compile_config()
-            return config
+            return serialize_keras_object(config)
     if hasattr(obj, "__name__"):
         return {"module": "builtins", "class_name": "function", "config": saved_name(obj, "function")}
     raise TypeError(

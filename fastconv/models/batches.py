@@ -13,7 +13,6 @@ from fastconv._random import generator
 from fastconv.layers._arguments import whole
 from fastconv.parameter import Array
 from fastconv.utils.batch_source import BatchSource, is_repeatable, load_state_of, one_pass, state_of
-from fastconv.utils.packing import unpack_x_y_sample_weight
 from fastconv.utils.prefetch import Prefetch
 from fastconv.utils.py_dataset import PyDataset
 
@@ -79,7 +78,11 @@ class IterableBatches(BatchSource):
     def _checked(self, batches: Generator[Any]) -> Generator[Batch]:
         with closing(batches):
             for given in batches:
-                yield checked_batch(*unpack_x_y_sample_weight(given), self.class_weight)
+                parts = given if isinstance(given, (tuple, list)) else (given,)
+                if not 1 <= len(parts) <= 3:
+                    raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight); got {len(parts)} items")
+                x, y, sample_weight = [*parts, None, None][:3]
+                yield checked_batch(x, y, sample_weight, self.class_weight)
 
     def state_dict(self) -> dict[str, Any]:
         return state_of(self.source)

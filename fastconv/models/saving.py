@@ -106,11 +106,11 @@ def _write(path: PathLike, arrays: Mapping[str, Array], texts: Mapping[str, Any]
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(f"{path} exists already; overwrite=True replaces it")
     metadata = {"format": "fastconv", "format_version": str(FORMAT_VERSION), "fastconv": fastconv.__version__}
-    metadata |= {name: json.dumps(value, default=plain) for name, value in texts.items()}
+    metadata |= {name: json.dumps(value, default=_plain) for name, value in texts.items()}
     write_atomically(path, save(dict(arrays), metadata))
 
 
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """NumPy's numbers and arrays as Python's, for JSON."""
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()

@@ -334,10 +334,9 @@ class Sequential(Trainer):
 
         The weights are not in it. ``options`` are those of ``json.dumps``, such as ``indent=2``.
         """
-        from fastconv.models.saving import plain
         from fastconv.saving import serialize_keras_object
 
-        return json.dumps(serialize_keras_object(self), **{"default": plain, **options})
+        return json.dumps(serialize_keras_object(self), **options)
 
     @classmethod
     def from_config(
