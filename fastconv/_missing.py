@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastconv._errors import plain_spelling
+
 
 class Missing(NamedTuple):
     """Names of one family.
@@ -178,7 +180,7 @@ _PARTS = (
     Missing(
         "activations",
         "glu hard_shrink soft_shrink sparse_plus sparse_sigmoid sparsemax squareplus tanh_shrink threshold",
-        "write it as a subclass of layers.Layer with call and backward",
+        "write it as a Layer with call and backward, a subclass of layers.Layer",
     ),
     Missing(
         "losses",
@@ -194,9 +196,8 @@ _PARTS = (
     Missing(
         "metrics",
         "R2Score PearsonCorrelation ConcordanceCorrelation Sum pearson_correlation concordance_correlation",
-        "np.corrcoef of the results of model.predict; any function f(y_true, y_pred) is a metric, averaged "
-        "over "
-        "the examples (metrics.get)",
+        "np.corrcoef of what model.predict returns; any function f(y_true, y_pred) is a metric, which is "
+        "averaged over the examples (metrics.get)",
     ),
     Missing(
         "initializers",
@@ -569,3 +570,12 @@ def remedy_for(module: str, name: str) -> str | None:
     if remedy is None and module in NUMPY and name in dir(np):
         return f"arrays are NumPy's here: np.{name}"
     return remedy
+
+
+def remedy_by_any_spelling(module: str, name: str) -> str | None:
+    """As ``remedy_for``, where neither case nor underscores matter: "r2_score" is R2Score."""
+    wanted = plain_spelling(name)
+    for (place, missing), remedy in REMEDIES.items():
+        if place == module and plain_spelling(missing) == wanted:
+            return remedy
+    return None

@@ -16,7 +16,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from fastconv._errors import nearest_name
+from fastconv._errors import nearest_name, plain_spelling
 
 _PREFIX = "fastconv."
 
@@ -63,13 +63,13 @@ class _Implementation(ModuleType):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         package, _, name = self.__name__.rpartition(".")
-        same = [public for public in sys.modules[package].__all__ if _plain(public) == _plain(name)]
+        same = [
+            public
+            for public in sys.modules[package].__all__
+            if plain_spelling(public) == plain_spelling(name)
+        ]
         meant = f"; did you mean {package.removeprefix(_PREFIX)}.{same[0]}?" if same else ""
         raise TypeError(f"{self.__name__} is a file of fastconv, which cannot be called{meant}")
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", "").lower()
 
 
 class _MissingNames:

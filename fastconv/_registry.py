@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, overload
 
-from fastconv._errors import unknown_name
+from fastconv._errors import plain_spelling, unknown_or_missing
 
 T = TypeVar("T")
 
@@ -25,13 +25,13 @@ class Registry(Generic[T]):
         self.kind = kind
         self.base = base
         self.names = sorted(known)
-        self._classes = {_canonical(name): cls for name, cls in known.items()}
-        self._classes |= {_canonical(cls.__name__): cls for cls in known.values()}
+        self._classes = {plain_spelling(name): cls for name, cls in known.items()}
+        self._classes |= {plain_spelling(cls.__name__): cls for cls in known.values()}
 
     def add(self, cls: type[T]) -> None:
         """Make one more class known, by its own name."""
         self.names = sorted([*self.names, cls.__name__])
-        self._classes[_canonical(cls.__name__)] = cls
+        self._classes[plain_spelling(cls.__name__)] = cls
 
     @overload
     def get(self, identifier: None) -> None: ...
@@ -62,9 +62,10 @@ class Registry(Generic[T]):
         if own is not None:
             return own
         try:
-            return self._classes[_canonical(name)]
+            return self._classes[plain_spelling(name)]
         except KeyError:
-            raise unknown_name(self.kind, name, self.names) from None
+            module = self.base.__module__.removeprefix("fastconv.").rpartition(".")[0]
+            raise unknown_or_missing(self.kind, module, name, self.names) from None
 
     def serialize(self, instance: Any) -> dict[str, Any]:
         """{"class_name": ..., "config": ...}, of plain numbers and strings."""
@@ -192,7 +193,3 @@ def get_registered_object(
     """The class or function of that name: your own, or else one of ``module_objects``; None for none."""
     own = custom_object(name, custom_objects)
     return (module_objects or {}).get(name) if own is None else own
-
-
-def _canonical(name: str) -> str:
-    return name.replace("_", "").lower()

@@ -270,7 +270,7 @@ DENSE = '{"module": "fastconv.layers", "class_name": "Dense", "config": {"units"
     ("text", "error", "message"),
     [
         (DENSE, ValueError, "no model"),
-        (DENSE.replace("Dense", "LSTM"), ValueError, "unknown layer 'LSTM'"),
+        (DENSE.replace("Dense", "LSTM"), ValueError, "Keras' layer 'LSTM' is not supported"),
         ("{", ValueError, "not the text of model.to_json"),
         (17, TypeError, r"needs the text from model\.to_json\(\), got 17"),
         ("[]", ValueError, r"describes no model, but \[\]"),
@@ -284,7 +284,7 @@ DENSE = '{"module": "fastconv.layers", "class_name": "Dense", "config": {"units"
         (
             '{"module": "keras.layers", "class_name": "LSTM", "config": {}}',
             ValueError,
-            "unknown layer 'LSTM'",
+            "Keras' layer 'LSTM' is not supported",
         ),
     ],
 )
