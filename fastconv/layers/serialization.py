@@ -86,6 +86,11 @@ _registry: Registry[Layer] = Registry(
 )
 
 
+def add_class(cls: type[Layer]) -> None:
+    """Make one more class of layers known by its name."""
+    _registry.add(cls)
+
+
 def serialize(layer: Layer) -> dict[str, Any]:
     """{"class_name": "Conv2D", "config": {...}}: for ``deserialize``; without the weights."""
     return _registry.serialize(layer)
@@ -94,8 +99,3 @@ def serialize(layer: Layer) -> dict[str, Any]:
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Layer:
     """The layer for a configuration; classes of your own come by name in ``custom_objects``."""
     return _registry.deserialize(config, custom_objects)
-
-
-def add_class(cls: type[Layer]) -> None:
-    """Make one more class of layers known by its name."""
-    _registry.add(cls)
