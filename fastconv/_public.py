@@ -55,7 +55,7 @@ def _explanation(module: str, name: str) -> str | None:
     if (remedy := remedy_for(module.removeprefix("fastconv").lstrip("."), name)) is not None:
         return f"{module} has no {name}: {remedy}"
     nearest = nearest_name(name, getattr(sys.modules.get(module), "__all__", ()))
-    return f"{module} has no {name!r}; did you mean {nearest!r}?" if nearest else None
+    return f"module {module!r} has no attribute {name!r}; did you mean {nearest!r}?" if nearest else None
 
 
 class _Implementation(ModuleType):

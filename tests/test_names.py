@@ -141,7 +141,9 @@ def test_modules_that_are_missing_answer_wherever_they_are_imported():
 
 
 def test_names_that_nobody_has_are_ordinary_errors():
-    with pytest.raises(AttributeError, match=r"fastconv\.layers has no 'Conv2d'; did you mean 'Conv2D'\?"):
+    with pytest.raises(
+        AttributeError, match=r"'fastconv\.layers' has no attribute 'Conv2d'; did you mean 'Conv2D'\?"
+    ):
         layers.Conv2d  # noqa: B018
     with pytest.raises(ImportError, match=r"did you mean 'Conv2D'\?"):
         exec("from fastconv.layers import Conv2d", {})
