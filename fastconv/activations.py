@@ -12,17 +12,13 @@ from typing import Any, Protocol
 from numpy.typing import ArrayLike
 
 from fastconv import ops
-from fastconv._errors import unknown_name, unsupported_argument
+from fastconv._errors import unknown_or_missing, unsupported_argument
+from fastconv._public import publish
 from fastconv._structure import Structured
 from fastconv.parameter import Array
 
 # Keras' name for what the operations call alpha.
 _PARAMETER = {"leaky_relu": "negative_slope", "elu": "alpha", "celu": "alpha"}
-
-_KERAS_ONLY = (
-    "glu", "hard_shrink", "soft_shrink", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus",
-    "tanh_shrink", "threshold",
-)  # fmt: skip
 
 
 class ActivationFunction(Structured):
@@ -103,6 +99,9 @@ hard_swish = hard_silu
 _KNOWN = {name: value for name, value in globals().items() if isinstance(value, ActivationFunction)}
 
 
+__all__ = ["ActivationFunction", "deserialize", "get", "serialize", *sorted(_KNOWN)]
+
+
 class HasActivation(Protocol):
     """A layer that is nothing but an activation, such as ``LeakyReLU(0.1)``."""
 
@@ -136,13 +135,9 @@ def get(identifier: ActivationLike) -> ActivationFunction:
 
 
 def _by_name(name: str) -> ActivationFunction:
-    if name in _KERAS_ONLY:
-        raise ValueError(
-            f"Keras' activation {name!r} is not supported: write it as a Layer with call and backward"
-        )
-    if name not in _KNOWN:
-        raise unknown_name("activation", name, _KNOWN)
-    return _KNOWN[name]
+    if name in _KNOWN:
+        return _KNOWN[name]
+    raise unknown_or_missing("activation", "activations", name, _KNOWN)
 
 
 def serialize(activation: ActivationFunction) -> str | dict[str, Any]:
@@ -153,3 +148,5 @@ def serialize(activation: ActivationFunction) -> str | dict[str, Any]:
 
 
 deserialize = get
+
+publish(__name__)

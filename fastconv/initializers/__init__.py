@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv._public import publish
 from fastconv._registry import Registry
 from fastconv.initializers.constants import Constant, Identity, Ones, Zeros
 from fastconv.initializers.initializer import Initializer
@@ -102,6 +103,8 @@ def deserialize(
     return _registry.deserialize(config, custom_objects)
 
 
+# Keras' other names.
+IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
 # The names Keras gives the classes in lower case, for `initializers.he_normal(seed=1)`.
 zeros, ones, constant = Zeros, Ones, Constant
 random_uniform, random_normal, truncated_normal = RandomUniform, RandomNormal, TruncatedNormal
@@ -120,6 +123,7 @@ __all__ = [
     "HeNormal",
     "HeUniform",
     "Identity",
+    "IdentityInitializer",
     "Initializer",
     "InitializerFunction",
     "InitializerLike",
@@ -127,6 +131,7 @@ __all__ = [
     "LecunUniform",
     "Ones",
     "Orthogonal",
+    "OrthogonalInitializer",
     "RandomInitializer",
     "RandomNormal",
     "RandomSigns",
@@ -156,3 +161,5 @@ __all__ = [
     "variance_scaling",
     "zeros",
 ]
+
+publish(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._random import generator_for
+from fastconv._random import generator_for, truncated_standard_normal
 from fastconv.initializers.initializer import Initializer
 from fastconv.parameter import Array
 
@@ -31,12 +31,7 @@ class RandomInitializer(Initializer):
 
     def _truncated_normal(self, shape: Sequence[int], mean: float, stddev: float) -> Array:
         """Normal numbers, those further than two standard deviations from the mean drawn again."""
-        random = generator_for(self.seed)
-        values = random.standard_normal(shape)
-        outside = np.abs(values) > 2
-        while np.any(outside):
-            values[outside] = random.standard_normal(np.count_nonzero(outside))
-            outside = np.abs(values) > 2
+        values = truncated_standard_normal(generator_for(self.seed), shape)
         return (mean + stddev * values).astype(np.float32)
 
 

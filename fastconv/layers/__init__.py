@@ -1,5 +1,6 @@
 """The layers: each a formula, its derivative, and the weights in between."""
 
+from fastconv._public import publish
 from fastconv.layers.activation import Activation
 from fastconv.layers.activity_regularization import ActivityRegularization
 from fastconv.layers.alpha_dropout import AlphaDropout
@@ -92,3 +93,5 @@ __all__ = [
     "deserialize",
     "serialize",
 ]
+
+publish(__name__)

@@ -86,6 +86,11 @@ _registry: Registry[Layer] = Registry(
 )
 
 
+def add_class(cls: type[Layer]) -> None:
+    """Make one more class of layers known by its name."""
+    _registry.add(cls)
+
+
 def serialize(layer: Layer) -> dict[str, Any]:
     """{"class_name": "Conv2D", "config": {...}}: for ``deserialize``; without the weights."""
     return _registry.serialize(layer)

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastconv import losses as _losses
-from fastconv._registry import Registry
+from fastconv._public import publish
+from fastconv._registry import Registry, custom_object, saved_name
 from fastconv.losses.binary_crossentropy import binary_crossentropy
 from fastconv.losses.categorical_crossentropy import categorical_crossentropy
 from fastconv.losses.focal_crossentropy import binary_focal_crossentropy, categorical_focal_crossentropy
@@ -243,7 +244,9 @@ def serialize(metric: Metric) -> dict[str, Any]:
     if type(metric) is MeanMetricWrapper:
         function = metric.fn
         is_loss = isinstance(function, _losses.Loss)
-        serialized["config"]["fn"] = _losses.serialize(function) if is_loss else function.__name__
+        serialized["config"]["fn"] = (
+            _losses.serialize(function) if is_loss else saved_name(function, "function")
+        )
     return serialized
 
 
@@ -255,16 +258,19 @@ def deserialize(config: str | Mapping[str, Any], custom_objects: Mapping[str, An
     arguments = {} if isinstance(config, str) else dict(config.get("config") or {})
     if "fn" not in arguments:
         return _registry.deserialize(config, custom_objects)
-    return MeanMetricWrapper(_function(arguments.pop("fn"), custom_objects or {}), **arguments)
+    return MeanMetricWrapper(_function(arguments.pop("fn"), custom_objects), **arguments)
 
 
-def _function(identifier: Any, custom_objects: Mapping[str, Any]) -> Any:
+def _function(identifier: Any, custom_objects: Mapping[str, Any] | None) -> Any:
     if isinstance(identifier, Mapping):
         return _losses.deserialize(identifier, custom_objects)
-    function = custom_objects.get(identifier) or _FUNCTIONS.get(identifier)
+    function = custom_object(identifier, custom_objects, "function") or _FUNCTIONS.get(identifier)
     if function is None:
         raise ValueError(
             f"the metric function {identifier!r} is not part of fastconv: give it back with "
             f"custom_objects={{{identifier!r}: ...}}"
         )
     return function
+
+
+publish(__name__)

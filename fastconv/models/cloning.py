@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastconv._errors import unsupported_argument
+from fastconv._registry import copying
 from fastconv.layers.layer import Layer
 from fastconv.models.sequential import Sequential
 
@@ -49,15 +50,12 @@ def clone_model(
             raise TypeError(f"clone_function must return a layer; for {layer} it returned {new!r}")
         return new
 
-    cloned = type(model)([clone(layer) for layer in model.layers], name=model.name)
-    cloned._trainable = model.trainable
-    cloned.requested_input_shape = model.requested_input_shape
-    if model._input_shape is not None and not cloned.built:
-        cloned.build(model._input_shape)
-    if model._compiled is not None:
-        optimizer, loss, measures = model._compiled
-        parts = (optimizer, loss, *measures.unweighted, *measures.weighted)
-        cloned.compile_from_config(
-            model.get_compile_config(), custom_objects={type(part).__name__: type(part) for part in parts}
-        )
+    with copying():
+        cloned = type(model)([clone(layer) for layer in model.layers], name=model.name)
+        cloned._trainable = model.trainable
+        cloned.requested_input_shape = model.requested_input_shape
+        if model._input_shape is not None and not cloned.built:
+            cloned.build(model._input_shape)
+        if model.compiled:
+            cloned.compile_from_config(model.get_compile_config())
     return cloned

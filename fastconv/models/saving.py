@@ -30,6 +30,7 @@ from fastconv._atomic_file import check_readable, write_atomically
 from fastconv._errors import unknown_name
 from fastconv._plain import plain
 from fastconv._undrawn import make_room, values_come_later
+from fastconv._registry import custom_object, get_registered_name
 from fastconv.callbacks import History
 from fastconv.models.matching import load_matching
 from fastconv.parameter import Array
@@ -72,7 +73,9 @@ def save_model(
     """
     filepath = one_path(filepath, path)
     arrays = _named_weights(model)
-    texts: dict[str, Any] = {"model": {"class_name": type(model).__name__, "config": model.get_config()}}
+    texts: dict[str, Any] = {
+        "model": {"class_name": get_registered_name(type(model)), "config": model.get_config()}
+    }
     if model.optimizer is not None:
         texts["compile"] = model.get_compile_config()
         state = model.optimizer.state_dict()
@@ -251,11 +254,12 @@ def read_notes(path: PathLike) -> dict[str, Any]:
 def _make_layers(path: PathLike, config: Mapping[str, Any], custom: Mapping[str, Any]) -> Sequential:
     from fastconv.models.sequential import Sequential
 
-    classes = {"Sequential": Sequential, **custom}
     try:
-        if config["class_name"] not in classes:
-            raise unknown_name("model", config["class_name"], classes)
-        return classes[config["class_name"]].from_config(config["config"], custom_objects=custom)
+        own = custom_object(config["class_name"], custom)
+        if own is None and config["class_name"] != "Sequential":
+            raise unknown_name("model", config["class_name"], ["Sequential", *custom])
+        cls = own or Sequential
+        return cls.from_config(config["config"], custom_objects=custom)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{path}: cannot make its layers: {error} "

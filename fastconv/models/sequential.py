@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -339,13 +340,21 @@ class Sequential(Trainer):
             "build_input_shape": None if shape is None else [None, *shape],
         }
 
+    def to_json(self, **options: Any) -> str:
+        """The architecture, and what ``compile`` chose, as text for ``models.model_from_json``.
+
+        The weights are not in it. ``options`` are those of ``json.dumps``, such as ``indent=2``.
+        """
+        from fastconv.saving import serialize_keras_object
+
+        return json.dumps(serialize_keras_object(self), **options)
+
     @classmethod
     def from_config(
         cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Sequential:
         """A like model with new weights; classes of your own come by name in ``custom_objects``."""
-        known = {"Sequential": Sequential, **(custom_objects or {})}
-        layers = [serialization.deserialize(layer, known) for layer in config["layers"]]
+        layers = [serialization.deserialize(layer, custom_objects) for layer in config["layers"]]
         model = cls(layers, name=config.get("name"))
         if not config.get("trainable", True):
             model._trainable = False
@@ -399,3 +408,6 @@ class Sequential(Trainer):
         from fastconv.models.saving import load_weights
 
         load_weights(self, filepath, skip_mismatch, by_name=by_name, allow_nan=allow_nan, path=path)
+
+
+serialization.add_class(Sequential)

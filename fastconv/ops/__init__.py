@@ -10,6 +10,7 @@ This package is the only door to both backends: shapes, types and layouts are ch
 else, so the kernels behind it check nothing.
 """
 
+from fastconv._public import publish
 from fastconv.ops.activations import ACTIVATIONS, NEEDS_INPUT, activation, activation_backward
 from fastconv.ops.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from fastconv.ops.connected import (
@@ -118,3 +119,5 @@ __all__ = [
     "sgd_update",
     "softmax_cross_entropy",
 ]
+
+publish(__name__)

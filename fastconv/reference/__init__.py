@@ -24,6 +24,7 @@ NumPy only carries the arrays in and out. The arithmetic is Python's, on nested 
 handful of operations for which Python raises an exception where floating point has an answer.
 """
 
+from fastconv._public import publish
 from fastconv.reference.activations import activation, activation_backward
 from fastconv.reference.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from fastconv.reference.connected import (
@@ -111,3 +112,5 @@ __all__ = [
     "sgd_update",
     "softmax_cross_entropy",
 ]
+
+publish(__name__)
