@@ -10,7 +10,10 @@ One axis of an image has n pixels. A window of f taps, spread ``dilation`` apart
 
 from __future__ import annotations
 
+import operator
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from fastconv._errors import unknown_name
 
@@ -20,11 +23,11 @@ Padding = str | int | Pair | tuple[Pair, Pair]
 
 def pair(value: Any, argument: str, minimum: int = 1) -> Pair:
     """``3`` or ``(3, 3)`` as a pair of whole numbers, each at least ``minimum``."""
-    values = (value, value) if _is_whole(value) else value
+    values = (value, value) if is_whole(value) else _listed(value)
     if (
         not isinstance(values, (tuple, list))
         or len(values) != 2
-        or not all(_is_whole(v) and v >= minimum for v in values)
+        or not all(is_whole(v) and v >= minimum for v in values)
     ):
         raise ValueError(
             f"{argument} must be a whole number or a pair of them, each at least {minimum}; got {value!r}"
@@ -32,12 +35,23 @@ def pair(value: Any, argument: str, minimum: int = 1) -> Pair:
     return int(values[0]), int(values[1])
 
 
-def _is_whole(value: object) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+def is_whole(value: Any) -> bool:
+    """Whether ``value`` is a whole number: Python's, NumPy's, or an array of just one without axes."""
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, (bool, np.bool_)) and np.ndim(value) == 0
+
+
+def _listed(value: Any) -> Any:
+    """An array as a list, other values as they are."""
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def explicit_padding(padding: Padding) -> tuple[Pair, Pair] | None:
     """((top, bottom), (left, right)) for numeric padding; None for "valid" and "same"."""
+    padding = _listed(padding)
     if isinstance(padding, str):
         if padding.lower() not in ("valid", "same"):
             raise unknown_name("padding", padding, ["valid", "same"])

@@ -59,9 +59,10 @@ def test_functions_take_keras_parameters():
     np.testing.assert_array_equal(activations.gelu(x, approximate=True), activations.gelu_tanh(x))
     np.testing.assert_array_equal(activations.gelu(x, approximate=False), activations.gelu(x))
     assert np.abs(activations.gelu(x) - activations.gelu_tanh(x)).max() > 1e-5
-    for call in (lambda: activations.relu(x, max_value=6), lambda: activations.softmax(x, axis=0)):
-        with pytest.raises(ValueError, match="is not supported yet; the layers ReLU and Softmax have more"):
-            call()
+    with pytest.raises(ValueError, match="'axis' is not supported yet; the layer Softmax has an axis"):
+        activations.softmax(x, axis=0)
+    with pytest.raises(TypeError, match="activations.relu has no argument 'treshold'"):
+        activations.relu(x, treshold=1)
 
 
 def test_unknown_activations():
@@ -72,7 +73,7 @@ def test_unknown_activations():
             activations.get(name)
     with pytest.raises(ValueError, match="unknown activation 'sofplus'; did you mean 'softplus'"):
         activations.get("sofplus")
-    for function in (np.tanh, layers.ReLU(max_value=6), layers.Dense(3, activation="relu"), 3, PENALIZED):
+    for function in (np.tanh, layers.Dense(3, activation="relu"), 3, PENALIZED):
         with pytest.raises(
             TypeError, match=r"activation must be one of the names .* or a layer such as LeakyReLU"
         ):

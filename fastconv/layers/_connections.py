@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastconv.initializers import InitializerFunction
+from fastconv.initializers import GlorotUniform, InitializerFunction
 from fastconv.parameter import Array
 
 ConnectionsLike = NDArray[Any] | Sequence[Sequence[int]]
@@ -45,11 +45,14 @@ class Connections:
             table[maps, k] = True
         return table
 
-    def start(self, initializer: InitializerFunction, kernel_size: tuple[int, int], table: Array) -> Array:
+    def start(
+        self, initializer: InitializerFunction | None, kernel_size: tuple[int, int], table: Array
+    ) -> Array:
         """The first kernel (KH, KW, connections): each filter as in a convolution of so many maps as it sees.
 
         That is what decides its fan-in. Where all filters see all maps it is the dense kernel.
         """
+        initializer = initializer or GlorotUniform()
         filters = len(self.maps)
         dense = np.zeros((*kernel_size, *table.shape), np.float32)
         for seen in sorted({len(maps) for maps in self.maps}):

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastconv.activations import ActivationFunction, ActivationLike
 from fastconv.layers.activated import ActivatedLayer
+from fastconv.layers.layer import Shape
 from fastconv.parameter import Array
 
 
@@ -19,6 +20,9 @@ class Activation(ActivatedLayer):
     def as_activation(self) -> ActivationFunction | None:
         """For ``Dense(10, activation=LeakyReLU(0.1))``; None for a layer that has a penalty on y as well."""
         return self.activation if self.activity_regularizer is None else None
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
 
     def call(self, x: Array, training: bool) -> Array:
         y = self.activation(x)

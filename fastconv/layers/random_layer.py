@@ -10,7 +10,7 @@ import numpy as np
 from fastconv import ops
 from fastconv._batch_random import batch_random
 from fastconv._random import drawn_seed
-from fastconv.layers.layer import Layer
+from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 
 
@@ -32,6 +32,9 @@ class RandomLayer(Layer):
         self.seed = _whole_or_none(f"{type(self).__name__}: seed", seed, 64)
         self._drawn_seed = self.seed
         self._draws = 0
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
 
     def is_random(self, training: bool) -> bool:
         """Whether this ``forward`` draws."""

@@ -64,9 +64,7 @@ class Subsampling2D(Pooling2D, ActivatedLayer):
             raise unsupported_argument(
                 "Subsampling2D", f"padding={padding!r}", "put a ZeroPadding2D in front of it"
             )
-        self.coefficient_initializer = (
-            None if coefficient_initializer is None else initializers.get(coefficient_initializer)
-        )
+        self.coefficient_initializer = initializers.get(coefficient_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
 
     def create_weights(self, input_shape: Shape) -> None:
@@ -112,10 +110,9 @@ class Subsampling2D(Pooling2D, ActivatedLayer):
         return prod(output_shape) * (prod(self.pool_size) + 1)
 
     def get_config(self) -> dict[str, Any]:
-        start = self.coefficient_initializer
         return {
             **super().get_config(),
-            "coefficient_initializer": None if start is None else initializers.serialize(start),
+            "coefficient_initializer": initializers.serialize(self.coefficient_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
         }
 

@@ -32,6 +32,7 @@ class OrthogonalRegularizer(Regularizer):
 
     def gradient(self, x: Array) -> Array:
         """By u_i: factor / pairs · Σ_j sign(u_i · u_j) u_j. By x_i: the part of it across u_i, over |x_i|."""
+        x = np.asarray(x)
         units, cosines, pairs = self._cosines(x)
         if not pairs:
             return np.zeros_like(x)
@@ -41,6 +42,7 @@ class OrthogonalRegularizer(Regularizer):
         return np.asarray(by_rows if self.mode == "rows" else by_rows.T, x.dtype)
 
     def _rows(self, x: Array) -> Array:
+        x = np.asarray(x)
         if x.ndim != 2:
             raise ValueError(
                 f"OrthogonalRegularizer is for matrices, such as the kernel of Dense; got shape {x.shape}"
