@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter as Argument
@@ -203,7 +204,7 @@ class Layer:
         return without if not counts_batch or without == tuple(with_batch[1:]) else None
 
     def _tried_output_shape(self, shape: Shape) -> Shape:
-        """The shape of what ``call`` makes of zeros."""
+        """The shape of what ``call`` makes of zeros. A copy is called, so that no count or random state moves."""
         if type(self).call is Layer.call:
             return shape
         if not (self.built or self._is_building):
@@ -211,17 +212,15 @@ class Layer:
                 f"{self} does not say its output shape before it is built: build it first, or define "
                 "compute_output_shape(input_shape)"
             )
+        tried = _attempt(lambda memo: copy.deepcopy(self, memo), {id(w): w for w in self.weights}) or self
         try:
             with np.errstate(all="ignore"):
-                found = np.shape(self._call(np.zeros((1, *shape), _door.dtype()), False))
+                found = np.shape(tried._call(np.zeros((1, *shape), _door.dtype()), False))
         except Exception as error:
             raise ValueError(
                 f"{self}: its output shape is found by a call on zeros of shape {(1, *shape)}, and that failed "
                 f"with {type(error).__name__}: {error}. Mend it, or define compute_output_shape(input_shape)"
             ) from error
-        finally:
-            self.forget()
-            self._activity_losses = []
         if found[:1] != (1,):
             raise ValueError(
                 f"{self}: call must return an array with one output for each example, and for one example "
