@@ -44,8 +44,8 @@ class Augmentation(RandomLayer):
         """What to do instead of ``roll`` while not training; None for nothing."""
         return None
 
-    def __call__(self, x: ArrayLike, training: bool = True) -> Array:
-        return self.forward(x, training)
+    def __call__(self, x: ArrayLike, training: bool | None = True) -> Array:
+        return super().__call__(x, training)
 
     def call(self, x: Array, training: bool) -> Array:
         if self.is_random(training):
