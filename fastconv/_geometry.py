@@ -10,12 +10,12 @@ One axis of an image has n pixels. A window of f taps, spread ``dilation`` apart
 
 from __future__ import annotations
 
-import operator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastconv._errors import unknown_name
+from fastconv._numbers import is_whole
 
 Pair = tuple[int, int]
 Padding = str | int | Pair | tuple[Pair, Pair]
@@ -35,17 +35,10 @@ def pair(value: Any, argument: str, minimum: int = 1) -> Pair:
     return int(values[0]), int(values[1])
 
 
-def is_whole(value: Any) -> bool:
-    """Whether ``value`` is a whole number: Python's, NumPy's, or an array of just one without axes."""
-    try:
-        operator.index(value)
-    except TypeError:
-        return False
-    return not isinstance(value, (bool, np.bool_)) and np.ndim(value) == 0
-
-
 def _listed(value: Any) -> Any:
-    """An array as a list, other values as they are."""
+    """Arrays, also in a list, as lists; other values as they are."""
+    if isinstance(value, (tuple, list)):
+        return [_listed(part) for part in value]
     return value.tolist() if isinstance(value, np.ndarray) else value
 
 

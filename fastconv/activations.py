@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from fastconv import ops
 from fastconv._errors import unknown_name, unsupported_argument
+from fastconv._numbers import is_real
 from fastconv.ops._door import array as floats
 from fastconv.parameter import Array
 
@@ -54,8 +54,8 @@ class ActivationFunction:
 
     def with_parameters(self, **parameters: Any) -> ActivationFunction:
         """The function with another shape: ``negative_slope`` of leaky_relu, ``alpha`` of elu and celu,
-        ``approximate`` of gelu, ``negative_slope``, ``max_value`` and ``threshold`` of relu. Raises ValueError
-        for what Keras' function has and this one has not.
+        ``approximate`` of gelu, ``negative_slope``, ``max_value`` and ``threshold`` of relu. Raises
+        ValueError for what Keras' function has and this one has not.
         """
         if self.name == "relu":
             return _shaped_relu(**parameters)
@@ -129,7 +129,6 @@ class ShapedRelu(ActivationFunction):
         return f"relu({shape})"
 
 
-@lru_cache(maxsize=64)
 def _shaped_relu(
     negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0, **unknown: Any
 ) -> ActivationFunction:
@@ -138,11 +137,13 @@ def _shaped_relu(
         raise TypeError(f"activations.relu has no argument {argument!r}")
     given = {"negative_slope": negative_slope, "threshold": threshold}
     for name, value in (given if max_value is None else {**given, "max_value": max_value}).items():
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not value >= 0:
+        if not is_real(value) or not value >= 0:
             raise ValueError(f"ReLU: {name} must not be negative, got {value!r}")
     if max_value is None and threshold == 0:
         return leaky_relu.with_parameters(negative_slope=negative_slope) if negative_slope else relu
-    return ShapedRelu(float(negative_slope), None if max_value is None else float(max_value), float(threshold))
+    return ShapedRelu(
+        float(negative_slope), None if max_value is None else float(max_value), float(threshold)
+    )
 
 
 celu = ActivationFunction("celu")

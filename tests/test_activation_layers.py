@@ -61,7 +61,7 @@ def test_functions_take_keras_parameters():
     assert np.abs(activations.gelu(x) - activations.gelu_tanh(x)).max() > 1e-5
     with pytest.raises(ValueError, match="'axis' is not supported yet; the layer Softmax has an axis"):
         activations.softmax(x, axis=0)
-    with pytest.raises(TypeError, match="activations.relu has no argument 'treshold'"):
+    with pytest.raises(TypeError, match=r"activations\.relu has no argument 'treshold'"):
         activations.relu(x, treshold=1)
 
 

@@ -73,7 +73,9 @@ def test_of_models(backend):
 
 
 def test_within_a_model_nothing_is_copied():
-    passing = Sequential([layers.Input((4, 4, 3)), layers.Dropout(0.5), layers.Flatten(), layers.Reshape((6, 8))])
+    passing = Sequential(
+        [layers.Input((4, 4, 3)), layers.Dropout(0.5), layers.Flatten(), layers.Reshape((6, 8))]
+    )
     x = example("native")
     assert np.shares_memory(passing.forward(x), x)
     assert passing.layers[0].forward(x) is x
@@ -91,10 +93,10 @@ def test_of_activations(name, backend):
 
 
 IN_PLACE = {name for name in ops.__all__ if name.endswith(("_step", "_update"))} | {"Kept"}
-ONE, EYE = np.ones(3), np.eye(3)
+ONE, EYE, SAME = np.ones(3), np.eye(3), [1, 0, 0, 0, 1, 0, 0, 0]
 OPERATIONS = {
-    "affine_transform": lambda x: ops.affine_transform(x, [1, 0, 0, 0, 1, 0, 0, 0]),
-    "affine_transform_backward": lambda x: ops.affine_transform_backward(x, [1, 0, 0, 0, 1, 0, 0, 0], x.shape),
+    "affine_transform": lambda x: ops.affine_transform(x, SAME),
+    "affine_transform_backward": lambda x: ops.affine_transform_backward(x, SAME, x.shape),
     "avg_pool2d": lambda x: ops.avg_pool2d(x, 1),
     "avg_pool2d_backward": lambda x: ops.avg_pool2d_backward(x, x.shape, 1),
     "batch_norm": lambda x: ops.batch_norm(x, 0 * ONE, ONE, epsilon=0.0),

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._geometry import is_whole
+from fastconv._numbers import is_whole
 from fastconv.constraints.constraint import Constraint
 from fastconv.parameter import Array
 
@@ -28,10 +28,11 @@ class NormConstraint(Constraint):
     """Base of those that change lengths and keep directions: overrides say which length is ``desired``."""
 
     def __init__(self, axis: Axis = 0) -> None:
-        axes = list(axis) if np.ndim(axis) else [axis]
+        several = np.iterable(axis)
+        axes: list[Any] = list(axis) if several else [axis]  # type: ignore[arg-type]
         if not all(map(is_whole, axes)):
             raise ValueError(f"axis must be a whole number or a list of them, as [0, 1, 2]; got {axis!r}")
-        self.axis: Axis = [int(a) for a in axes] if np.ndim(axis) else int(axes[0])
+        self.axis: Axis = [int(a) for a in axes] if several else int(axes[0])
 
     def desired(self, norms: Array) -> Array:
         """The lengths wanted in place of ``norms``."""

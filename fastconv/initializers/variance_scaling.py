@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fastconv._errors import unknown_name
-from fastconv._geometry import is_whole
+from fastconv._numbers import is_whole
 from fastconv.initializers.random import RandomInitializer
 from fastconv.parameter import Array
 
@@ -38,7 +38,8 @@ def fans(shape: Sequence[int], input_axes: Axes = None, output_axes: Axes = None
         inputs, outputs = _positions(input_axes, shape), _positions(output_axes, shape)
         if len({*inputs, *outputs}) < len(inputs) + len(outputs):
             raise ValueError(
-                f"input_axes={input_axes!r} and output_axes={output_axes!r} name an axis of {tuple(shape)} twice"
+                f"input_axes={input_axes!r} and output_axes={output_axes!r} name an axis of weights of shape "
+                f"{tuple(shape)} twice"
             )
         n_in, n_out = (math.prod(shape[axis] for axis in axes) for axes in (inputs, outputs))
         rest = math.prod(n for axis, n in enumerate(shape) if axis not in (*inputs, *outputs))
@@ -60,19 +61,19 @@ def _positions(axes: Axes, shape: Sequence[int]) -> list[int]:
 
 
 def _listed(axes: Axes) -> list[int]:
-    given = [] if axes is None else [axes] if is_whole(axes) else list(axes)  # type: ignore[arg-type]
-    if not all(is_whole(axis) for axis in given):
+    given: list[Any] = [] if axes is None else list(axes) if np.iterable(axes) else [axes]
+    if not all(map(is_whole, given)):
         raise ValueError(f"input_axes and output_axes must be whole numbers, or lists of them; got {axes!r}")
-    return [int(axis) for axis in given]  # type: ignore[call-overload]
+    return [int(axis) for axis in given]
 
 
 class VarianceScaling(RandomInitializer):
     """Random weights of variance ``scale / n``, n being n_in ("fan_in"), n_out ("fan_out") or their mean
     ("fan_avg").
 
-    ``distribution``: "truncated_normal" (also "normal"), "untruncated_normal" or "uniform". ``input_axes`` and
-    ``output_axes`` say which axes n_in and n_out count, where the weights are no dense or convolution kernel:
-    see ``fans``.
+    ``distribution``: "truncated_normal" (also "normal"), "untruncated_normal" or "uniform". ``input_axes``
+    and ``output_axes`` say which axes n_in and n_out count, where the weights are no dense or convolution
+    kernel: see ``fans``.
     """
 
     modes = ("fan_in", "fan_out", "fan_avg")

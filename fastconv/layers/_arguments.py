@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastconv._errors import unknown_name, unsupported_argument
-from fastconv._geometry import is_whole
+from fastconv._numbers import is_real, is_whole
 
 
 def whole(value: Any, name: str, minimum: int = 1) -> int:
@@ -46,8 +46,7 @@ def check_dtype(dtype: Any, owner: str) -> None:
 
 def not_negative(value: Any, name: str) -> float:
     """``value`` as a float of at least 0, or a ValueError that begins with ``name``."""
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not number or not 0 <= value < np.inf:
+    if not is_real(value) or not 0 <= value < np.inf:
         raise ValueError(f"{name} must be a number, not negative; got {value!r}")
     return float(value)
 

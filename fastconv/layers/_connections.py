@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastconv._numbers import is_whole
 from fastconv.initializers import GlorotUniform, InitializerFunction
 from fastconv.parameter import Array
 
@@ -86,7 +87,7 @@ def _from_lists(given: Any, filters: int) -> list[list[int]]:
 
 
 def _checked(maps: Sequence[Any], k: int) -> list[int]:
-    whole = all(hasattr(c, "__index__") and not isinstance(c, bool) and int(c) >= 0 for c in maps)
+    whole = all(is_whole(c) and int(c) >= 0 for c in maps)
     if not whole:
         raise ValueError(
             f"connections: the maps of filter {k} must be whole numbers from 0; got {list(maps)}"

@@ -37,7 +37,7 @@ class ActivatedLayer(Layer):
 
     @property
     def activation(self) -> ActivationFunction:
-        """φ. May be assigned at any time: a name, a function of ``fastconv.activations``, or None for y = z."""
+        """φ. May be assigned at any time, as the argument: a name such as "relu", or None for y = z."""
         return self._activation
 
     @activation.setter

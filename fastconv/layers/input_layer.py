@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastconv._geometry import is_whole
+from fastconv._numbers import is_whole
 from fastconv.layers._arguments import refuse_unless_none, whole
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
@@ -38,9 +38,9 @@ class InputLayer(Layer):
         )  # fmt: skip
         if batch_shape is not None:
             if shape is not None:
-                raise ValueError("Input: give shape or batch_shape, which has the batch axis in front, not both")
+                raise ValueError("Input: give shape, or batch_shape with the batch axis in front, not both")
             if not len(batch_shape):
-                raise ValueError("Input: batch_shape has the batch axis in front, as (None, 28, 28, 1); got ()")
+                raise ValueError("Input: batch_shape has the batch axis in front, as (None, 28, 28, 1)")
             batch_size, *rest = batch_shape
             shape = rest  # type: ignore[assignment]
         if shape is None:

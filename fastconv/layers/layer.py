@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter as Argument
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +16,7 @@ from fastconv import constraints, initializers, regularizers
 from fastconv._errors import unsupported_argument
 from fastconv._geometry import Window, image_size
 from fastconv._names import automatic_name, take_name
+from fastconv._numbers import is_whole
 from fastconv._repr import call_of
 from fastconv.layers._arguments import check_dtype, truth, whole
 from fastconv.layers._input_errors import input_shape_error
@@ -23,6 +24,9 @@ from fastconv.ops import _door
 from fastconv.ops._door import array as floats
 from fastconv.parameter import Array, Parameter
 from fastconv.regularizers import Regularizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Shape = tuple[int, ...]
 
@@ -53,7 +57,8 @@ class Layer:
         fills ``parameter.grad`` of its own parameters and returns dx, or None where ``input_gradient`` is
         False
     ``get_config()``
-        the constructor's arguments
+        the constructor's arguments (default: those it was called with, where they are plain numbers, strings,
+        lists and dictionaries)
     ``windows()``, ``count_multiply_adds()``, ``count_connections()``
         what ``summary()`` tells of it: what a place of the output sees (default: the same place of the
         input), and how much work that is (default: none)
@@ -82,6 +87,12 @@ class Layer:
     _call_takes_training = True
     _shape_in_doubt = False  # compute_output_shape is a user's, and may count the batch axis or not
     _is_building = False
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        layer = super().__new__(cls)
+        if cls.get_config is Layer.get_config and cls.__init__ is not Layer.__init__:
+            vars(layer)["_given"] = arguments, options
+        return layer
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -204,7 +215,7 @@ class Layer:
         return without if not counts_batch or without == tuple(with_batch[1:]) else None
 
     def _tried_output_shape(self, shape: Shape) -> Shape:
-        """The shape of what ``call`` makes of zeros. A copy is called, so that no count or random state moves."""
+        """The shape of what ``call`` makes of zeros; of a copy, so that no count or random state moves."""
         if type(self).call is Layer.call:
             return shape
         if not (self.built or self._is_building):
@@ -218,8 +229,9 @@ class Layer:
                 found = np.shape(tried._call(np.zeros((1, *shape), _door.dtype()), False))
         except Exception as error:
             raise ValueError(
-                f"{self}: its output shape is found by a call on zeros of shape {(1, *shape)}, and that failed "
-                f"with {type(error).__name__}: {error}. Mend it, or define compute_output_shape(input_shape)"
+                f"{self}: its output shape is found by a call on zeros of shape {(1, *shape)}, and that "
+                f"failed with {type(error).__name__}: {error}. Correct call, or define "
+                "compute_output_shape(input_shape)"
             ) from error
         if found[:1] != (1,):
             raise ValueError(
@@ -258,7 +270,7 @@ class Layer:
         check_dtype(dtype, f"{self}: add_weight")
         if overwrite_with_gradient:
             raise unsupported_argument(f"{self}: add_weight", "overwrite_with_gradient")
-        sizes = () if shape is None else (shape,) if hasattr(shape, "__index__") else shape
+        sizes = () if shape is None else (shape,) if is_whole(shape) else shape
         shape = tuple(whole(n, f"{self}: every size of a weight's shape", 0) for n in sizes)  # type: ignore[union-attr]
         name = self._unused_name() if name is None else name
         value = np.asarray(_initializer(initializer)(shape))
@@ -292,7 +304,7 @@ class Layer:
         self._needs_no_build = truth(value, f"{type(self).__name__}: built")
 
     def get_build_config(self) -> dict[str, Any] | None:
-        """What ``build_from_config`` needs: the input's shape, None standing for the batch; None if unbuilt."""
+        """For ``build_from_config``: the input's shape, with None for the batch; None before it is built."""
         return None if self._input_shape is None else {"input_shape": (None, *self._input_shape)}
 
     def build_from_config(self, config: Mapping[str, Any] | None) -> None:
@@ -374,8 +386,8 @@ class Layer:
         returned: the first layer of a network has no use for it.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} has no backward(dy): there is no automatic differentiation here. Give it one "
-            "that fills parameter.grad and returns dx, or train without it"
+            f"{type(self).__name__} has no backward(dy): there is no automatic differentiation here. Give it "
+            "one that fills parameter.grad and returns dx, or train without it"
         )
 
     def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
@@ -413,8 +425,8 @@ class Layer:
     def add_loss(self, loss: Any) -> None:
         """Add a number, or several, to the loss of the model; for use in ``call``.
 
-        It counts until the next ``forward``. Its derivative is for the layer's ``backward`` to add to dx and to
-        ``parameter.grad``. Raises TypeError for what is no number, ValueError for an array of several.
+        It counts until the next ``forward``. Its derivative is for the layer's ``backward`` to add to dx and
+        to ``parameter.grad``. Raises TypeError for what is no number, ValueError for an array of several.
         """
         given = loss if isinstance(loss, (list, tuple)) else [loss]
         for one in given:
@@ -573,15 +585,48 @@ class Layer:
     # ---- configuration
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments as plain numbers and strings; ``from_config`` is the way back."""
+        """The constructor's arguments as plain numbers and strings; ``from_config`` is the way back.
+
+        Raises TypeError for a class that does not override it and whose arguments are something else.
+        """
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
         if self.requested_input_shape is not None:
             config["input_shape"] = list(self.requested_input_shape)
+        return {**self._given_arguments(), **config} if "_given" in vars(self) else config
+
+    def _given_arguments(self) -> dict[str, Any]:
+        """What the constructor was called with, by the arguments' names."""
+        arguments, options = vars(self)["_given"]
+        given = signature(type(self)).bind(*arguments, **options).arguments
+        config: dict[str, Any] = {}
+        for name, argument in signature(type(self)).parameters.items():
+            if argument.kind is Argument.VAR_KEYWORD:
+                config |= given.get(name, {})
+            elif name in given:
+                config[name] = given[name]
+        for name, value in config.items():
+            if not _is_plain(value):
+                raise TypeError(
+                    f"{self}: its argument {name!r} is {value!r}, which no file can hold: define "
+                    "get_config() with plain numbers, strings, lists and dictionaries"
+                )
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Layer:
-        return cls(**config)
+    def from_config(cls, config: Mapping[str, Any]) -> Layer:
+        """The layer of this configuration. A constructor need not take name, trainable and dtype."""
+        taken = signature(cls).parameters
+        missing = set[str]()
+        if not any(argument.kind is Argument.VAR_KEYWORD for argument in taken.values()):
+            missing = {"name", "trainable", "dtype"} - taken.keys()
+        layer = cls(**{name: value for name, value in config.items() if name not in missing})
+        if "name" in missing and config.get("name") is not None:
+            layer.name = take_name(str(config["name"]))
+        if "trainable" in missing:
+            layer.trainable = config.get("trainable", True)
+        if "dtype" in missing:
+            check_dtype(config.get("dtype"), cls.__name__)
+        return layer
 
     def __str__(self) -> str:
         return f"{type(self).__name__} {self.name!r}"
@@ -592,10 +637,12 @@ class Layer:
 
 def example_shape(shape: Sequence[int | None]) -> Shape:
     """``shape`` as a tuple of whole numbers; a leading None is the batch axis and is left out."""
+    if is_whole(shape):
+        raise ValueError(f"input_shape is the shape of one example, a tuple; write ({shape},), got {shape}")
     axes: list[Any] = list(shape)
     if axes and axes[0] is None:
         axes = axes[1:]
-    if not all(hasattr(n, "__index__") and not isinstance(n, bool) and int(n) > 0 for n in axes):
+    if not all(is_whole(n) and int(n) > 0 for n in axes):
         raise ValueError(
             f"input_shape is the shape of one example in whole numbers, as (28, 28, 1); got {tuple(shape)!r}"
             + (". Sizes left open with None are not supported" if None in axes else "")
@@ -638,6 +685,15 @@ def _attempt(function: Callable[[Any], Any], argument: Any) -> Any:
         return function(argument)
     except Exception:
         return None
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether JSON can hold it."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
+    return value is None or isinstance(value, (bool, int, float, str, np.number, np.bool_))
 
 
 def _layers_and_weights(value: Any) -> Iterable[Layer | Parameter]:

@@ -25,7 +25,9 @@ class LeakyReLU(Activation):
 
     @staticmethod
     def _function(negative_slope: float) -> ActivationFunction:
-        return leaky_relu.with_parameters(negative_slope=not_negative(negative_slope, "LeakyReLU: negative_slope"))
+        return leaky_relu.with_parameters(
+            negative_slope=not_negative(negative_slope, "LeakyReLU: negative_slope")
+        )
 
     @property
     def negative_slope(self) -> float:

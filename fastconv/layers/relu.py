@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv.activations import ActivationFunction, relu
+from fastconv.activations import ActivationFunction, ShapedRelu, relu
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 
@@ -24,7 +24,9 @@ class ReLU(Layer):
     ) -> None:
         super().__init__(**options)
         self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
-        self.as_activation  # noqa: B018 - which checks the three
+        if isinstance(function := self.as_activation, ShapedRelu):  # the three are numbers
+            self.max_value, self.threshold = function.max_value, function.threshold
+        self.negative_slope = float(negative_slope)
 
     @property
     def as_activation(self) -> ActivationFunction:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._geometry import Window, is_whole
+from fastconv._geometry import Window
+from fastconv._numbers import is_whole
 from fastconv.activations import ActivationFunction, softmax
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
@@ -45,8 +46,8 @@ class Softmax(Layer):
         axes = [axis % rank for axis in given if -rank <= axis < rank]
         if len(set(axes)) < len(given) or 0 in axes:
             raise ValueError(
-                f"{self}: axis={self.axis} does not fit inputs with {rank} axes, the first of which is the batch: "
-                f"each must be another one, from 1 to {rank - 1} or from {1 - rank} to -1"
+                f"{self}: axis={self.axis} does not fit inputs with {rank} axes, the first of which is the "
+                f"batch: each must be another one, from 1 to {rank - 1} or from {1 - rank} to -1"
             )
         return axes
 

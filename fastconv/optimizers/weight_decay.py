@@ -13,9 +13,9 @@ from fastconv.parameter import Parameter
 class DecayExclusion:
     """Parameters that weight decay is not meant for: given ones, and those in whose name a pattern is.
 
-    Of those given before the optimizer was saved, ``paths`` are known. Where several weights of the model have
-    one path, because models inside it have layers of one name, ``numbered`` says which: [path, how many of that
-    path come before it]. ``find`` then turns them into parameters.
+    Of those given before the optimizer was saved, ``paths`` are known. Where several weights of the model
+    have one path, because models inside it have layers of one name, ``numbered`` says which: [path, how many
+    of that path come before it]. ``find`` then turns them into parameters.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class OrthogonalRegularizer(Regularizer):
         by_units = self.factor / pairs * (np.sign(cosines) @ units)
         across = by_units - units * np.sum(units * by_units, axis=1, keepdims=True)
         by_rows = across / _lengths(self._rows(x))
-        return np.asarray(by_rows if self.mode == "rows" else by_rows.T, x.dtype)
+        return np.asarray(by_rows if self.mode == "rows" else by_rows.T, np.result_type(x, np.float32))
 
     def _rows(self, x: Array) -> Array:
         x = np.asarray(x)
