@@ -181,11 +181,9 @@ def test_add_weight_takes_keras_arguments_in_keras_order():
 )
 def test_call_is_given_training_where_it_takes_it(arguments):
     seen = []
-    training = (
-        "training" if "training" in arguments else "more['training']" if "more" in arguments else "None"
-    )
+    training = {"": "None", ", **more": "more['training']"}.get(arguments, "training")
     names = {"seen": seen}
-    exec(f"def call({arguments}):\n    seen.append({training})\n    return x", names)
+    exec(f"def call(self, x{arguments}):\n    seen.append({training})\n    return x", names)
     layer = type("Own", (layers.Layer,), {"call": names["call"]})()
     layer.build((5,))
     seen.clear()

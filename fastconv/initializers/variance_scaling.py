@@ -31,19 +31,15 @@ def fans(shape: Sequence[int], input_axes: Axes = None, output_axes: Axes = None
     """Connections into and out of a unit: (n_in, n_out) of weights of this shape.
 
     A dense kernel (in, out) has just these; a convolution kernel (KH, KW, C_in, C_out) has KH·KW·C_in and
-    KH·KW·C_out. For other kernels ``input_axes`` and ``output_axes`` name the axes of inputs and of outputs;
-    the rest counts for both. Raises ValueError for axes that there are not, or that are named twice.
+    KH·KW·C_out. For other weights ``input_axes`` and ``output_axes`` say which axes to multiply for each.
+
+    Raises ValueError for axes that the weights do not have, and where only one of the two is given.
     """
-    if input_axes is not None or output_axes is not None:
-        inputs, outputs = _positions(input_axes, shape), _positions(output_axes, shape)
-        if len({*inputs, *outputs}) < len(inputs) + len(outputs):
-            raise ValueError(
-                f"input_axes={input_axes!r} and output_axes={output_axes!r} name an axis of weights of shape "
-                f"{tuple(shape)} twice"
-            )
-        n_in, n_out = (math.prod(shape[axis] for axis in axes) for axes in (inputs, outputs))
-        rest = math.prod(n for axis, n in enumerate(shape) if axis not in (*inputs, *outputs))
-        return n_in * rest, n_out * rest
+    if (input_axes is None) != (output_axes is None):
+        raise ValueError("input_axes and output_axes go together: give both, or neither")
+    if input_axes is not None:
+        inputs, outputs = (_positions(axes, shape) for axes in (input_axes, output_axes))
+        return math.prod(shape[axis] for axis in inputs), math.prod(shape[axis] for axis in outputs)
     if not shape:
         return 1, 1
     if len(shape) == 1:
