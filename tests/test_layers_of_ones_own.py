@@ -237,8 +237,9 @@ def test_a_layer_without_a_backward_says_what_is_missing():
         lambda inner: [1, inner],
         lambda inner: (inner,),
         lambda inner: {"a": [{"b": inner}]},
+        lambda inner: {inner},
     ],
-    ids=["itself", "list", "tuple", "dictionary"],
+    ids=["itself", "list", "tuple", "dictionary", "set"],
 )
 @pytest.mark.parametrize("inner", [layers.Dense(2), Sequential([layers.Dense(2)])], ids=["layer", "model"])
 def test_layers_inside_a_layer_are_an_error(hold, inner):
@@ -348,3 +349,25 @@ def test_configurations_of_layers_that_do_not_tell_theirs():
     with pytest.raises(TypeError, match=r"its argument 'slope' is array.* define get_config\(\)"):
         layers.serialize(Plain(np.ones(5)))
     assert repr(Plain(2)).startswith("Plain(name=")
+
+
+def test_a_list_that_holds_itself_and_a_constructor_that_forgets_the_base_class():
+    layer = layers.ReLU()
+    around = [1]
+    around.append(around)
+    layer.around = around
+    assert layer.around is around
+
+    class Forgetful(layers.Layer):
+        def __init__(self):
+            self.units = (3,)
+
+        def call(self, x):
+            return x
+
+    with pytest.raises(
+        AttributeError, match=r"Forgetful has no .*its __init__ must begin with super\(\).__init__"
+    ):
+        Forgetful()(X)
+    with pytest.raises(AttributeError, match="'ReLU' object has no attribute 'unts'"):
+        layer.unts  # noqa: B018

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
+_CONTAINERS = (list, tuple, dict, set, frozenset)
+
 _KERAS_ONLY = {"autocast", "batch_size", "batch_shape", "batch_input_shape", "quantization_config"}
 
 
@@ -131,9 +133,19 @@ class Layer:
             type(self).build is Layer.build and type(self).create_weights is Layer.create_weights
         )
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if "_weights" in vars(self) or name.startswith("__"):
+                return object.__getattribute__(self, name)  # which says that there is no such attribute
+            raise AttributeError(
+                f"{type(self).__name__} has no attribute {name!r}: its __init__ must begin with "
+                "super().__init__()"
+            )
+
     def __setattr__(self, name: str, value: Any) -> None:
-        holds_several = isinstance(value, (Layer, Parameter, list, tuple, dict))
-        if holds_several and not isinstance(getattr(type(self), name, None), property):
+        may_hold = isinstance(value, (Layer, Parameter, *_CONTAINERS))
+        if may_hold and not isinstance(getattr(type(self), name, None), property):
             self._refuse_untracked(name, value)
         super().__setattr__(name, value)
 
@@ -383,7 +395,7 @@ class Layer:
         """Chain rule: from d loss / d y to d loss / d x, filling ``parameter.grad`` on the way.
 
         Belongs to the most recent ``forward``. With ``input_gradient=False`` dx is not computed and None
-        returned: the first layer of a network has no use for it.
+        returned: the first layer of a network has no use for it. As with ``forward``, dx may be dy itself.
         """
         raise NotImplementedError(
             f"{type(self).__name__} has no backward(dy): there is no automatic differentiation here. Give it "
@@ -696,13 +708,14 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str, np.number, np.bool_))
 
 
-def _layers_and_weights(value: Any) -> Iterable[Layer | Parameter]:
-    """The layers and parameters in a value, or in lists, tuples and dictionaries inside it."""
+def _layers_and_weights(value: Any, outer: tuple[int, ...] = ()) -> Iterable[Layer | Parameter]:
+    """The layers and parameters in a value, or in lists, tuples, sets and dictionaries inside it."""
     if isinstance(value, (Layer, Parameter)):
         yield value
-    elif isinstance(value, (list, tuple, dict)):
+    elif isinstance(value, _CONTAINERS) and id(value) not in outer:  # a list may hold itself
         for part in value.values() if isinstance(value, dict) else value:
-            yield from _layers_and_weights(part)
+            if isinstance(part, (Layer, Parameter, *_CONTAINERS)):
+                yield from _layers_and_weights(part, (*outer, id(value)))
 
 
 def _refuse_unknown_arguments(layer: str, unknown: dict[str, Any]) -> None:
