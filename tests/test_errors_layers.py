@@ -168,7 +168,7 @@ def test_shapes_that_cannot_be(layer, shape, message):
             "Sizes left open with None are not supported",
         ),
         (lambda: layers.Input((28, 28), batch_size=0), "Input: batch_size must be a whole number"),
-        (lambda: layers.Input((28,), batch_shape=(None, 28)), "give shape or batch_shape"),
+        (lambda: layers.Input((28,), batch_shape=(None, 28)), "give shape, or batch_shape with"),
         (lambda: layers.Input(batch_shape=()), "batch_shape has the batch axis in front"),
         (lambda: layers.Input((28,), sparse=True), "'sparse' is not supported"),
         (lambda: layers.Dense(2, trainable="yes"), "Dense: trainable must be True or False; got 'yes'"),

@@ -346,6 +346,17 @@ def test_configurations_of_layers_that_do_not_tell_theirs():
     same = layers.deserialize(layers.serialize(layer), {"Plain": Plain})
     assert (same.slope, same.name, same.trainable) == (0.5, layer.name, False)
     assert copy.deepcopy(layer).get_config() == layer.get_config()
+
+    class Child(Plain):
+        pass
+
+    class Fixed(Plain):
+        def __init__(self, factor, **options):
+            super().__init__(2 * factor)
+
+    for other, expected in ((Child(0.5), {"slope": 0.5}), (Fixed(3), {"factor": 3})):
+        assert other.get_config() == {**expected, "name": other.name, "trainable": True}
+        assert type(other).from_config(other.get_config()).slope == other.slope
     with pytest.raises(TypeError, match=r"its argument 'slope' is array.* define get_config\(\)"):
         layers.serialize(Plain(np.ones(5)))
     assert repr(Plain(2)).startswith("Plain(name=")

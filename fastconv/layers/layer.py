@@ -25,9 +25,6 @@ from fastconv.ops._door import array as floats
 from fastconv.parameter import Array, Parameter
 from fastconv.regularizers import Regularizer
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 Shape = tuple[int, ...]
 
 _CONTAINERS = (list, tuple, dict, set, frozenset)
@@ -90,12 +87,6 @@ class Layer:
     _shape_in_doubt = False  # compute_output_shape is a user's, and may count the batch axis or not
     _is_building = False
 
-    def __new__(cls, *arguments: Any, **options: Any) -> Self:
-        layer = super().__new__(cls)
-        if cls.get_config is Layer.get_config and cls.__init__ is not Layer.__init__:
-            vars(layer)["_given"] = arguments, options
-        return layer
-
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         own = vars(cls)
@@ -107,6 +98,8 @@ class Layer:
             cls._shape_in_doubt = True
         if "build" in own:
             cls.build = _recorded(own["build"])  # type: ignore[method-assign]
+        if "__init__" in own:
+            cls.__init__ = _noting_arguments(own["__init__"])  # type: ignore[method-assign]
 
     def __init__(
         self,
@@ -168,7 +161,7 @@ class Layer:
 
     def _tracks(self, name: str) -> bool:
         """Whether what the attribute holds counts as part of this layer already."""
-        return name in ("_weights", "_learnable", "_memory")
+        return name in ("_weights", "_learnable", "_memory", "_given")
 
     # ---- shapes and weights
 
@@ -609,9 +602,10 @@ class Layer:
     def _given_arguments(self) -> dict[str, Any]:
         """What the constructor was called with, by the arguments' names."""
         arguments, options = vars(self)["_given"]
-        given = signature(type(self)).bind(*arguments, **options).arguments
+        constructor = signature(type(self).__init__)
+        given = constructor.bind(self, *arguments, **options).arguments
         config: dict[str, Any] = {}
-        for name, argument in signature(type(self)).parameters.items():
+        for name, argument in list(constructor.parameters.items())[1:]:
             if argument.kind is Argument.VAR_KEYWORD:
                 config |= given.get(name, {})
             elif name in given:
@@ -627,7 +621,7 @@ class Layer:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Layer:
         """The layer of this configuration. A constructor need not take name, trainable and dtype."""
-        taken = signature(cls).parameters
+        taken = signature(cls.__init__).parameters
         missing = set[str]()
         if not any(argument.kind is Argument.VAR_KEYWORD for argument in taken.values()):
             missing = {"name", "trainable", "dtype"} - taken.keys()
@@ -689,6 +683,18 @@ def _recorded(method: Callable[..., None]) -> Callable[..., None]:
             self._build(functools.partial(method, self), input_shape)
 
     return build
+
+
+def _noting_arguments(constructor: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that keeps what it is called with, for the ``get_config`` of the base class."""
+
+    @functools.wraps(constructor)
+    def init(self: Layer, *arguments: Any, **options: Any) -> None:
+        if "_given" not in vars(self) and type(self).get_config is Layer.get_config:
+            vars(self)["_given"] = arguments, options
+        constructor(self, *arguments, **options)
+
+    return init
 
 
 def _attempt(function: Callable[[Any], Any], argument: Any) -> Any:
