@@ -198,6 +198,10 @@ def get(identifier: ActivationLike) -> ActivationFunction:
     if isinstance(identifier, str):
         return _by_name(identifier)
     if isinstance(identifier, Mapping):
+        if identifier["class_name"][:1].isupper():  # a layer: so Keras writes Dense(2, LeakyReLU(0.1))
+            from fastconv.layers.serialization import deserialize as layer_of
+
+            return get(layer_of(identifier))  # type: ignore[arg-type]
         return _by_name(identifier["class_name"]).with_parameters(**identifier["config"])
     function = getattr(identifier, "as_activation", identifier)
     if isinstance(function, ActivationFunction):

@@ -1,5 +1,8 @@
 """Layers and models as Keras 3.15 serializes them."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -98,3 +101,27 @@ def test_other_types_are_an_error():
         assert layers.Dense(2, dtype=dtype).dtype == "float32"
     with pytest.raises(ValueError, match="Dense: Keras' argument 'quantization_config' is not supported"):
         layers.Dense(2, quantization_config={"mode": "int8"})
+
+
+GOLDEN = json.loads(Path(__file__).with_name("golden").joinpath("layer_configurations.json").read_text())
+
+
+@pytest.mark.parametrize("golden", GOLDEN, ids=[f"{i}-{made['class_name']}" for i, made in enumerate(GOLDEN)])
+def test_whatever_keras_writes(golden):
+    """golden/make_layer_configurations.py wrote it."""
+    layer = layers.deserialize(golden, {"Sequential": Sequential})
+    assert type(layer).__name__ == golden["class_name"]
+    own = json.loads(json.dumps(layer.get_config()))
+    plain = {
+        k: v for k, v in golden["config"].items() if not isinstance(v, dict) and k in own and k != "layers"
+    }
+    factors = {"factor", "height_factor", "width_factor"}  # a pair in one of the two, a number in the other
+    assert {k: own[k] for k in plain.keys() - factors} == {k: plain[k] for k in plain.keys() - factors}
+    assert plain.keys() >= {"name"}
+
+
+def test_activations_that_are_layers():
+    found = [made for made in GOLDEN if isinstance(made["config"].get("activation"), dict)]
+    z = np.float32([[-2, 8]])
+    for made, expected in zip(found, ([-0.2, 8], [0, 6]), strict=True):
+        np.testing.assert_allclose(layers.deserialize(made).activation(z), [expected], rtol=1e-6)
