@@ -218,6 +218,23 @@ def test_add_loss_counts_until_the_next_forward():
         layer.add_loss(np.ones(2))
 
 
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_add_loss_counts_in_a_plan_too(jit_compile):
+    class Penalty(layers.Layer):
+        def call(self, x):
+            self.add_loss(0.75)
+            return x
+
+    images, labels = np.ones((4, 6, 6, 1), np.float32), np.arange(4)
+    parts = [layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(4, "softmax")]
+    model = Sequential([layers.Input((6, 6, 1)), Penalty(), *parts])
+    model.compile(optimizers.SGD(0.0), "sparse_categorical_crossentropy", jit_compile=jit_compile)
+    plain = -np.log(model.predict(images, verbose=0)[range(4), labels]).mean()
+    for _ in range(2):
+        assert model.train_on_batch(images, labels) == pytest.approx(plain + 0.75, rel=1e-5)
+        assert model.test_on_batch(images, labels) == pytest.approx(plain + 0.75, rel=1e-5)
+
+
 def test_a_layer_without_a_backward_says_what_is_missing():
     class Half(layers.Layer):
         def call(self, x):
