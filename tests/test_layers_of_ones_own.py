@@ -192,6 +192,20 @@ def test_call_is_given_training_where_it_takes_it(arguments):
     assert seen == ([None, None] if training == "None" else [True, False])
 
 
+def test_a_subclass_may_call_the_base_without_training():
+    class Doubled(layers.Dense):
+        def call(self, inputs):
+            return 2 * super().call(inputs)
+
+    class Negative(Sequential):
+        def call(self, inputs):
+            return -super().call(inputs)
+
+    doubled, dropped = Doubled(3, "tanh"), Negative([layers.Dropout(0.5)])
+    np.testing.assert_allclose(doubled(X), 2 * np.tanh(X @ doubled.kernel), rtol=1e-5)
+    np.testing.assert_array_equal(dropped(X), -X)
+
+
 def test_add_loss_counts_until_the_next_forward():
     class Penalty(layers.Layer):
         def call(self, x):

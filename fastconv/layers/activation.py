@@ -24,7 +24,7 @@ class Activation(ActivatedLayer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         y = self.activation(x)
         self.remember(x if self.activation.needs_input else y)
         return y

@@ -47,7 +47,7 @@ class Augmentation(RandomLayer):
     def __call__(self, x: ArrayLike, training: bool | None = True) -> Array:
         return super().__call__(x, training)
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         if self.is_random(training):
             drawn: tuple[Any, ...] | None = self.roll(x.shape, numbers_of(self.draw()))
         else:

@@ -134,7 +134,7 @@ class BatchNormalization(Layer):
             shape, self.moving_variance_initializer, name="moving_variance", trainable=False
         )
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         of_batch = training and self.trainable
         if of_batch:
             if not len(x):

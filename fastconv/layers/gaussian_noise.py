@@ -18,7 +18,7 @@ class GaussianNoise(RandomLayer):
             raise ValueError(f"GaussianNoise: stddev must be a number between 0 and 1; got {stddev!r}")
         self.stddev = float(stddev)
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         self.remember()
         if not self.is_random(training) or self.stddev == 0:
             return x

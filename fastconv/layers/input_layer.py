@@ -70,7 +70,7 @@ class InputLayer(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         return x
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:

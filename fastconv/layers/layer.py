@@ -375,9 +375,9 @@ class Layer:
         return apart_from(self.forward(x, bool(training)), x)
 
     def _call(self, x: Array, training: bool) -> Array:
-        return self.call(x, training=training) if self._call_takes_training else self.call(x)  # type: ignore[call-arg]
+        return self.call(x, training=training) if self._call_takes_training else self.call(x)
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         """Hook of ``forward``: the formula, on floats (float32, or float64 on the reference backend).
 
         An override that has no argument ``training`` is called without.

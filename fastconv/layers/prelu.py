@@ -71,7 +71,7 @@ class PReLU(Layer):
             constraint=self.alpha_constraint,
         )
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         self.remember(x)
         return ops.prelu(x, self.alpha.value)
 

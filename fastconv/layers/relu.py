@@ -38,7 +38,7 @@ class ReLU(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         function = self.as_activation
         y = function(x)
         self.remember(function, x if function.needs_input else y)

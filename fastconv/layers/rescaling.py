@@ -34,7 +34,7 @@ class Rescaling(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         scale, offset = np.asarray(self.scale, x.dtype), np.asarray(self.offset, x.dtype)
         self.remember(scale)
         return x * scale + offset

@@ -42,7 +42,7 @@ class Reshape(Layer):
             return (whole_image(before),)
         return super().windows()
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         self.remember(x.shape)
         return x.reshape(len(x), *self.compute_output_shape(x.shape[1:]))
 

@@ -51,7 +51,7 @@ class Softmax(Layer):
             )
         return axes
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         if self.axis == -1:
             y = softmax(x)
             self.remember(y)

@@ -75,7 +75,7 @@ class Subsampling2D(Pooling2D, ActivatedLayer):
         )
         self.bias = self.add_weight(channels, self.bias_initializer, name="bias")
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         mean = ops.avg_pool2d(x, self.pool_size, self.strides)
         z = self._scaled(mean, self.bias.value)
         return self.activate(z, x.shape, mean)

@@ -175,7 +175,7 @@ class Sequential(Trainer):
 
     # ---- forward and backward
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         for layer in self._layers:
             x = layer.forward(x, training)
         return x
