@@ -12,7 +12,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fastconv._errors import unknown_name
+from fastconv._numbers import is_whole
 
 Pair = tuple[int, int]
 Padding = str | int | Pair | tuple[Pair, Pair]
@@ -23,12 +26,11 @@ LARGEST = 2**31 - 1
 
 def pair(value: Any, argument: str, minimum: int = 1) -> Pair:
     """``3`` or ``(3, 3)`` as a pair of whole numbers, each from ``minimum`` to ``LARGEST``."""
-    given = value.tolist() if hasattr(value, "tolist") else value  # NumPy's arrays and numbers
-    values = (given, given) if _is_whole(given) else given
+    values = (value, value) if is_whole(value) else _listed(value)
     if (
         not isinstance(values, (tuple, list))
         or len(values) != 2
-        or not all(_is_whole(v) and v >= minimum for v in values)
+        or not all(is_whole(v) and v >= minimum for v in values)
     ):
         raise ValueError(
             f"{argument} must be a whole number or a pair of them, each at least {minimum}; got {value!r}"
@@ -38,12 +40,16 @@ def pair(value: Any, argument: str, minimum: int = 1) -> Pair:
     return int(values[0]), int(values[1])
 
 
-def _is_whole(value: object) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+def _listed(value: Any) -> Any:
+    """Arrays, also in a list, as lists; other values as they are."""
+    if isinstance(value, (tuple, list)):
+        return [_listed(part) for part in value]
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def explicit_padding(padding: Padding) -> tuple[Pair, Pair] | None:
     """((top, bottom), (left, right)) for numeric padding; None for "valid" and "same"."""
+    padding = _listed(padding)
     if isinstance(padding, str):
         if padding.lower() not in ("valid", "same"):
             raise unknown_name("padding", padding, ["valid", "same"])

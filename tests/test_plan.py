@@ -427,7 +427,10 @@ def test_copies_have_plans_of_their_own():
             "'r' does not follow a convolution or dense layer without activation",
         ),
         ([MaxPooling2D(2), ReLU(name="r"), Flatten(), Dense(3), Softmax()], "'r' does not follow"),
-        ([Conv2D(2, 3), ReLU(max_value=6, name="r"), Flatten(), Dense(3), Softmax()], "'r' has no place"),
+        (
+            [Conv2D(2, 3), ReLU(max_value=6, name="r"), Flatten(), Dense(3), Softmax()],
+            "'r' has the activation",
+        ),
         ([Conv2D(2, 3), Activation("gelu"), Flatten(), Dense(3), Softmax()], "activation gelu, which"),
         ([Conv2D(2, 3), Flatten(), Dense(3), Softmax(), Softmax(name="s")], "'s' does not follow"),
         ([Flatten(), Dense(3)], "one softmax, at the end"),

@@ -68,26 +68,26 @@ _registry: Registry[Initializer] = Registry(
 )
 
 InitializerFunction = Callable[[Sequence[int]], Any]
-InitializerLike = str | Mapping[str, Any] | type[Initializer] | InitializerFunction | Array
+InitializerLike = str | Mapping[str, Any] | type[Initializer] | InitializerFunction | Array | None
 
 
-def get(identifier: InitializerLike) -> InitializerFunction:
+def get(identifier: InitializerLike) -> InitializerFunction | None:
     """The initializer for a name ("he_normal"), a configuration, a class, or any function of a shape.
 
-    An array is the initializer that starts with just these numbers.
+    An array is the initializer that starts with just these numbers. None is None: the weights of a layer then
+    begin as ``add_weight`` has it, with "glorot_uniform".
     """
     if isinstance(identifier, (np.ndarray, np.generic)):
         return Constant(identifier)
     if callable(identifier) and not isinstance(identifier, type):
         return identifier
-    initializer: InitializerFunction | None = _registry.get(identifier)
+    return _registry.get(identifier)
+
+
+def serialize(initializer: InitializerFunction | None) -> dict[str, Any] | None:
+    """The configuration from which ``get`` makes the initializer again; None for None."""
     if initializer is None:
-        raise ValueError("an initializer is missing: got None; biases usually start at 'zeros'")
-    return initializer
-
-
-def serialize(initializer: InitializerFunction) -> dict[str, Any]:
-    """The configuration from which ``get`` makes the initializer again."""
+        return None
     if not isinstance(initializer, Initializer):
         raise ValueError(
             f"the initializer {initializer!r} is a function of your own and has no configuration to save: "

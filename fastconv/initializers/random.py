@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv._numbers import is_whole
 from fastconv._random import generator_for, truncated_standard_normal
 from fastconv.initializers.initializer import Initializer
 from fastconv.parameter import Array
@@ -16,9 +17,9 @@ class RandomInitializer(Initializer):
     """Base of the random ones: ``seed=None`` draws from the global generator."""
 
     def __init__(self, seed: int | None = None) -> None:
-        if seed is not None and not hasattr(seed, "__index__"):
+        if seed is not None and not is_whole(seed):
             raise ValueError(f"seed must be a whole number or None, got {seed!r}")
-        self.seed = seed
+        self.seed = None if seed is None else int(seed)
 
     def get_config(self) -> dict[str, Any]:
         return {"seed": self.seed}

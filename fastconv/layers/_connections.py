@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastconv.initializers import InitializerFunction
+from fastconv._numbers import is_whole
+from fastconv.initializers import GlorotUniform, InitializerFunction
 from fastconv.parameter import Array
 
 ConnectionsLike = NDArray[Any] | Sequence[Sequence[int]]
@@ -45,11 +46,14 @@ class Connections:
             table[maps, k] = True
         return table
 
-    def start(self, initializer: InitializerFunction, kernel_size: tuple[int, int], table: Array) -> Array:
+    def start(
+        self, initializer: InitializerFunction | None, kernel_size: tuple[int, int], table: Array
+    ) -> Array:
         """The first kernel (KH, KW, connections): each filter as in a convolution of so many maps as it sees.
 
         That is what decides its fan-in. Where all filters see all maps it is the dense kernel.
         """
+        initializer = initializer or GlorotUniform()
         filters = len(self.maps)
         dense = np.zeros((*kernel_size, *table.shape), np.float32)
         for seen in sorted({len(maps) for maps in self.maps}):
@@ -83,7 +87,7 @@ def _from_lists(given: Any, filters: int) -> list[list[int]]:
 
 
 def _checked(maps: Sequence[Any], k: int) -> list[int]:
-    whole = all(hasattr(c, "__index__") and not isinstance(c, bool) and int(c) >= 0 for c in maps)
+    whole = all(is_whole(c) and int(c) >= 0 for c in maps)
     if not whole:
         raise ValueError(
             f"connections: the maps of filter {k} must be whole numbers from 0; got {list(maps)}"

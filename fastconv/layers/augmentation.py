@@ -44,10 +44,10 @@ class Augmentation(RandomLayer):
         """What to do instead of ``roll`` while not training; None for nothing."""
         return None
 
-    def __call__(self, x: ArrayLike, training: bool = True) -> Array:
-        return self.forward(x, training)
+    def __call__(self, x: ArrayLike, training: bool | None = True) -> Array:
+        return super().__call__(x, training)
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         if self.is_random(training):
             drawn: tuple[Any, ...] | None = self.roll(x.shape, numbers_of(self.draw()))
         else:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastconv import constraints, initializers, ops, regularizers
 from fastconv._errors import unsupported_argument
+from fastconv._numbers import is_whole
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers._arguments import not_negative, refuse_unless_none
@@ -77,7 +78,7 @@ class BatchNormalization(Layer):
         )
         if renorm_momentum != 0.99:
             raise unsupported_argument("BatchNormalization", "renorm_momentum")
-        if not hasattr(axis, "__index__") or isinstance(axis, bool):
+        if not is_whole(axis):
             raise ValueError(f"BatchNormalization: axis must be one whole number, got {axis!r}")
         self.axis = int(axis)
         self.momentum = not_negative(momentum, "BatchNormalization: momentum")
@@ -133,7 +134,7 @@ class BatchNormalization(Layer):
             shape, self.moving_variance_initializer, name="moving_variance", trainable=False
         )
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         of_batch = training and self.trainable
         if of_batch:
             if not len(x):

@@ -148,7 +148,7 @@ class Conv2D(WeightedLayer):
         kernel_shape = (*self.kernel_size, input_shape[-1] // self.groups, self.filters)
         self.add_kernel_and_bias(kernel_shape)
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         if self.table is not None:
             how = (self.strides, self.padding, self.dilation_rate)
             z = ops.conv2d_connected(x, self.kernel.value, self.table, self.bias_value, *how)

@@ -11,8 +11,9 @@ import numpy as np
 
 from fastconv import ops
 from fastconv._batch_random import batch_random
+from fastconv._numbers import is_real, is_whole
 from fastconv._random import drawn_seed
-from fastconv.layers.layer import Layer
+from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 
 _always_random: ContextVar[tuple[RandomLayer, ...]] = ContextVar("fastconv.always_random", default=())
@@ -38,6 +39,9 @@ class RandomLayer(Layer):
         self.seed = _whole_or_none(f"{type(self).__name__}: seed", seed, 64)
         self._drawn_seed = self.seed
         self._draws = 0
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
 
     def is_random(self, training: bool) -> bool:
         """Whether this ``forward`` draws."""
@@ -95,8 +99,7 @@ def kept(draw: tuple[int, int], shape: tuple[int, ...], rate: float, scale: floa
 
 def share_to_drop(layer: str, rate: Any, *, all_of_it: bool = True) -> float:
     """``rate`` as a float between 0 and 1, 1 included only where ``all_of_it``; else ValueError."""
-    number = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
-    if not number or not (0 <= rate < 1 or (rate == 1 and all_of_it)):
+    if not is_real(rate) or not (0 <= rate < 1 or (rate == 1 and all_of_it)):
         limit = "between 0 and 1" if all_of_it else "at least 0 and less than 1"
         raise ValueError(f"{layer}: rate is the share to switch off, {limit}; got {rate!r}")
     return float(rate)
@@ -105,6 +108,6 @@ def share_to_drop(layer: str, rate: Any, *, all_of_it: bool = True) -> float:
 def _whole_or_none(name: str, number: Any, bits: int) -> int | None:
     if number is None:
         return None
-    if not hasattr(number, "__index__") or isinstance(number, bool) or not 0 <= int(number) < 2**bits:
+    if not is_whole(number) or not 0 <= int(number) < 2**bits:
         raise ValueError(f"{name} must be a whole number from 0 to 2**{bits} - 1; got {number!r}")
     return int(number)

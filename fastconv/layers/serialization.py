@@ -20,6 +20,7 @@ from fastconv.layers.flatten import Flatten
 from fastconv.layers.gaussian_dropout import GaussianDropout
 from fastconv.layers.gaussian_noise import GaussianNoise
 from fastconv.layers.global_pooling2d import GlobalAveragePooling2D, GlobalMaxPooling2D
+from fastconv.layers.input_layer import InputLayer
 from fastconv.layers.layer import Layer
 from fastconv.layers.leaky_relu import LeakyReLU
 from fastconv.layers.max_pooling2d import MaxPooling2D
@@ -62,6 +63,7 @@ _registry: Registry[Layer] = Registry(
             GaussianNoise,
             GlobalAveragePooling2D,
             GlobalMaxPooling2D,
+            InputLayer,
             LeakyReLU,
             MaxPooling2D,
             PReLU,
@@ -97,5 +99,11 @@ def serialize(layer: Layer) -> dict[str, Any]:
 
 
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Layer:
-    """The layer for a configuration; classes of your own come by name in ``custom_objects``."""
-    return _registry.deserialize(config, custom_objects)
+    """The layer for a configuration; classes of your own come by name in ``custom_objects``.
+
+    Where the configuration says for which shape the layer was built, as Keras' do, it is built.
+    """
+    layer = _registry.deserialize(config, custom_objects)
+    if isinstance(config, Mapping) and config.get("build_config") and not isinstance(layer, InputLayer):
+        layer.build_from_config(config["build_config"])
+    return layer

@@ -160,9 +160,10 @@ class Plan:
         x = self._prepared(x, training=True)
         with self._turns.lock:
             total = self._whole().train(x, labels, rows, weights, scale, probabilities, *_LOSSES)
+        added = sum(sum(layer.activity_losses) for layer in self.description.before)  # by add_loss
         if labels is None:  # probabilities are clipped class by class, which a sum does not tell
-            return probabilities, loss(y, probabilities, sample_weight)
-        return probabilities, total * scale
+            return probabilities, loss(y, probabilities, sample_weight) + added
+        return probabilities, total * scale + added
 
     def _prepared(self, x: Array, training: bool) -> Array:
         """x as the layers before the plan leave it. Nothing there learns, so no gradient goes back."""

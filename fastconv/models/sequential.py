@@ -11,7 +11,7 @@ from fastconv._errors import unknown_name
 from fastconv._geometry import Window
 from fastconv._structure import is_exactly
 from fastconv.layers import serialization
-from fastconv.layers._arguments import refuse_unless_none
+from fastconv.layers._arguments import refuse_unless_none, truth
 from fastconv.layers._input_errors import input_shape_error
 from fastconv.layers.input_layer import InputLayer
 from fastconv.layers.layer import Layer, Shape, example_shape
@@ -50,6 +50,9 @@ class Sequential(Trainer):
         """The layers, first to last; ``Input`` is not one of them."""
         return list(self._layers)
 
+    def _tracks(self, name: str) -> bool:
+        return name.startswith("_") or super()._tracks(name)
+
     def add(self, layer: Layer) -> None:
         """Put a layer on top. A model whose input shape is known builds it at once."""
         self._check_addable(layer)
@@ -62,16 +65,15 @@ class Sequential(Trainer):
         if not self._layers and input_shape is None:
             input_shape = layer.requested_input_shape or layer._input_shape
         if input_shape is not None:
-            layer.build(
-                self._output_shape if self._layers and self._output_shape is not None else input_shape
-            )
+            below = self._output_shape if self._layers and self._output_shape is not None else input_shape
+            layer.build((None, *below))
             self._input_shape, self._output_shape = input_shape, layer._output_shape
         self._layers = [*self._layers, layer]  # a new list, for plans and other threads go by the old one
 
     def pop(self) -> Layer:
         """Take the top layer off and return it."""
         if not self._layers:
-            raise ValueError(f"{self} has no layer to take off")
+            raise IndexError(f"{self} has no layer to take off")
         *self._layers, layer = self._layers
         if not self._layers:
             self._input_shape = self._output_shape = None
@@ -96,6 +98,9 @@ class Sequential(Trainer):
         if not isinstance(layer, Layer):
             hint = f": write {layer.__name__}(...)" if isinstance(layer, type) else ""
             raise TypeError(f"{self} is made of layers, got {layer!r}{hint}")
+        if layer is self or (isinstance(layer, Sequential) and layer._contains(self)):
+            inside = "itself" if layer is self else f"{layer}, which it is a part of"
+            raise ValueError(f"{self} cannot be put into {inside}: add a copy, models.clone_model(model)")
         if isinstance(layer, InputLayer) and (self._layers or self.requested_input_shape):
             raise ValueError(f"{self}: Input comes first, and only once")
         if any(layer is other for other in self._layers):
@@ -103,17 +108,27 @@ class Sequential(Trainer):
         if any(layer.name == other.name for other in self._layers):
             raise ValueError(f"{self} has a layer named {layer.name!r} already; names must differ")
 
+    def _contains(self, model: Sequential) -> bool:
+        """Whether ``model`` is among the layers, or among those of a model among them."""
+        inner = [layer for layer in self._layers if isinstance(layer, Sequential)]
+        return any(layer is model or layer._contains(model) for layer in inner)
+
     # ---- shapes
 
     @property
-    def input_shape(self) -> tuple[int | None, ...] | None:  # type: ignore[override]
-        """(None, H, W, C), say: as in Keras None stands for the batch. None where not built."""
-        return None if self._input_shape is None else (None, *self._input_shape)
+    def input_shape(self) -> tuple[int | None, ...]:  # type: ignore[override]
+        """(None, H, W, C), say: as in Keras None stands for the batch. AttributeError where not built."""
+        return (None, *self._known(self._input_shape, "input_shape"))
 
     @property
-    def output_shape(self) -> tuple[int | None, ...] | None:  # type: ignore[override]
-        """(None, classes), say: as in Keras None stands for the batch. None where not built."""
-        return None if self._output_shape is None else (None, *self._output_shape)
+    def output_shape(self) -> tuple[int | None, ...]:  # type: ignore[override]
+        """(None, classes), say: as in Keras None stands for the batch. AttributeError where not built."""
+        return (None, *self._known(self._output_shape, "output_shape"))
+
+    def _known(self, shape: Shape | None, name: str) -> Shape:
+        if shape is None:
+            raise AttributeError(f"{self} has no {name} before it is built: begin it with Input(shape)")
+        return shape
 
     def build(self, input_shape: Sequence[int | None] | None = None) -> None:
         """Make the weights of all layers for inputs of this shape; None in front is the batch."""
@@ -132,14 +147,23 @@ class Sequential(Trainer):
         shape = example_shape(input_shape)
         for layer in self._layers:
             layer.check_input((None, *shape))
-            shape = layer.compute_output_shape(shape)
+            told = layer._told_output_shape(shape)
+            shape = layer._tried_output_shape(shape) if told is None else told
         return shape
+
+    def _told_output_shape(self, shape: Shape) -> Shape | None:
+        told: Shape | None = shape
+        for layer in self._layers:
+            if told is not None:
+                layer.check_input((None, *told))
+                told = layer._told_output_shape(told)
+        return told
 
     def create_weights(self, input_shape: Shape) -> None:
         shape = input_shape
         for layer in self._layers:
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
+            layer.build((None, *shape))
+            _, shape = layer.shapes()
 
     def check_input(self, shape: Sequence[int | None]) -> None:
         if shape[1:] == self._input_shape:  # as nearly always: the layers were built for it
@@ -153,7 +177,7 @@ class Sequential(Trainer):
 
     # ---- forward and backward
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         for layer in self._layers:
             x = layer.forward(x, training)
         return x
@@ -232,7 +256,7 @@ class Sequential(Trainer):
 
     @property
     def activity_losses(self) -> list[float]:
-        return [loss for layer in self._layers for loss in layer.activity_losses]
+        return self._activity_losses + [loss for layer in self._layers for loss in layer.activity_losses]
 
     # ---- weights
 
@@ -253,7 +277,7 @@ class Sequential(Trainer):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
+        self._trainable = truth(value, f"{self}: trainable")
         for layer in self._layers:
             layer.trainable = value
 

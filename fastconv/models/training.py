@@ -17,7 +17,7 @@ from fastconv._structure import knows
 from fastconv._turns import Turns
 from fastconv.callbacks import Callback, CallbackList, History
 from fastconv.layers._arguments import whole
-from fastconv.layers.layer import Layer
+from fastconv.layers.layer import Layer, apart_from
 from fastconv.losses import Loss
 from fastconv.metrics import Metric
 from fastconv.models.batches import Batch, checked_batch, split_off_validation, unpacked
@@ -174,8 +174,12 @@ class Trainer(Layer):
         def serialized(identifiers: Sequence[Any]) -> list[Any]:
             return [m if isinstance(m, str) else metrics.serialize(metrics.get(m)) for m in identifiers]
 
+        serialized_optimizer = optimizers.serialize(optimizer)
+        if optimizer.excluded_from_weight_decay is not None:
+            excluded = optimizer.excluded_from_weight_decay.get_config(self.weights)
+            serialized_optimizer["config"]["exclude_from_weight_decay"] = excluded
         return {
-            "optimizer": optimizers.serialize(optimizer),
+            "optimizer": serialized_optimizer,
             "loss": losses.serialize(loss),
             "metrics": serialized(measures.unweighted),
             "weighted_metrics": serialized(measures.weighted),
@@ -190,8 +194,11 @@ class Trainer(Layer):
         def restored(serialized: Sequence[Any]) -> list[Any]:
             return [m if isinstance(m, str) else metrics.deserialize(m, custom_objects) for m in serialized]
 
+        optimizer = optimizers.deserialize(config["optimizer"], custom_objects)
+        if optimizer.excluded_from_weight_decay is not None:
+            optimizer.excluded_from_weight_decay.find(self.weights)
         self.compile(
-            optimizers.deserialize(config["optimizer"], custom_objects),
+            optimizer,
             losses.deserialize(config["loss"], custom_objects),
             metrics=restored(config["metrics"]),
             weighted_metrics=restored(config["weighted_metrics"]),
@@ -407,7 +414,7 @@ class Trainer(Layer):
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
         """The model's outputs for one batch."""
-        return self._infer(x)
+        return apart_from(self._infer(x), x)
 
     def _train_step(self, compiled: Compiled, batch: Batch, whole_step: Step) -> None:
         """Gradients, then a step along them.

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastconv import ops
 from fastconv._repr import call_of
@@ -203,6 +204,11 @@ class Optimizer:
         self._excluded = DecayExclusion(var_list or (), var_names or ())
         self._arrays = None
 
+    @property
+    def excluded_from_weight_decay(self) -> DecayExclusion | None:
+        """What ``exclude_from_weight_decay`` said last; None where it was not called."""
+        return self._excluded
+
     def finalize_variable_values(self, var_list: Sequence[Parameter]) -> None:
         """Replace the values of these parameters by their moving averages, if there are any: ``use_ema``.
 
@@ -324,6 +330,28 @@ class Optimizer:
         for index, arrays in enumerate(self._state):
             for name, array in arrays.items():
                 array[...] = state[f"{name}.{index}"]
+
+    @property
+    def variables(self) -> list[Array]:
+        """Copies of the numbers and arrays of ``state_dict``, in its order."""
+        return [np.array(value) for value in self.state_dict().values()]
+
+    def get_weights(self) -> list[Array]:
+        """The same as ``variables``, for ``set_weights``."""
+        return self.variables
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Go on with what ``variables`` of an optimizer for the same parameters returned.
+
+        Raises ValueError where number or shapes differ; nothing has changed then.
+        """
+        names = list(self.state_dict())
+        if len(weights) != len(names):
+            raise ValueError(
+                f"this {type(self).__name__} has {len(names)} variables ({', '.join(names[:3])}, ...), got "
+                f"{len(weights)}" + ("" if self.built else ": call build(parameters) first")
+            )
+        self.load_state_dict(dict(zip(names, map(np.asarray, weights), strict=True)))
 
     # ---- configuration
 
