@@ -58,11 +58,10 @@ def test_nothing_to_train_on_is_an_error(source, arguments):
 @pytest.mark.parametrize("method", ["fit", "evaluate", "predict", "validation"])
 def test_a_data_set_of_no_batches_is_an_error(method, workers):
     model, empty = net(), Indexed(0, workers=workers)
+    arguments = (X, Y) if method == "validation" else (empty,)
+    options = {"validation_data": empty} if method == "validation" else {}
     with pytest.raises(ValueError, match="Indexed has a length of 0 batches"):
-        if method == "validation":
-            model.fit(X, Y, validation_data=empty, verbose=0)
-        else:
-            getattr(model, method)(empty, verbose=0)
+        getattr(model, method.replace("validation", "fit"))(*arguments, verbose=0, **options)
     assert model.optimizer.iterations == 0
     assert empty.seen == []
 
@@ -261,11 +260,8 @@ def test_a_huge_number_of_epochs_costs_nothing(validation_freq):
         verbose=0,
     )
     assert history.epoch == [0, 1]
-    with (
-        pytest.raises(ValueError, match=f"{10**30 // validation_freq} passes over it are wanted")
-        if isinstance(validation_freq, int)
-        else pytest.raises(ValueError, match="2 passes over it are wanted")
-    ):
+    due = 10**30 // validation_freq if isinstance(validation_freq, int) else 2
+    with pytest.raises(ValueError, match=f"but {due} passes over it are wanted"):
         model.fit(X, Y, epochs=10**30, validation_data=batches(2), validation_freq=validation_freq, verbose=0)
 
 

@@ -42,8 +42,8 @@ def test_the_input_is_named_once():
     with pytest.warns(UserWarning, match="NaN") as caught:
         fit(net(), x, epochs=3)
     assert [str(warning.message) for warning in caught] == [
-        "the loss of Sequential 'net' is nan in epoch 1, batch 1: x holds NaN or infinity, 2 of the 16 examples of "
-        "the batch do, the first at index 4: clean the data before training"
+        "the loss of Sequential 'net' is nan in epoch 1, batch 1: x holds NaN or infinity, 2 of the 16 "
+        "examples of the batch do, the first at index 4: clean the data before training"
     ]
     assert caught[0].filename == __file__
 
@@ -63,7 +63,7 @@ def test_targets_and_weights_are_named(name, arguments):
 
 def test_weights_that_explode_are_named():
     with np.errstate(all="ignore"), pytest.warns(UserWarning, match="NaN") as caught:
-        fit(net(1e38, "mse"), X, np.zeros((64, 2)) + [[1e30, -1e30]], epochs=3)
+        fit(net(1e38, "mse"), X, np.tile([1e30, -1e30], (64, 1)), epochs=3)
     assert len(caught) == 1
     message = str(caught[0].message)
     assert "top/kernel holds NaN or infinity, training diverged: lower the learning rate" in message

@@ -266,7 +266,8 @@ def split_off_validation(
 
 def unpacked(data: Any) -> tuple[Any, Any, Any]:
     """What was given as one argument, such as ``validation_data``, as x, y and sample_weight."""
-    if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3 and not isinstance(data[0], tuple):
+    is_packed = isinstance(data, (tuple, list)) and 1 <= len(data) <= 3
+    if is_packed and not (isinstance(data[0], tuple) and len(data[0]) > 1):  # which is one batch of several
         return tuple(Batch.of(data))
     return data, None, None
 

@@ -24,6 +24,7 @@ from fastconv.losses import Loss
 from fastconv.metrics import Metric
 from fastconv.models.batches import (
     Batch,
+    as_numbers,
     checked_batch,
     split_off_validation,
     unpacked,
@@ -544,7 +545,8 @@ class Trainer(Layer):
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
         """The model's outputs for one batch."""
-        return self.predict_step(x)
+        x, _, _ = without_structure(x, None, None, self._example_shape)
+        return self.predict_step(as_numbers(x, "x"))
 
     def _batch(self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> Batch:
         parts = without_structure(x, y, sample_weight, self._example_shape)
