@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastconv import layers, losses, metrics, optimizers, utils
-from fastconv.callbacks import Callback, LambdaCallback
+from fastconv.callbacks import BackupAndRestore, Callback, LambdaCallback
 from fastconv.models import Sequential
 
 X = np.random.default_rng(0).random((64, 8)).astype(np.float32)
@@ -154,16 +154,35 @@ def test_a_step_takes_x_alone_and_too_much_is_an_error():
         model.train_step((X, Y, WEIGHTS, WEIGHTS))
 
 
+class Counting(Sequential):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.examples = metrics.Mean(name="first_label")
+
+    def train_step(self, data):
+        self.examples.update_state(data[1][:1])
+        return super().train_step(data)
+
+
+@pytest.mark.parametrize("killed_at", [2, 4])
+def test_metrics_that_are_attributes_are_in_a_backup(tmp_path, killed_at):
+    class Killed(Exception):
+        pass
+
+    def kill(batch, logs):
+        if model.optimizer.iterations == killed_at - 1:
+            raise Killed
+
+    backup = BackupAndRestore(tmp_path, save_freq=1)
+    model = net(Counting)
+    with pytest.raises(Killed):
+        trained(model, callbacks=[backup, LambdaCallback(on_train_batch_begin=kill)], epochs=1)
+    assert_trained_alike(
+        trained(net(Counting), callbacks=backup, epochs=1), trained(net(Counting), epochs=1), rtol=0
+    )
+
+
 def test_metrics_that_are_attributes_start_anew_each_epoch():
-    class Counting(Sequential):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            self.examples = metrics.Mean(name="first_label")
-
-        def train_step(self, data):
-            self.examples.update_state(data[1][:1])
-            return super().train_step(data)
-
     model = net(Counting)
     history, _ = trained(model, batch_size=32)
     assert history["first_label"] == [Y[[0, 32]].mean()] * 2
