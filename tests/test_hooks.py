@@ -103,6 +103,7 @@ def test_a_step_from_scratch_trains_as_the_built_in_one():
     model = net(FromScratch, metrics=["accuracy"])
     model.tracker = metrics.Mean(name="loss")
     assert_trained_alike(trained(model), trained(net()), rtol=1e-5)
+    assert model.tracker.count == 4
 
 
 def test_the_logs_are_what_train_step_returns():
