@@ -127,6 +127,13 @@ def test_the_logs_are_what_train_step_returns():
     assert model.train_on_batch(X, Y, return_dict=True)["loss"] == 3.0
 
 
+def test_a_hook_may_be_given_to_one_model_alone():
+    model, other = net(), net()
+    model.train_step = lambda data: {"loss": 7.0}
+    assert model.fit(X, Y, verbose=0).history == {"loss": [7.0]}
+    assert other.fit(X, Y, verbose=0).history["loss"] != [7.0]
+
+
 @pytest.mark.parametrize("hook", ["train_step", "test_step"])
 def test_a_hook_must_return_logs(hook):
     cls = type("Silent", (Sequential,), {hook: lambda self, data: None})

@@ -302,7 +302,7 @@ def _unwrapped(part: Any, x: Any) -> Any:
 
 def _only_array(value: Any) -> Any:
     """The array in a list, tuple or dictionary of just one; None for anything else."""
-    if not isinstance(value, (list, tuple, Mapping)) or len(value) != 1:
+    if isinstance(value, np.ndarray) or not isinstance(value, (list, tuple, Mapping)) or len(value) != 1:
         return None
     inner = next(iter(value.values() if isinstance(value, Mapping) else value))
     return inner if hasattr(inner, "__array__") and np.ndim(inner) else None
@@ -310,6 +310,8 @@ def _only_array(value: Any) -> Any:
 
 def refuse_unusable(value: Any, name: str) -> None:
     """ValueError for sparse matrices and dictionaries, which says what to give instead."""
+    if isinstance(value, np.ndarray):
+        return
     if hasattr(value, "toarray"):
         raise ValueError(f"{name} is a sparse matrix, and a model takes dense arrays: give {name}.toarray()")
     if isinstance(value, Mapping):

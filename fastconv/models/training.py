@@ -119,8 +119,8 @@ class Trainer(Layer):
         self.stop_training = False
 
     def _overrides(self, hook: str) -> bool:
-        """Whether a subclass has a ``hook`` of its own, such as "train_step"."""
-        return getattr(type(self), hook) is not getattr(Trainer, hook)
+        """Whether a subclass, or this very model, has a ``hook`` of its own, such as "train_step"."""
+        return getattr(getattr(self, hook), "__func__", None) is not getattr(Trainer, hook)
 
     @property
     def compiled(self) -> bool:
@@ -167,13 +167,19 @@ class Trainer(Layer):
 
     def reset_metrics(self) -> None:
         """Start the running loss and all metrics afresh."""
-        compiled: list[Metric] = []
         if self._compiled:
             self._compiled.measures.reset()
-            compiled = [self._compiled.measures.loss, *self._compiled.measures.metrics]
-        self._own_metrics = [one for one in self.metrics if not any(one is other for other in compiled)]
+        self._own_metrics = self._find_own_metrics()
         for metric in self._own_metrics:
             metric.reset_state()
+
+    def _find_own_metrics(self) -> list[Metric]:
+        """The metrics of a subclass that ``compile`` does not know."""
+        if type(self).__module__.startswith("fastconv."):  # no subclass, and nothing to look for
+            return []
+        measures = self._compiled.measures if self._compiled else None
+        known = [measures.loss, *measures.metrics] if measures else []
+        return [metric for metric in self.metrics if not any(metric is one for one in known)]
 
     def get_metrics_result(self) -> Logs:
         """{"loss": ..., "accuracy": ..., ...}: the running loss and all metrics, as the logs have them."""
@@ -434,8 +440,10 @@ class Trainer(Layer):
         ----------
         data : the batch, as in Keras: x alone, (x, y), or (x, y, sample_weight)
         """
+        return self._train_step(Batch.of(data))
+
+    def _train_step(self, batch: Batch) -> Logs:
         compiled = self._ready("train_step")
-        batch = Batch.of(data)
         y_pred, value, parameters = self._loss_and_gradients(compiled, batch)
         compiled.optimizer.step(parameters)
         compiled.measures.update(value, batch.y, y_pred, batch.sample_weight, self.outputs_distances)
@@ -443,8 +451,10 @@ class Trainer(Layer):
 
     def test_step(self, data: Any) -> Logs:
         """Measure on a batch: ``evaluate``, validation and ``test_on_batch`` call it; as ``train_step``."""
+        return self._test_step(Batch.of(data))
+
+    def _test_step(self, batch: Batch) -> Logs:
         compiled = self._ready("test_step")
-        batch = Batch.of(data)
         y_pred = self._infer(batch.x)
         value = self._computed_loss(batch, y_pred, training=False)
         compiled.measures.update(value, batch.y, y_pred, batch.sample_weight, self.outputs_distances)
@@ -493,9 +503,9 @@ class Trainer(Layer):
 
     def _logs(self, hook: str, batch: Batch) -> Logs:
         """What ``train_step`` or ``test_step`` returns, of a subclass too."""
-        logs: Logs = getattr(self, hook)(batch.packed())
         if not self._overrides(hook):
-            return logs
+            return self._train_step(batch) if hook == "train_step" else self._test_step(batch)
+        logs: Logs = getattr(self, hook)(batch.packed())
         if not isinstance(logs, Mapping):
             raise TypeError(
                 f"{type(self).__name__}.{hook} must return a dictionary {{name: number}}, such as "
@@ -505,7 +515,8 @@ class Trainer(Layer):
 
     def _computed_loss(self, batch: Batch, y_pred: Array, training: bool) -> float:
         """``compute_loss``, of a subclass that does not know of ``training`` too."""
-        extra = {"training": training} if _takes_training(type(self).compute_loss) else {}
+        hook = self.compute_loss
+        extra = {"training": training} if _takes_training(getattr(hook, "__func__", hook)) else {}
         value = self.compute_loss(batch.x, batch.y, y_pred, batch.sample_weight, **extra)
         if np.size(value) != 1:
             raise TypeError(
