@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fastconv import layers
+from fastconv.callbacks import ProgbarLogger
 from fastconv.models import Sequential
 from fastconv.models.progress import format_number
 
@@ -78,3 +79,39 @@ def test_an_unknown_verbosity_is_refused(model):
 )
 def test_numbers(value, text):
     assert format_number(value) == text
+
+
+class OnlyWrites:
+    """A stream as small as it can be."""
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+@pytest.mark.parametrize("verbose", ["auto", 1, 2])
+@pytest.mark.parametrize("stream", [None, OnlyWrites()])
+def test_streams_that_are_hardly_any(model, monkeypatch, stream, verbose):
+    monkeypatch.setattr(sys, "stdout", stream)
+    model.fit(X, Y, verbose=verbose)
+    model.evaluate(X, Y, verbose=verbose)
+    model.predict(X, verbose=verbose)
+    model.summary()
+    if stream is not None:
+        for part in ("Epoch 1/1 - ", "Evaluate - ", "Total params: 3"):
+            assert part in stream.text
+
+
+def test_a_progbar_logger_among_the_callbacks_takes_the_place_of_the_usual_one(model, capsys):
+    report = ProgbarLogger()
+    model.fit(X, Y, epochs=2, validation_data=(X, Y), callbacks=[report], verbose=2)
+    model.evaluate(X, Y, callbacks=report, verbose=2)
+    model.predict(X, callbacks=report, verbose=2)
+    model.fit(X, Y, callbacks=report, verbose=0)
+    starts = [line.split(" - ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert starts == ["Epoch 1/2", "Epoch 2/2", "Evaluate", "Predict"]

@@ -13,7 +13,8 @@ from fastconv import layers, utils
 from fastconv.callbacks import LambdaCallback
 from fastconv.datasets import Loader
 from fastconv.models import Sequential
-from fastconv.utils import Prefetch, PyDataset
+from fastconv.utils import Prefetch, PyDataset, prefetch
+from fastconv.utils.prefetch import made_ahead
 
 X = np.random.default_rng(0).random((50, 6, 6, 1), np.float32)
 Y = np.arange(50) % 3
@@ -442,3 +443,37 @@ def test_data_sets_that_lack_something():
         len(PyDataset())
     with pytest.raises(NotImplementedError, match=r"PyDataset has no __getitem__\(index\)"):
         PyDataset()[0]
+
+
+def test_a_source_that_blocks_does_not_hold_up_the_end(monkeypatch):
+    monkeypatch.setattr(prefetch, "_PATIENCE", 0.01)
+    goes_on = threading.Event()
+
+    def blocking():
+        yield from PAIRS[:2]
+        goes_on.wait()
+        yield PAIRS[2]
+
+    model = compiled()
+    try:
+        model.fit(Prefetch(blocking()), steps_per_epoch=2, verbose=0)  # without an end it would wait for ever
+        assert model.optimizer.iterations == 2
+    finally:
+        goes_on.set()
+        for thread in threads():
+            thread.join()
+
+
+def test_the_thread_closes_what_it_was_given():
+    closed = []
+
+    def source():
+        try:
+            yield from PAIRS
+        finally:
+            closed.append(threading.current_thread().name)
+
+    batches = made_ahead(source(), 1)
+    next(batches)
+    batches.close()
+    assert closed == ["fastconv.Prefetch"]

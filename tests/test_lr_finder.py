@@ -178,7 +178,7 @@ def test_a_tenth_of_the_turning_point():
 def test_where_there_is_no_turning_point():
     with pytest.raises(ValueError, match="has not been run"):
         LRFinder().suggestion()
-    with pytest.raises(ValueError, match=r"only climbed, from a rate of 1.0e-03 on: lower min_learning_rate"):
+    with pytest.raises(ValueError, match=r"did not fall at any rate from 1.0e-03 to 1.0e-02: test a model"):
         seen([1e-3, 1e-2], [1.0, 2.0]).suggestion()
     with pytest.raises(
         ValueError, match=r"rate of 1.0e-02 the loss was still falling: raise max_learning_rate"
@@ -236,3 +236,33 @@ def test_arguments(arguments, text):
 def test_find_sets_the_length_itself():
     with pytest.raises(TypeError, match=r"epochs is its own affair; LRFinder\(steps=...\)"):
         LRFinder().find(make_model(), X, Y, epochs=3)
+
+
+def test_a_trained_model_gets_no_suggestion_out_of_noise():
+    x = np.random.default_rng(1).normal(size=(400, 6)).astype(np.float32)
+    y = ((x[:, 0] > 0) ^ (np.random.default_rng(2).random(400) < 0.2)).astype(np.int64)  # a fifth is wrong
+    model = make_model("adam")
+    fresh = LRFinder().find(model, x, y).suggestion()
+    assert 1e-5 < fresh < 1
+    model.optimizer.learning_rate = fresh
+    model.fit(x, y, epochs=30, verbose=0)
+    finder = LRFinder().find(model, x, y)
+    with pytest.raises(
+        ValueError, match=r"did not fall at any rate from 1.0e-06 to .*: test a model that has"
+    ):
+        finder.suggestion()
+
+
+def test_the_start_of_the_smoothed_curve_does_not_win():
+    rates = (10.0 ** np.linspace(-6, 1, 100)).tolist()
+    losses = [0.4, *[2.2, 2.4] * 10, *np.linspace(2.3, 0.5, 60), *np.linspace(0.6, 5, 19)]
+    assert int(np.argmin(losses)) == 0
+    assert seen(rates, losses).suggestion() == pytest.approx(rates[80] / 10)
+
+
+def test_a_suggestion_below_the_range_is_an_error():
+    finder = seen([1e-3, 2e-3, 4e-3, 8e-3], [2.0, 1.0, 1.5, 3.0])
+    with pytest.raises(ValueError, match=r"smallest at a rate of 2.0e-03, and a tenth .* lower min_learning"):
+        finder.suggestion()
+    with pytest.raises(ValueError, match="did not fall"):
+        seen([1e-3, 1e-2], [np.nan, np.nan]).suggestion()

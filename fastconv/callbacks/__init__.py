@@ -17,6 +17,7 @@ from fastconv.callbacks.learning_rate_scheduler import LearningRateScheduler
 from fastconv.callbacks.lr_finder import LRFinder
 from fastconv.callbacks.model_checkpoint import ModelCheckpoint
 from fastconv.callbacks.one_cycle import OneCycle
+from fastconv.callbacks.progbar_logger import ProgbarLogger
 from fastconv.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from fastconv.callbacks.tensorboard import TensorBoard
 from fastconv.callbacks.terminate_on_nan import TerminateOnNaN
@@ -33,6 +34,7 @@ __all__ = [
     "LearningRateScheduler",
     "ModelCheckpoint",
     "OneCycle",
+    "ProgbarLogger",
     "ReduceLROnPlateau",
     "TensorBoard",
     "TerminateOnNaN",

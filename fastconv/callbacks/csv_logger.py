@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -15,8 +16,8 @@ from fastconv.callbacks.callback import Callback, Logs
 class CSVLogger(Callback):
     """Writes a line per epoch: its number from 0, then the logs by name; the file is complete after each.
 
-    ``append=True`` continues a file that exists, without a second header. Columns are fixed by the first
-    epoch; what an epoch does not have is "NA".
+    Columns are fixed by the first epoch; what an epoch does not have is "NA". ``append=True`` continues a
+    file that exists, under its own headings. Raises ValueError where the logs have a name that is not there.
     """
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
@@ -25,22 +26,45 @@ class CSVLogger(Callback):
         self.append = append
         self._file: TextIO | None = None
         self._writer: csv.DictWriter[str] | None = None
+        self._is_unchecked = False  # whether the logs fit the headings that a file has
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._close()
+        headings = self._headings() if self.append else []
         self._file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115
+        if headings:
+            self._writer = csv.DictWriter(self._file, headings, delimiter=self.separator)
+        self._is_unchecked = bool(headings)
+
+    def _headings(self) -> list[str]:
+        """Those of the file to be continued; [] for a new one. The last line gets an end if it has none."""
+        try:
+            with open(self.filename, "r+", newline="") as file:
+                text = file.read()
+                if text and not text.endswith(("\n", "\r")):
+                    file.write("\r\n")
+        except FileNotFoundError:
+            return []
+        return next(csv.reader(io.StringIO(text), delimiter=self.separator), [])
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self._file is None:
             raise RuntimeError("CSVLogger: on_epoch_end without on_train_begin, which opens the file")
-        logs = logs or {}
+        row = {**(logs or {}), "epoch": epoch}
         if self._writer is None:
-            names = ["epoch", *_columns(logs)]
+            names = ["epoch", *_columns(logs or {})]
             self._writer = csv.DictWriter(self._file, names, delimiter=self.separator)
-            if self._file.tell() == 0:
-                self._writer.writeheader()
-        values = {name: _cell(logs.get(name, "NA")) for name in self._writer.fieldnames}
-        self._writer.writerow({**values, "epoch": epoch})
+            self._writer.writeheader()
+        columns = list(self._writer.fieldnames)
+        if self._is_unchecked and not row.keys() <= set(columns):
+            self._close()
+            raise ValueError(
+                f"CSVLogger: {self.filename} has the columns {columns}, and not "
+                f"{sorted(row.keys() - set(columns))}: give another filename, or "
+                "append=False to write the file anew"
+            )
+        self._is_unchecked = False
+        self._writer.writerow({name: _cell(row.get(name, "NA")) for name in columns})
         self._file.flush()
 
     def on_train_end(self, logs: Logs | None = None) -> None:

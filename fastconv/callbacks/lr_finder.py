@@ -132,28 +132,42 @@ class LRFinder(Callback):
     def suggestion(self) -> float:
         """A tenth of the rate at which the smoothed loss was smallest: from there on it climbs.
 
+        The first tenth of the test does not count: there the smoothed loss is a mean of few batches, and the
+        rates hardly change anything. It shows the loss before the test, and the standard deviation between
+        batches: the loss has to fall by more than twice that.
+
         Géron 2019, "Hands-On Machine Learning", 2nd ed., chapter 11: the best rate is a bit lower than the
         point at which the loss starts to climb, typically 10 times lower. ``OneCycle``, which is at its
         largest rate for a moment only, can take several times as much (docs/results: 5 times was best for
         LeNet-5).
 
-        Raises ValueError where the test has not been run, or its range does not hold the turning point.
+        Raises ValueError where the test has not been run, where the loss did not fall, as of a model that has
+        been trained, and where the turning point or the suggestion is outside the range tested.
         """
         if not self.smoothed_losses:
             raise ValueError("LRFinder: the test has not been run: call find(model, x, y)")
+        start = max(1, len(self.losses) // 10)
         finite = [loss if math.isfinite(loss) else math.inf for loss in self.smoothed_losses]
-        lowest = int(np.argmin(finite))
-        if lowest == 0:
+        lowest = start + int(np.argmin(finite[start:])) if len(finite) > start else 0
+        before, noise = np.mean(self.losses[:start]), np.std(self.losses[:start])
+        if not finite[lowest] < before - 2 * noise:
             raise ValueError(
-                f"LRFinder: the loss only climbed, from a rate of {self.learning_rates[0]:.1e} on: lower "
-                "min_learning_rate"
+                f"LRFinder: the loss did not fall at any rate from {self.learning_rates[0]:.1e} to "
+                f"{self.learning_rates[-1]:.1e}: test a model that has not been trained yet, and if it has "
+                "not, lower min_learning_rate"
             )
         if lowest == len(finite) - 1:
             raise ValueError(
                 f"LRFinder: at a rate of {self.learning_rates[-1]:.1e} the loss was still falling: raise "
                 "max_learning_rate"
             )
-        return self.learning_rates[lowest] / TURNING_POINT_OVER_SUGGESTION
+        rate = self.learning_rates[lowest] / TURNING_POINT_OVER_SUGGESTION
+        if rate < self.learning_rates[0]:
+            raise ValueError(
+                f"LRFinder: the loss was smallest at a rate of {self.learning_rates[lowest]:.1e}, and a "
+                "tenth of that is below the range tested: lower min_learning_rate"
+            )
+        return rate
 
     def plot(self, axes: Any = None) -> Any:
         """Draw losses over rates, into ``axes`` of matplotlib or new ones, which it returns.

@@ -86,7 +86,7 @@ class ModelCheckpoint(MonitorCallback):
         if current is None:
             return True
         if not self.improves(current, before):
-            self._say(f"{self.monitor} did not improve from {before:.5f}")
+            self._say(f"{self.monitor} did not improve" + ("" if before is None else f" from {before:.5f}"))
             return False
         self.best = current
         start = "" if before is None else f" from {before:.5f}"

@@ -40,6 +40,8 @@ class MonitorCallback(Callback):
                 text += " For those of validation give fit validation_data or validation_split."
             warnings.warn(f"{type(self).__name__}: {text}", stacklevel=2)
         value: Any = logs.get(self.monitor)
+        if np.ndim(value) and np.size(value) == 1:
+            return np.asarray(value).item()
         if np.ndim(value):
             raise ValueError(
                 f"{type(self).__name__}: {self.monitor!r} is an array of shape {np.shape(value)}, and only a "
@@ -50,10 +52,12 @@ class MonitorCallback(Callback):
     def improves(self, value: float, reference: float | None) -> bool:
         """True where ``value`` is better than ``reference`` by more than ``min_delta``.
 
-        Anything is better than None, the number before the first, and than NaN.
+        Any number is better than None, the number before the first. NaN is better than nothing.
         """
         if self.mode == "auto":
             self.mode = self._direction()
+        if math.isnan(value):
+            return False
         if reference is None or math.isnan(reference):
             return True
         if self.mode == "max":

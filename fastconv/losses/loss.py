@@ -44,9 +44,14 @@ class Loss:
 
             def derivative(self, y_true, y_pred):        # ∂l/∂y_pred, shape of y_pred
                 return 2 * np.log(y_pred / y_true) / y_pred / y_pred.shape[-1]
+
+    ``call`` may also return one loss for each element, (N, ..., D). N above is then the number of elements,
+    and ``derivative`` that of each element's loss by its own prediction.
     """
 
     fuses_with: str | None = None
+
+    _per_element: bool | None = None  # what ``call`` returned last; None before
 
     def __init__(
         self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
@@ -81,13 +86,17 @@ class Loss:
 
     def per_sample(self, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
         """The losses of a batch one by one, neither weighted nor reduced."""
-        target, prediction = self.prepare(y_true, y_pred)
+        return self._losses(*self.prepare(y_true, y_pred))
+
+    def _losses(self, target: Array, prediction: Array) -> Array:
         losses = np.asarray(self.call(target, prediction))
-        if losses.shape != prediction.shape[:-1]:
+        if losses.shape not in (prediction.shape[:-1], prediction.shape):
             raise ValueError(
                 f"{type(self).__name__}.call must return one loss per sample, an array of shape "
-                f"{prediction.shape[:-1]} for predictions {prediction.shape}; it returned {losses.shape}"
+                f"{prediction.shape[:-1]} for predictions {prediction.shape}, or one per element; it "
+                f"returned {losses.shape}"
             )
+        self._per_element = losses.shape == prediction.shape
         return losses
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
@@ -103,6 +112,8 @@ class Loss:
         """∂L/∂y_pred for the reduced loss L, an array like ``y_pred``."""
         target, prediction = self.prepare(y_true, y_pred)
         derivative = self.derivative(target, prediction)
+        if self._per_element is None:
+            self._losses(target, prediction)
         return self._reduce_derivative(derivative, sample_weight).reshape(np.shape(y_pred))
 
     def gradient_at_logits(
@@ -115,6 +126,8 @@ class Loss:
         """
         target, prediction = self.prepare(y_true, y_pred)
         derivative = self.derivative_at_logits(target, prediction)
+        if self._per_element is None:
+            self._losses(target, prediction)
         return self._reduce_derivative(derivative, sample_weight).reshape(np.shape(y_pred))
 
     def _reduce_derivative(self, derivative: Array, sample_weight: ArrayLike | None) -> Array:
@@ -124,11 +137,12 @@ class Loss:
                 f"{self.name}: reduction={self.reduction!r} leaves one loss per sample, which has no single "
                 'gradient; train with reduction="sum_over_batch_size" or "sum"'
             )
-        shape = derivative.shape[:-1]
+        shape = derivative.shape if self._per_element else derivative.shape[:-1]
         scale = derivative.dtype.type(self.scale(shape))
         if sample_weight is None:
             return derivative * scale
-        return derivative * (scale * broadcast_weights(sample_weight, shape, derivative.dtype))[..., None]
+        weights = scale * broadcast_weights(sample_weight, shape, derivative.dtype)
+        return derivative * (weights if self._per_element else weights[..., None])
 
     def scale(self, shape: tuple[int, ...]) -> float:
         """What the sum of all samples' losses, an array of this shape, is multiplied by: 1/N, or 1."""

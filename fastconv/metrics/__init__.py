@@ -143,7 +143,7 @@ __all__ = [
     "top_k_categorical_accuracy",
 ]
 
-_FUNCTIONS = {
+FUNCTIONS = {
     function.__name__: function
     for function in (
         binary_accuracy,
@@ -232,6 +232,8 @@ def get(identifier: Any) -> Any:
     """
     if callable(identifier) and not isinstance(identifier, (Metric, type)):
         return MeanMetricWrapper(identifier)
+    if isinstance(identifier, Mapping):
+        return deserialize(identifier)
     metric = _registry.get(identifier)
     if isinstance(identifier, str):
         metric.name = identifier
@@ -240,14 +242,7 @@ def get(identifier: Any) -> Any:
 
 def serialize(metric: Metric) -> dict[str, Any]:
     """{"class_name": ..., "config": ...}, of plain numbers and strings; a function is stored by its name."""
-    serialized = _registry.serialize(metric)
-    if type(metric) is MeanMetricWrapper:
-        function = metric.fn
-        is_loss = isinstance(function, _losses.Loss)
-        serialized["config"]["fn"] = (
-            _losses.serialize(function) if is_loss else saved_name(function, "function")
-        )
-    return serialized
+    return _registry.serialize(metric)
 
 
 def deserialize(config: str | Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Metric:
@@ -255,22 +250,8 @@ def deserialize(config: str | Mapping[str, Any], custom_objects: Mapping[str, An
 
     Classes and functions of your own come by name in ``custom_objects``; ValueError where one is missing.
     """
-    arguments = {} if isinstance(config, str) else dict(config.get("config") or {})
-    if "fn" not in arguments:
-        return _registry.deserialize(config, custom_objects)
-    return MeanMetricWrapper(_function(arguments.pop("fn"), custom_objects), **arguments)
-
-
-def _function(identifier: Any, custom_objects: Mapping[str, Any] | None) -> Any:
-    if isinstance(identifier, Mapping):
-        return _losses.deserialize(identifier, custom_objects)
-    function = custom_object(identifier, custom_objects, "function") or _FUNCTIONS.get(identifier)
-    if function is None:
-        raise ValueError(
-            f"the metric function {identifier!r} is not part of fastconv: give it back with "
-            f"custom_objects={{{identifier!r}: ...}}"
-        )
-    return function
+    known = {"MeanMetricWrapper": MeanMetricWrapper, **(custom_objects or {})}
+    return _registry.deserialize(config, known)
 
 
 publish(__name__)

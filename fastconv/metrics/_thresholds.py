@@ -33,6 +33,8 @@ class ThresholdMetric(Metric):
     label_weights   what the labels, the last axis, weigh
     """
 
+    state: tuple[str, ...] = ("true_positives", "false_positives", "true_negatives", "false_negatives")
+
     def __init__(
         self,
         thresholds: ArrayLike,
@@ -51,6 +53,10 @@ class ThresholdMetric(Metric):
         self.label_weights = label_weights
         self._thresholds = np.atleast_1d(np.asarray(thresholds, np.float64))
         self.reset_state()
+
+    @property
+    def thresholds(self) -> list[float]:
+        return self._thresholds.tolist()
 
     def reset_state(self) -> None:
         start = np.zeros((len(self._thresholds), 1) if self.multi_label else len(self._thresholds))
@@ -101,7 +107,7 @@ class ThresholdMetric(Metric):
         return above[0], above[1], below[1], below[0]
 
     def _class_number(self, argument: str, value: int, score: Array, least: int) -> int:
-        classes = score.shape[-1] if score.ndim > 1 else 0
+        classes = score.shape[-1] if score.ndim > 1 or argument == "top_k" else 0
         if not least <= value < classes + least:
             raise ValueError(
                 f"{self.name}: {argument}={value} needs y_pred (N, classes) with more classes than that, got "

@@ -84,10 +84,6 @@ class AUC(ThresholdMetric):
         weights = None if label_weights is None else np.asarray(label_weights, np.float64)
         super().__init__(points, name or "auc", dtype, multi_label=bool(multi_label), label_weights=weights)
 
-    @property
-    def thresholds(self) -> list[float]:
-        return self._thresholds.tolist()
-
     def update_state(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:

@@ -18,6 +18,8 @@ class ConfusionMatrix(Metric):
     is class 1. ``normalize`` is as in ``fastconv.utils.confusion_matrix``; ``num_classes`` is C where None.
     """
 
+    state = ("counts",)
+
     def __init__(
         self,
         num_classes: int | None = None,

@@ -29,6 +29,7 @@ class FBetaScore(Metric):
     """
 
     direction = "up"
+    state = ("true_positives", "false_positives", "false_negatives", "occurrences")
 
     def __init__(
         self,

@@ -107,6 +107,8 @@ class BinaryCrossentropy(MeanMetricWrapper):
     ) -> None:
         arguments = {"from_logits": from_logits, "label_smoothing": label_smoothing}
         super().__init__(losses.binary_crossentropy, name, dtype, **arguments)
+        self.from_logits = from_logits
+        self.label_smoothing = label_smoothing
 
 
 class CategoricalCrossentropy(MeanMetricWrapper):
@@ -122,6 +124,9 @@ class CategoricalCrossentropy(MeanMetricWrapper):
     ) -> None:
         arguments = {"from_logits": from_logits, "label_smoothing": label_smoothing, "axis": axis}
         super().__init__(losses.categorical_crossentropy, name, dtype, **arguments)
+        self.from_logits = from_logits
+        self.label_smoothing = label_smoothing
+        self.axis = axis
 
 
 class SparseCategoricalCrossentropy(MeanMetricWrapper):
@@ -137,3 +142,6 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
     ) -> None:
         arguments = {"from_logits": from_logits, "ignore_class": ignore_class, "axis": axis}
         super().__init__(losses.sparse_categorical_crossentropy, name, dtype, **arguments)
+        self.from_logits = from_logits
+        self.ignore_class = ignore_class
+        self.axis = axis

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastconv import losses
+from fastconv._registry import custom_object
 from fastconv._targets import broadcast_weights, floats
 from fastconv.losses import Loss
 from fastconv.metrics.metric import Metric
@@ -19,6 +21,8 @@ class Mean(Metric):
 
     ``sample_weight`` has one weight per sample (N,), or one for each element of the values (N, ...).
     """
+
+    state = ("total", "count")
 
     def __init__(self, name: str = "mean", dtype: Any = None) -> None:
         super().__init__(dtype, name)
@@ -64,8 +68,34 @@ class MeanMetricWrapper(Mean):
         super().update_state(self.fn(y_true, y_pred, **self.fn_arguments), sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments but ``fn``, which ``metrics.serialize`` takes care of."""
-        return super().get_config() | self.fn_arguments
+        """The constructor's arguments; ``fn`` is the name of a function, or the configuration of a loss."""
+        config = super().get_config() | self.fn_arguments
+        if type(self) is not MeanMetricWrapper:
+            return config
+        is_loss = isinstance(self.fn, Loss)
+        return config | {"fn": losses.serialize(self.fn) if is_loss else name_of(self.fn)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> MeanMetricWrapper:
+        """The way back from ``get_config``. A function of your own comes by name in ``custom_objects``."""
+        arguments = dict(config)
+        if "fn" in arguments and not callable(arguments["fn"]):
+            arguments["fn"] = _function(arguments["fn"])
+        return cls(**arguments)
+
+
+def _function(identifier: Any) -> Any:
+    from fastconv import metrics
+
+    if isinstance(identifier, Mapping):
+        return losses.deserialize(identifier)
+    function = custom_object(identifier) or metrics.FUNCTIONS.get(identifier)
+    if function is None:
+        raise ValueError(
+            f"the metric function {identifier!r} is not part of fastconv: give it back with "
+            f"custom_objects={{{identifier!r}: ...}}"
+        )
+    return function
 
 
 def name_of(fn: Any) -> str:

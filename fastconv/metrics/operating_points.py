@@ -32,11 +32,12 @@ class _AtLevel(ThresholdMetric):
             raise ValueError(f"num_thresholds must be at least 1, got {num_thresholds!r}")
         thresholds = np.linspace(0, 1, num_thresholds) if num_thresholds > 1 else [0.5]
         super().__init__(thresholds, name or self.default_name, dtype, class_id=class_id)
-        self.level = level
+        self.value = level
+        setattr(self, self.level_name, level)
         self.num_thresholds = num_thresholds
 
     def _best(self, wanted: Array, level_reached: Array) -> float:
-        return float(np.max(wanted, initial=0, where=level_reached >= self.level))
+        return float(np.max(wanted, initial=0, where=level_reached >= self.value))
 
     @property
     def _sensitivity(self) -> Array:
@@ -51,7 +52,7 @@ class _AtLevel(ThresholdMetric):
         return ratio(self.true_positives, self.true_positives + self.false_positives)
 
     def get_config(self) -> dict[str, Any]:
-        own = {"num_thresholds": self.num_thresholds, "class_id": self.class_id, self.level_name: self.level}
+        own = {"num_thresholds": self.num_thresholds, "class_id": self.class_id, self.level_name: self.value}
         return super().get_config() | own
 
 

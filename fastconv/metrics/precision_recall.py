@@ -27,12 +27,12 @@ class _Share(ThresholdMetric):
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
-        self.thresholds = checked_thresholds(thresholds, 0.5 if top_k is None else LOWEST_SCORE)
-        self._given = thresholds
-        super().__init__(self.thresholds, name or self.default_name, dtype, top_k=top_k, class_id=class_id)
+        self.init_thresholds = thresholds
+        checked = checked_thresholds(thresholds, 0.5 if top_k is None else LOWEST_SCORE)
+        super().__init__(checked, name or self.default_name, dtype, top_k=top_k, class_id=class_id)
 
     def get_config(self) -> dict[str, Any]:
-        own = {"thresholds": self._given, "top_k": self.top_k, "class_id": self.class_id}
+        own = {"thresholds": self.init_thresholds, "top_k": self.top_k, "class_id": self.class_id}
         return super().get_config() | own
 
 
@@ -40,6 +40,7 @@ class Precision(_Share):
     """TP / (TP + FP): of all that was said to be a yes, the share that is one; 0 where nothing was."""
 
     default_name = "precision"
+    state = ("true_positives", "false_positives")
 
     def result(self) -> Any:
         return self._one_or_all(ratio(self.true_positives, self.true_positives + self.false_positives))
@@ -49,6 +50,7 @@ class Recall(_Share):
     """TP / (TP + FN): of all that is a yes, the share that was found; 0 where nothing is."""
 
     default_name = "recall"
+    state = ("true_positives", "false_negatives")
 
     def result(self) -> Any:
         return self._one_or_all(ratio(self.true_positives, self.true_positives + self.false_negatives))

@@ -50,6 +50,7 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
 
     def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
+        self.k = k
 
 
 class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
@@ -69,3 +70,5 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
                 type(self).__name__, "from_sorted_ids", "give the scores of all classes"
             )
         super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=k)
+        self.k = k
+        self.from_sorted_ids = from_sorted_ids

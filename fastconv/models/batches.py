@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,20 @@ class Batch(NamedTuple):
     x: Any
     y: Array | None
     sample_weight: Array | None
+
+    def packed(self) -> Any:
+        """What ``train_step`` and its like are given, as in Keras: x, (x, y) or (x, y, sample_weight)."""
+        if self.sample_weight is not None:
+            return tuple(self)
+        return self.x if self.y is None else (self.x, self.y)
+
+    @classmethod
+    def of(cls, data: Any) -> Batch:
+        """The way back from ``packed``: missing parts are None. Raises ValueError for more than three."""
+        parts = data if isinstance(data, (tuple, list)) else (data,)
+        if not 1 <= len(parts) <= 3:
+            raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight); got {len(parts)} items")
+        return cls(*parts, *(None,) * (3 - len(parts)))
 
 
 class ArrayBatches(BatchSource):
@@ -60,11 +75,17 @@ class ArrayBatches(BatchSource):
 
 
 class IterableBatches(BatchSource):
-    """Batches that somebody else makes: a generator, a list of (x, y) pairs, a data loader, ..."""
+    """Batches that somebody else makes: a generator, a list of (x, y) pairs, a data loader, ...
 
-    def __init__(self, source: Iterable[Any], class_weight: Mapping[int, float] | None = None) -> None:
+    ``dataset`` is the object whose ``on_epoch_begin`` and ``on_epoch_end`` are to be called, if any.
+    """
+
+    def __init__(
+        self, source: Iterable[Any], class_weight: Mapping[int, float] | None = None, dataset: Any = None
+    ) -> None:
         self.source = source
         self.class_weight = class_weight
+        self.dataset = dataset
         self.shape: tuple[int, ...] | None = None  # not known before the first batch
         self.number = _length(source)
 
@@ -78,11 +99,7 @@ class IterableBatches(BatchSource):
     def _checked(self, batches: Generator[Any]) -> Generator[Batch]:
         with closing(batches):
             for given in batches:
-                parts = given if isinstance(given, (tuple, list)) else (given,)
-                if not 1 <= len(parts) <= 3:
-                    raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight); got {len(parts)} items")
-                x, y, sample_weight = [*parts, None, None][:3]
-                yield checked_batch(x, y, sample_weight, self.class_weight)
+                yield checked_batch(*Batch.of(given), self.class_weight)
 
     def state_dict(self) -> dict[str, Any]:
         return state_of(self.source)
@@ -106,12 +123,8 @@ class IndexedBatches(BatchSource):
         return self._dealt(order[skip:])
 
     def _dealt(self, order: Iterable[int]) -> Generator[Any]:
-        if hasattr(self.source, "on_epoch_begin"):
-            self.source.on_epoch_begin()
         for index in order:
             yield self.source[index]
-        if hasattr(self.source, "on_epoch_end"):
-            self.source.on_epoch_end()
 
     def state_dict(self) -> dict[str, Any]:
         return state_of(self.source)
@@ -135,17 +148,18 @@ def batches(
 ) -> Batches:
     """Batches of whatever ``x`` is, with targets and weights from ``y`` and ``sample_weight`` or from ``x``.
 
-    Arrays are cut by ``batch_size``: 32 where None, or so that there are ``steps``. Raises ValueError or
-    TypeError where there are no examples, lengths differ, or ``x`` is nothing that could hold examples.
+    Arrays are cut by ``batch_size``: 32 where None, or so that there are ``steps``. Raises ValueError where
+    there are no examples, lengths differ, or ``x`` is nothing that could hold examples.
     """
+    refuse_unusable(x, "x")
     batch_size = whole(batch_size, "batch_size") if batch_size is not None else None
     if is_array(x, y):
         data = checked_batch(x, y, sample_weight, class_weight)
         if batch_size is None:
             batch_size = math.ceil(len(data.x) / steps) if steps else 32
         return ArrayBatches(*data, batch_size=batch_size, shuffle=shuffle)
-    if isinstance(x, (str, bytes, Mapping)) or not (hasattr(x, "__iter__") or hasattr(x, "__getitem__")):
-        raise TypeError(
+    if isinstance(x, (str, bytes)) or not (hasattr(x, "__iter__") or hasattr(x, "__getitem__")):
+        raise ValueError(
             f"x must be an array, or a generator or other iterable of batches (x, y); got {type(x).__name__}"
         )
     for name, value in (("y", y), ("sample_weight", sample_weight)):
@@ -155,7 +169,9 @@ def batches(
             )
     if isinstance(x, PyDataset) or not hasattr(x, "__iter__"):
         indexed = IndexedBatches(x, shuffle)
-        x = Prefetch(indexed, depth=x.max_queue_size) if getattr(x, "workers", 1) > 1 else indexed
+        in_background = getattr(x, "workers", 1) > 1
+        source = Prefetch(indexed, depth=x.max_queue_size) if in_background else indexed
+        return IterableBatches(source, class_weight, dataset=x)
     return IterableBatches(x, class_weight)
 
 
@@ -173,9 +189,9 @@ def checked_batch(
     x: Any, y: Any = None, sample_weight: Any = None, class_weight: Mapping[int, float] | None = None
 ) -> Batch:
     """The three as arrays of the same length, class weights turned into sample weights."""
-    inputs = _array(x, "x")
-    targets = None if y is None else _array(y, "y")
-    weights = None if sample_weight is None else _array(sample_weight, "sample_weight")
+    inputs = as_numbers(x, "x")
+    targets = None if y is None else as_numbers(y, "y")
+    weights = None if sample_weight is None else as_numbers(sample_weight, "sample_weight")
     if len(inputs) == 0:
         raise ValueError(f"x is empty: it holds no examples, its shape is {inputs.shape}")
     for name, array in (("y", targets), ("sample_weight", weights)):
@@ -194,7 +210,8 @@ def checked_batch(
 def class_weights(y: Array | None, class_weight: Mapping[int, float]) -> Array:
     """One weight per sample, by its class; 1 for classes that ``class_weight`` leaves out.
 
-    ``y`` holds whole-number labels (N,) or (N, 1), or is one-hot (N, C).
+    ``y`` holds whole-number labels (N,) or (N, 1), or is one-hot (N, C). Raises ValueError for keys that
+    cannot be a class of ``y``, and for weights that are negative or not finite.
     """
     if not isinstance(class_weight, Mapping):
         raise TypeError(
@@ -204,8 +221,27 @@ def class_weights(y: Array | None, class_weight: Mapping[int, float]) -> Array:
         raise ValueError("class_weight needs the targets y")
     if y.ndim > 2:
         raise ValueError(f"class_weight needs one class per example, but y has the shape {y.shape}")
-    labels = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else np.rint(y.reshape(len(y)))
+    one_hot = y.ndim == 2 and y.shape[1] > 1
+    _check_class_weight(class_weight, y.shape[1] if one_hot else None)
+    labels = y.argmax(axis=1) if one_hot else np.rint(y.reshape(len(y)))
+    if not np.isfinite(labels).all():
+        raise ValueError("class_weight needs the class of each example, but y holds NaN or infinity")
     return np.array([class_weight.get(int(label), 1.0) for label in labels], np.float32)
+
+
+def _check_class_weight(class_weight: Mapping[Any, Any], classes: int | None) -> None:
+    """Every key a class, one of ``classes`` where that is known, and every value a weight."""
+    for key, weight in class_weight.items():
+        if not _is_number(key, bool) or not math.isfinite(key) or key != int(key):
+            raise ValueError(
+                f"class_weight: the keys are class numbers, such as {{0: 1.0, 1: 2.5}}; got the key {key!r}"
+            )
+        if classes is not None and not 0 <= key < classes:
+            raise ValueError(f"class_weight: y has the classes 0..{classes - 1}, but a key is {key!r}")
+        if not _is_number(weight) or not 0 <= weight < math.inf:
+            raise ValueError(
+                f"class_weight: the weight of class {key!r} must be a number, not negative; got {weight!r}"
+            )
 
 
 def split_off_validation(
@@ -230,10 +266,60 @@ def split_off_validation(
 
 def unpacked(data: Any) -> tuple[Any, Any, Any]:
     """What was given as one argument, such as ``validation_data``, as x, y and sample_weight."""
-    if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3 and not isinstance(data[0], tuple):
-        x, y, sample_weight = [*data, None, None][:3]
-        return x, y, sample_weight
+    is_packed = isinstance(data, (tuple, list)) and 1 <= len(data) <= 3
+    if is_packed and not (isinstance(data[0], tuple) and len(data[0]) > 1):  # which is one batch of several
+        return tuple(Batch.of(data))
     return data, None, None
+
+
+def without_structure(
+    x: Any, y: Any, sample_weight: Any, example_shape: tuple[int, ...] | None
+) -> tuple[Any, Any, Any]:
+    """X and Y of ``[X]`` and ``[Y]``, or of ``{"name": X}``: structures of a model's only input and output.
+
+    A list of one example, an array of ``example_shape``, stays what it is. Where the shape is not known
+    (None), the number of targets tells the two apart.
+    """
+    inner = _only_array(x)
+    if inner is not None:
+        targets = y if _only_array(y) is None else _only_array(y)
+        if isinstance(x, Mapping):
+            x = inner
+        elif example_shape is not None:
+            x = x if np.shape(inner) == example_shape else inner
+        elif targets is not None and hasattr(targets, "__len__") and len(targets) == len(inner):
+            x = inner
+    return x, _unwrapped(y, x), _unwrapped(sample_weight, x)
+
+
+def _unwrapped(part: Any, x: Any) -> Any:
+    """``part``, or the only array in it where that is as long as x."""
+    inner = _only_array(part)
+    if inner is None or not hasattr(x, "__len__"):
+        return part
+    return inner if isinstance(part, Mapping) or len(inner) == len(x) else part
+
+
+def _only_array(value: Any) -> Any:
+    """The array in a list, tuple or dictionary of just one; None for anything else."""
+    if isinstance(value, np.ndarray) or not isinstance(value, (list, tuple, Mapping)) or len(value) != 1:
+        return None
+    inner = next(iter(value.values() if isinstance(value, Mapping) else value))
+    return inner if hasattr(inner, "__array__") and np.ndim(inner) else None
+
+
+def refuse_unusable(value: Any, name: str) -> None:
+    """ValueError for sparse matrices and dictionaries, which says what to give instead."""
+    if isinstance(value, np.ndarray):
+        return
+    if hasattr(value, "toarray"):
+        raise ValueError(f"{name} is a sparse matrix, and a model takes dense arrays: give {name}.toarray()")
+    if isinstance(value, Mapping):
+        keys = ", ".join(map(repr, list(value)[:5]))
+        raise ValueError(
+            f"{name} is a dictionary ({keys}), and a model here has one input and one output: give the array "
+            f"itself, or put the columns together with np.column_stack(list({name}.values()))"
+        )
 
 
 def _length(source: Any) -> int | None:
@@ -243,14 +329,48 @@ def _length(source: Any) -> int | None:
         return None
 
 
-def _array(value: Any, name: str) -> Array:
+def as_numbers(value: Any, name: str) -> Array:
+    """``value`` as an array of numbers with a batch axis.
+
+    Data frames with columns of several types, and other arrays of Python objects, are taken where all of them
+    are numbers. Raises ValueError for what is no array, and TypeError for one that does not hold real
+    numbers; both say what to do about it.
+    """
+    refuse_unusable(value, name)
     try:
         array = np.asarray(value)
     except ValueError:
         raise ValueError(f"{name} is not one array: its items differ in shape") from None
     if array.ndim == 0:
         raise ValueError(f"{name} must be an array of examples, got {value!r}")
-    return array
+    if array.dtype.kind in "fiub":
+        return array
+    if array.dtype.kind != "O":
+        raise TypeError(_remedy(name, f"has the dtype {array.dtype}", array.flat[0] if array.size else None))
+    for index, item in np.ndenumerate(array):
+        if not _is_number(item, bool):
+            at = ", ".join(map(str, index))
+            raise TypeError(_remedy(name, f"holds a {type(item).__name__} at [{at}], {item!r}", item))
+    return np.array(array.tolist())
+
+
+def _remedy(name: str, found: str, item: Any) -> str:
+    """The error for an array that has such an ``item``: what to do about it."""
+    if isinstance(item, (str, bytes)):
+        remedy = (
+            "number the classes: classes, y = np.unique(y, return_inverse=True)"
+            if name == "y"
+            else "make numbers of text, for example with pandas.get_dummies"
+        )
+    elif hasattr(item, "__array__") and np.ndim(item):
+        remedy = "make one array of them with np.stack"
+    else:
+        remedy = "convert it, or fill in what is missing"
+    return f"{name} must hold real numbers, but it {found}: {remedy}"
+
+
+def _is_number(value: Any, *also: type) -> bool:
+    return isinstance(value, (Real, np.bool_)) and (bool in also or not isinstance(value, bool))
 
 
 def _article(x: Any) -> str:

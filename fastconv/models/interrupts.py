@@ -42,7 +42,7 @@ class between_steps:
 
 
 class Step:
-    """The block that Ctrl-C waits for; also usable by itself, where nobody looks out for Ctrl-C."""
+    """The block that Ctrl-C waits for; a second one does not wait."""
 
     def __init__(self) -> None:
         self.usual: Any = None
@@ -65,7 +65,7 @@ class Step:
                 self.usual(*pending)
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._inside:
+        if self._inside and self._pending is None:
             self._pending = number, frame
         else:
             self.usual(number, frame)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from fastconv import metrics
-from fastconv.metrics import Metric
+from fastconv.metrics import Mean, Metric
 from fastconv.parameter import Array
 
 
 class Measures:
     """The loss, averaged over the examples seen since ``reset``, and metrics, each with its name in the logs.
+
+    ``loss`` is a metric too: the mean of what it is updated with.
 
     ``weighted`` ones take sample weights into account, the others do not. "accuracy" is one of three metrics,
     which one is decided by the first batch: "binary" for a single output, "sparse" for whole-number labels,
@@ -28,35 +30,44 @@ class Measures:
                 metrics.get(identifier)  # unknown names are errors now, not after the first batch
         self._accuracy = ""
         self._metrics: list[tuple[str, Metric, bool]] | None = None
-        self._loss_sum = 0.0
-        self._examples = 0
+        self.loss = Mean(name="loss")
+        self.loss.direction = "down"
 
     def update(
         self,
         loss: float,
-        y_true: Array,
+        y_true: Array | None,
         y_pred: Array,
         sample_weight: Array | None,
         distances: bool = False,
     ) -> None:
         """Take a batch into account. ``distances``: of the outputs the smallest is the answer."""
+        self.update_metrics(y_true, y_pred, sample_weight, distances)
+        self.loss.total += loss * len(y_pred)
+        self.loss.count += len(y_pred)
+
+    def update_metrics(
+        self, y_true: Array | None, y_pred: Array, sample_weight: Array | None, distances: bool = False
+    ) -> None:
+        """Take a batch into account, but for the loss. No targets are needed where there are no metrics."""
         if self._metrics is None:
+            if y_true is None and (self.unweighted or self.weighted):
+                raise ValueError("the targets are missing, which the metrics of compile compare with: give y")
+            distances = distances and y_true is not None
             self._make_metrics("nearest_accuracy" if distances else suitable_accuracy(y_true, y_pred))
         for _, metric, weighted in self._metrics or ():
             metric.update_state(y_true, y_pred, sample_weight if weighted else None)
-        self._loss_sum += loss * len(y_pred)
-        self._examples += len(y_pred)
 
     def results(self) -> dict[str, Any]:
         """{"loss": ..., "accuracy": ..., ...}, the loss first, then in the order of ``compile``.
 
         Floats, but for metrics whose result is an array.
         """
-        loss = self._loss_sum / self._examples if self._examples else 0.0
-        return {"loss": loss, **{name: _plain(metric.result()) for name, metric, _ in self._metrics or ()}}
+        results = {name: plain(metric.result()) for name, metric, _ in self._metrics or ()}
+        return {"loss": self.loss.result(), **results}
 
     def reset(self) -> None:
-        self._loss_sum, self._examples = 0.0, 0
+        self.loss.reset_state()
         for metric in self.metrics:
             metric.reset_state()
 
@@ -83,15 +94,15 @@ class Measures:
         """The sums so far, of the loss and of the metrics."""
         states = None if self._metrics is None else [metric.state_dict() for metric in self.metrics]
         return {
-            "loss_sum": self._loss_sum,
-            "examples": self._examples,
+            "loss_sum": self.loss.total,
+            "examples": self.loss.count,
             "accuracy": self._accuracy,
             "metrics": states,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on adding up where ``state_dict`` was taken, with the same metrics."""
-        self._loss_sum, self._examples = state["loss_sum"], state["examples"]
+        self.loss.total, self.loss.count = state["loss_sum"], state["examples"]
         if state["metrics"] is None:
             self._metrics = None
             return
@@ -101,17 +112,18 @@ class Measures:
             metric.load_state_dict(own)
 
 
-def suitable_accuracy(y_true: Array, y_pred: Array) -> str:
+def suitable_accuracy(y_true: Array | None, y_pred: Array) -> str:
     """Which metric "accuracy" stands for, with targets and predictions of these shapes."""
-    if y_pred.shape[-1] == 1:
+    if y_true is None or y_pred.shape[-1] == 1:
         return "binary_accuracy"
     if y_true.ndim < y_pred.ndim or y_true.shape[-1] == 1:
         return "sparse_categorical_accuracy"
     return "categorical_accuracy"
 
 
-def _plain(result: Any) -> Any:
-    return result if np.ndim(result) else float(result)
+def plain(result: Any) -> Any:
+    """A metric's result as the logs have it: a float, or an array of several."""
+    return np.asarray(result) if np.ndim(result) else float(np.asarray(result))
 
 
 def _is_accuracy(identifier: Any) -> bool:
@@ -129,9 +141,16 @@ def _free_name(name: str, weighted: bool, taken: Iterable[str]) -> str:
     return name
 
 
+def _without_nesting(given: Sequence[Any]) -> Sequence[Any]:
+    """What a list of one list holds, ``[["mae"]]``: Keras has an inner list for each output of a model."""
+    while len(given) == 1 and isinstance(given[0], (list, tuple)):
+        given = given[0]
+    return given
+
+
 def _listed(given: Any, argument: str) -> list[Any]:
     if given is None:
         return []
     if isinstance(given, (list, tuple)):
-        return list(given)
+        return list(_without_nesting(given))
     raise ValueError(f"{argument} must be a list, such as {argument}=['accuracy']; got {given!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
@@ -15,10 +16,10 @@ from fastconv.parameter import Array
 def warn_of_likely_mistakes(model: Any, loss: Loss, x: Array) -> None:
     """Look at the model and a batch: all is frozen, bytes nobody scales, scores taken for probabilities."""
     if model.weights and not model.parameters:
-        _warn(f"{model} has nothing to learn: all of its layers with weights are frozen (trainable = False)")
+        warn(f"{model} has nothing to learn: all of its layers with weights are frozen (trainable = False)")
     rescales = any(isinstance(layer, Rescaling) and layer.takes_bytes for layer in model.layers)
     if x.dtype == np.uint8 and x.ndim > 2 and x.max() > 1 and not rescales:
-        _warn(
+        warn(
             f"{model} is given uint8 images, 0 to {x.max()}, and networks learn badly from large numbers: "
             "divide by 255 or start with Rescaling(1/255)"
         )
@@ -29,12 +30,12 @@ def warn_of_likely_mistakes(model: Any, loss: Loss, x: Array) -> None:
     name, activation = type(loss).__name__, model.output_activation
     from_logits = getattr(loss, "from_logits", False)
     if activation == "linear" and not from_logits:
-        _warn(
+        warn(
             f"{name} takes probabilities, but the last layer of {model} has no activation: give it "
             f'activation="{loss.fuses_with}", or use {name}(from_logits=True)'
         )
     if activation in ("softmax", "sigmoid") and from_logits:
-        _warn(
+        warn(
             f"{name}(from_logits=True) takes scores, but the last layer of {model} makes probabilities of "
             f"them, with {activation}: leave out one of the two"
         )
@@ -42,16 +43,56 @@ def warn_of_likely_mistakes(model: Any, loss: Loss, x: Array) -> None:
 
 def _warn_of_distances(model: Any, loss: Loss) -> None:
     if model.outputs_distances and loss.fuses_with is not None:
-        _warn(
+        warn(
             f"the last layer of {model} gives distances, of which the smallest is the answer, and "
             f"{type(loss).__name__} takes the largest for it: use MaximumAPosteriori"
         )
     elif not model.outputs_distances:
-        _warn(
+        warn(
             f"{type(loss).__name__} takes distances, of which the smallest is the answer, but the last layer "
             f"of {model} is no RBF: where it gives scores, use SparseCategoricalCrossentropy"
         )
 
 
-def _warn(message: str) -> None:
-    warnings.warn(message, stacklevel=5)  # the line that called fit or train_on_batch
+def warn_of_nan(model: Any, loss: float, batch: Any, where: str) -> None:
+    """After a step whose loss is NaN or infinite: say in which of data and weights the reason is."""
+    found = f"the loss of {model} is {loss} {where}"
+    for name, array in (("x", batch.x), ("y", batch.y), ("sample_weight", batch.sample_weight)):
+        if array is None:
+            continue
+        broken = ~np.isfinite(np.asarray(array).reshape(len(array), -1)).all(axis=1)
+        if broken.any():
+            warn(
+                f"{found}: {name} holds NaN or infinity, {broken.sum()} of the {len(array)} examples of the "
+                f"batch do, the first at index {int(broken.argmax())}: clean the data before training"
+            )
+            return
+    warn(f"{found}: {_diverged(first_broken_weight(model))}")
+
+
+def warn_of_broken_weights(model: Any) -> None:
+    """At the end of a training whose last loss was still a number."""
+    path = first_broken_weight(model)
+    if path is not None:
+        warn(f"training of {model} ended with useless weights: {_diverged(path)}")
+
+
+def first_broken_weight(model: Any) -> str | None:
+    """The path of the first weight that holds NaN or infinity; None where there is none."""
+    return next((weight.path for weight in model.weights if not np.isfinite(weight.value).all()), None)
+
+
+def _diverged(path: str | None) -> str:
+    where = "" if path is None else f"{path} holds NaN or infinity, "
+    return (
+        f"{where}training diverged: lower the learning rate, or limit gradients with clipnorm; "
+        "callbacks.TerminateOnNaN stops training there"
+    )
+
+
+def warn(message: str) -> None:
+    """A warning that points at the line outside of this package that called into it."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("fastconv."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)

@@ -39,8 +39,9 @@ def progress(verbose: int | str, what: str, epochs: int, steps: int | None) -> P
 
 
 def is_watched() -> bool:
-    """True on a terminal and in a notebook."""
-    return sys.stdout.isatty() or _in_notebook()
+    """True on a terminal and in a notebook; False for None and for streams that can only be written to."""
+    isatty = getattr(sys.stdout, "isatty", None)
+    return (isatty is not None and bool(isatty())) or _in_notebook()
 
 
 def _in_notebook() -> bool:

@@ -6,32 +6,34 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastconv._snapshot import restore, snapshot
-from fastconv.callbacks import CallbackList
+from fastconv.callbacks import Callback, CallbackList
 from fastconv.models.epochs import Epochs
-from fastconv.models.measures import Measures
+from fastconv.models.mistakes import warn
 
 
 class Run:
     """Where a training is: before batch ``step`` of epoch ``epoch``, both from 0.
 
-    epochs     where it ends
-    is_over    True once it has ended, at the last epoch or before
+    epochs            where it ends
+    is_over           True once it has ended, at the last epoch or before
+    loss_is_finite    False once a step's loss was NaN or infinite
     """
 
     def __init__(
         self,
         model: Any,
-        measures: Measures,
         data: Epochs,
         validation: Epochs | None,
         hooks: CallbackList,
-        planned: range,
+        first: int,
+        last: int,
     ) -> None:
-        self.epoch, self.epochs = planned.start, planned.stop
+        self.epoch, self.epochs = first, last
         self.step = 0
-        self.is_over = not planned
+        self.is_over = first >= last
+        self.loss_is_finite = True
+        self._has_trained = False
         self._model = model
-        self._measures = measures
         self._data = data
         self._validation = validation
         self._hooks = hooks
@@ -45,9 +47,16 @@ class Run:
         self.epoch = epoch
         self.is_over = epoch >= self.epochs
 
+    def end_without_data(self) -> None:
+        """There is no batch for an epoch: the training ends with the one before. ValueError for the first."""
+        if not self._has_trained:
+            raise ValueError("there was nothing to train on: the data yielded no batch")
+        warn(f"the data ran out: there is no batch for epoch {self.epoch + 1}, and training ends")
+        self.is_over = True
+
     def end_epoch(self) -> int:
         """Before the epoch's last hook: the next epoch is now the one to begin. Returns the old one."""
-        self.epoch, self.step = self.epoch + 1, 0
+        self.epoch, self.step, self._has_trained = self.epoch + 1, 0, True
         return self.epoch - 1
 
     def look_for_end(self) -> None:
@@ -64,7 +73,8 @@ class Run:
             "step": self.step,
             "is_stopped": self._is_stopped(),
             "model": snapshot(self._model),
-            "measures": self._measures.state_dict(),
+            "measures": self._model._compiled.measures.state_dict(),
+            "own_metrics": [metric.state_dict() for metric in self._model._own_metrics],
             "data": self._data.state_dict(),
             "validation": None if self._validation is None else self._validation.state_dict(),
             "callbacks": [[type(c).__name__, state] for c, state in self._stateful()],
@@ -76,13 +86,17 @@ class Run:
         Raises ValueError where model or callbacks are others.
         """
         own = self._stateful()
+        self._has_trained = state["epoch"] > 0 or state["step"] > 0
         names, saved = [type(c).__name__ for c, _ in own], [name for name, _ in state["callbacks"]]
         if names != saved:
             raise ValueError(f"it was made with the callbacks {saved}, and now there are {names}")
         self._data.load_state_dict(state["data"])
         if self._validation is not None and state["validation"] is not None:
             self._validation.load_state_dict(state["validation"])
-        self._measures.load_state_dict(state["measures"])
+        self._model.reset_metrics()
+        self._model._compiled.measures.load_state_dict(state["measures"])
+        for metric, its_state in zip(self._model._own_metrics, state["own_metrics"], strict=True):
+            metric.load_state_dict(its_state)
         for (callback, _), (_, its_state) in zip(own, state["callbacks"], strict=True):
             callback.load_state_dict(its_state)
         restore(self._model, state["model"])  # comes last: dealing out data has drawn random numbers
@@ -91,5 +105,6 @@ class Run:
 
     def _stateful(self) -> list[tuple[Any, dict[str, Any]]]:
         """The callbacks that remember something, and what."""
-        states = [(callback, callback.state_dict()) for callback in self._hooks.callbacks]
+        own = [callback for callback in self._hooks.callbacks if isinstance(callback, Callback)]
+        states = [(callback, callback.state_dict()) for callback in own]
         return [(callback, state) for callback, state in states if state]

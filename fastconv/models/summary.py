@@ -62,7 +62,7 @@ def summary_table(
 def show(text: str) -> None:
     """Print, in plain characters where the terminal has no others."""
     try:
-        text.encode(sys.stdout.encoding or "utf-8")
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         text = text.replace("─", "-").replace("└", "+")
     print(text)

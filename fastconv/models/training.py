@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import inspect
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import cache, wraps
+from itertools import chain
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
@@ -15,16 +18,25 @@ from fastconv import losses, metrics, optimizers, regularizers
 from fastconv._errors import unsupported_argument
 from fastconv._structure import knows
 from fastconv._turns import Turns
-from fastconv.callbacks import Callback, CallbackList, History
+from fastconv.callbacks import CallbackList, History, ProgbarLogger
+from fastconv.callbacks.callback import Callback
+from fastconv.callbacks.callback_list import flat
 from fastconv.layers._arguments import whole
 from fastconv.layers.layer import Layer, apart_from
 from fastconv.losses import Loss
 from fastconv.metrics import Metric
-from fastconv.models.batches import Batch, checked_batch, split_off_validation, unpacked
+from fastconv.models.batches import (
+    Batch,
+    as_numbers,
+    checked_batch,
+    split_off_validation,
+    unpacked,
+    without_structure,
+)
 from fastconv.models.epochs import Epochs, epochs_of
 from fastconv.models.interrupts import Step, between_steps
-from fastconv.models.measures import Measures
-from fastconv.models.mistakes import warn_of_likely_mistakes
+from fastconv.models.measures import Measures, plain
+from fastconv.models.mistakes import warn, warn_of_broken_weights, warn_of_likely_mistakes, warn_of_nan
 from fastconv.models.moving import Moving
 from fastconv.models.plan import Plan, can_train_with
 from fastconv.models.progress import Progress, progress
@@ -36,13 +48,14 @@ from fastconv.parameter import Array, Parameter
 Logs = dict[str, Any]
 P = ParamSpec("P")
 Result = TypeVar("Result")
+Callbacks = Sequence[Any] | Callback | None
 
 
 class Compiled(NamedTuple):
     """What ``compile`` chose."""
 
     optimizer: Optimizer
-    loss: Loss
+    loss: Loss | None  # None where a subclass computes its own
     measures: Measures
 
 
@@ -62,6 +75,10 @@ def _alone(
 class Trainer(Layer):
     """A layer that can be trained: ``compile``, ``fit``, ``evaluate``, ``predict``, or batch by batch.
 
+    What is done with a batch may be overridden: ``train_step``, ``test_step``, ``predict_step``, and
+    ``compute_loss`` with ``compute_loss_gradient``. Metrics that are attributes of a subclass are started
+    afresh with each epoch.
+
     Threads: ``model(x)``, ``predict``, ``predict_on_batch``, ``get_weights``, ``set_weights`` and
     ``copy.deepcopy(model)`` may run in any thread, beside training too: they see the weights as they are
     between two steps. ``fit``, ``evaluate``, ``train_on_batch`` and ``test_on_batch`` of a model are for one
@@ -74,22 +91,27 @@ class Trainer(Layer):
     _changes_while_running = Layer._changes_while_running | {
         "_lets_go",
         "_looked_for_mistakes",
+        "_own_metrics",
         "history",
         "run",
+        "stop_evaluating",
+        "stop_predicting",
         "stop_training",
     }
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.history: History | None = None
-        self.stop_training = False
+        self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self.run: Run | None = None  # of a fit that is at work
         self._compiled: Compiled | None = None
+        self._own_metrics: list[Metric] = []
         self._looked_for_mistakes = False
         self._lets_go = False
         self._jit_compile: bool | str = "auto"
         self._moving = Moving()
         self._turns = Turns()
+        self.run_eagerly = False
 
     # ---- compile
 
@@ -113,7 +135,8 @@ class Trainer(Layer):
 
         Parameters
         ----------
-        optimizer, loss : a name such as "adam" or "mse", or an object
+        optimizer, loss : a name such as "adam" or "mse", or an object. A subclass that overrides
+            ``compute_loss`` or ``train_step`` needs no loss
         metrics : names or objects; "accuracy" finds out by itself which kind
         weighted_metrics : as ``metrics``, but these take ``sample_weight`` and ``class_weight`` into account
         loss_weights : not supported: a model here has one output
@@ -123,18 +146,22 @@ class Trainer(Layer):
         run_eagerly, steps_per_execution, auto_scale_loss : accepted for Keras' sake; there is nothing here
             for them to change
         """
-        if jit_compile not in (True, False, "auto"):
-            raise ValueError(f'jit_compile must be True, False or "auto"; got {jit_compile!r}')
         if loss_weights is not None:
             raise unsupported_argument("compile", "loss_weights", "a model here has one output and one loss")
-        if loss is None:
+        loss = _only_loss(loss)
+        if loss is None and not (self._overrides("compute_loss") or self._overrides("train_step")):
             raise ValueError('compile needs a loss, such as loss="sparse_categorical_crossentropy"')
+        self.jit_compile = jit_compile
         self._compiled = Compiled(
             optimizers.get(optimizer), losses.get(loss), Measures(metrics, weighted_metrics)
         )
         self._looked_for_mistakes = False
-        self._jit_compile = jit_compile
+        self.run_eagerly = run_eagerly
         self.stop_training = False
+
+    def _overrides(self, hook: str) -> bool:
+        """Whether a subclass, or this very model, has a ``hook`` of its own, such as "train_step"."""
+        return getattr(getattr(self, hook), "__func__", None) is not getattr(Trainer, hook)
 
     @property
     def compiled(self) -> bool:
@@ -142,8 +169,25 @@ class Trainer(Layer):
 
     @property
     def optimizer(self) -> Optimizer | None:
-        """The optimizer of ``compile``."""
+        """The optimizer of ``compile``. Another may be assigned, an object or a name; it starts afresh."""
         return self._compiled.optimizer if self._compiled else None
+
+    @optimizer.setter
+    def optimizer(self, optimizer: str | Mapping[str, Any] | Optimizer) -> None:
+        if optimizer is None:
+            raise ValueError(f'{self}: optimizer must be a name such as "adam", or an object; got None')
+        self._compiled = self._ready("assigning an optimizer")._replace(optimizer=optimizers.get(optimizer))
+
+    @property
+    def jit_compile(self) -> bool | str:
+        """The argument of ``compile``; may be assigned."""
+        return self._jit_compile
+
+    @jit_compile.setter
+    def jit_compile(self, value: bool | str) -> None:
+        if value not in (True, False, "auto"):
+            raise ValueError(f'jit_compile must be True, False or "auto"; got {value!r}')
+        self._jit_compile = value
 
     @property
     def loss(self) -> Loss | None:
@@ -152,8 +196,10 @@ class Trainer(Layer):
 
     @property
     def metrics(self) -> list[Metric]:
-        """The metrics of ``compile``, once a batch has been seen."""
-        return self._compiled.measures.metrics if self._compiled else []
+        """The running loss, the metrics of ``compile`` once a batch has been seen, and those that are
+        attributes of a subclass."""
+        measures = [self._compiled.measures.loss, *self._compiled.measures.metrics] if self._compiled else []
+        return [*measures, *(value for value in vars(self).values() if isinstance(value, Metric))]
 
     @property
     def metrics_names(self) -> list[str]:
@@ -161,9 +207,29 @@ class Trainer(Layer):
         return list(self._compiled.measures.results()) if self._compiled else []
 
     def reset_metrics(self) -> None:
-        """Start the running loss and metrics afresh."""
+        """Start the running loss and all metrics afresh."""
         if self._compiled:
             self._compiled.measures.reset()
+        self._own_metrics = self._find_own_metrics()
+        for metric in self._own_metrics:
+            metric.reset_state()
+
+    def _find_own_metrics(self) -> list[Metric]:
+        """The metrics of a subclass that ``compile`` does not know."""
+        if type(self).__module__.startswith("fastconv."):  # no subclass, and nothing to look for
+            return []
+        measures = self._compiled.measures if self._compiled else None
+        known = [measures.loss, *measures.metrics] if measures else []
+        return [metric for metric in self.metrics if not any(metric is one for one in known)]
+
+    def get_metrics_result(self) -> Logs:
+        """{"loss": ..., "accuracy": ..., ...}: the running loss and all metrics, as the logs have them."""
+        results = self._compiled.measures.results() if self._compiled else {}
+        if self._compiled and not self._compiled.measures.loss.count:
+            del results["loss"]  # a ``train_step`` of one's own keeps count of none
+        for metric in self._own_metrics:
+            results[metric.name] = plain(metric.result())
+        return results
 
     def get_compile_config(self) -> dict[str, Any]:
         """The arguments of ``compile`` as plain numbers and strings; {} where it was not called."""
@@ -180,7 +246,7 @@ class Trainer(Layer):
             serialized_optimizer["config"]["exclude_from_weight_decay"] = excluded
         return {
             "optimizer": serialized_optimizer,
-            "loss": losses.serialize(loss),
+            "loss": None if loss is None else losses.serialize(loss),
             "metrics": serialized(measures.unweighted),
             "weighted_metrics": serialized(measures.weighted),
             "jit_compile": self._jit_compile,
@@ -199,7 +265,7 @@ class Trainer(Layer):
             optimizer.excluded_from_weight_decay.find(self.weights)
         self.compile(
             optimizer,
-            losses.deserialize(config["loss"], custom_objects),
+            None if config["loss"] is None else losses.deserialize(config["loss"], custom_objects),
             metrics=restored(config["metrics"]),
             weighted_metrics=restored(config["weighted_metrics"]),
             jit_compile=config.get("jit_compile", "auto"),
@@ -215,7 +281,7 @@ class Trainer(Layer):
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: int | str = "auto",
-        callbacks: Sequence[Callback] | Callback | None = None,
+        callbacks: Callbacks = None,
         validation_split: float = 0.0,
         validation_data: Any = None,
         shuffle: bool | str = True,
@@ -249,8 +315,10 @@ class Trainer(Layer):
         weights and optimizer always belong together: callbacks get their ``on_train_end``, ``model.history``
         holds the epochs completed, and KeyboardInterrupt goes on to the caller.
         """
-        compiled = self._ready("fit")
-        planned = range(whole(initial_epoch, "initial_epoch", 0), whole(epochs, "epochs"))
+        self._ready("fit")
+        first, last = whole(initial_epoch, "initial_epoch", 0), whole(epochs, "epochs", 0)
+        validated, validations = _validated_epochs(validation_freq, first, last)
+        x, y, sample_weight = without_structure(x, y, sample_weight, self._example_shape)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split_off_validation(
                 x, y, sample_weight, validation_split
@@ -258,61 +326,76 @@ class Trainer(Layer):
         data = self._epochs(
             x, y, sample_weight, batch_size, steps_per_epoch, "steps_per_epoch", shuffle, class_weight
         )
-        data.check_repeats(len(planned), "x", "steps_per_epoch")
-        validated = [epoch for epoch in planned if _is_due(epoch, validation_freq)]
+        data.check_repeats(last - first, "x", "steps_per_epoch")
         validation = None
         if validation_data is not None:
             validation = self._epochs(
-                *unpacked(validation_data),
+                *without_structure(*unpacked(validation_data), self._example_shape),
                 validation_batch_size or batch_size,
                 validation_steps,
                 "validation_steps",
             )
-            validation.check_repeats(len(validated), "validation_data", "validation_steps")
+            validation.check_repeats(validations, "validation_data", "validation_steps")
 
-        report = progress(verbose, "train", epochs, data.number)
         history = History()
-        hooks = self._hooks(callbacks, report, verbose, epochs, data.number, history)
+        hooks, report = self._hooks(callbacks, "train", verbose, epochs, data.number, history)
         self.history = history
         self.stop_training = False
-        self.run = run = Run(self, compiled.measures, data, validation, hooks, planned)
+        self.run = run = Run(self, data, validation, hooks, first, last)
         with _tidy(self, report, data, validation), between_steps() as step:
             logs: Logs = {}
             try:
                 hooks.on_train_begin()
                 while not run.is_over:
                     hooks.on_epoch_begin(run.epoch)
-                    logs = self._train_epoch(compiled, data, run, hooks, step)
-                    if validation is not None and run.epoch in validated:
-                        results = self._evaluate(compiled, validation, hooks)
-                        logs |= {f"val_{name}": value for name, value in results.items()}
+                    results = self._train_epoch(data, run, hooks, step)
+                    if results is None:
+                        run.end_without_data()
+                        break
+                    logs = results
+                    if validation is not None and validated(run.epoch):
+                        results = self._evaluate(validation, hooks)
+                        if results is None:
+                            warn(f"the validation data ran out: none from epoch {run.epoch + 1} on")
+                            validation = None
+                        else:
+                            logs |= {f"val_{name}": value for name, value in results.items()}
                     logs = _sorted(logs)
                     hooks.on_epoch_end(run.end_epoch(), logs)
                     run.look_for_end()
             except KeyboardInterrupt:
-                compiled.optimizer.finalize_variable_values(self.parameters)
-                hooks.on_train_end(logs)
+                self._finish(hooks, logs)
                 raise
             else:
-                compiled.optimizer.finalize_variable_values(self.parameters)
-                hooks.on_train_end(logs)
+                self._finish(hooks, logs)
+                if run.loss_is_finite:
+                    warn_of_broken_weights(self)
             finally:
                 self.run = None
         return history
 
-    def _train_epoch(
-        self, compiled: Compiled, data: Epochs, run: Run, hooks: CallbackList, whole_step: Step
-    ) -> Logs:
+    def _finish(self, hooks: CallbackList, logs: Logs) -> None:
+        self._ready("fit").optimizer.finalize_variable_values(self.parameters)
+        hooks.on_train_end(logs)
+
+    def _train_epoch(self, data: Epochs, run: Run, hooks: CallbackList, whole_step: Step) -> Logs | None:
+        """The epoch's results; None where there was no batch."""
+        logs: Logs | None = None if run.step == 0 else self.get_metrics_result()
         if run.step == 0:
-            compiled.measures.reset()
+            self.reset_metrics()
         for step, batch in enumerate(data.epoch(run.step), run.step):
             hooks.on_train_batch_begin(step)
-            self._train_step(compiled, batch, whole_step)
-            run.step = step + 1
-            hooks.on_train_batch_end(step, _sorted(compiled.measures.results()))
+            with whole_step:
+                logs = self._learn(batch)
+                run.step = step + 1
+            hooks.on_train_batch_end(step, _sorted(logs))
             if self.stop_training:
+                run.loss_is_finite = run.loss_is_finite and _is_finite(logs)
                 break
-        return compiled.measures.results()
+            if run.loss_is_finite and not _is_finite(logs):
+                run.loss_is_finite = False
+                warn_of_nan(self, logs["loss"], batch, f"in epoch {run.epoch + 1}, batch {step}")
+        return logs
 
     @_alone
     def evaluate(
@@ -323,7 +406,7 @@ class Trainer(Layer):
         verbose: int | str = "auto",
         sample_weight: ArrayLike | None = None,
         steps: int | None = None,
-        callbacks: Sequence[Callback] | Callback | None = None,
+        callbacks: Callbacks = None,
         return_dict: bool = False,
     ) -> float | list[float] | Logs:
         """Loss and metrics on data the model does not learn from; arguments as those of ``fit``.
@@ -331,27 +414,35 @@ class Trainer(Layer):
         Returns [loss, *metrics], the loss alone where there are no metrics, or with ``return_dict`` a
         dictionary.
         """
-        compiled = self._ready("evaluate")
+        self._ready("evaluate")
+        x, y, sample_weight = without_structure(x, y, sample_weight, self._example_shape)
         data = self._epochs(x, y, sample_weight, batch_size, steps, "steps")
-        report = progress(verbose, "test", 1, data.number)
-        hooks = self._hooks(callbacks, report, verbose, 1, data.number)
+        hooks, report = self._hooks(callbacks, "test", verbose, 1, data.number)
         with _tidy(self, report, data):
-            return _returned(self._evaluate(compiled, data, hooks), return_dict)
-
-    def _evaluate(self, compiled: Compiled, data: Epochs, hooks: CallbackList) -> Logs:
-        compiled.measures.reset()
-        data.restart()
-        hooks.on_test_begin()
-        step = -1
-        for step, batch in enumerate(data):
-            hooks.on_test_batch_begin(step)
-            self._test_step(compiled, batch)
-            hooks.on_test_batch_end(step, _sorted(compiled.measures.results()))
-        if step < 0:
+            results = self._evaluate(data, hooks)
+        if results is None:
             raise ValueError("there was nothing to evaluate on: the data yielded no batch")
-        results = compiled.measures.results()
-        hooks.on_test_end(_sorted(results))
-        return results
+        return _returned(results, return_dict)
+
+    def _evaluate(self, data: Epochs, hooks: CallbackList) -> Logs | None:
+        """Loss and metrics; None, and no hook is called, where the data yields no batch."""
+        data.restart()
+        batches = _begun(data)
+        if batches is None:
+            return None
+        logs: Logs = {}
+        self.stop_evaluating = False
+        self.reset_metrics()
+        hooks.on_test_begin()
+        for step, batch in enumerate(batches):
+            hooks.on_test_batch_begin(step)
+            with self._turns.lock:
+                logs = self._logs("test_step", batch)
+            hooks.on_test_batch_end(step, _sorted(logs))
+            if self.stop_evaluating:
+                break
+        hooks.on_test_end(_sorted(logs))
+        return logs
 
     def predict(
         self,
@@ -359,23 +450,131 @@ class Trainer(Layer):
         batch_size: int | None = None,
         verbose: int | str = "auto",
         steps: int | None = None,
-        callbacks: Sequence[Callback] | Callback | None = None,
+        callbacks: Callbacks = None,
     ) -> Array:
         """The model's outputs for all of x (an array, or an iterable of batches), batch by batch."""
+        x, _, _ = without_structure(x, None, None, self._example_shape)
         data = self._epochs(x, None, None, batch_size, steps, "steps")
-        report = progress(verbose, "predict", 1, data.number)
-        hooks = self._hooks(callbacks, report, verbose, 1, data.number)
-        outputs = []
+        hooks, report = self._hooks(callbacks, "predict", verbose, 1, data.number)
+        outputs: list[Array] = []
         with _tidy(self, report, data):
+            batches = _begun(data)
+            if batches is None:
+                raise ValueError("there was nothing to predict: the data yielded no batch")
+            self.stop_predicting = False
             hooks.on_predict_begin()
-            for step, batch in enumerate(data):
+            for step, batch in enumerate(batches):
                 hooks.on_predict_batch_begin(step)
-                outputs.append(self._infer(batch.x))
+                outputs.append(self.predict_step(batch.packed()))
                 hooks.on_predict_batch_end(step, {"outputs": outputs[-1]})
+                if self.stop_predicting:
+                    break
             hooks.on_predict_end()
-        if not outputs:
-            raise ValueError("there was nothing to predict: the data yielded no batch")
         return np.concatenate(outputs)
+
+    # ---- what is done with a batch: hooks for subclasses
+
+    def train_step(self, data: Any) -> Logs:
+        """Learn from a batch: ``fit`` and ``train_on_batch`` call it. Returns the logs, loss and metrics.
+
+        Override it for a step of your own, which returns a dictionary {name: number}::
+
+            class Noisy(Sequential):
+                def train_step(self, data):
+                    x, y = data
+                    return super().train_step((x + np.random.normal(0, 0.1, x.shape), y))
+
+        A step from scratch calls ``self(x, training=True)``, ``self.backward(gradient)``, and
+        ``self.optimizer.step(self.parameters)``, and returns ``self.compute_metrics(x, y, y_pred)``.
+
+        Parameters
+        ----------
+        data : the batch, as in Keras: x alone, (x, y), or (x, y, sample_weight)
+        """
+        return self._train_step(Batch.of(data))
+
+    def _train_step(self, batch: Batch) -> Logs:
+        compiled = self._ready("train_step")
+        y_pred, value, parameters = self._loss_and_gradients(compiled, batch)
+        compiled.measures.update(value, batch.y, y_pred, batch.sample_weight, self.outputs_distances)
+        compiled.optimizer.step(parameters)  # last, when nothing else can fail
+        return self.get_metrics_result()
+
+    def test_step(self, data: Any) -> Logs:
+        """Measure on a batch: ``evaluate``, validation and ``test_on_batch`` call it; as ``train_step``."""
+        return self._test_step(Batch.of(data))
+
+    def _test_step(self, batch: Batch) -> Logs:
+        compiled = self._ready("test_step")
+        y_pred = self._infer(batch.x)
+        value = self._computed_loss(batch, y_pred, training=False)
+        compiled.measures.update(value, batch.y, y_pred, batch.sample_weight, self.outputs_distances)
+        return self.get_metrics_result()
+
+    def predict_step(self, data: Any) -> Array:
+        """The outputs for a batch, as in ``train_step``: ``predict`` and ``predict_on_batch`` call it."""
+        return self._infer(Batch.of(data).x)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> float:
+        """The loss of ``compile``, plus the penalties on weights and outputs.
+
+        There is no autograd: a subclass that overrides it needs a ``compute_loss_gradient`` too, to train.
+        """
+        loss = self._ready("compute_loss").loss
+        if loss is None:
+            raise ValueError(
+                f"{self} was compiled without a loss: give compile one, or override compute_loss"
+            )
+        return float(loss(_targets(y), y_pred, sample_weight) + sum(self.losses))
+
+    def compute_loss_gradient(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
+    ) -> Array:
+        """∂loss/∂y_pred, an array like ``y_pred``, of ``compute_loss`` without the penalties.
+
+        Those on weights and outputs have their gradients by themselves.
+        """
+        loss = self._ready("compute_loss_gradient").loss
+        if loss is None:
+            raise ValueError(f"{self} was compiled without a loss: override compute_loss_gradient")
+        return loss.gradient(_targets(y), y_pred, sample_weight)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Logs:
+        """Take a batch into account in the metrics of ``compile``; returns ``get_metrics_result()``."""
+        measures = self._ready("compute_metrics").measures
+        measures.update_metrics(y, y_pred, sample_weight, self.outputs_distances)
+        return self.get_metrics_result()
+
+    def _logs(self, hook: str, batch: Batch) -> Logs:
+        """What ``train_step`` or ``test_step`` returns, of a subclass too."""
+        if not self._overrides(hook):
+            return self._train_step(batch) if hook == "train_step" else self._test_step(batch)
+        logs: Logs = getattr(self, hook)(batch.packed())
+        if not isinstance(logs, Mapping):
+            raise TypeError(
+                f"{type(self).__name__}.{hook} must return a dictionary {{name: number}}, such as "
+                f"self.get_metrics_result(); it returned {logs!r}"
+            )
+        return {name: plain(value) for name, value in logs.items()}
+
+    def _computed_loss(self, batch: Batch, y_pred: Array, training: bool) -> float:
+        """``compute_loss``, of a subclass that does not know of ``training`` too."""
+        hook = self.compute_loss
+        extra = {"training": training} if _takes_training(getattr(hook, "__func__", hook)) else {}
+        value = self.compute_loss(batch.x, batch.y, y_pred, batch.sample_weight, **extra)
+        if np.size(value) != 1:
+            raise TypeError(
+                f"{type(self).__name__}.compute_loss must return one number, got an array of shape "
+                f"{np.shape(value)}"
+            )
+        return float(np.asarray(value).reshape(()))
 
     # ---- one batch
 
@@ -388,13 +587,12 @@ class Trainer(Layer):
         return_dict: bool = False,
     ) -> float | list[float] | Logs:
         """One step on one batch; returns its loss and metrics as ``evaluate`` does (before the step)."""
-        compiled = self._ready("train_on_batch")
-        batch = checked_batch(x, y, sample_weight, class_weight)
+        self._ready("train_on_batch")
+        batch = self._batch(x, y, sample_weight, class_weight)
         with self._turns.lock:
             self._turns.check_alone(self)
-            compiled.measures.reset()
-            self._train_step(compiled, batch, Step())
-            return _returned(compiled.measures.results(), return_dict)
+            self.reset_metrics()
+            return _returned(self._learn(batch), return_dict)
 
     def test_on_batch(
         self,
@@ -404,33 +602,35 @@ class Trainer(Layer):
         return_dict: bool = False,
     ) -> float | list[float] | Logs:
         """Loss and metrics on one batch, as ``evaluate`` returns them; nothing is learnt."""
-        compiled = self._ready("test_on_batch")
-        batch = checked_batch(x, y, sample_weight)
+        self._ready("test_on_batch")
+        batch = self._batch(x, y, sample_weight)
         with self._turns.lock:
             self._turns.check_alone(self)
-            compiled.measures.reset()
-            self._test_step(compiled, batch)
-            return _returned(compiled.measures.results(), return_dict)
+            self.reset_metrics()
+            return _returned(self._logs("test_step", batch), return_dict)
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
         """The model's outputs for one batch."""
-        return apart_from(self._infer(x), x)
+        batch, _, _ = without_structure(x, None, None, self._example_shape)
+        return apart_from(self.predict_step(as_numbers(batch, "x")), x)
 
-    def _train_step(self, compiled: Compiled, batch: Batch, whole_step: Step) -> None:
-        """Gradients, then a step along them.
+    def _batch(self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> Batch:
+        parts = without_structure(x, y, sample_weight, self._example_shape)
+        return checked_batch(*parts, class_weight)
 
-        A step that fails or is interrupted leaves weights, optimizer and random states as they were.
-        """
-        with self._turns.lock, whole_step, self._moving.put_back_on_error(self):
-            y_pred, value, parameters = self._loss_and_gradients(compiled, batch)
-            y, sample_weight = _targets(batch), batch.sample_weight
-            compiled.measures.update(value, y, y_pred, sample_weight, self.outputs_distances)
-            compiled.optimizer.step(parameters)  # last, when nothing else can fail
+    def _learn(self, batch: Batch) -> Logs:
+        """``train_step``; one that fails or is interrupted leaves weights, optimizer and random states as they were."""
+        with self._turns.lock, self._moving.put_back_on_error(self):
+            return self._logs("train_step", batch)
 
     def _loss_and_gradients(self, compiled: Compiled, batch: Batch) -> tuple[Array, float, list[Parameter]]:
         """Forward, loss, backward, penalties: (outputs, loss, parameters with their gradients)."""
-        x, y, sample_weight = batch.x, _targets(batch), batch.sample_weight
+        if self._has_own_loss():
+            return self._own_loss_and_gradients(batch)
+        x, y, sample_weight = batch.x, _targets(batch.y), batch.sample_weight
         loss = compiled.loss
+        if loss is None:
+            raise ValueError(f"{self} was compiled without a loss, which train_step needs")
         if not self._looked_for_mistakes:
             self._looked_for_mistakes = True
             warn_of_likely_mistakes(self, loss, x)
@@ -464,6 +664,26 @@ class Trainer(Layer):
             and knows(loss, "derivative_at_logits", "call", "derivative")
             and self._skips_activation()
         )
+    def _own_loss_and_gradients(self, batch: Batch) -> tuple[Array, float, list[Parameter]]:
+        """The same with the loss of a subclass."""
+        y_pred = self.forward(batch.x, training=True)
+        value = self._computed_loss(batch, y_pred, training=True)
+        dy = self.compute_loss_gradient(batch.x, batch.y, y_pred, batch.sample_weight)
+        with self._letting_go():
+            self.backward(dy, input_gradient=False)
+        parameters = self.parameters
+        regularizers.penalize(parameters)  # for their gradients: they are part of the loss already
+        return y_pred, value, parameters
+
+    def _has_own_loss(self) -> bool:
+        """Whether a subclass computes the loss. TypeError where it does not say the gradient."""
+        gradient = self._overrides("compute_loss_gradient")
+        if self._overrides("compute_loss") and not gradient:
+            raise TypeError(
+                f"{type(self).__name__} overrides compute_loss, and there is no autograd here to "
+                "differentiate it: override compute_loss_gradient(x, y, y_pred, sample_weight) as well"
+            )
+        return gradient
 
     @contextmanager
     def _letting_go(self) -> Iterator[None]:
@@ -473,13 +693,6 @@ class Trainer(Layer):
             yield
         finally:
             self._lets_go = False
-
-    def _test_step(self, compiled: Compiled, batch: Batch) -> None:
-        with self._turns.lock:
-            y_pred = self._infer(batch.x)
-            y, sample_weight = _targets(batch), batch.sample_weight
-            value = compiled.loss(y, y_pred, sample_weight) + sum(self.losses)
-            compiled.measures.update(value, y, y_pred, sample_weight, self.outputs_distances)
 
     def _infer(self, x: ArrayLike) -> Array:
         """The outputs for one batch, by a plan where there is one."""
@@ -542,33 +755,65 @@ class Trainer(Layer):
 
     def _hooks(
         self,
-        callbacks: Sequence[Callback] | Callback | None,
-        report: Progress | None,
+        callbacks: Callbacks,
+        what: str,
         verbose: int | str,
         epochs: int,
         steps: int | None,
         *more: Callback,
-    ) -> CallbackList:
+    ) -> tuple[CallbackList, Progress | ProgbarLogger | None]:
         """All callbacks: the user's, then ours, which so see what the user's have put into the logs.
 
-        Those that come last come after ours too.
+        Those that come last come after ours too. With them comes the one that reports progress, if any:
+        ours, unless there is one among the user's.
         """
-        listed = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
-        for callback in listed:
-            if not isinstance(callback, Callback):
-                hint = f": write {callback.__name__}(...)" if isinstance(callback, type) else ""
-                raise TypeError(f"callbacks must be Callback objects, got {callback!r}{hint}")
+        listed = flat(callbacks)
+        bars = [callback for callback in listed if isinstance(callback, ProgbarLogger)]
+        report = None if bars else progress(verbose, what, epochs, steps)
         ours = [*([report] if report else []), *more]
-        last = [callback for callback in listed if callback.comes_last]
-        hooks = CallbackList([*(c for c in listed if not c.comes_last), *ours, *last], model=self)
+        last = [callback for callback in listed if getattr(callback, "comes_last", False)]
+        first = [callback for callback in listed if not getattr(callback, "comes_last", False)]
+        hooks = CallbackList([*first, *ours, *last], model=self)
         hooks.set_params({"verbose": verbose, "epochs": epochs, "steps": steps})
-        return hooks
+        return hooks, bars[0] if bars else report
+
+    @property
+    def _example_shape(self) -> tuple[int, ...] | None:
+        return self._input_shape or self.requested_input_shape
 
 
-def _targets(batch: Batch) -> Array:
-    if batch.y is None:
+def _targets(y: Any) -> Any:
+    if y is None:
         raise ValueError("the targets are missing: give y, or batches (x, y)")
-    return batch.y
+    return y
+
+
+def _only_loss(loss: Any) -> Any:
+    """The loss of ``["mse"]``: Keras takes a list with a loss for each output of a model."""
+    while isinstance(loss, (list, tuple)):
+        if len(loss) != 1:
+            raise ValueError(f"compile: a model here has one output and one loss; got {len(loss)}: {loss!r}")
+        loss = loss[0]
+    return loss
+
+
+@cache
+def _takes_training(compute_loss: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(compute_loss).parameters.values()
+    return any(one.name == "training" or one.kind is one.VAR_KEYWORD for one in parameters)
+
+
+def _is_finite(logs: Logs) -> bool:
+    """False where the logs have a loss that is NaN or infinite."""
+    loss = logs.get("loss")
+    return not isinstance(loss, (float, np.floating)) or math.isfinite(loss)
+
+
+def _begun(batches: Iterable[Batch]) -> Iterator[Batch] | None:
+    """The batches, of which the first is there already; None where there are none."""
+    rest = iter(batches)
+    first = next(rest, None)
+    return None if first is None else chain([first], rest)
 
 
 def _returned(results: Logs, as_dictionary: bool) -> float | list[float] | Logs:
@@ -582,14 +827,19 @@ def _sorted(logs: Logs) -> Logs:
     return dict(sorted(logs.items()))
 
 
-def _is_due(epoch: int, validation_freq: int | Sequence[int]) -> bool:
+def _validated_epochs(
+    validation_freq: int | Sequence[int], first: int, last: int
+) -> tuple[Callable[[int], bool], int]:
+    """(whether validation is due after an epoch, how often it is due in all), for ``first`` to ``last``."""
     if isinstance(validation_freq, (list, tuple, set, range)):
-        return epoch + 1 in validation_freq
-    return (epoch + 1) % whole(validation_freq, "validation_freq") == 0
+        listed = validation_freq
+        return lambda epoch: epoch + 1 in listed, sum(first < epoch <= last for epoch in set(listed))
+    every = whole(validation_freq, "validation_freq")
+    return lambda epoch: (epoch + 1) % every == 0, last // every - first // every
 
 
 @contextmanager
-def _tidy(model: Layer, report: Progress | None, *sources: Epochs | None) -> Iterator[None]:
+def _tidy(model: Layer, report: Progress | ProgbarLogger | None, *sources: Epochs | None) -> Iterator[None]:
     """However the block ends: close progress bar and data, let go of the batch kept for ``backward``."""
     try:
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Generator, Iterable, Mapping, Sized
 from contextlib import closing
 from typing import Any
 
@@ -12,6 +12,9 @@ from fastconv._batch_random import drawing_for_batch
 from fastconv._random import drawn_seed
 from fastconv.layers._arguments import whole
 from fastconv.utils.batch_source import BatchSource, is_repeatable, load_state_of, one_pass, state_of
+
+_PATIENCE = 2.0
+"""Seconds to wait at the end for the thread, which may be at work on a batch, or blocked for ever."""
 
 
 class Prefetch(BatchSource):
@@ -22,7 +25,8 @@ class Prefetch(BatchSource):
     Order and contents are those of the source. Kernels let other Python threads run while they compute, so
     that with a processor to spare the preparation costs no time. The thread ends with the iteration: after
     the last batch, after an error, which is raised where the batches are taken, or as soon as nobody takes
-    any more.
+    any more. Where it is then waiting for a source that blocks, such as a queue or a socket, it ends when the
+    source gives its next batch, which is lost, as are batches that were ready.
 
     Parameters
     ----------
@@ -89,16 +93,15 @@ def made_ahead(batches: Generator[Any], depth: int) -> Generator[Any]:
     thread = threading.Thread(
         target=_prepare, args=(batches, handover), name="fastconv.Prefetch", daemon=True
     )
-    with closing(batches):
-        thread.start()
-        try:
-            while (batch := handover.take()) is not _END:
-                if isinstance(batch, _Failure):
-                    raise batch.error
-                yield batch
-        finally:
-            handover.close()
-            thread.join()
+    thread.start()
+    try:
+        while (batch := handover.take()) is not _END:
+            if isinstance(batch, _Failure):
+                raise batch.error
+            yield batch
+    finally:
+        handover.close()
+        thread.join(_PATIENCE)
 
 
 class _Handover:
@@ -143,11 +146,12 @@ class _Failure:
 _END = object()
 
 
-def _prepare(batches: Iterator[Any], handover: _Handover) -> None:
+def _prepare(batches: Generator[Any], handover: _Handover) -> None:
     try:
-        for batch in batches:
-            if not handover.put(batch):
-                return
+        with closing(batches):  # here, for no other thread can close a generator that is at work
+            for batch in batches:
+                if not handover.put(batch):
+                    return
         handover.put(_END)
     except BaseException as error:  # whatever it is, the consumer must not wait for ever
         handover.put(_Failure(error))

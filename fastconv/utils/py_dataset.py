@@ -13,9 +13,12 @@ from fastconv.layers._arguments import whole
 class PyDataset:
     """Base of data sets of your own: ``len(dataset)`` batches, ``dataset[i]`` is (x, y) or (x, y, weights).
 
-    ``fit`` takes them in a new order each epoch unless it is told ``shuffle=False``. ``on_epoch_begin`` and
-    ``on_epoch_end`` are called before the first and after the last batch is made. For ``BackupAndRestore`` a
-    data set that changes from epoch to epoch overrides ``state_dict`` and ``load_state_dict``.
+    A subclass overrides ``__getitem__``, and ``__len__`` or ``num_batches``.
+
+    ``fit`` takes the batches in a new order each pass unless it is told ``shuffle=False``. ``on_epoch_begin``
+    and ``on_epoch_end`` are called before the first and after the last batch of each epoch, however many
+    batches ``steps_per_epoch`` makes of it. For ``BackupAndRestore`` a data set that changes from epoch to
+    epoch overrides ``state_dict`` and ``load_state_dict``.
 
     Parameters
     ----------
@@ -38,10 +41,18 @@ class PyDataset:
         raise NotImplementedError(f"{type(self).__name__} has no __getitem__(index), which makes a batch")
 
     def __len__(self) -> int:
-        raise NotImplementedError(f"{type(self).__name__} has no __len__(), the number of its batches")
+        if type(self).num_batches is PyDataset.num_batches:
+            raise NotImplementedError(f"{type(self).__name__} has no __len__(), the number of its batches")
+        if self.num_batches is None:
+            raise ValueError(
+                f"{type(self).__name__}: num_batches is None, and endless data sets are not supported: give "
+                "a number, or write a generator and give fit steps_per_epoch"
+            )
+        return self.num_batches
 
     @property
     def num_batches(self) -> int:
+        """The number of batches; the same as ``len``, and either may be overridden."""
         return len(self)
 
     def __iter__(self) -> Iterator[Any]:
