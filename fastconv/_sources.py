@@ -1,4 +1,4 @@
-"""Which sources the kernels are compiled from: a number that setup.py compiles in, and that the import compares.
+"""A number for the sources that the kernels are compiled from: compiled in, and compared at import.
 
 setup.py runs this file by itself, before there is a package to import; it needs the standard library alone.
 """

@@ -99,7 +99,7 @@ NUMBERS = {
 
 @pytest.fixture
 def terminal(monkeypatch, capsys):
-    """``terminal(columns)``: what is printed from now on goes to a terminal so wide; a clock that ticks evenly."""
+    """``terminal(columns)``: print to a terminal so wide from now on; the bar's clock ticks evenly."""
     ticks = itertools.count()
     monkeypatch.setattr("tqdm.std.time", lambda: next(ticks) / 10)
 

@@ -22,12 +22,12 @@ _UNCOUNTED = ("{desc}: {n_fmt}{unit} [{elapsed}, {rate_fmt}]", "{desc}: {n_fmt}{
 
 
 class MetricsBar(tqdm):  # type: ignore[misc,unused-ignore]
-    """A bar of tqdm's with ``metrics``, such as "loss: 0.3012", beside it, and below where they do not fit."""
+    """A bar of tqdm's with ``metrics``, such as "loss: 0.3012", beside it, or below where they do not fit."""
 
     metrics: Sequence[str] = ()
 
     def lines(self, width: int) -> list[str]:
-        """One line, in which the bar is as wide as all metrics leave room for; else the bar and lines below."""
+        """One line, in which the bar gives way to the metrics; where they do not fit, more lines below."""
         heads = self._heads()
         for head in heads:
             line = self._line(head, self.metrics)
@@ -58,7 +58,7 @@ class MetricsBar(tqdm):  # type: ignore[misc,unused-ignore]
 
 
 class TerminalBar(MetricsBar):
-    """A bar in the last line of a terminal. Metrics that do not fit into the line follow when it is closed."""
+    """A bar in the last line of a terminal. Metrics that do not fit into it follow when it is closed."""
 
     def __init__(self, **options: Any) -> None:
         self._below: list[str] | None = None  # once it is closed

@@ -29,7 +29,7 @@ def wrapped(items: Iterable[str], width: int, indent: int = INDENT, first_indent
     """Lines of ``items`` with " - " between them, broken between two items.
 
     An item that is longer than a line is broken between its words, a word that is longer anywhere.
-    ``first_indent`` is that of the first line, ``indent`` that of the others; less where a word needs the room.
+    ``first_indent`` is that of the first line, ``indent`` that of the others; less where a word is too long.
     """
     lines: list[str] = []
     joins = False  # whether the last line ends with an item that is not broken
