@@ -43,13 +43,13 @@ class SummaryTable(NamedTuple):
             widths = _widths([*head, *body])
             if _width(widths) <= most:
                 widths[0] += max(0, least - _width(widths))
-                head, body = ([self._line(cells, widths) for cells in lines] for lines in (head, body))
+                rule = "─" * _width(widths)
+                shown = [self._line(cells, widths) for cells in head]
+                shown += [rule, *(self._line(cells, widths) for cells in body)]
                 break
         else:
-            head, body, widths = [], list(self._paragraphs(most)), [most - 2]
-        rule = "─" * _width(widths)
-        above = [*title, rule, *head, *([rule] if head else [])]
-        return "\n".join([*above, *body, rule, *footer])
+            rule, shown = "─" * most, list(self._paragraphs(most))
+        return "\n".join([*title, rule, *shown, rule, *footer])
 
     def _tables(self, most: int) -> Iterator[tuple[list[Cells], list[Cells]]]:
         """(head, body) of tables with the same content, each narrower than the one before."""
