@@ -83,7 +83,7 @@ def draw(figure):
         style = {"linewidth": 2.5} if name.startswith("1cycle") else {"linestyle": "--"}
         [line] = axis.plot(epochs, accuracy.mean(0), label=name, **style)
         axis.fill_between(epochs, accuracy.min(0), accuracy.max(0), color=line.get_color(), alpha=0.15)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axis.set(xlabel="epoch", ylabel="test accuracy")
     axis.grid(alpha=0.3)
     axis.legend(loc="lower right", ncols=2, title=f"mean and range of {arguments.seeds} seeds")

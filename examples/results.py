@@ -106,6 +106,7 @@ def curves(figure: Any, history: dict[str, Any]) -> None:
         axis.plot(epochs, history[measure], style, label="training")
         axis.plot(epochs, history[f"val_{measure}"], style, label="test")
         axis.set(xlabel="epoch", ylabel=measure)
+        axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axis.grid(alpha=0.3)
     if "averaged_accuracy" in history:
         averaged = history["averaged_accuracy"]

@@ -155,18 +155,17 @@ class LRFinder(Callback):
             )
         return self.learning_rates[lowest] / TURNING_POINT_OVER_SUGGESTION
 
-    def plot(self, axes: Any = None) -> Any:
-        """Draw losses over rates, into ``axes`` of matplotlib or new ones, which it returns.
+    def plot(self, axes: Any = None, *, figure: Any = None) -> Any:
+        """Draw the losses over the learning rates; returns matplotlib's Figure, as ``fastconv.visualize`` does.
 
-        Raises ImportError where matplotlib is missing.
+        ``axes`` are those to draw into, in a figure that has them already; else they are added to ``figure``, or
+        to a new one. Raises ImportError where matplotlib is missing.
         """
-        try:
-            from matplotlib import pyplot
-        except ImportError:
-            raise ImportError(
-                "LRFinder.plot needs matplotlib: python -m pip install 'fastconv[plot]'"
-            ) from None
-        axes = pyplot.subplots()[1] if axes is None else axes
+        from fastconv.visualize._figure import new_figure, plain_axes
+
+        if axes is None:
+            axes = new_figure(6, 4, figure=figure).add_subplot()
+            plain_axes(axes)
         axes.plot(self.learning_rates, self.losses, alpha=0.3, label="each batch")
         axes.plot(self.learning_rates, self.smoothed_losses, label="smoothed")
         axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
@@ -180,4 +179,4 @@ class LRFinder(Callback):
         else:
             axes.axvline(rate, linestyle="--", color="gray", label=f"suggestion: {rate:.1e}")
         axes.legend()
-        return axes
+        return axes.get_figure()

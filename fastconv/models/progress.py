@@ -41,7 +41,7 @@ def progress(verbose: int | str, what: str, epochs: int, steps: int | None) -> P
 
 def is_watched() -> bool:
     """True on a terminal and in a notebook."""
-    return sys.stdout.isatty() or _in_notebook()
+    return is_terminal() or _in_notebook()
 
 
 def _in_notebook() -> bool:
