@@ -220,6 +220,8 @@ def test_plot():
 
 def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.delitem(sys.modules, "fastconv.visualize._picture", raising=False)
     with pytest.raises(ImportError, match=r"need matplotlib: python -m pip install 'fastconv\[plot\]'"):
         seen([1e-3], [2.0]).plot()
 

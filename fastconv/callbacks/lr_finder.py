@@ -156,10 +156,10 @@ class LRFinder(Callback):
         return self.learning_rates[lowest] / TURNING_POINT_OVER_SUGGESTION
 
     def plot(self, axes: Any = None, *, figure: Any = None) -> Any:
-        """Draw the losses over the learning rates; returns matplotlib's Figure, as ``fastconv.visualize`` does.
+        """Draw the losses over the learning rates; returns matplotlib's Figure.
 
-        ``axes`` are those to draw into, in a figure that has them already; else they are added to ``figure``, or
-        to a new one. Raises ImportError where matplotlib is missing.
+        They are drawn into ``axes``, or else into new axes of ``figure``, or of a new figure. Raises ImportError
+        where matplotlib is missing.
         """
         from fastconv.visualize._figure import new_figure, plain_axes
 
