@@ -158,7 +158,7 @@ class LRFinder(Callback):
     def plot(self, axes: Any = None, *, figure: Any = None) -> Any:
         """Draw the losses over the learning rates; returns matplotlib's Figure.
 
-        They are drawn into ``axes``, or else into new axes of ``figure``, or of a new figure. Raises ImportError
+        They are drawn into ``axes``, or into new axes of ``figure``, or into a new figure. Raises ImportError
         where matplotlib is missing.
         """
         from fastconv.visualize._figure import new_figure, plain_axes
