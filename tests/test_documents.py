@@ -65,7 +65,7 @@ def test_the_readmes_python_runs_in_order(tmp_path, monkeypatch, capsys):
     right = (
         session["small"].predict(session["images"][..., None] / 255, verbose=0).argmax(1) == session["digits"]
     )
-    assert right.mean() > 0.7  # after one epoch
+    assert right.mean() > 0.7
     assert session["mean"].shape == session["std"].shape == (100, 10)
     assert 'Model: "lenet5"' in capsys.readouterr().out
 
