@@ -97,7 +97,7 @@ def plot_activation_strip(
         _write_above(axes, maps.title + shown, slant=35)
         left += across * tile + GAP
     if chances is not None:
-        _bars(place(left + words, BARS, min(max(rows * tile, INPUT), 2.4)), chances, names)
+        _bars(place(left + words, BARS, max(rows * tile, INPUT)), chances, names)
     return figure
 
 
@@ -142,7 +142,7 @@ def _bars(axes: Any, chances: Array, names: list[str]) -> None:
     axes.barh(range(len(shown)), chances[shown], color=colors)
     for place, label in enumerate(shown):
         axes.text(chances[label] + 0.02, place, f"{chances[label]:.0%}", va="center", fontsize=SMALL - 1)
-    axes.set(xlim=(0, 1.35), xticks=[], ylim=(max(len(shown), 5) - 0.4, -0.6))
+    axes.set(xlim=(0, 1.35), xticks=[], ylim=(max(len(shown), 5) - 0.5, -0.5))
     axes.set_yticks(range(len(shown)), [names[label] for label in shown], fontsize=SMALL)
     axes.tick_params(length=0)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
