@@ -79,7 +79,7 @@ def _choose(y: Array, maps: Array | None, units: Array | None, layer: str) -> tu
     N, H, W, C = y.shape
     image = np.arange(N)
     if maps is not None and not ((maps >= 0) & (maps < C)).all():
-        raise ValueError(f"{layer} has the maps 0 to {C - 1}, got map={maps.tolist()}")
+        raise ValueError(f"{layer} has the feature maps 0 to {C - 1}, got map={maps.tolist()}")
     if units is not None and not ((units >= 0) & (units < (H, W))).all():
         raise ValueError(f"the feature maps of {layer} have {H}x{W} units, got unit={units.tolist()}")
     if maps is None:

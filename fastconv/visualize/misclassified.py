@@ -43,7 +43,7 @@ def find_mistakes(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int
     check_model(model)
     scores = model.predict(x, batch_size=batch_size, verbose=0)
     if scores.ndim != 2 or scores.shape[1] < 2:
-        raise ValueError(f"{model} has outputs {model.output_shape}, which are no scores of classes")
+        raise ValueError(f"{model} has outputs {model.output_shape}, which are not class scores")
     if getattr(model, "outputs_distances", False):
         scores = -scores
     labels = np.asarray(y)

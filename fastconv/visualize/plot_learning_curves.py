@@ -36,8 +36,8 @@ def curves(run: Run) -> dict[str, Curve]:
         taken = epochs[every - 1 :: every] if every else epochs
         if len(taken) != len(values):
             warnings.warn(
-                f"{name} has {len(values)} values for {len(epochs)} epochs: which ones is not known, so it "
-                "is left out",
+                f"{name} has {len(values)} values for {len(epochs)} epochs, and it is not known "
+                "which: it is left out",
                 stacklevel=3,
             )
             continue

@@ -60,7 +60,7 @@ def plot_receptive_field(
     pixels = as_picture(one_image(model, image)[0])  # before it is cut, so that cuts are no brighter
     found = boxes(model, layers, units)
     if not found:
-        raise ValueError("there is no layer, or no unit, whose receptive field could be drawn")
+        raise ValueError("layers or units is empty: give at least one layer and one unit")
     order = list(dict.fromkeys(path for path, _ in found))
     rows = min(len(found), 4)
     columns = -(-len(found) // rows)
