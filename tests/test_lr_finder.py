@@ -242,5 +242,5 @@ def test_arguments(arguments, text):
 
 
 def test_find_sets_the_length_itself():
-    with pytest.raises(TypeError, match=r"epochs is its own affair; LRFinder\(steps=...\)"):
+    with pytest.raises(TypeError, match=r"epochs cannot be set here; LRFinder\(steps=...\)"):
         LRFinder().find(make_model(), X, Y, epochs=3)

@@ -50,7 +50,7 @@ class LRFinder(Callback):
     ) -> None:
         if not 0 < min_learning_rate < max_learning_rate < math.inf:
             raise ValueError(
-                "LRFinder: rates grow from min_learning_rate > 0 to a larger max_learning_rate; got "
+                "LRFinder: learning rates grow from min_learning_rate > 0 to a larger max_learning_rate; got "
                 f"{min_learning_rate!r} and {max_learning_rate!r}"
             )
         if steps < 2:
@@ -84,7 +84,7 @@ class LRFinder(Callback):
         batch_size = batch_size or 32  # steps_per_epoch would cut the arrays into so many batches
         for argument in own.keys() & fit_arguments.keys():
             raise TypeError(
-                f"LRFinder.find: {argument} is its own affair; LRFinder(steps=...) sets the length"
+                f"LRFinder.find: {argument} cannot be set here; LRFinder(steps=...) sets the length"
             )
         if not model.built and hasattr(x, "shape"):
             model.build(x.shape[1:])
