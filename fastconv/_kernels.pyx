@@ -12,6 +12,17 @@ from libc.stdlib cimport calloc, free
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 
+cdef extern from *:
+    """
+    #ifndef FASTCONV_SOURCES
+    #define FASTCONV_SOURCES 0LL
+    #endif
+    """
+    const int64_t FASTCONV_SOURCES
+
+SOURCES = FASTCONV_SOURCES  # the fingerprint in fastconv/_sources.py of what this was compiled from
+
+
 cdef extern from "fastconv.h" nogil:
     ctypedef enum fc_status:
         FC_OK

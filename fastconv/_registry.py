@@ -125,11 +125,6 @@ def saved_name(thing: Any, kind: str) -> str:
     return name
 
 
-def custom_object(name: str) -> Any:
-    """What goes by this name in the ``custom_objects`` of the object that is being made; None for nothing."""
-    return (_custom_objects.get() or {}).get(name)
-
-
 @contextmanager
 def custom_object_scope(custom_objects: Mapping[str, Any] | None) -> Iterator[None]:
     """Meanwhile what is made from its configuration may be of these classes and functions: name -> object.

@@ -377,7 +377,7 @@ def test_one_cycle_writes_the_rate_into_the_logs():
 def test_one_cycle_has_to_know_how_long():
     callback = OneCycle(1.0)
     callback.set_params({"epochs": 3, "steps": None})
-    with pytest.raises(ValueError, match=r"how many batches an epoch has is not known.*total_steps"):
+    with pytest.raises(ValueError, match=r"the number of batches per epoch is not known.*total_steps"):
         callback.on_epoch_begin(0)
 
 

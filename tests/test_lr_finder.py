@@ -198,23 +198,31 @@ def test_the_suggestion_trains_well():
 
 
 def test_plot():
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    Figure = pytest.importorskip("matplotlib.figure").Figure
     finder = seen([1e-3, 1e-2, 1e-1, 1.0], [2.0, 1.5, 0.5, 0.7])
-    axes = finder.plot()
+    figure = finder.plot()
+    assert isinstance(figure, Figure)
+    [axes] = figure.axes
     assert axes.get_xscale() == "log"
     curves = {line.get_label(): line.get_xydata() for line in axes.lines}
     np.testing.assert_array_equal(curves["smoothed"], [[1e-3, 2], [1e-2, 1.5], [1e-1, 0.5], [1, 0.7]])
     assert "suggestion: 1.0e-02" in curves
-    assert seen([1e-3, 1e-2], [2.0, 1.0]).plot(pyplot.subplots()[1]) is not axes  # without a suggestion
-    pyplot.close("all")
+
+    without = seen([1e-3, 1e-2], [2.0, 1.0])  # a suggestion
+    mine = Figure()
+    left, right = mine.subplots(1, 2)
+    assert without.plot(right) is mine
+    assert (len(left.lines), len(right.lines)) == (0, 2)
+    other = Figure()
+    assert without.plot(figure=other) is other
+    assert len(other.axes[0].lines) == 2
 
 
 def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"needs matplotlib: python -m pip install 'fastconv\[plot\]'"):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.delitem(sys.modules, "fastconv.visualize._picture", raising=False)
+    with pytest.raises(ImportError, match=r"need matplotlib: python -m pip install 'fastconv\[plot\]'"):
         seen([1e-3], [2.0]).plot()
 
 
@@ -234,7 +242,7 @@ def test_arguments(arguments, text):
 
 
 def test_find_sets_the_length_itself():
-    with pytest.raises(TypeError, match=r"epochs is its own affair; LRFinder\(steps=...\)"):
+    with pytest.raises(TypeError, match=r"epochs cannot be set here; LRFinder\(steps=...\)"):
         LRFinder().find(make_model(), X, Y, epochs=3)
 
 

@@ -89,7 +89,7 @@ def _function(identifier: Any) -> Any:
 
     if isinstance(identifier, Mapping):
         return losses.deserialize(identifier)
-    function = custom_object(identifier) or metrics.FUNCTIONS.get(identifier)
+    function = custom_object(identifier, None, "function") or metrics.FUNCTIONS.get(identifier)
     if function is None:
         raise ValueError(
             f"the metric function {identifier!r} is not part of fastconv: give it back with "

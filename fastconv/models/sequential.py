@@ -17,6 +17,7 @@ from fastconv.layers.input_layer import InputLayer
 from fastconv.layers.layer import Layer, Shape, example_shape
 from fastconv.models import summary as tables
 from fastconv.models.plan import Plan, Plans
+from fastconv.models.screen import screen_width
 from fastconv.models.training import Trainer
 from fastconv.parameter import Array, Parameter
 
@@ -337,7 +338,8 @@ class Sequential(Trainer):
 
         Parameters
         ----------
-        line_length : characters in a line, at least; long names are folded to keep to it, or to 100
+        line_length : characters in a line. Where None, as many as the table needs and the terminal, or a line
+            of 100 characters, has room for. A table that is too wide becomes a paragraph for each layer
         print_fn : gets the table, one string, in place of the screen
         expand_nested : show the layers of models inside the model too
         show_trainable : show which layers learn
@@ -348,7 +350,7 @@ class Sequential(Trainer):
         table = tables.summary_table(
             self, expand_nested=expand_nested, show_trainable=show_trainable, show_dense=show_dense
         )
-        (print_fn or tables.show)(table.text(line_length or 0, line_length or tables.WIDTH))
+        (print_fn or tables.show)(table.text(line_length or 0, line_length or screen_width()))
 
     def _repr_html_(self) -> str:
         """The summary, as a notebook shows it."""

@@ -178,18 +178,18 @@ def _checked(connections: ArrayLike, C_in: int, name: str) -> Array:
     whole = table.dtype == bool or (table.dtype.kind in "iuf" and np.isin(table, (0, 1)).all())
     if table.ndim != 2 or not whole:
         raise ValueError(
-            "connections must be a table (input maps, filters) of booleans, or of 0 and 1; got "
-            f"{table.dtype} of shape {table.shape}"
+            "connections must be a table (input channels, filters) of booleans, or of 0 and 1; "
+            f"got {table.dtype} of shape {table.shape}"
         )
     if table.shape[0] != C_in:
         raise ValueError(
-            f"connections {table.shape} is a table for {table.shape[0]} input maps, {name} has {C_in}"
+            f"connections {table.shape} is a table for {table.shape[0]} input channels, {name} has {C_in}"
         )
     table = table.astype(bool, copy=False)
     blind = np.flatnonzero(~table.any(axis=0))
     if blind.size or not table.size:
-        which = f"filter {blind[0]} sees none" if blind.size else "it is empty"
-        raise ValueError(f"connections must give every filter at least one input map; {which}")
+        which = f"filter {blind[0]} has none" if blind.size else "it is empty"
+        raise ValueError(f"connections must give every filter at least one input channel; {which}")
     return table
 
 
