@@ -350,15 +350,17 @@ def test_finding_the_shape_moves_no_count_and_no_random_numbers():
         def __init__(self):
             super().__init__()
             self.random, self.calls, self.seen = np.random.default_rng(3), 0, []
+            self.total = self.add_weight(initializer="zeros", trainable=False)
 
         def call(self, x):
             self.calls += 1
+            self.total.assign_add(1)
             self.seen.append(x)
             return x + self.random.random(x.shape)
 
     layer = Noisy()
     layer.build((5,))
-    assert (layer.calls, layer.seen) == (0, [])
+    assert (layer.calls, layer.seen, float(layer.total)) == (0, [], 0)
     np.testing.assert_array_equal(layer(X), X + np.random.default_rng(3).random(X.shape))
 
 

@@ -225,7 +225,7 @@ class Layer(Structured):
         return without if not counts_batch or without == tuple(with_batch[1:]) else None
 
     def _tried_output_shape(self, shape: Shape) -> Shape:
-        """The shape of what ``call`` makes of zeros; of a copy, so that no count or random state moves."""
+        """The shape of what ``call`` makes of zeros; of a copy, so that nothing in the layer changes."""
         if type(self).call is Layer.call:
             return shape
         if not (self.built or self._is_building):
@@ -233,7 +233,7 @@ class Layer(Structured):
                 f"{self} does not say its output shape before it is built: build it first, or define "
                 "compute_output_shape(input_shape)"
             )
-        tried = _attempt(lambda memo: copy.deepcopy(self, memo), {id(w): w for w in self.weights}) or self
+        tried = _attempt(copy.deepcopy, self) or self
         try:
             with np.errstate(all="ignore"):
                 found = np.shape(tried._call(np.zeros((1, *shape), _door.dtype()), False))
