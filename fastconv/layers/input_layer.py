@@ -70,17 +70,17 @@ class InputLayer(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        raise TypeError(
-            f"{self} holds no numbers: it begins a chain of layers, models.Sequential([Input(...), ...]). "
-            "Layers that are called on it, and Model(inputs, outputs), are not supported"
-        )
-
     def call(self, x: Array, training: bool = False) -> Array:
         return x
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         return dy if input_gradient else None
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        raise TypeError(
+            f"{self} holds no numbers: it begins a chain of layers, models.Sequential([Input(...), ...]). "
+            "Layers that are called on it, and Model(inputs, outputs), are not supported"
+        )
 
 
 def Input(shape: Sequence[int] | None = None, batch_size: int | None = None, **options: Any) -> InputLayer:

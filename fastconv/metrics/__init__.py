@@ -14,7 +14,7 @@ from typing import Any
 
 from fastconv import losses as _losses
 from fastconv._public import publish
-from fastconv._registry import Registry, custom_object, saved_name
+from fastconv._registry import Registry
 from fastconv.losses.binary_crossentropy import binary_crossentropy
 from fastconv.losses.categorical_crossentropy import categorical_crossentropy
 from fastconv.losses.focal_crossentropy import binary_focal_crossentropy, categorical_focal_crossentropy
