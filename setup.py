@@ -4,10 +4,15 @@ The binary runs on any CPU of its architecture: each csrc/isa_*.c switches its o
 and dispatch.c picks one at import, so there is no -march here. OpenMP is used if a small program using
 it compiles and links; FASTCONV_OPENMP=0 builds without it. FASTCONV_CFLAGS adds flags (sanitizers,
 debugging).
+
+Every build leaves the module beside the Python sources too, so that after ``pip install .`` fastconv can be
+imported in this folder as anywhere else. The number of the sources that is compiled in tells the import
+whether they have changed since.
 """
 
 import glob
 import os
+import runpy
 import shlex
 import sys
 import tempfile
@@ -23,6 +28,8 @@ GNU_FLAGS = ["-std=gnu11", "-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno"
              "-fvisibility=hidden", "-Wall", "-Wextra"]  # fmt: skip
 # OpenMP's pragmas, and what only they use.
 GNU_FLAGS_WITHOUT_OPENMP = ["-Wno-unknown-pragmas", "-Wno-unused", "-Wno-unused-parameter"]
+FINGERPRINT = runpy.run_path("fastconv/_sources.py")["fingerprint"]()
+
 MSVC_FLAGS = ["/O2", "/std:c11"]  # not /fp:fast: rounding tricks and NaN must stay
 
 OPENMP_PROGRAM = """
@@ -37,6 +44,11 @@ int main(void) {
 
 
 class BuildKernels(build_ext):
+    def run(self) -> None:
+        super().run()
+        if not self.inplace:
+            self.copy_extensions_to_source()
+
     def build_extension(self, extension: Extension) -> None:
         msvc = self.compiler.compiler_type == "msvc"
         extra = shlex.split(os.environ.get("FASTCONV_CFLAGS", ""))
@@ -83,6 +95,7 @@ setup(
             "fastconv._kernels",
             ["fastconv/_kernels.pyx", *sorted(glob.glob("csrc/*.c"))],
             include_dirs=["csrc"],
+            define_macros=[("FASTCONV_SOURCES", f"{FINGERPRINT}LL")],
             depends=sorted(glob.glob("csrc/*.h")),
         ),
         language_level=3,

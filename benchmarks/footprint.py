@@ -25,6 +25,7 @@ from typing import Any
 import fastconv
 from benchmarks import CHECKOUT, charts
 from benchmarks.reports import Report, parse
+from fastconv.cli.options import whole_number
 
 PACKAGES = ("fastconv", "torch", "onnxruntime", "keras", "jax")
 
@@ -32,7 +33,7 @@ PACKAGES = ("fastconv", "torch", "onnxruntime", "keras", "jax")
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.footprint", description=__doc__)
     parser.add_argument("--packages", nargs="+", choices=PACKAGES, default=PACKAGES)
-    parser.add_argument("--imports", type=int, default=5, help="processes to time (default: 5)")
+    parser.add_argument("--imports", type=whole_number(1), default=5, help="processes to time (default: 5)")
     parser.add_argument("--no-wheels", action="store_true", help="leave out the wheels, which take minutes")
     options = parse(parser, argv, timed=False)
     report = Report("footprint", options)

@@ -17,6 +17,7 @@ from benchmarks.networks import NETWORKS
 from benchmarks.race import Process, WorkerError
 from benchmarks.reports import Report, parse
 from benchmarks.rivals import RIVALS
+from fastconv.cli.options import positive_number, whole_number
 
 # Resident memory is counted in pages and the allocator may move things about; a leak of one batch of the
 # smallest network, every step, would be far more.
@@ -26,12 +27,18 @@ ALLOWED_GROWTH = 1 << 20
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.memory", description=__doc__)
     parser.add_argument("--net", choices=NETWORKS, default="fashion_cnn", help="whose peak is compared")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=3, help="of training, for the peak (default: 3)")
-    parser.add_argument("--runs", type=int, default=3, help="processes of each, for the peak (default: 3)")
+    parser.add_argument("--batch", type=whole_number(1), default=128)
+    parser.add_argument("--threads", type=whole_number(1), default=2)
+    parser.add_argument(
+        "--seconds", type=positive_number, default=3, help="of training, for the peak (default: 3)"
+    )
+    parser.add_argument(
+        "--runs", type=whole_number(1), default=3, help="processes of each, for the peak (default: 3)"
+    )
     parser.add_argument("--rivals", nargs="+", choices=RIVALS, help="default: all")
-    parser.add_argument("--steps", type=int, default=10_000, help="of training, for the growth (0: leave it)")
+    parser.add_argument(
+        "--steps", type=whole_number(0), default=10_000, help="of training, for the growth (0: leave it)"
+    )
     parser.add_argument("--growth-net", choices=NETWORKS, default="lenet5")
     options = parse(parser, argv, timed=False)
     report = Report("memory", options)

@@ -9,7 +9,6 @@ those of the direct sum, of which it does a quarter, so that it may go through t
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -25,16 +24,18 @@ from benchmarks import charts, realtime
 from benchmarks.layers import LAYERS, ConvLayer, layer_operands
 from benchmarks.reports import Report, parse
 from fastconv import ops
+from fastconv.cli.bench import median_seconds
+from fastconv.cli.options import positive_number, whole_number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.roofline", description=__doc__)
     parser.add_argument("--layers", nargs="+", choices=[layer.name for layer in LAYERS], help="default: all")
     parser.add_argument("--algorithms", nargs="+", choices=ops.ALGORITHMS, help="default: all but auto")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--threads", type=int, default=fastconv.get_num_threads())
+    parser.add_argument("--batch", type=whole_number(1), default=32)
+    parser.add_argument("--threads", type=whole_number(1), default=fastconv.get_num_threads())
     parser.add_argument("--isa", choices=fastconv.available_isas(), default=fastconv.get_isa())
-    parser.add_argument("--seconds", type=float, default=0.2, help="for each kernel (default: 0.2)")
+    parser.add_argument("--seconds", type=positive_number, default=0.2, help="for each kernel (default: 0.2)")
     options = parse(parser, argv)
     isa, threads = fastconv.set_isa(options.isa), fastconv.set_num_threads(options.threads)
     with isa, threads, realtime.running(options.realtime):
@@ -77,13 +78,14 @@ def bandwidth(threads: int, seconds: float) -> float:
     a, b, c = (np.ones(floats, np.float32) for _ in range(3))
     bounds = [floats * i // threads for i in range(threads + 1)]
     parts = [slice(low, high) for low, high in pairwise(bounds)]
-    best, end = np.inf, time.perf_counter() + seconds
+    times: list[float] = []
+    end = time.perf_counter() + seconds
     with ThreadPoolExecutor(threads) as pool:
-        while time.perf_counter() < end:
+        while len(times) < 3 or time.perf_counter() < end:
             start = time.perf_counter()
             list(pool.map(lambda part: np.add(a[part], b[part], out=c[part]), parts))  # NumPy lets the GIL go
-            best = min(best, time.perf_counter() - start)
-    return 3 * a.nbytes / best
+            times.append(time.perf_counter() - start)
+    return 3 * a.nbytes / min(times)
 
 
 def passes(
@@ -125,18 +127,6 @@ def _points(
                 }
             )
     return rows
-
-
-def median_seconds(call: Callable[[], object], seconds: float) -> float:
-    """Of as many calls as the time allows, at least three, after one that is not counted."""
-    call()
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(times) < 3 or time.perf_counter() < end:
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
 
 
 if __name__ == "__main__":

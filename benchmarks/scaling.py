@@ -23,7 +23,9 @@ from benchmarks import charts, realtime
 from benchmarks.networks import NETWORKS, batches
 from benchmarks.reports import Report, parse
 from benchmarks.rivals.ours import RivalNetwork
-from benchmarks.roofline import median_seconds, passes
+from benchmarks.roofline import passes
+from fastconv.cli.bench import median_seconds
+from fastconv.cli.options import positive_number, whole_number
 
 # (images, height = width, channels in, channels out) of 3x3 convolutions; one of the first three varies.
 SWEEPS: dict[str, list[tuple[int, int, int, int]]] = {
@@ -35,11 +37,17 @@ SWEEPS: dict[str, list[tuple[int, int, int, int]]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.scaling", description=__doc__)
-    parser.add_argument("--threads", type=int, default=fastconv.get_num_threads(), help="compared with one")
+    parser.add_argument(
+        "--threads", type=whole_number(1), default=fastconv.get_num_threads(), help="compared with one"
+    )
     parser.add_argument("--nets", nargs="*", choices=NETWORKS, default=list(NETWORKS))
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 32, 128])
-    parser.add_argument("--seconds", type=float, default=0.2, help="for each measurement (default: 0.2)")
-    parser.add_argument("--rounds", type=int, default=5, help="of turns with one thread (default: 5)")
+    parser.add_argument("--batches", nargs="+", type=whole_number(1), default=[1, 32, 128])
+    parser.add_argument(
+        "--seconds", type=positive_number, default=0.2, help="for each measurement (default: 0.2)"
+    )
+    parser.add_argument(
+        "--rounds", type=whole_number(1), default=5, help="of turns with one thread (default: 5)"
+    )
     options = parse(parser, argv)
     report = Report("scaling", options)
     with realtime.running(options.realtime):

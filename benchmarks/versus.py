@@ -25,6 +25,7 @@ from benchmarks.networks import NETWORKS
 from benchmarks.race import Process, Race, WorkerError, quartiles, run
 from benchmarks.reports import Report, parse
 from benchmarks.rivals import FORCED, RIVALS
+from fastconv.cli.options import positive_number, whole_number
 
 FAMILIES = list(dict.fromkeys(rival.family for rival in RIVALS.values()))
 LAYER_NAMES = [layer.name for layer in LAYERS]
@@ -38,8 +39,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--nets", nargs="*", choices=NETWORKS, help="networks to race (default: all)")
     parser.add_argument("--layers", nargs="*", choices=LAYER_NAMES, help="convolutions to race instead")
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 32, 128])
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--batches", nargs="+", type=whole_number(1), default=[1, 32, 128])
+    parser.add_argument("--threads", nargs="+", type=whole_number(1), default=[1, 2])
     parser.add_argument("--modes", nargs="+", help="train, inference, or passes of a layer")
     parser.add_argument(
         "--isa",
@@ -47,8 +48,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="hold fastconv to this instruction set, and at avx2 all who can be held to it",
     )
     parser.add_argument("--rivals", nargs="+", choices=[name for name in RIVALS if name != "fastconv"])
-    parser.add_argument("--seconds", type=float, default=0.5, help="length of a slice (default: 0.5)")
-    parser.add_argument("--rounds", type=int, default=7, help="slices for each (default: 7)")
+    parser.add_argument(
+        "--seconds", type=positive_number, default=0.5, help="length of a slice (default: 0.5)"
+    )
+    parser.add_argument("--rounds", type=whole_number(1), default=7, help="slices for each (default: 7)")
     found = parse(parser, argv)
     if found.layers is not None:
         found.subjects = found.layers or LAYER_NAMES

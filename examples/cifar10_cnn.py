@@ -1,7 +1,7 @@
 """A plain stack of convolutions learns CIFAR-10: above 90% of the test photographs, in minutes on two cores.
 
     python examples/cifar10_cnn.py                            all 50,000 photographs, 15 epochs
-    python examples/cifar10_cnn.py --limit 500 --epochs 1     a taste of it, in seconds
+    python examples/cifar10_cnn.py --limit 500 --epochs 1     a short run, of seconds
 
 No photograph is shown twice in the same way: each is mirrored or not, and moved by up to four pixels. SGD
 with Nesterov's momentum goes through one cycle of the learning rate, with weight decay on the kernels;
@@ -16,18 +16,18 @@ import time
 from pathlib import Path
 
 import numpy as np
-from results import save_results
+from results import add_results_option, save_results
 
 import fastconv as fc
 
 parser = argparse.ArgumentParser(description="Train the larger CNN on CIFAR-10.")
 parser.add_argument("--epochs", type=int, default=15)
 parser.add_argument(
-    "--limit", type=int, default=50_000, help="learn from so many images, test on a fifth of that"
+    "--limit", type=int, default=50_000, help="train on the first so many images, test on a fifth as many"
 )
 parser.add_argument("--seed", type=int, default=1)
-parser.add_argument("--save", type=Path, help="keep the trained model in this .safetensors file")
-parser.add_argument("--results", type=Path, default=Path(__file__).parent.parent / "docs" / "results")
+parser.add_argument("--save", type=Path, help="save the trained model in this .safetensors file")
+add_results_option(parser)
 arguments = parser.parse_args()
 
 BATCH, RATE, DECAY, SMOOTHING, PIXELS = 128, 0.1, 5e-3, 0.1, 4

@@ -2,7 +2,7 @@
 
 python examples/cifar10_convnetjs.py --recipe demo
 python examples/cifar10_convnetjs.py --recipe ours
-python examples/cifar10_convnetjs.py --limit 2000 --epochs 2     a taste of it, in seconds
+python examples/cifar10_convnetjs.py --limit 2000 --epochs 2     a short run, of seconds
 
 Both show the network each image shifted by up to two pixels each way, grey moving in, and mirrored every
 second time; and both count on the mean of predictions for several such copies of a test image.
@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from results import save_pretrained, save_results
+from results import add_results_option, save_pretrained, save_results
 
 import fastconv as fc
 
@@ -23,12 +23,12 @@ parser = argparse.ArgumentParser(description="Train ConvNetJS' network on CIFAR-
 parser.add_argument("--recipe", choices=["demo", "ours"], default="ours")
 parser.add_argument("--epochs", type=int, help="default: 60 of the demonstration's, 90 of ours")
 parser.add_argument(
-    "--limit", type=int, default=50_000, help="learn from so many images, test on a fifth of that"
+    "--limit", type=int, default=50_000, help="train on the first so many images, test on a fifth as many"
 )
 parser.add_argument("--copies", type=int, default=6, help="predictions of a test image to take the mean of")
 parser.add_argument("--seed", type=int, default=1)
-parser.add_argument("--results", type=Path, default=Path(__file__).parent.parent / "docs" / "results")
-parser.add_argument("--weights", type=Path, help="keep the trained weights in this .safetensors file")
+add_results_option(parser)
+parser.add_argument("--weights", type=Path, help="save the trained weights in this .safetensors file")
 arguments = parser.parse_args()
 
 fc.utils.set_random_seed(arguments.seed)

@@ -1,7 +1,7 @@
 """The 17 layers and 6,440 parameters of CS231n's small network learn CIFAR-10.
 
 python examples/cifar10_cs231n.py
-python examples/cifar10_cs231n.py --limit 2000 --epochs 2     a taste of it, in seconds
+python examples/cifar10_cs231n.py --limit 2000 --epochs 2     a short run, of seconds
 
 In training each image is shifted by up to two pixels each way, its border repeated, and mirrored every second
 time.
@@ -14,18 +14,18 @@ import time
 from pathlib import Path
 
 import numpy as np
-from results import save_pretrained, save_results
+from results import add_results_option, save_pretrained, save_results
 
 import fastconv as fc
 
 parser = argparse.ArgumentParser(description="Train CS231n's small network on CIFAR-10.")
 parser.add_argument("--epochs", type=int, default=60)
 parser.add_argument(
-    "--limit", type=int, default=50_000, help="learn from so many images, test on a fifth of that"
+    "--limit", type=int, default=50_000, help="train on the first so many images, test on a fifth as many"
 )
 parser.add_argument("--seed", type=int, default=1)
-parser.add_argument("--results", type=Path, default=Path(__file__).parent.parent / "docs" / "results")
-parser.add_argument("--weights", type=Path, help="keep the trained weights in this .safetensors file")
+add_results_option(parser)
+parser.add_argument("--weights", type=Path, help="save the trained weights in this .safetensors file")
 arguments = parser.parse_args()
 
 fc.utils.set_random_seed(arguments.seed)

@@ -2,7 +2,7 @@
 
     python examples/fashion_mnist_cnn.py                            as in the book: Nadam, batch 32, 10 epochs
     python examples/fashion_mnist_cnn.py --recipe ours              1cycle, flips and small shifts, 14 epochs
-    python examples/fashion_mnist_cnn.py --limit 500 --epochs 1     a taste of it, in seconds
+    python examples/fashion_mnist_cnn.py --limit 500 --epochs 1     a short run, of seconds
 
 The network, and the first recipe, are those of A. Géron, "Hands-On Machine Learning with Scikit-Learn, Keras
 & TensorFlow", 2nd edition, chapter 14; his own run reached 89.8% after 10 epochs. Ours shows the same network
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from results import save_results
+from results import add_results_option, save_results
 
 import fastconv as keras
 
@@ -24,11 +24,11 @@ parser = argparse.ArgumentParser(description="Train the Fashion-MNIST CNN.")
 parser.add_argument("--recipe", choices=["book", "ours"], default="book")
 parser.add_argument("--epochs", type=int, help="10 in the book, 14 in ours")
 parser.add_argument(
-    "--limit", type=int, default=60_000, help="learn from so many images, test on a sixth of that"
+    "--limit", type=int, default=60_000, help="train on the first so many images, test on a sixth as many"
 )
 parser.add_argument("--seed", type=int, default=42)
-parser.add_argument("--save", type=Path, help="keep the trained model in this .safetensors file")
-parser.add_argument("--results", type=Path, default=Path(__file__).parent.parent / "docs" / "results")
+parser.add_argument("--save", type=Path, help="save the trained model in this .safetensors file")
+add_results_option(parser)
 arguments = parser.parse_args()
 
 keras.utils.set_random_seed(arguments.seed)

@@ -1,13 +1,14 @@
-"""What low, middle and high layers of trained networks see: the pictures of docs/gallery.
+"""What early, middle and late layers of trained networks see, in pictures like those of docs/gallery.
 
     python examples/gallery.py                                      the network that comes with the package
     python examples/gallery.py cifar10_cnn.safetensors fashion_cnn.safetensors        your own, as saved
 
-A model for color images of 32×32 is shown CIFAR-10's 10,000 test images, one for gray images of 28×28 those
-of Fashion-MNIST, in [0, 1]. Of its convolutions an early one is taken, the middle one and the last, each with
-the rectifier behind it; "gallery.py FILE --layers conv1 conv2 conv3" takes others. Beside that there are
-saliency and occlusion maps of a test image of each of eight classes, the one that the network is right about
-with a probability next to 0.9.
+A model for color images of 32×32 gets CIFAR-10's 10,000 test images, one for gray images of 28×28 those of
+Fashion-MNIST, with values in [0, 1]. The layers are three of its convolutions, the first that sees more than
+3×3 pixels, the middle one and the last, each with its ReLU; "gallery.py FILE --layers conv1 conv2 conv3"
+takes others. Saliency and occlusion are those of eight test images, one of each of eight classes: the image
+that is classified correctly with the probability closest to 0.9. The pictures go to the folder ``gallery``,
+or to ``--out``.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def draw(name: str, model: fc.Sequential, chosen: list[Any], limit: int, folder:
     x, y, classes = images_for(model, limit)
     said = model.predict(x, batch_size=256, verbose=0)
     right = said.argmax(axis=1) == y
-    print(f"{name}: {right.mean():.2%} of {len(x)} test images are right")
+    print(f"{name}: {right.mean():.2%} of {len(x)} test images are classified correctly")
     for level, layer in zip(("1_low", "2_middle", "3_high"), chosen or stages(model), strict=True):
         save(visualize.plot_top_activations(model, layer, x, maps=6), folder, f"{name}_{level}")
     doubt = np.where(
@@ -87,9 +88,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("models", nargs="*", type=Path, help="model files (.safetensors)")
-    parser.add_argument("--layers", nargs=3, help="names of a low, a middle and a high layer, of all models")
-    parser.add_argument("--limit", type=int, default=10_000, help="look only at the first so many images")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs" / "gallery")
+    parser.add_argument(
+        "--layers", nargs=3, help="names of an early, a middle and a late layer, for all models"
+    )
+    parser.add_argument("--limit", type=int, default=10_000, help="use only the first so many images")
+    parser.add_argument(
+        "--out", metavar="FOLDER", type=Path, default=Path("gallery"), help="write the pictures there"
+    )
     arguments = parser.parse_args()
     models = {path.stem: fc.models.load_model(path) for path in arguments.models}
     if not models:

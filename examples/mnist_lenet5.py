@@ -2,7 +2,7 @@
 
 python examples/mnist_lenet5.py
 python examples/mnist_lenet5.py --variant 1998
-python examples/mnist_lenet5.py --limit 6000 --epochs 4     a taste of it, in seconds
+python examples/mnist_lenet5.py --limit 6000 --epochs 4     a short run, of seconds
 
 The images are shown as they are, undistorted. The paper trained with a stochastic diagonal
 Levenberg-Marquardt method, steps of their own size for each weight, 20 times through the images; here the
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from results import save_pretrained, save_results
+from results import add_results_option, save_pretrained, save_results
 
 import fastconv as fc
 
@@ -25,11 +25,11 @@ parser = argparse.ArgumentParser(description="Train LeNet-5 on MNIST.")
 parser.add_argument("--variant", choices=["modern", "1998"], default="modern")
 parser.add_argument("--epochs", type=int, default=16)
 parser.add_argument(
-    "--limit", type=int, default=60_000, help="learn from so many images, test on a sixth of that"
+    "--limit", type=int, default=60_000, help="train on the first so many images, test on a sixth as many"
 )
 parser.add_argument("--seed", type=int, default=1)
-parser.add_argument("--results", type=Path, default=Path(__file__).parent.parent / "docs" / "results")
-parser.add_argument("--weights", type=Path, help="keep the trained weights in this .safetensors file")
+add_results_option(parser)
+parser.add_argument("--weights", type=Path, help="save the trained weights in this .safetensors file")
 arguments = parser.parse_args()
 
 fc.utils.set_random_seed(arguments.seed)

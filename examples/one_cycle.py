@@ -1,34 +1,39 @@
-"""1cycle against constant learning rates: LeNet-5 on all of Fashion-MNIST, the lecture's claim to the letter.
+"""1cycle against constant learning rates: LeNet-5 on all of Fashion-MNIST.
 
     python examples/one_cycle.py                                    three seeds, minutes
-    python examples/one_cycle.py --limit 500 --epochs 2 --seeds 1   a taste of it, in seconds
+    python examples/one_cycle.py --limit 500 --epochs 2 --seeds 1   a short run, of seconds
 
-A range test suggests a rate s, ten times below where the loss starts to climb. Constant rates from s / 3 to
-5 s get ``--epochs`` epochs, 1cycle half as many: up to s, and up to 5 s. The tenfold distance is for a rate
-that is to last; 1cycle's highest is there for a moment, and may come closer to the edge. The optimizer is SGD
-with Nesterov's momentum, the batch 64. All accuracies are on the test images, after each epoch.
+The learning-rate range test suggests s, a tenth of the learning rate from which the loss climbs. Constant
+learning rates from s / 3 to 5 s train for ``--epochs`` epochs, 1cycle with peaks of s and of 5 s for half as
+many. A constant learning rate needs that tenth as a margin; 1cycle is at its peak for a few steps only and
+may come closer to the limit. The optimizer is SGD with Nesterov momentum, the batch size 64. All accuracies
+are those of the test images after each epoch.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 
 import numpy as np
-from results import save_results
+from results import add_results_option, save_results
 
 import fastconv as fc
 
 CONSTANT, ONE_CYCLE = (1 / 3, 1, 3, 5), (1, 5)  # rates, in suggestions
 
 parser = argparse.ArgumentParser(description="1cycle against constant learning rates.")
-parser.add_argument("--epochs", type=int, default=20, help="of the constant rates; 1cycle gets half of them")
 parser.add_argument(
-    "--limit", type=int, default=60_000, help="learn from so many images, test on a sixth of that"
+    "--epochs",
+    type=int,
+    default=20,
+    help="epochs with a constant learning rate; 1cycle trains for half of them",
 )
-parser.add_argument("--seeds", type=int, default=3, help="how many times, with seeds 1, 2, ...")
-parser.add_argument("--results", type=Path, default=Path(__file__).parent.parent / "docs" / "results")
+parser.add_argument(
+    "--limit", type=int, default=60_000, help="train on the first so many images, test on a sixth as many"
+)
+parser.add_argument("--seeds", type=int, default=3, help="train with so many seeds: 1, 2, ...")
+add_results_option(parser)
 arguments = parser.parse_args()
 
 (x_train, y_train), (x_test, y_test) = fc.datasets.fashion_mnist.load_data()
@@ -62,7 +67,7 @@ finder = fc.callbacks.LRFinder(1e-4, 10, steps=300).find(
     fresh_model(0.01, 1), x_train, y_train, batch_size=64
 )
 suggestion = finder.suggestion()
-print(f"the range test suggests {suggestion:.3g}")
+print(f"the range test suggests the learning rate {suggestion:.3g}")
 
 half = max(1, arguments.epochs // 2)
 plan = {f"constant {factor * suggestion:.2g}": (factor * suggestion, arguments.epochs) for factor in CONSTANT}
@@ -83,7 +88,7 @@ def draw(figure):
         style = {"linewidth": 2.5} if name.startswith("1cycle") else {"linestyle": "--"}
         [line] = axis.plot(epochs, accuracy.mean(0), label=name, **style)
         axis.fill_between(epochs, accuracy.min(0), accuracy.max(0), color=line.get_color(), alpha=0.15)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axis.set(xlabel="epoch", ylabel="test accuracy")
     axis.grid(alpha=0.3)
     axis.legend(loc="lower right", ncols=2, title=f"mean and range of {arguments.seeds} seeds")

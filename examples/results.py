@@ -1,7 +1,8 @@
-"""What the longer runs leave behind: the numbers of every epoch, the command behind them, and a picture."""
+"""The files that the longer runs write: the numbers of every epoch with the command, and a picture."""
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import json
 import os
@@ -13,6 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import fastconv
+
+
+def add_results_option(parser: argparse.ArgumentParser) -> None:
+    """``--results FOLDER``, for ``save_results``."""
+    parser.add_argument(
+        "--results",
+        metavar="FOLDER",
+        type=Path,
+        default=Path("results"),
+        help="write numbers and picture there (default: results, in this folder)",
+    )
 
 
 def save_results(
@@ -48,10 +60,10 @@ def save_results(
 def save_pretrained(
     path: Path, model: fastconv.Sequential, data: str, test_accuracy: float, seed: int
 ) -> None:
-    """Write the weights to ``path`` with what one has to know of them; ``weights=path`` loads them.
+    """Write the weights to ``path`` with notes on how they were made; ``weights=path`` loads them.
 
-    ``data`` is what the network has learned from, and ``test_accuracy`` that of ``model.evaluate`` on its
-    test images. Written to fastconv/applications/weights/<network>/<name>.safetensors, they come with the
+    ``data`` is the data set the network was trained on, ``test_accuracy`` what ``model.evaluate`` gives for
+    its test images. Written to fastconv/applications/weights/<network>/<name>.safetensors, they come with the
     package.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +118,7 @@ def curves(figure: Any, history: dict[str, Any]) -> None:
         axis.plot(epochs, history[measure], style, label="training")
         axis.plot(epochs, history[f"val_{measure}"], style, label="test")
         axis.set(xlabel="epoch", ylabel=measure)
+        axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axis.grid(alpha=0.3)
     if "averaged_accuracy" in history:
         averaged = history["averaged_accuracy"]

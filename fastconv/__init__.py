@@ -4,15 +4,14 @@
 >>> model = keras.models.Sequential([keras.layers.Dense(10, activation="softmax")])
 
 ``models``, ``layers``, ``optimizers``, ``losses``, ``metrics``, ``callbacks``, ``initializers``,
-``regularizers``, ``constraints``, ``activations``, ``datasets``, ``applications`` and ``utils`` are what
-their namesakes in Keras are. ``presets`` has ready networks with the usual defaults,
-``visualize`` pictures of what is inside them; it is imported when first used.
+``regularizers``, ``constraints``, ``activations``, ``datasets``, ``applications``, ``utils``, ``backend``,
+``config``, ``random`` and ``saving`` are what their namesakes in Keras are. ``presets`` has ready networks
+with the usual defaults, ``visualize`` pictures of what is inside them.
 Below them: ``ops``, the operations on arrays; ``reference``, the same in pure Python; ``gradcheck``.
 """
 
 import fastconv._load  # noqa: F401  (first of all)  # isort: skip
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastconv import (
     activations,
@@ -42,6 +41,7 @@ from fastconv._machine import (
     set_num_threads,
     show_config,
 )
+from fastconv._public import publish
 from fastconv.gradcheck import gradcheck
 from fastconv.initializers import Initializer
 from fastconv.layers import Input, Layer
@@ -50,6 +50,9 @@ from fastconv.metrics import Metric
 from fastconv.models import Model, Sequential
 from fastconv.optimizers import Optimizer
 from fastconv.parameter import Parameter
+from fastconv.regularizers import Regularizer
+
+Variable = Parameter  # its name in Keras
 
 __version__ = "0.1.0"
 
@@ -62,11 +65,15 @@ __all__ = [
     "Model",
     "Optimizer",
     "Parameter",
+    "Regularizer",
     "Sequential",
+    "Variable",
     "activations",
     "applications",
     "available_isas",
+    "backend",
     "callbacks",
+    "config",
     "constraints",
     "datasets",
     "get_backend",
@@ -82,8 +89,10 @@ __all__ = [
     "ops",
     "optimizers",
     "presets",
+    "random",
     "reference",
     "regularizers",
+    "saving",
     "set_backend",
     "set_isa",
     "set_num_threads",
@@ -93,16 +102,7 @@ __all__ = [
 ]
 
 
-if TYPE_CHECKING:
-    from fastconv import visualize
-else:
+if TYPE_CHECKING:  # imported when first used: training and predicting do without
+    from fastconv import backend, config, random, saving, visualize
 
-    def __getattr__(name: str) -> Any:
-        """``fastconv.visualize`` at its first use: training and predicting do without."""
-        if name == "visualize":
-            return import_module("fastconv.visualize")
-        raise AttributeError(f"module 'fastconv' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), "visualize"})
+publish(__name__)

@@ -1,17 +1,32 @@
-"""Write a file so that at every moment either the old one or the new one is there, whole."""
+"""Write a file so that at every moment either the old one or the new one is there, whole.
+
+Both sides check the place first, for errors that say what is wrong with it.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 
 def writable_place(path: str | os.PathLike[str]) -> Path:
-    """The file to replace. FileNotFoundError, IsADirectoryError or PermissionError says what to do."""
-    target = Path(os.path.realpath(path))  # a symbolic link keeps pointing, its target is replaced
+    """The file to replace. FileNotFoundError, IsADirectoryError or PermissionError says what to do.
+
+    A symbolic link stays, and the file it leads to is replaced. A read-only file is not, nor is what is no
+    regular file, such as a device: OSError.
+    """
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(f"cannot write {os.fspath(path)}: it is a symbolic link that leads back to itself")
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a directory: give the name of a file in it")
+    if target.exists():
+        if not target.is_file():
+            raise OSError(f"cannot write {target}: it is a device or a pipe, not a regular file")
+        if not os.access(target, os.W_OK):
+            raise PermissionError(f"cannot write {target.name}: the file in {target.parent} is read-only")
     if not target.parent.is_dir():
         raise FileNotFoundError(
             f"cannot write {target.name}: there is no directory {target.parent}; create it first"
@@ -21,16 +36,37 @@ def writable_place(path: str | os.PathLike[str]) -> Path:
     return target
 
 
+def check_readable(path: str | os.PathLike[str], kind: str) -> None:
+    """FileNotFoundError, IsADirectoryError, PermissionError or OSError for what cannot be read as a file.
+
+    ``kind`` says what the file should be, such as "model file".
+    """
+    name, place = os.fspath(path), Path(path)
+    if not place.exists():
+        raise FileNotFoundError(f"there is no file {name}")
+    if place.is_dir():
+        raise IsADirectoryError(f"{name} is a directory, not a {kind}")
+    if not place.is_file():
+        raise OSError(f"{name} is a device or a pipe, not a {kind}")
+    if not os.access(place, os.R_OK):
+        raise PermissionError(f"{name}: no permission to read this file")
+
+
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Replace the file at ``path`` by ``data``: temporary file beside it, fsync, rename, fsync the directory.
 
     Errors are those of ``writable_place``, and the disk's. Whatever goes wrong, the old file stays and no
-    temporary file does.
+    temporary file does. The new file has the permissions of the old one, and its owner where the system
+    allows that; where there was none it has those of any new file.
     """
     target = writable_place(path)
     temporary = _temporary(target, secrets.token_hex(4))
+    old = target.stat() if target.exists() else None
+    mode = 0o666 if old is None else old.st_mode & 0o777
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            if old is not None:
+                _inherit(temporary, old, mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -38,6 +74,16 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     _sync_directory(target.parent)
+
+
+def _inherit(new: Path, old: os.stat_result, mode: int) -> None:
+    """Give ``new`` the owner, where allowed, and the permissions of the file it will replace."""
+    own = new.stat()
+    if hasattr(os, "chown") and (own.st_uid, own.st_gid) != (old.st_uid, old.st_gid):
+        with suppress(OSError):
+            os.chown(new, old.st_uid, old.st_gid)
+    with suppress(OSError):  # it then has fewer permissions, never more: what the umask left of ``mode``
+        os.chmod(new, mode)
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:

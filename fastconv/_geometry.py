@@ -12,32 +12,44 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fastconv._errors import unknown_name
+from fastconv._numbers import is_whole
 
 Pair = tuple[int, int]
 Padding = str | int | Pair | tuple[Pair, Pair]
 
+# More than any image has pixels along an axis. Products of two such numbers fit into the kernels' 64 bits.
+LARGEST = 2**31 - 1
+
 
 def pair(value: Any, argument: str, minimum: int = 1) -> Pair:
-    """``3`` or ``(3, 3)`` as a pair of whole numbers, each at least ``minimum``."""
-    values = (value, value) if _is_whole(value) else value
+    """``3`` or ``(3, 3)`` as a pair of whole numbers, each from ``minimum`` to ``LARGEST``."""
+    values = (value, value) if is_whole(value) else _listed(value)
     if (
         not isinstance(values, (tuple, list))
         or len(values) != 2
-        or not all(_is_whole(v) and v >= minimum for v in values)
+        or not all(is_whole(v) and v >= minimum for v in values)
     ):
         raise ValueError(
             f"{argument} must be a whole number or a pair of them, each at least {minimum}; got {value!r}"
         )
+    if max(values) > LARGEST:
+        raise ValueError(f"{argument} must be at most {LARGEST:,}, as no image is larger; got {value!r}")
     return int(values[0]), int(values[1])
 
 
-def _is_whole(value: object) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+def _listed(value: Any) -> Any:
+    """Arrays, also in a list, as lists; other values as they are."""
+    if isinstance(value, (tuple, list)):
+        return [_listed(part) for part in value]
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def explicit_padding(padding: Padding) -> tuple[Pair, Pair] | None:
     """((top, bottom), (left, right)) for numeric padding; None for "valid" and "same"."""
+    padding = _listed(padding)
     if isinstance(padding, str):
         if padding.lower() not in ("valid", "same"):
             raise unknown_name("padding", padding, ["valid", "same"])
@@ -114,6 +126,34 @@ def window(
             f"under padding={padding!r}: use a smaller one, larger images, or padding='same'"
         )
     return Window(axes[0], axes[1], size_pair, stride_pair, dilation_pair)
+
+
+def meeting(view: Window, image: Pair) -> tuple[Window, tuple[slice, slice]]:
+    """The window of those taps that meet the image at some position, and which rows and columns they are.
+
+    Of a window that is dilated by more than the image is large, most taps see nothing but padding. Without
+    them the work grows with the image, not with the dilation. Where no tap meets the image one stays.
+    """
+    axes, kept = [], []
+    parts = (image, (view.rows, view.columns), view.size, view.strides, view.dilation)
+    for n, axis, taps, stride, dilation in zip(*parts, strict=True):
+        last_position = (axis.output - 1) * stride - axis.before
+        first = min(max(-(last_position // dilation), 0), taps - 1)
+        end = max(min((axis.before + n - 1) // dilation + 1, taps), first + 1)
+        axes.append(Axis(axis.output, axis.before - first * dilation, axis.after - (taps - end) * dilation))
+        kept.append(slice(first, end))
+    size = (kept[0].stop - kept[0].start, kept[1].stop - kept[1].start)
+    dilations = (view.dilation[0] if size[0] > 1 else 1, view.dilation[1] if size[1] > 1 else 1)
+    return Window(axes[0], axes[1], size, view.strides, dilations), (kept[0], kept[1])
+
+
+def is_sparse(view: Window, image: Pair) -> bool:
+    """Whether the outputs and taps are few beside the pixels from the first to the last that they see."""
+    parts = (image, view.output_size, view.size, view.strides, view.dilation)
+    return any(
+        (outputs - 1) * stride + (taps - 1) * dilation > 4 * (n + outputs + taps)
+        for n, outputs, taps, stride, dilation in zip(*parts, strict=True)
+    )
 
 
 def image_size(shape: tuple[int, ...]) -> Pair | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import sys
 from itertools import pairwise
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fastconv import _kernels
 from fastconv._errors import unknown_name
@@ -55,11 +56,15 @@ def get_num_threads() -> int:
 
 def set_num_threads(n: int) -> Restoring:
     """Use ``n`` threads in every kernel, for good or for a ``with`` block. Results do not depend on it."""
-    if isinstance(n, bool) or not hasattr(n, "__index__") or not 1 <= int(n) <= 1024:
-        raise ValueError(f"number of threads must be a whole number from 1 to 1024; got {n!r}")
+    _check_threads(n)
     before = get_num_threads()
     _kernels.set_num_threads(int(n))
     return Restoring(lambda: _kernels.set_num_threads(before))
+
+
+def _check_threads(n: int) -> None:
+    if isinstance(n, bool) or not hasattr(n, "__index__") or not 1 <= int(n) <= 1024:
+        raise ValueError(f"number of threads must be a whole number from 1 to 1024; got {n!r}")
 
 
 def usable_cpus() -> int:
@@ -89,8 +94,15 @@ def _container_quota() -> float | None:
 
 
 def measure_peak(threads: int | None = None, seconds: float = 0.2) -> float:
-    """Multiply-adds this machine can do in registers, in FLOP/s: the roof for every kernel."""
-    return _kernels.fma_peak(get_num_threads() if threads is None else threads, seconds)
+    """Multiply-adds this machine can do in registers, in FLOP/s: the roof for every kernel.
+
+    More threads than CPUs share what those can do.
+    """
+    threads = get_num_threads() if threads is None else threads
+    _check_threads(threads)
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"seconds must be a positive number; got {seconds!r}")
+    return _kernels.fma_peak(min(threads, usable_cpus()), seconds)
 
 
 def config() -> dict[str, object]:
@@ -125,17 +137,18 @@ def show_config() -> None:
 def _configure_from_environment() -> None:
     available_isas()  # looks at the CPU and picks the best
     isa = os.environ.get("FASTCONV_ISA")
-    threads = os.environ.get("FASTCONV_NUM_THREADS")
+    asked = os.environ.get("FASTCONV_NUM_THREADS", "")
+    threads: Any = int(asked) if asked.isdecimal() else asked
     try:
         if isa:
             set_isa(isa)
     except ValueError as error:
         _refuse(f"FASTCONV_ISA: {error}")
     try:
-        set_num_threads(int(threads) if threads else usable_cpus())
+        set_num_threads(usable_cpus() if asked == "" else threads)
     except ValueError as error:
-        _refuse(f"FASTCONV_NUM_THREADS={threads!r}: {error}")
-    # A forked child has no OpenMP worker threads and would wait for them for ever.
+        _refuse(f"FASTCONV_NUM_THREADS={asked!r}: {error}")
+    # Forked children are workers, as a rule one for each CPU.
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: _kernels.set_num_threads(1))
 

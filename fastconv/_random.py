@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 _generator = np.random.default_rng()
 
@@ -19,9 +21,19 @@ def seed_generator(seed: int) -> None:
     _generator = np.random.default_rng(seed)
 
 
-def generator_for(seed: int | None) -> np.random.Generator:
-    """A generator of its own for a given seed, the global one for None."""
+def generator_for(seed: int | np.random.Generator | None) -> np.random.Generator:
+    """A generator of its own for a given seed, the global one for None; a generator is its own."""
     return _generator if seed is None else np.random.default_rng(seed)
+
+
+def truncated_standard_normal(random: np.random.Generator, shape: Sequence[int]) -> NDArray[np.float64]:
+    """Standard normal numbers, those outside ±2 drawn again."""
+    values = random.standard_normal(tuple(shape))
+    outside = np.abs(values) > 2
+    while np.any(outside):
+        values[outside] = random.standard_normal(np.count_nonzero(outside))
+        outside = np.abs(values) > 2
+    return values
 
 
 def drawn_seed() -> int:

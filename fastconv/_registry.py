@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar, overload
 
-from fastconv._errors import unknown_name
+from fastconv._errors import plain_spelling, unknown_or_missing
 
 T = TypeVar("T")
 
@@ -24,8 +25,13 @@ class Registry(Generic[T]):
         self.kind = kind
         self.base = base
         self.names = sorted(known)
-        self._classes = {_canonical(name): cls for name, cls in known.items()}
-        self._classes |= {_canonical(cls.__name__): cls for cls in known.values()}
+        self._classes = {plain_spelling(name): cls for name, cls in known.items()}
+        self._classes |= {plain_spelling(cls.__name__): cls for cls in known.values()}
+
+    def add(self, cls: type[T]) -> None:
+        """Make one more class known, by its own name."""
+        self.names = sorted([*self.names, cls.__name__])
+        self._classes[plain_spelling(cls.__name__)] = cls
 
     @overload
     def get(self, identifier: None) -> None: ...
@@ -51,18 +57,19 @@ class Registry(Generic[T]):
         )
 
     def find(self, name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
-        """The class of that name; ``custom_objects`` (name -> class) are looked at first."""
-        for custom in (custom_objects or {}, _custom_objects.get() or {}):
-            if name in custom:
-                return custom[name]
+        """The class of that name; ``custom_object`` is asked first."""
+        own = custom_object(name, custom_objects, self.kind)
+        if own is not None:
+            return own
         try:
-            return self._classes[_canonical(name)]
+            return self._classes[plain_spelling(name)]
         except KeyError:
-            raise unknown_name(self.kind, name, self.names) from None
+            module = self.base.__module__.removeprefix("fastconv.").rpartition(".")[0]
+            raise unknown_or_missing(self.kind, module, name, self.names) from None
 
     def serialize(self, instance: Any) -> dict[str, Any]:
         """{"class_name": ..., "config": ...}, of plain numbers and strings."""
-        return {"class_name": type(instance).__name__, "config": instance.get_config()}
+        return {"class_name": saved_name(type(instance), self.kind), "config": instance.get_config()}
 
     def deserialize(
         self, config: str | Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
@@ -74,28 +81,115 @@ class Registry(Generic[T]):
             raise ValueError(
                 f'a serialized {self.kind} is {{"class_name": ..., "config": ...}}; got {dict(config)!r}'
             )
-        cls = self.find(config["class_name"], custom_objects)
-        with _known_inside(custom_objects):
+        name = config["class_name"]
+        try:
+            cls = self.find(name, custom_objects)
+        except ValueError as error:
+            own = name.rpartition(">")[2]
+            raise ValueError(
+                f"{error} A class of your own is found where it is registered, by "
+                f"@saving.register_keras_serializable(), or given as custom_objects={{{own!r}: {own}}}"
+            ) from None
+        with custom_object_scope(custom_objects):
             return cls.from_config(dict(config.get("config") or {}))
 
 
-# What the object being made from its configuration may be made of: a layer has initializers and more.
-_custom_objects: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
+# ---- classes and functions of the user's own
+
+_registered: dict[str, Any] = {}
+_registered_names: dict[Any, str] = {}
+_scope: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects", default=MappingProxyType({}))
+_copied: ContextVar[dict[tuple[str, str], Any] | None] = ContextVar("copied", default=None)
 
 
-def custom_object(name: str) -> Any:
-    """What goes by this name in the ``custom_objects`` of the object that is being made; None for nothing."""
-    return (_custom_objects.get() or {}).get(name)
+def custom_object(name: str, custom_objects: Mapping[str, Any] | None = None, kind: str = "") -> Any:
+    """The user's own class or function of that name: from ``custom_objects``, from the scopes that are open,
+    or a registered one, in this order; None where there is none.
+
+    What was saved as "package>Name" is known as "Name" too, where it comes back without being registered.
+    """
+    if (copied := (_copied.get() or {}).get((kind, name))) is not None:
+        return copied
+    for known in (custom_objects or {}, _scope.get(), _registered):
+        for alias in (name, name.rpartition(">")[2]):
+            if alias in known:
+                return known[alias]
+    return None
+
+
+def saved_name(thing: Any, kind: str) -> str:
+    """What a configuration calls a class or function of this kind."""
+    name = get_registered_name(thing)
+    if (copied := _copied.get()) is not None:
+        copied[kind, name] = thing
+    return name
 
 
 @contextmanager
-def _known_inside(custom_objects: Mapping[str, Any] | None) -> Iterator[None]:
-    token = _custom_objects.set({**(_custom_objects.get() or {}), **(custom_objects or {})})
+def custom_object_scope(custom_objects: Mapping[str, Any] | None) -> Iterator[None]:
+    """Meanwhile what is made from its configuration may be of these classes and functions: name -> object.
+
+    >>> with custom_object_scope({"Shift": Shift}):
+    ...     model = load_model("model.safetensors")
+    """
+    token = _scope.set({**_scope.get(), **(custom_objects or {})})
     try:
         yield
     finally:
-        _custom_objects.reset(token)
+        _scope.reset(token)
 
 
-def _canonical(name: str) -> str:
-    return name.replace("_", "").lower()
+@contextmanager
+def copying() -> Iterator[None]:
+    """Meanwhile what is serialized can be made again, whether its class is known by name or not."""
+    token = _copied.set({})
+    try:
+        yield
+    finally:
+        _copied.reset(token)
+
+
+def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[T], T]:
+    """A decorator of classes and functions of your own: files and configurations that hold them can be
+    loaded without ``custom_objects``.
+
+    >>> @register_keras_serializable("my_project")
+    ... class Shift(Layer): ...
+
+    They are saved under "package>name"; ``name`` is that of the class where None. Raises ValueError for a
+    class without ``get_config``, TypeError where the parentheses are missing.
+    """
+    if not isinstance(package, str):
+        raise TypeError("write @register_keras_serializable(), with parentheses, in front of a class")
+
+    def register(thing: T) -> T:
+        own_name: str = getattr(thing, "__name__", "") if name is None else name
+        if isinstance(thing, type) and not hasattr(thing, "get_config"):
+            raise ValueError(f"{own_name} has no get_config(), from which it could be made again")
+        _registered[f"{package}>{own_name}"] = thing
+        _registered_names[thing] = f"{package}>{own_name}"
+        return thing
+
+    return register
+
+
+def get_custom_objects() -> dict[str, Any]:
+    """The registered classes and functions by name: a dictionary that may be changed."""
+    return _registered
+
+
+def get_registered_name(obj: Any) -> str:
+    """The name under which a class or function is saved: "package>name" where registered, else its own."""
+    registered = _registered_names.get(obj)
+    own: str = obj.__name__ if registered is None else registered
+    return own
+
+
+def get_registered_object(
+    name: str,
+    custom_objects: Mapping[str, Any] | None = None,
+    module_objects: Mapping[str, Any] | None = None,
+) -> Any:
+    """The class or function of that name: your own, or else one of ``module_objects``; None for none."""
+    own = custom_object(name, custom_objects)
+    return (module_objects or {}).get(name) if own is None else own

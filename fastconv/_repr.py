@@ -34,7 +34,7 @@ def call_of(
     for argument in sorted(values, key=[*defaults, *values].index):
         value = values[argument]
         if isinstance(value, Mapping) and "class_name" in value:  # the object says it better
-            value = attributes.get(argument, value)
+            value = getattr(thing, argument, value)
         if argument not in shown and not _same(value, defaults.get(argument), cls.__name__):
             shown[argument] = value
     arguments = ", ".join(f"{argument}={_text(value)}" for argument, value in shown.items())

@@ -20,16 +20,30 @@ def snapshot(model: Any) -> dict[str, Any]:
         )
     if model.optimizer is not None:
         model.optimizer.build(model.parameters)
-    return {
-        "weights": model.get_weights(),
-        "optimizer": None if model.optimizer is None else model.optimizer.state_dict(),
-        "generator": generator_state(),
-        "layers": model.random_state(),
-    }
+    with model._turns.lock:
+        return {
+            "weights": model.get_weights(),
+            "optimizer": None if model.optimizer is None else model.optimizer.state_dict(),
+            "generator": generator_state(),
+            "layers": model.random_state(),
+        }
 
 
 def restore(model: Any, state: Mapping[str, Any]) -> None:
-    """Put a model back to where its ``snapshot`` was taken. ValueError where it is another model's."""
+    """Put a model back to where its ``snapshot`` was taken.
+
+    ValueError where it is another model's; nothing has changed then.
+    """
+    with model._turns.lock:
+        before = snapshot(model)
+        try:
+            _put(model, state)
+        except BaseException:
+            _put(model, before)
+            raise
+
+
+def _put(model: Any, state: Mapping[str, Any]) -> None:
     model.set_weights(state["weights"])
     if model.optimizer is not None and state["optimizer"] is not None:
         model.optimizer.build(model.parameters)

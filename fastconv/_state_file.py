@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._atomic_file import write_atomically
+from fastconv._atomic_file import check_readable, write_atomically
+from fastconv._plain import plain
 from fastconv.parameter import Array
 
 VERSION = 1
@@ -23,21 +24,27 @@ VERSION = 1
 def write_state(path: str | os.PathLike[str], state: Mapping[str, Any], kind: str) -> None:
     """Write ``state`` in one piece: at every moment the old file or the new one is there, whole.
 
-    ``kind`` says what it is the state of, and ``read_state`` asks for it. Raises TypeError, which names the
-    place, for what is neither plain nor an array.
+    ``kind`` says what it is the state of, and ``read_state`` asks for it. Raises TypeError that names the
+    place, such as callbacks/0/when, for what JSON cannot hold and is not an array.
     """
     from safetensors.numpy import save
 
     arrays: dict[str, Array] = {}
-    plain = _without_arrays(state, "", arrays)
-    metadata = {"format": kind, "format_version": str(VERSION), "state": json.dumps(plain)}
+
+    def kept(array: Array, place: str) -> dict[str, str]:
+        arrays[place] = np.asarray(array, order="C")
+        return {"array": place}
+
+    parts = {name: plain(part, name, kept) for name, part in state.items()}
+    metadata = {"format": kind, "format_version": str(VERSION), "state": json.dumps(parts)}
     write_atomically(path, save(arrays, metadata))
 
 
 def read_state(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
-    """The way back. Raises ValueError for a file that is damaged or not of this kind."""
+    """The way back. Raises ValueError for a file that is damaged or not of this kind, OSError for none."""
     from safetensors import SafetensorError, safe_open
 
+    check_readable(path, kind)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -50,23 +57,6 @@ def read_state(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
             f"{metadata.get('format_version', '?')}; expected {kind} in version {VERSION}"
         )
     return _with_arrays(json.loads(metadata["state"]), arrays)
-
-
-def _without_arrays(value: Any, place: str, arrays: dict[str, Array]) -> Any:
-    """``value`` as JSON can hold it; its arrays are added to ``arrays``."""
-    if isinstance(value, Mapping):
-        return {name: _without_arrays(part, f"{place}/{name}", arrays) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_arrays(part, f"{place}/{index}", arrays) for index, part in enumerate(value)]
-    if isinstance(value, np.ndarray):
-        name = place.removeprefix("/")
-        arrays[name] = np.asarray(value, order="C")
-        return {"array": name}
-    if isinstance(value, np.generic):
-        return value.item()
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise TypeError(f"cannot save {place.removeprefix('/')}: {value!r} is neither plain nor an array")
 
 
 def _with_arrays(value: Any, arrays: Mapping[str, Array]) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
@@ -39,14 +41,21 @@ def _address(array: Array) -> int:
     return address
 
 
+def _array_of(thing: Any) -> Any:
+    return thing._value if isinstance(thing, Parameter) else thing
+
+
 def _roomy_copy(array: Array) -> Array:
     copied = roomy_zeros(array.shape, array.dtype)
     copied[...] = array
     return copied
 
 
-class Parameter:
+class Parameter(NDArrayOperatorsMixin):
     """Weights of one layer (a kernel, a bias, ...) with their gradient.
+
+    In expressions a parameter stands for its value: ``kernel * 2``, ``x @ kernel``, ``kernel[0, 0]`` and
+    ``kernel > 0`` are new arrays. ``kernel -= 0.1 * kernel.grad`` changes the value in place.
 
     ``value`` and ``grad`` are float32 arrays that live as long as the parameter: assigning to them copies
     *into* the array, so that whoever holds a reference (an optimizer, a view of one filter) sees the new
@@ -105,6 +114,10 @@ class Parameter:
         return self._value.shape
 
     @property
+    def ndim(self) -> int:
+        return self._value.ndim
+
+    @property
     def size(self) -> int:
         return self._value.size
 
@@ -119,6 +132,48 @@ class Parameter:
     def assign(self, new: ArrayLike) -> None:
         """The same as ``parameter.value = new``."""
         self.value = new
+
+    def assign_add(self, change: ArrayLike) -> None:
+        """Add ``change`` to the value. Raises ValueError where the sum has another shape."""
+        self.value = self._value + np.asarray(change)
+
+    def assign_sub(self, change: ArrayLike) -> None:
+        """Subtract ``change`` from the value. Raises ValueError where the difference has another shape."""
+        self.value = self._value - np.asarray(change)
+
+    # ---- as an array in expressions
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """All operators and NumPy's element-wise functions, on the values."""
+        out = options.get("out", ())
+        if out:
+            options["out"] = tuple(map(_array_of, out))
+        result = getattr(ufunc, method)(*map(_array_of, inputs), **options)
+        return out[0] if len(out) == 1 else result
+
+    __hash__ = object.__hash__  # == compares element by element, but a parameter is still a key
+
+    def __getitem__(self, key: Any) -> Any:
+        """A copy of a part of the value; ``parameter.value[key]`` is the part itself."""
+        return self._value[key].copy()
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.numpy())
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __float__(self) -> float:
+        return float(self._value)
+
+    def __int__(self) -> int:
+        return int(self._value)
+
+    def __round__(self, digits: int = 0) -> Array:
+        return np.round(self._value, digits)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self._value, dtype=dtype, copy=True if copy is None else copy)

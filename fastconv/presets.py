@@ -13,12 +13,15 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from fastconv._errors import unknown_name
+from fastconv._public import publish
 from fastconv.callbacks import Callback, EarlyStopping, OneCycle
 from fastconv.layers import Activation, BatchNormalization, Dense, Flatten, Input, Layer
 from fastconv.layers._arguments import whole
 from fastconv.models import Sequential
 from fastconv.optimizers import SGD, Nadam, Optimizer, RMSprop
 from fastconv.regularizers import L2
+
+__all__ = ["DEEP", "Ready", "default_dnn"]
 
 DEEP = 5
 """Networks of this many hidden layers, and deeper ones, are normalized."""
@@ -131,3 +134,6 @@ def _hidden(units: int, normalized: bool, l2: float) -> list[Layer]:
 
 def _penalty(l2: float) -> L2 | None:
     return L2(l2) if l2 else None
+
+
+publish(__name__)

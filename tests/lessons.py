@@ -19,7 +19,7 @@ def run_lesson(name: str, folder: Path, figures: Iterable[str], *options: str) -
     """
     script = str(LESSONS / f"{name}.py")
     command = [sys.executable, "-W", "error", script, "--quick", "--out", str(folder), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in folder.iterdir()} == {f"{name[:2]}_{figure}.png" for figure in figures}
     for path in folder.iterdir():

@@ -59,9 +59,10 @@ def test_functions_take_keras_parameters():
     np.testing.assert_array_equal(activations.gelu(x, approximate=True), activations.gelu_tanh(x))
     np.testing.assert_array_equal(activations.gelu(x, approximate=False), activations.gelu(x))
     assert np.abs(activations.gelu(x) - activations.gelu_tanh(x)).max() > 1e-5
-    for call in (lambda: activations.relu(x, max_value=6), lambda: activations.softmax(x, axis=0)):
-        with pytest.raises(ValueError, match="is not supported yet; the layers ReLU and Softmax have more"):
-            call()
+    with pytest.raises(ValueError, match="'axis' is not supported yet; the layer Softmax has an axis"):
+        activations.softmax(x, axis=0)
+    with pytest.raises(TypeError, match=r"activations\.relu has no argument 'treshold'"):
+        activations.relu(x, treshold=1)
 
 
 def test_unknown_activations():
@@ -72,7 +73,7 @@ def test_unknown_activations():
             activations.get(name)
     with pytest.raises(ValueError, match="unknown activation 'sofplus'; did you mean 'softplus'"):
         activations.get("sofplus")
-    for function in (np.tanh, layers.ReLU(max_value=6), layers.Dense(3, activation="relu"), 3, PENALIZED):
+    for function in (np.tanh, layers.Dense(3, activation="relu"), 3, PENALIZED):
         with pytest.raises(
             TypeError, match=r"activation must be one of the names .* or a layer such as LeakyReLU"
         ):
@@ -94,7 +95,7 @@ def test_unknown_activations():
         (layers.Activation("tanh"), np.tanh),
         (activations.tanh, np.tanh),
     ],
-    ids=str,
+    ids=lambda given: getattr(given, "__name__", str(given)),
 )
 def test_what_a_layer_takes_as_activation(given, expected, tmp_path):
     dense = layers.Dense(5, activation=given)
@@ -249,3 +250,100 @@ def test_slopes_keep_to_their_constraint_and_are_penalized():
     np.testing.assert_array_equal(layer.alpha.value, 0)
     again = layers.deserialize(layers.serialize(layer))
     assert again.get_config() == layer.get_config()
+
+
+# ---- the rectifier with a threshold; activations assigned later
+
+
+THRESHOLD = np.array([-np.inf, -1, 0, 4, 5, 5.5, 6, 7, 9, np.inf])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "y", "slope"),
+    [  # y as Keras 3.15
+        ({"threshold": 5}, [0, 0, 0, 0, 0, 5.5, 6, 7, 9, np.inf], [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]),
+        (
+            {"threshold": 5, "negative_slope": 0.5},
+            [-np.inf, -3, -2.5, -0.5, 0, 5.5, 6, 7, 9, np.inf],
+            [0.5, 0.5, 0.5, 0.5, 0.5, 1, 1, 1, 1, 1],
+        ),
+        (
+            {"threshold": 5, "negative_slope": 0.5, "max_value": 7},
+            [-np.inf, -3, -2.5, -0.5, 0, 5.5, 6, 7, 7, 7],
+            [0.5, 0.5, 0.5, 0.5, 0.5, 1, 1, 0, 0, 0],
+        ),
+        ({"max_value": 6}, [0, 0, 0, 4, 5, 5.5, 6, 6, 6, 6], [0, 0, 0, 1, 1, 1, 0, 0, 0, 0]),
+        ({"threshold": 5, "max_value": 3}, [0, 0, 0, 0, 0, 3, 3, 3, 3, 3], [0] * 10),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("backend", ["native", "reference"])
+def test_the_threshold_itself_is_below(parameters, y, slope, backend):
+    x = THRESHOLD.astype(np.float32)
+    with fastconv.set_backend(backend):
+        layer, dense = layers.ReLU(**parameters), layers.Dense(10, layers.ReLU(**parameters))
+        np.testing.assert_array_equal(layer(x), np.float32(y))
+        np.testing.assert_array_equal(layer.backward(np.full_like(x, 3)), 3 * np.float32(slope))
+        np.testing.assert_array_equal(activations.relu(x, **parameters), np.float32(y))
+        assert activations.get(activations.serialize(dense.activation))(5.5) == activations.relu(
+            5.5, **parameters
+        )
+    for name, value in parameters.items():
+        assert getattr(layer, name) == layer.get_config()[name] == value
+
+
+def test_a_rectifier_with_a_threshold_within_a_network():
+    x = np.random.default_rng(1).normal(0, 1, (3, 6, 6, 2)).astype(np.float32)
+    for head in (
+        layers.ReLU(threshold=0.5),
+        layers.Activation(activations.relu.with_parameters(threshold=0.5)),
+    ):
+        model = Sequential(
+            [layers.Input((6, 6, 2)), layers.Conv2D(3, 3), head, layers.Flatten(), layers.Dense(2)]
+        )
+        model.add(layers.Softmax())
+        z = model.layers[0](x)
+        features = np.where(z > 0.5, z, 0).reshape(3, -1)
+        expected = activations.softmax(features @ model.layers[3].kernel + model.layers[3].bias)
+        np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5)
+        assert gradcheck(model, x)
+
+
+def test_nan_stays_nan():
+    for parameters in ({"threshold": 5}, {"max_value": 6}, {"negative_slope": 0.1, "threshold": 1}):
+        assert np.isnan(layers.ReLU(**parameters)(np.float32([np.nan]))).all()
+
+
+def test_activations_may_be_assigned_later():
+    dense = layers.Dense(5, activation="relu")
+    z = dense(VECTORS) * 0 + VECTORS @ dense.kernel.value
+    for given, expected in (
+        (None, z),
+        ("tanh", np.tanh(z)),
+        (layers.LeakyReLU(0.5), np.where(z < 0, z / 2, z)),
+    ):
+        dense.activation = given
+        np.testing.assert_allclose(dense(VECTORS), expected, rtol=1e-5, atol=1e-6)
+        assert gradcheck(dense, VECTORS)
+    dense.activation = None
+    assert dense.get_config()["activation"] == "linear"
+    with pytest.raises(ValueError, match="did you mean 'relu'"):
+        dense.activation = "rleu"
+    leaky, elu = layers.LeakyReLU(0.3), layers.ELU(1.0)
+    leaky.negative_slope = elu.alpha = 0.5
+    np.testing.assert_allclose(leaky([[-2.0]]), [[-1]])
+    np.testing.assert_allclose(elu([[-2.0]]), [[0.5 * np.expm1(-2)]], rtol=1e-6)
+    assert (leaky.get_config()["negative_slope"], elu.get_config()["alpha"]) == (0.5, 0.5)
+    with pytest.raises(ValueError, match="negative_slope must be a number, not negative; got -1"):
+        leaky.negative_slope = -1
+
+
+@pytest.mark.parametrize("axis", [(1, 2), [-1, 1], np.array([3, 2]), (1, 2, 3), 1])
+def test_softmax_along_several_axes_together(axis):
+    x = np.random.default_rng(1).normal(0, 1, (2, 3, 4, 5)).astype(np.float32)
+    layer = layers.Softmax(axis)
+    axes = tuple(np.atleast_1d(axis).tolist())
+    e = np.exp(x.astype(np.float64))
+    np.testing.assert_allclose(layer(x), e / e.sum(axes, keepdims=True), rtol=1e-5)
+    assert gradcheck(layer, x)
+    assert layers.deserialize(layers.serialize(layer)).axis == layer.axis

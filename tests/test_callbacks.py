@@ -21,6 +21,7 @@ from fastconv.callbacks import (
     LearningRateScheduler,
     ModelCheckpoint,
     OneCycle,
+    ProgbarLogger,
     ReduceLROnPlateau,
     TerminateOnNaN,
 )
@@ -376,7 +377,7 @@ def test_one_cycle_writes_the_rate_into_the_logs():
 def test_one_cycle_has_to_know_how_long():
     callback = OneCycle(1.0)
     callback.set_params({"epochs": 3, "steps": None})
-    with pytest.raises(ValueError, match=r"how many batches an epoch has is not known.*total_steps"):
+    with pytest.raises(ValueError, match=r"the number of batches per epoch is not known.*total_steps"):
         callback.on_epoch_begin(0)
 
 
@@ -577,3 +578,86 @@ def test_terminate_on_nan(loss, capsys):
     assert capsys.readouterr().out == "Batch 2: Invalid loss, terminating training\n"
     with pytest.raises(RuntimeError, match="after batch 3: training diverged"):
         TerminateOnNaN(raise_error=True).on_train_batch_end(3, {"loss": loss})
+
+
+def test_csv_logger_goes_on_under_the_headings_of_the_file(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("val_loss,epoch,loss,mae\n0.5,0,0.25,1.0")  # an editor left out the last end of line
+    train(CSVLogger(path, append=True), [0.125])
+    assert path.read_text().splitlines() == ["val_loss,epoch,loss,mae", "0.5,0,0.25,1.0", "0.125,0,0.5,NA"]
+
+
+@pytest.mark.parametrize("text", ["", "epoch,loss,val_loss\n"])
+def test_csv_logger_begins_with_headings_where_there_are_none(tmp_path, text):
+    path = tmp_path / "log.csv"
+    path.write_text(text)
+    train(CSVLogger(path, append=True), [0.125])
+    assert path.read_text() == "epoch,loss,val_loss\n0,0.5,0.125\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["epoch,loss,val_mae\n", "loss,val_loss\n", "epoch;loss;val_loss\n", "notes"]
+)
+def test_csv_logger_does_not_write_under_other_headings(tmp_path, text):
+    path = tmp_path / "log.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"log.csv has the columns .* append=False to write the file anew"):
+        train(CSVLogger(path, append=True), [0.125])
+    assert path.read_text().rstrip() == text.rstrip()
+
+
+# ---- arrays of one
+
+
+def test_an_array_of_one_is_a_number(tmp_path):
+    stopping = EarlyStopping("f1_score", mode="max", patience=1)
+    _, last = train(stopping, [np.array([0.5]), np.array([0.75]), np.array([0.6])], "f1_score")
+    assert (last, stopping.best, stopping.best_epoch) == (2, 0.75, 1)
+    checkpoint = ModelCheckpoint(tmp_path / "x.safetensors", "f1_score", save_best_only=True, mode="max")
+    model, _ = train(checkpoint, [np.array([0.5]), np.array([0.25])], "f1_score")
+    assert [weights for weights, _ in model.saved] == [0]
+
+
+# ---- lists of callbacks
+
+
+class Duck:
+    """Not a Callback, but it has hooks."""
+
+    def __init__(self):
+        self.seen = []
+
+    def set_model(self, model):
+        self.seen.append("model")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen.append((epoch, sorted(logs)))
+
+
+def test_objects_with_hooks_are_callbacks():
+    duck, keep = Duck(), History()
+    callbacks = CallbackList([(duck,), [[keep]]])
+    assert callbacks.callbacks == [duck, keep]
+    train(callbacks, [0.5, 0.25])
+    assert duck.seen == ["model", (0, ["loss", "val_loss"]), (1, ["loss", "val_loss"])]
+    assert keep.history["val_loss"] == [0.5, 0.25]
+
+
+@pytest.mark.parametrize("wrong", ["early", 3, EarlyStopping, lambda epoch, logs: None, {"a": 1}])
+def test_what_has_no_hooks_is_no_callback(wrong):
+    with pytest.raises(TypeError, match="callbacks must be Callback objects, or have hooks"):
+        CallbackList([wrong])
+    with pytest.raises(TypeError, match="callbacks must be Callback objects, or have hooks"):
+        CallbackList().append(wrong)
+
+
+def test_a_list_adds_history_and_progress(capsys):
+    callbacks = CallbackList([], True, True, Model(), epochs=2, verbose=2)
+    assert [type(callback) for callback in callbacks.callbacks] == [History, ProgbarLogger]
+    train(callbacks, [0.5, 0.25], model=callbacks.model)
+    assert callbacks.callbacks[0].history == {"loss": [0.5, 0.5], "val_loss": [0.5, 0.25]}
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" - ")[0] for line in lines] == ["Epoch 1/2", "Epoch 2/2"]
+    assert [line.split(" - ")[-1] for line in lines] == ["val_loss: 0.5000", "val_loss: 0.2500"]
+    own = [ProgbarLogger(), History()]
+    assert CallbackList(own, add_history=True, add_progbar=True).callbacks == own

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv.cli import main
+from fastconv.cli import keeper, main
 from fastconv.cli.cool_down import CoolDown
-from fastconv.cli.data import scaled
+from fastconv.cli.course import Course, course_in
+from fastconv.cli.data import scaled, trained_on, white_of
+from fastconv.cli.keeper import Keeper
 from fastconv.cli.shifts import ShiftedBatches
 from fastconv.layers import RBF, Conv2D, Dense, Flatten, Input, Rescaling
-from fastconv.models import Sequential, load_model
+from fastconv.models import Sequential, load_model, read_notes
 from fastconv.utils import set_random_seed
 
 
@@ -54,6 +56,18 @@ def files(tmp_path) -> set[str]:
     return {path.name for path in tmp_path.iterdir()}
 
 
+def last_model(name: str) -> Sequential:
+    """The network after the last epoch, which has a file of its own where it is not the best."""
+    last = name.replace(".safetensors", ".last.safetensors")
+    return load_model(last if os.path.exists(last) else name)
+
+
+def best_epoch(history) -> int:
+    """The first of the epochs with the highest accuracy, and the lowest loss among those."""
+    pairs = list(zip(history["val_accuracy"], [-loss for loss in history["val_loss"]], strict=True))
+    return pairs.index(max(pairs))
+
+
 # ---- train
 
 
@@ -64,20 +78,25 @@ def test_train_without_arguments(capsys, tmp_path):
     assert "C3 (Conv2D)" in output
     assert "61,706" in output
     assert len(re.findall(r"accuracy: \d\.\d+.*val_accuracy: \d\.\d+", output)) == 30
-    assert "Try next:\n  fastconv predict lenet5-digits.safetensors PICTURE.png" in output
+    assert (
+        "Try next:\n  fastconv evaluate lenet5-digits.safetensors\n  fastconv predict lenet5-digits" in output
+    )
     assert str(tmp_path) in output
-    assert float(re.search(r"Trained for ([\d.]+) s", output)[1]) < 60  # about 3 where nothing else runs
-    accuracy = float(re.search(r"Held-out accuracy: ([\d.]+)% of the 355 images", output)[1])
+    found = re.search(r"Held-out accuracy: ([\d.]+)% of the 355 test images after epoch (\d+)", output)
+    accuracy, epoch = float(found[1]), int(found[2])
     assert accuracy >= 98
 
-    assert files(tmp_path) == {"lenet5-digits.safetensors", "lenet5-digits.history.json"}
     history = json.loads((tmp_path / "lenet5-digits.history.json").read_text())
     assert sorted(history) == ["accuracy", "loss", "val_accuracy", "val_loss"]
     assert {len(values) for values in history.values()} == {30}
-    assert f"{history['val_accuracy'][-1]:.2%}" == f"{accuracy:.2f}%"
+    assert epoch - 1 == best_epoch(history)
+    assert f"{history['val_accuracy'][epoch - 1]:.2%}" == f"{accuracy:.2f}%"
+    expected = {"lenet5-digits.safetensors", "lenet5-digits.history.json"}
+    assert files(tmp_path) == expected | ({"lenet5-digits.last.safetensors"} if epoch < 30 else set())
 
     status, output, _ = run(capsys, "evaluate", "lenet5-digits.safetensors")
     assert (status, output.split()[:2]) == (0, ["accuracy", f"{accuracy:.2f}%"])
+    assert output.splitlines()[0].endswith("of the 355 test images of digits")
 
 
 @pytest.mark.usefixtures("few_digits", "threads")
@@ -99,10 +118,10 @@ def test_train_options(capsys, tmp_path):
         ),
     )
     assert (status, output) == (0, "")
-    assert files(tmp_path) == {"my.safetensors", "my.history.json"}
-    model = load_model("my.safetensors")
+    assert {"my.safetensors", "my.history.json"} <= files(tmp_path)
+    model = last_model("my.safetensors")
     assert type(model.optimizer).__name__ == "SGD"
-    assert model.optimizer.learning_rate == 0.25  # not the cooled down one
+    assert model.optimizer.learning_rate == 0.25
     assert model.optimizer.iterations == 2 * 200 / 20
     assert fastconv.get_num_threads() == 1
 
@@ -120,11 +139,11 @@ def test_a_seed_makes_a_run_repeatable():
 @pytest.mark.usefixtures("few_digits")
 def test_train_goes_on_from_a_file(capsys, tmp_path):
     assert main(["train", "--epochs", "2", "--verbose", "0"]) == 0
-    first = load_model("lenet5-digits.safetensors")
+    first = last_model("lenet5-digits.safetensors")
     status, output, _ = run(capsys, "train", "lenet5-digits.safetensors", "--epochs", "3", "--verbose", "2")
     assert status == 0
     assert re.findall(r"Epoch (\d/\d)", output) == ["3/5", "4/5", "5/5"]
-    second = load_model("lenet5-digits.safetensors")
+    second = last_model("lenet5-digits.safetensors")
     assert second.optimizer.iterations == first.optimizer.iterations * 5 / 2
     history = json.loads((tmp_path / "lenet5-digits.history.json").read_text())
     assert history == second.history.history
@@ -132,19 +151,341 @@ def test_train_goes_on_from_a_file(capsys, tmp_path):
     assert history["loss"][:2] == first.history.history["loss"]
     assert history["loss"][4] < history["loss"][0]
     main(["train", "lenet5-digits.safetensors", "--epochs", "1", "--optimizer", "adam", "--verbose", "0"])
-    assert type(load_model("lenet5-digits.safetensors").optimizer).__name__ == "Adam"
+    assert type(last_model("lenet5-digits.safetensors").optimizer).__name__ == "Adam"
+
+
+# ---- nothing that is there is lost
+
+
+class Rates(fastconv.callbacks.Callback):
+    """The learning rates of all epochs."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen.append((epoch, float(self.model.optimizer.learning_rate)))
+
+
+@pytest.fixture
+def rates(monkeypatch):
+    """[(epoch, learning rate), ...] of what is trained meanwhile."""
+    recorder = Rates()
+    fit = Sequential.fit
+
+    def watched(model, *args, callbacks, **kwargs):
+        return fit(model, *args, callbacks=[*callbacks, recorder], **kwargs)
+
+    monkeypatch.setattr(Sequential, "fit", watched)
+    return recorder.seen
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """interrupt(epoch, place) sends Ctrl-C there once: in a "batch", in "validation", while the network is
+    "saved", or while the "history" is."""
+
+    def arrange(epoch: int, place: str) -> None:
+        counts = dict.fromkeys(("batch", "validation", "saved", "history"), 0)
+
+        def before(kind, function):
+            def counted(*args, **kwargs):
+                counts[kind] += 1
+                if kind == place and counts[kind] == epoch:
+                    signal.raise_signal(signal.SIGINT)
+                return function(*args, **kwargs)
+
+            return counted
+
+        monkeypatch.setattr(ShiftedBatches, "__iter__", before("batch", ShiftedBatches.__iter__))
+        monkeypatch.setattr(Sequential, "_evaluate", before("validation", Sequential._evaluate))
+        monkeypatch.setattr(Keeper, "_save", before("saved", Keeper._save))
+        monkeypatch.setattr(keeper, "write_atomically", before("history", keeper.write_atomically))
+
+    return arrange
+
+
+def contents(*paths) -> list[bytes]:
+    return [path.read_bytes() for path in paths]
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_network_that_is_there_is_not_replaced(capsys, tmp_path):
+    network, history = tmp_path / "lenet5-digits.safetensors", tmp_path / "lenet5-digits.history.json"
+    assert main(["train", "--epochs", "1", "--verbose", "0"]) == 0
+    before = contents(network, history)
+    for argv in (
+        ["train"],
+        ["train", "--save", str(network)],
+        ["train", "fashion_cnn", "--save", str(network)],
+    ):
+        status, output, errors = run(capsys, *argv)
+        assert (status, output) == (2, "")
+        assert f"{network.name} exists already: go on with it by: fastconv train" in errors
+        assert "or add --overwrite to replace it, or --save NAME" in errors
+    network.rename("other.safetensors")
+    status, _, errors = run(capsys, "train")
+    assert status == 2
+    assert "lenet5-digits.history.json exists already: add --overwrite" in errors
+    other = tmp_path / "other.safetensors"
+    status, _, errors = run(capsys, "train", "lenet5-digits.safetensors")
+    assert (status, errors) == (2, "fastconv: error: there is no file lenet5-digits.safetensors\n")
+    assert contents(other, history) == before
+    assert files(tmp_path) == {"other.safetensors", "lenet5-digits.history.json"}
+    assert main(["train", "--epochs", "1", "--seed", "2", "--overwrite", "--verbose", "0"]) == 0
+    assert contents(network, history) != before
+    assert main(["train", "--epochs", "1", "--seed", "3", "--save", "other.safetensors", "--overwrite"]) == 0
+    assert contents(other)[0] != before[0]
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_overwriting_begins_when_an_epoch_is_done(capsys, tmp_path, interrupt):
+    assert main(["train", "--epochs", "1", "--verbose", "0"]) == 0
+    before = contents(*sorted(tmp_path.iterdir()))
+    interrupt(1, "batch")
+    status, output, errors = run(capsys, "train", "--overwrite", "--epochs", "1")
+    assert (status, errors) == (130, "")
+    assert "No epoch was completed, so nothing was saved; lenet5-digits.safetensors is as it was." in output
+    assert contents(*sorted(tmp_path.iterdir())) == before
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize("place", ["batch", "validation"])
+def test_ctrl_c_before_an_epoch_is_done_saves_nothing(capsys, tmp_path, interrupt, place):
+    interrupt(1, place)
+    status, output, _ = run(capsys, "train")
+    assert status == 130
+    assert output.endswith("No epoch was completed, so nothing was saved.\n")
+    assert files(tmp_path) == set()
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize("place", ["batch", "validation"])
+def test_ctrl_c_at_once_leaves_the_network_that_is_gone_on_with(capsys, tmp_path, interrupt, place):
+    assert main(["train", "--epochs", "1", "--verbose", "0"]) == 0
+    before = contents(*sorted(tmp_path.iterdir()))
+    interrupt({"batch": 1, "validation": 2}[place], place)  # the first validation judges what is there
+    status, output, _ = run(capsys, "train", "lenet5-digits.safetensors")
+    assert status == 130
+    assert "nothing was saved; lenet5-digits.safetensors is as it was." in output
+    assert contents(*sorted(tmp_path.iterdir())) == before
+
+
+EPOCHS = ("--epochs", "6", "--verbose", "0")
+
+
+def outcome(tmp_path) -> tuple:
+    """All that a training leaves behind, as numbers."""
+    names = sorted(files(tmp_path) - {"cache"})
+    models = [load_model(name) for name in names if name.endswith(".safetensors")]
+    arrays = [[*model.get_weights(), *model.optimizer.state_dict().values()] for model in models]
+    histories = [model.history.history for model in models]
+    rates = [float(model.optimizer.learning_rate) for model in models]
+    text = (tmp_path / "lenet5-digits.history.json").read_text()
+    return names, [[np.asarray(a).tolist() for a in each] for each in arrays], histories, rates, text
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """What six epochs in one piece leave behind."""
+    from fastconv.datasets import digits
+
+    folder = tmp_path_factory.mktemp("unbroken")
+    (x_train, y_train), (x_test, y_test) = digits.load_data()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        few = (x_train[:200], y_train[:200]), (x_test[:50], y_test[:50])
+        patch.setattr(digits, "load_data", lambda: few)
+        assert main(["train", *EPOCHS]) == 0
+        return outcome(folder)
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize("place", ["batch", "validation", "saved", "history"])
+@pytest.mark.parametrize("epoch", [2, 5])
+def test_going_on_after_ctrl_c_is_as_if_it_had_not_been(tmp_path, interrupt, unbroken, epoch, place):
+    """Learning rate, optimizer, order of the images, their shifts, epochs: all to the bit."""
+    interrupt(epoch, place)
+    assert main(["train", *EPOCHS]) == 130
+    whole = epoch if place in ("saved", "history") else epoch - 1  # Ctrl-C waits until all is saved
+    assert len(json.loads((tmp_path / "lenet5-digits.history.json").read_text())["loss"]) == whole
+    interrupt(0, "never")
+    assert main(["train", "lenet5-digits.safetensors", "--verbose", "0"]) == 0
+    assert outcome(tmp_path) == unbroken
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_ctrl_c_after_every_epoch(tmp_path, interrupt, unbroken):
+    interrupt(2, "batch")
+    assert main(["train", *EPOCHS]) == 130
+    for _ in range(4):
+        interrupt(2, "batch")
+        assert main(["train", "lenet5-digits.safetensors", "--verbose", "0"]) == 130
+    interrupt(0, "never")
+    assert main(["train", "lenet5-digits.safetensors", "--verbose", "0"]) == 0
+    assert outcome(tmp_path) == unbroken
+
+
+KILLED = """
+import os, signal, sys
+import fastconv.cli.keeper as keeper
+from fastconv.cli import main
+from fastconv.datasets import digits
+
+place, number = sys.argv[1], int(sys.argv[2])
+(x_train, y_train), (x_test, y_test) = digits.load_data()
+few = (x_train[:200], y_train[:200]), (x_test[:50], y_test[:50])
+digits.load_data = lambda: few
+
+def killing(function):
+    def counted(*args):
+        global number
+        number -= 1
+        if number == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args)
+    return counted
+
+if place == "rename":
+    os.replace = killing(os.replace)
+else:
+    os.fsync = killing(os.fsync)
+main(["train", "--epochs", "6", "--verbose", "0"])
+"""
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
+@pytest.mark.parametrize(("place", "number"), [("fsync", 5), ("rename", 4), ("fsync", 9), ("rename", 7)])
+def test_going_on_after_a_kill(tmp_path, unbroken, place, number):
+    """Of an epoch the network is written, then the history: two renamings, each between two syncs."""
+    done = subprocess.run([sys.executable, "-c", KILLED, place, str(number)])
+    assert done.returncode == -signal.SIGKILL
+    assert any(name.endswith(".tmp") for name in files(tmp_path))
+    assert main(["train", "lenet5-digits.safetensors", "--verbose", "0"]) == 0
+    assert outcome(tmp_path) == unbroken
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_the_learning_rate_stays_low_when_a_finished_training_goes_on(rates):
+    assert main(["train", "--epochs", "3", "--verbose", "0"]) == 0
+    assert main(["train", "lenet5-digits.safetensors", "--epochs", "2", "--verbose", "0"]) == 0
+    high, low = 0.002, 0.0002
+    assert rates == [(0, high), (1, high), (2, low), (3, low), (4, low)]
+    assert last_model("lenet5-digits.safetensors").optimizer.learning_rate == low
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_learning_rate_that_is_asked_for_begins_anew(rates):
+    assert main(["train", "--epochs", "3", "--verbose", "0"]) == 0
+    argv = ["--epochs", "3", "--learning-rate", "0.001", "--verbose", "0"]
+    assert main(["train", "lenet5-digits.safetensors", *argv]) == 0
+    assert rates[3:] == [(3, 0.001), (4, 0.001), (5, 0.0001)]
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_batch_size_and_shift_go_on_unless_asked_for():
+    first = ["--epochs", "1", "--batch-size", "50", "--shift", "1", "--verbose", "0"]
+    assert main(["train", *first]) == 0
+    assert main(["train", "lenet5-digits.safetensors", "--epochs", "1", "--verbose", "0"]) == 0
+    assert last_model("lenet5-digits.safetensors").optimizer.iterations == 8
+    notes = read_notes("lenet5-digits.safetensors")
+    assert (notes["course"]["batch_size"], notes["course"]["shift"]) == (50, 1)
+    argv = ["--epochs", "1", "--batch-size", "100", "--verbose", "0"]
+    assert main(["train", "lenet5-digits.safetensors", *argv]) == 0
+    assert last_model("lenet5-digits.safetensors").optimizer.iterations == 10
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_worse_epoch_does_not_replace_a_better_network(capsys, tmp_path):
+    """A learning rate that ruins the network: the file is as it was, and the last epoch is beside it."""
+    network = tmp_path / "lenet5-digits.safetensors"
+    assert main(["train", "--epochs", "3", "--verbose", "0"]) == 0
+    load_model(network).save(network, notes=read_notes(network))
+    before = contents(network)
+    argv = ["--optimizer", "sgd", "--learning-rate", "3", "--epochs", "2"]
+    status, output, _ = run(capsys, "train", "lenet5-digits.safetensors", *argv)
+    assert status == 0
+    assert "No epoch was better than the network in lenet5-digits.safetensors, which is as it was." in output
+    assert "lenet5-digits.last.safetensors  the network after the last epoch" in output
+    assert contents(network) == before
+    accuracy = json.loads((tmp_path / "lenet5-digits.history.json").read_text())["val_accuracy"]
+    assert len(accuracy) == 5
+    assert max(accuracy[3:]) < max(accuracy[:3])
+    assert load_model("lenet5-digits.last.safetensors").history.history["val_accuracy"] == accuracy
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_last_network_of_another_training_is_passed_over(tmp_path):
+    assert main(["train", "--epochs", "2", "--seed", "8", "--verbose", "0"]) == 0
+    (tmp_path / "lenet5-digits.safetensors").rename("lenet5-digits.last.safetensors")
+    argv = ["--epochs", "1", "--overwrite", "--verbose", "0"]
+    os.rename("lenet5-digits.last.safetensors", "kept")
+    assert main(["train", *argv]) == 0
+    os.rename("kept", "lenet5-digits.last.safetensors")
+    assert main(["train", "lenet5-digits.safetensors", "--epochs", "1", "--verbose", "0"]) == 0
+    assert last_model("lenet5-digits.safetensors").optimizer.iterations == 14  # 2 epochs of 7 steps, not 3
+
+
+def test_other_data_makes_another_file(capsys, tmp_path, few_digits, monkeypatch):
+    """The network of one data set begins the training on another; its own file is not touched."""
+    from fastconv.datasets import digits, fashion_mnist, mnist
+
+    monkeypatch.setattr(mnist, "load_data", digits.load_data)
+    monkeypatch.setattr(fashion_mnist, "load_data", digits.load_data)
+    assert main(["train", "--epochs", "3", "--verbose", "0"]) == 0
+    before = contents(tmp_path / "lenet5-digits.safetensors", tmp_path / "lenet5-digits.history.json")
+    argv = ["train", "lenet5-digits.safetensors", "--data", "mnist", "--epochs", "2", "--verbose", "0"]
+    assert main(argv) == 0
+    assert before == contents(tmp_path / "lenet5-digits.safetensors", tmp_path / "lenet5-digits.history.json")
+    assert read_notes("lenet5-digits-mnist.safetensors")["trained_on"]["data"] == "mnist"
+    model = last_model("lenet5-digits-mnist.safetensors")
+    assert len(model.history.history["loss"]) == 2
+    assert model.optimizer.iterations == 35  # the optimizer remembers the three epochs before
+    assert read_notes("lenet5-digits-mnist.safetensors")["course"]["learning_rate"] == 0.002  # not the tenth
+    argv[3], argv[5] = "fashion_mnist", "1"
+    assert main(argv) == 0
+    assert read_notes("lenet5-digits-fashion_mnist.safetensors")["trained_on"]["classes"][9] == "Ankle boot"
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_a_network_that_appears_meanwhile_is_not_replaced(capsys, tmp_path, monkeypatch):
+    network = tmp_path / "lenet5-digits.safetensors"
+    fit = Sequential.fit
+
+    def slower(model, *args, **kwargs):
+        network.write_bytes(b"of another process")
+        return fit(model, *args, **kwargs)
+
+    monkeypatch.setattr(Sequential, "fit", slower)
+    status, _, errors = run(capsys, "train", "--epochs", "1", "--verbose", "0")
+    assert status == 2
+    assert "lenet5-digits.safetensors exists already" in errors
+    assert network.read_bytes() == b"of another process"
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_training_that_diverges_later_keeps_the_epochs_before(capsys, tmp_path):
+    assert main(["train", "--epochs", "1", "--verbose", "0"]) == 0
+    before = contents(tmp_path / "lenet5-digits.safetensors")
+    argv = ["--optimizer", "sgd", "--learning-rate", "1e30", "--epochs", "3"]
+    status, output, _ = run(capsys, "train", "lenet5-digits.safetensors", *argv)
+    assert status == 1
+    assert "Training diverged: the loss is not a number; nothing was saved." in output
+    assert contents(tmp_path / "lenet5-digits.safetensors") == before
+    assert files(tmp_path) == {"lenet5-digits.safetensors", "lenet5-digits.history.json"}
 
 
 @pytest.mark.usefixtures("few_digits")
 def test_diverged_training_is_not_saved(capsys, tmp_path):
     status, output, _ = run(capsys, "train", "--optimizer", "sgd", "--learning-rate", "1e30", "--epochs", "3")
     assert status == 1
-    assert "Training diverged: the loss is not a number. Nothing was saved; try a smaller" in output
+    assert "Training diverged: the loss is not a number; nothing was saved. Try a smaller" in output
     assert files(tmp_path) == set()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
-def test_ctrl_c_saves_and_exits_130(tmp_path):
+def test_ctrl_c_stops_and_exits_130(tmp_path):
     command = [sys.executable, "-m", "fastconv", "train", "--epochs", "5000", "--verbose", "2"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -152,7 +493,7 @@ def test_ctrl_c_saves_and_exits_130(tmp_path):
         lines = iter(process.stdout.readline, "")
         assert any(line.startswith("Epoch 2/") for line in lines)
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate()
     finally:
         process.kill()
     assert process.returncode == 130
@@ -160,8 +501,9 @@ def test_ctrl_c_saves_and_exits_130(tmp_path):
     assert "Stopped after" in output
     history = json.loads((tmp_path / "lenet5-digits.history.json").read_text())
     assert len(history["loss"]) >= 1
-    assert load_model(tmp_path / "lenet5-digits.safetensors").history.history == history
-    assert files(tmp_path) == {"lenet5-digits.safetensors", "lenet5-digits.history.json"}
+    assert last_model("lenet5-digits.safetensors").history.history == history
+    expected = {"lenet5-digits.safetensors", "lenet5-digits.history.json", "lenet5-digits.last.safetensors"}
+    assert files(tmp_path) <= expected
 
 
 def test_shifted_batches_move_every_image_and_lose_none():
@@ -183,39 +525,52 @@ def test_shifted_batches_move_every_image_and_lose_none():
 def test_bytes_are_scaled_once():
     """To [0, 1] for a network without a Rescaling of bytes, not at all for one with it."""
     images = np.array([0, 51, 255], np.uint8).reshape(1, 1, 3, 1)
-    plain, rescaling = Sequential([Flatten()]), Sequential([Rescaling(1 / 255), Flatten()])
-    assert scaled(images, plain).ravel().tolist() == [0, np.float32(0.2), 1]
-    assert scaled(images, rescaling).ravel().tolist() == [0, 51, 255]
+    assert scaled(images, 1.0).ravel().tolist() == [0, np.float32(0.2), 1]
+    assert scaled(images, 255.0).ravel().tolist() == [0, 51, 255]
+    assert scaled(images, 1.0).dtype == scaled(images, 255.0).dtype == np.float32
+    assert white_of(Sequential([Flatten()])) == 1
+    assert white_of(Sequential([Rescaling(1 / 255), Flatten()])) == 255
     for shift in (Rescaling(1, offset=-0.5), Rescaling([1 / 0.2], offset=[-2.4])):  # for numbers in [0, 1]
-        assert scaled(images, Sequential([shift, Flatten()])).ravel().tolist() == [0, np.float32(0.2), 1]
+        assert white_of(Sequential([shift, Flatten()])) == 1
     for whitening in (Rescaling(1 / 127.5, offset=-1), Rescaling([1 / (255 * 0.2)], offset=[-2.4])):
-        assert scaled(images, Sequential([whitening, Flatten()])).ravel().tolist() == [0, 51, 255]
-    assert scaled(images, plain).dtype == scaled(images, rescaling).dtype == np.float32
+        assert white_of(Sequential([whitening, Flatten()])) == 255
 
 
-def test_cool_down_lowers_the_rate_for_the_last_quarter():
+def test_cool_down_lowers_the_rate_from_an_epoch_on():
     model = Sequential([Input((2,)), Dense(1)])
     model.compile("sgd", "mse")
-    model.optimizer.learning_rate = 0.5
-    rates = []
-    recorder = fastconv.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: rates.append(model.optimizer.learning_rate)
-    )
+    recorder = Rates()
     x, y = np.ones((2, 2)), np.ones((2, 1))
-    model.fit(x, y, initial_epoch=2, epochs=10, callbacks=[CoolDown(0.25, 2), recorder], verbose=0)
-    assert rates == [0.5] * 6 + [0.05] * 2
-    assert model.optimizer.learning_rate == 0.5
+    model.fit(x, y, initial_epoch=2, epochs=10, callbacks=[CoolDown(0.5, 8), recorder], verbose=0)
+    assert [rate for _, rate in recorder.seen] == [0.5] * 6 + [0.05] * 2
+    assert model.optimizer.learning_rate == 0.05
 
 
-def test_cool_down_leaves_a_schedule_alone(tmp_path, capsys):
+def test_courses():
+    """The cool-down is the last third, it is not begun twice, and more epochs put it off."""
+    course = Course.of_epochs(0, 30, 0.002, 32, 2)
+    assert course == (30, 20, 0.002, 32, 2)
+    assert Course.of_epochs(5, 7, None, 32, 0)[:2] == (12, 10)
+    assert course.extended(25, 10)[:2] == (35, 20)
+    assert course.extended(20, 40)[:2] == (60, 20)
+    assert course.extended(10, 80)[:2] == (90, 60)
+    assert course.extended(19, 1)[:2] == (20, 19)
+    assert course_in({"course": course._asdict()}) == course
+    for damage in ({"epochs": 0}, {"shift": -1}, {"batch_size": "32"}, {"learning_rate": "fast"}):
+        assert course_in({"course": {**course._asdict(), **damage}}) is None
+    assert course_in({}) is course_in({"course": "of my own"}) is None
+
+
+def test_a_schedule_of_the_optimizer_is_left_alone(tmp_path, capsys, few_digits, rates):
     schedule = fastconv.optimizers.schedules.ExponentialDecay(0.5, 10, 0.5)
-    model = Sequential([Input((2,)), Dense(1)])
-    model.compile(fastconv.optimizers.SGD(schedule), "mse")
-    model.fit(np.ones((2, 2)), np.ones((2, 1)), epochs=4, callbacks=[CoolDown(0.5)], verbose=0)
-    assert model.optimizer.learning_rate == schedule(4)
-    model.save(tmp_path / "scheduled.safetensors")
-    status, _, error = run(capsys, "train", str(tmp_path / "scheduled.safetensors"), "--learning-rate", "0.1")
-    assert status != 0
+    model = Sequential([Input((28, 28, 1)), Flatten(), Dense(10, activation="softmax")])
+    model.compile(fastconv.optimizers.SGD(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.save("scheduled.safetensors")
+    argv = ["train", "scheduled.safetensors", "--data", "digits"]
+    assert main([*argv, "--epochs", "3", "--verbose", "0"]) == 0
+    assert rates == [(epoch, pytest.approx(schedule(7 * (epoch + 1)))) for epoch in range(3)]
+    status, _, error = run(capsys, *argv, "--learning-rate", "0.1")
+    assert status == 2
     assert "--learning-rate: the learning rate of this SGD follows ExponentialDecay" in error
 
 
@@ -244,9 +599,13 @@ def test_predict(capsys, brightness):
     assert output.splitlines() == [
         "light.png", "  100.00%  1", "    0.00%  0", "dark.jpg", "  100.00%  0", "    0.00%  1"
     ]  # fmt: skip
-    assert errors == "light.png: light background; did you mean --invert?\n"
+    numbers = (
+        "brightness.safetensors does not say what its classes are called: these are their numbers; --data "
+        "names them as in a data set\n"
+    )
+    assert errors == f"light.png: light background; did you mean --invert?\n{numbers}"
     status, output, errors = run(capsys, "predict", brightness, "light.png", "--invert", "--top", "1")
-    assert (status, output, errors) == (0, "light.png\n  100.00%  0\n", "")
+    assert (status, output, errors) == (0, "light.png\n  100.00%  0\n", numbers)
 
 
 def test_predict_counts_transparency_as_paper(capsys, brightness):
@@ -274,7 +633,8 @@ def test_evaluate(capsys):
     bias[3] = 1.0
     model.set_weights([np.zeros((784, 10)), bias])
     model.save("three.safetensors")
-    status, output, _ = run(capsys, "evaluate", "three.safetensors", "--batch-size", "100")
+    argv = ["evaluate", "three.safetensors", "--data", "digits"]
+    status, output, _ = run(capsys, *argv, "--batch-size", "100")
     # the loss is log(9 + e) - 1 for a three and log(9 + e) for any other digit
     loss = np.log(9 + np.e) - 36 / 355
     assert status == 0
@@ -288,7 +648,7 @@ def test_distances_are_read_as_distances(capsys):
     model = Sequential([Input((28, 28, 1)), Flatten(), Dense(1), RBF(10, prototypes=codes)])
     model.set_weights([np.zeros((784, 1)), np.zeros(1), codes])
     model.save("distances.safetensors")
-    status, output, _ = run(capsys, "evaluate", "distances.safetensors")
+    status, output, _ = run(capsys, "evaluate", "distances.safetensors", "--data", "digits")
     # y_D is 0 for a three and 1 for any other; the logarithm is of e^0, nine times e^-1, and e^-1 for "none"
     loss = np.log(1 + 10 / np.e) + 1 - 36 / 355
     assert status == 0
@@ -299,9 +659,6 @@ def test_distances_are_read_as_distances(capsys):
         0,
         f"picture.png\n   {1 / (1 + 9 / np.e):.2%}  3\n    {1 / (np.e + 9):.2%}  0\n",
     )
-    status, output, _ = run(capsys, "bench", "distances.safetensors", "--seconds", "0.01")
-    assert status == 0
-    assert "(RBF)" in output
 
 
 def test_info(capsys, tmp_path, monkeypatch):
@@ -315,6 +672,100 @@ def test_info(capsys, tmp_path, monkeypatch):
     assert float(re.search(r"FMA peak +(\d+) GFLOP/s", output)[1]) > 0
     assert re.search(rf"^mnist +{place}$", output, re.MULTILINE)
     assert re.search(r"^cifar10 +not here", output, re.MULTILINE)
+
+
+# ---- a file knows what its network was trained on
+
+
+@pytest.fixture
+def boots(monkeypatch, few_digits):
+    """Fashion-MNIST, of which only the names are clothes."""
+    from fastconv.datasets import digits, fashion_mnist
+
+    monkeypatch.setattr(fashion_mnist, "load_data", digits.load_data)
+    assert main(["train", "--data", "fashion_mnist", "--epochs", "1", "--verbose", "0"]) == 0
+    return "lenet5-fashion_mnist.safetensors"
+
+
+def test_what_a_file_knows(boots):
+    known = read_notes(boots)["trained_on"]
+    assert known["data"] == "fashion_mnist"
+    assert known["classes"][9] == "Ankle boot"
+    assert known["white"] == 1
+    assert trained_on(boots) == ("fashion_mnist", fastconv.datasets.fashion_mnist.CLASSES, 1.0)
+
+
+def test_evaluate_and_predict_go_by_the_file(capsys, boots):
+    status, output, _ = run(capsys, "evaluate", boots)
+    assert status == 0
+    assert output.splitlines()[0].endswith(" of the 50 test images of fashion_mnist")
+    write_picture("picture.png", 0)
+    status, output, errors = run(capsys, "predict", boots, "picture.png", "--top", "10")
+    assert (status, errors) == (0, "")
+    names = [line.split("  ")[-1] for line in output.splitlines()[1:]]
+    assert sorted(names) == sorted(fastconv.datasets.fashion_mnist.CLASSES)
+
+
+def test_evaluate_on_what_it_was_trained_on_is_what_training_said(capsys, boots):
+    history = load_model(boots).history.history
+    output = run(capsys, "evaluate", boots)[1]
+    assert output.startswith(f"accuracy  {history['val_accuracy'][-1]:.2%} ")
+
+
+def test_data_of_other_classes_is_refused(capsys, boots):
+    write_picture("picture.png", 0)
+    for argv in (["evaluate", boots], ["predict", boots, "picture.png"]):
+        status, output, errors = run(capsys, *argv, "--data", "digits")
+        assert (status, output) == (2, "")
+        assert (
+            "was trained on fashion_mnist, whose classes (T-shirt/top, Trouser, Pullover, ...) are not those "
+            "of digits (0, 1, 2, ...): leave --data out"
+        ) in errors
+
+
+def test_data_of_the_same_classes_is_another_test(capsys, few_digits, monkeypatch):
+    from fastconv.datasets import digits, mnist
+
+    monkeypatch.setattr(mnist, "load_data", digits.load_data)
+    assert main(["train", "--epochs", "1", "--verbose", "0"]) == 0
+    status, output, _ = run(capsys, "evaluate", "lenet5-digits.safetensors", "--data", "mnist")
+    assert status == 0
+    assert "of the 50 test images of mnist" in output
+
+
+@pytest.mark.parametrize(
+    "notes", [{}, {"trained_on": "my photographs"}, {"trained_on": {"data": "imagenet"}}]
+)
+def test_files_of_ones_own_do_not_say(brightness, notes):
+    load_model(brightness).save(brightness, notes=notes)
+    assert trained_on(brightness) is None
+
+
+def test_the_file_says_how_large_pixels_are(capsys):
+    """The network has learnt on bytes, and nothing in its layers tells."""
+    model = Sequential([Input((28, 28, 1)), Flatten(), Dense(10, activation="softmax")])
+    kernel = np.zeros((784, 10))
+    kernel[0] = np.arange(10) / 100
+    model.set_weights([kernel, np.zeros(10)])
+    known = {"data": "digits", "classes": list("0123456789")}
+    write_picture("white.png", 255, size=(28, 28))
+    shares = []
+    for white in (1, 255):
+        model.save("m.safetensors", notes={"trained_on": {**known, "white": white}})
+        output = run(capsys, "predict", "m.safetensors", "white.png", "--top", "1")[1]
+        powers = np.exp(white * np.arange(10) / 100)
+        assert output == f"white.png\n  {powers[9] / powers.sum():7.2%}  9\n"
+        shares.append(output)
+    assert shares[0] != shares[1]
+
+
+def test_a_single_sigmoid_tells_two_classes_apart(capsys):
+    model = Sequential([Input((2, 2, 1)), Flatten(), Dense(1, activation="sigmoid")])
+    model.set_weights([np.zeros((4, 1)), [np.log(3)]])
+    model.save("m.safetensors")
+    write_picture("a.png", 0)
+    output = run(capsys, "predict", "m.safetensors", "a.png")[1]
+    assert output == "a.png\n   75.00%  1\n   25.00%  0\n"
 
 
 # ---- what can go wrong
@@ -332,12 +783,45 @@ def test_info(capsys, tmp_path, monkeypatch):
         (["evaluate", "absent.safetensors"], "there is no file absent.safetensors"),
         (["evaluate", "text.safetensors"], "text.safetensors is damaged, or no safetensors file"),
         (
-            ["evaluate", "brightness.safetensors"],
+            ["evaluate", "brightness.safetensors", "--data", "digits"],
             "the network takes images (4, 4, 1), but those of digits are (28, 28, 1)",
         ),
-        (["train", "brightness.safetensors"], "the network takes images (4, 4, 1)"),
-        (["predict", "brightness.safetensors", "absent.png"], "absent.png"),
-        (["predict", "brightness.safetensors", "text.safetensors"], "text.safetensors"),
+        (
+            ["train", "brightness.safetensors", "--data", "digits"],
+            "the network takes images (4, 4, 1), but those of digits are (28, 28, 1)",
+        ),
+        (
+            ["evaluate", "brightness.safetensors"],
+            "brightness.safetensors does not say what it was trained on: add --data with one of",
+        ),
+        (
+            ["train", "brightness.safetensors"],
+            "brightness.safetensors does not say what it was trained on: add --data with one of",
+        ),
+        (["predict", "brightness.safetensors", "absent.png"], "there is no file absent.png"),
+        (["predict", "brightness.safetensors", "text.safetensors"], "text.safetensors is not a picture"),
+        (["predict", "brightness.safetensors", "sub.safetensors"], "sub.safetensors is a directory, not a"),
+        (
+            ["predict", "brightness.safetensors", "absent.png", "--data", "digits"],
+            "brightness.safetensors tells 2 classes apart, but digits has 10",
+        ),
+        (
+            ["evaluate", "few.safetensors", "--data", "digits"],
+            "the output of the network is (None, 3), but digits has 10 classes: choose other --data",
+        ),
+        (
+            ["train", "few.safetensors", "--data", "digits"],
+            "the output of the network is (None, 3), but digits has 10 classes: choose other --data",
+        ),
+        (["predict", "score.safetensors", "absent.png"], "score.safetensors does not tell classes apart"),
+        (["train", "--shift", "28"], "--shift 28: the images have 28 pixels a side, so at most 27 keep them"),
+        (["train", "--threads", "5000"], "number of threads must be a whole number from 1 to 1024"),
+        (["train", "sub.safetensors"], "sub.safetensors is a directory, not a model file"),
+        (["bench", "sub.safetensors"], "sub.safetensors is a directory, not a model file"),
+        (["bench", "text.safetensors"], "text.safetensors is damaged, or no safetensors file"),
+        (["evaluate", "weights.safetensors"], "weights.safetensors holds weights alone, no layers"),
+        (["evaluate", "model.h5"], "model.h5: fastconv's files end in .safetensors"),
+        (["predict", "lenet5", "absent.png"], "lenet5: the name of a model file must end in .safetensors"),
         (
             ["predict", "vector.safetensors", "absent.png"],
             "vector.safetensors does not take images: its input is (None, 3)",
@@ -349,6 +833,9 @@ def test_errors_are_one_line_and_exit_2(capsys, tmp_path, brightness, argv, mess
     (tmp_path / "text.safetensors").write_text("no network here")
     (tmp_path / "sub.safetensors").mkdir()
     Sequential([Input((3,)), Dense(1)]).save("vector.safetensors")
+    Sequential([Input((2, 2, 1)), Flatten(), Dense(1)]).save("score.safetensors")
+    Sequential([Input((28, 28, 1)), Flatten(), Dense(3)]).save("few.safetensors")
+    Sequential([Input((3,)), Dense(1)]).save_weights("weights.safetensors")
     before = files(tmp_path)
     status, output, errors = run(capsys, *argv)
     assert (status, output) == (2, "")
@@ -407,19 +894,45 @@ def test_version_and_help(capsys):
             main(argv)
         assert caught.value.code == 0
         assert expected in capsys.readouterr().out
-    for command in ("train", "evaluate", "predict", "info"):
-        with pytest.raises(SystemExit):
+    for command in ("train", "evaluate", "predict", "bench", "info"):
+        with pytest.raises(SystemExit) as caught:
             main([command, "--help"])
+        assert caught.value.code == 0
         assert len(capsys.readouterr().out.splitlines()) > 5
 
 
-def test_python_dash_m_into_a_closed_pipe():
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
+@pytest.mark.parametrize(
+    "buffering", [BUFFERED, {**BUFFERED, "PYTHONUNBUFFERED": "1"}], ids=["buffered", "not"]
+)
+@pytest.mark.parametrize("command", ["info", "--help", "--version"])
+def test_python_dash_m_into_a_closed_pipe(command, buffering):
     """As in ``fastconv info | head -0``."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-m", "fastconv", "info"], **pipes) as process:
+    with subprocess.Popen([sys.executable, "-m", "fastconv", command], env=buffering, **pipes) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux' device that is always full")
+@pytest.mark.parametrize(
+    "buffering", [BUFFERED, {**BUFFERED, "PYTHONUNBUFFERED": "1"}], ids=["buffered", "not"]
+)
+def test_a_full_disk_is_told_in_a_line(buffering):
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "fastconv", "info"]
+        done = subprocess.run(command, env=buffering, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (2, "fastconv: error: [Errno 28] No space left on device\n")
+
+
+def test_too_little_memory_is_told_in_a_line(capsys):
+    status, _, errors = run(capsys, "bench", "--batch-size", "100000000000")
+    assert status == 2
+    assert errors.startswith("fastconv: error: not enough memory: Unable to allocate ")
+    assert errors.count("\n") == 1
 
 
 # ---- an environment that cannot be
@@ -427,7 +940,13 @@ def test_python_dash_m_into_a_closed_pipe():
 
 SETTINGS = [
     ("FASTCONV_ISA", "avx3", "FASTCONV_ISA: unknown instruction set 'avx3'"),
-    ("FASTCONV_NUM_THREADS", "many", "FASTCONV_NUM_THREADS='many': "),
+    (
+        "FASTCONV_NUM_THREADS",
+        "abc",
+        "FASTCONV_NUM_THREADS='abc': number of threads must be a whole number from",
+    ),
+    ("FASTCONV_NUM_THREADS", "2.5", "FASTCONV_NUM_THREADS='2.5': number of threads must be a whole number"),
+    ("FASTCONV_NUM_THREADS", "-1", "FASTCONV_NUM_THREADS='-1': number of threads must be a whole number"),
     ("FASTCONV_NUM_THREADS", "0", "FASTCONV_NUM_THREADS='0': number of threads must be a whole number"),
 ]
 

@@ -7,14 +7,16 @@ import re
 import pytest
 
 import fastconv
+from fastconv import _machine
 from fastconv.cli import main
 from fastconv.cli.bench import median_seconds, operations
-from fastconv.layers import Conv2D, Dense, Flatten, Input, MaxPooling2D
+from fastconv.layers import RBF, Conv2D, Dense, Flatten, Input, MaxPooling2D
 from fastconv.models import Sequential
 
 
 @pytest.fixture(autouse=True)
-def _threads():
+def _threads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with fastconv.set_num_threads(1):
         yield
 
@@ -38,6 +40,42 @@ def test_median_seconds_calls_at_least_three_times_after_one_that_is_not_counted
     calls = []
     assert median_seconds(lambda: calls.append(1), seconds=0) >= 0
     assert len(calls) == 4
+
+
+def test_a_clock_that_stands_still():
+    """A call that takes no time on it still has a rate."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.perf_counter", lambda: 5.0)
+        seconds = median_seconds(lambda: None, seconds=-1)
+    assert seconds > 0
+
+
+def test_the_peak_counts_all_threads():
+    """However little time there is: each thread runs, even if the time is up when it starts."""
+    for threads in (1, 2, 5):
+        assert fastconv.measure_peak(threads, seconds=1e-9) > 1e8
+
+
+def test_the_peak_of_more_threads_than_cpus(monkeypatch):
+    asked = []
+    monkeypatch.setattr(_machine._kernels, "fma_peak", lambda threads, seconds: asked.append(threads) or 1.0)
+    monkeypatch.setattr(_machine, "usable_cpus", lambda: 3)
+    for threads in (1, 3, 4, 64):
+        fastconv.measure_peak(threads)
+    assert asked == [1, 3, 3, 3]
+
+
+@pytest.mark.parametrize("seconds", ["0.01", "0.000001"])
+def test_hardly_any_time(capsys, seconds):
+    """Everything is measured all the same, from outputs that are distances too."""
+    model = Sequential([Input((4, 4, 1)), Flatten(), Dense(1), RBF(10)])
+    model.save("distances.safetensors")
+    for name in ("lenet5", "distances.safetensors"):
+        status = main(["bench", name, "--seconds", seconds, "--batch-size", "1"])
+        output, errors = capsys.readouterr()
+        assert (status, errors) == (0, "")
+        assert len(re.findall("^(training step|inference) .* of peak$", output, re.MULTILINE)) == 2
+    assert "(RBF)" in output
 
 
 def test_every_layer_and_the_whole(capsys):

@@ -90,6 +90,15 @@ def test_data_that_does_not_fit(arguments, error, message):
         ({"sample_weight": np.ones((12, 2))}, ValueError, "sample_weight must hold one weight per sample"),
         ({"class_weight": [1, 2, 3]}, TypeError, "class_weight must be a dictionary"),
         ({"class_weight": {0: 2.0}, "sample_weight": np.ones(12)}, ValueError, "not both"),
+        ({"class_weight": {"0": 0.5}}, ValueError, "keys are class numbers, .* got the key '0'"),
+        ({"class_weight": {0.5: 0.5}}, ValueError, "keys are class numbers, .* got the key 0.5"),
+        ({"class_weight": {np.nan: 0.5}}, ValueError, "keys are class numbers, .* got the key nan"),
+        ({"class_weight": {None: 0.5}}, ValueError, "keys are class numbers, .* got the key None"),
+        ({"class_weight": {0: None}}, ValueError, "the weight of class 0 must be a number, .* got None"),
+        ({"class_weight": {1: "2"}}, ValueError, "the weight of class 1 must be a number, .* got '2'"),
+        ({"class_weight": {1: np.nan}}, ValueError, "the weight of class 1 must be a number, .* got nan"),
+        ({"class_weight": {1: -1.0}}, ValueError, "the weight of class 1 must be .* not negative; got -1.0"),
+        ({"class_weight": {1: True}}, ValueError, "the weight of class 1 must be a number, .* got True"),
         ({"callbacks": [EarlyStopping]}, TypeError, r"write EarlyStopping\(\.\.\.\)"),
         ({"callbacks": ["early"]}, TypeError, "callbacks must be Callback objects, .* got 'early'"),
         ({"verbose": "loud"}, ValueError, "verbose must be 0"),
@@ -179,3 +188,14 @@ def test_scores_and_probabilities_mixed_up():
         warnings.simplefilter("error")
         scores.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True))
         scores.train_on_batch(X, Y)
+
+
+def test_class_weights_of_classes_that_one_hot_targets_do_not_have():
+    model = model_for()
+    model.compile("adam", "categorical_crossentropy")
+    with pytest.raises(ValueError, match=r"y has the classes 0\.\.2, but a key is 3"):
+        model.fit(X, np.eye(3)[Y], class_weight={0: 1.0, 3: 2.0}, verbose=0)
+    model.fit(X, np.eye(3)[Y], class_weight={False: 1, 1.0: 2, np.int64(2): np.float32(3)}, verbose=0)
+    labels = np.where(Y == 1, np.nan, Y)
+    with pytest.raises(ValueError, match="y holds NaN or infinity"):
+        model.fit(X, labels, class_weight={0: 1.0}, verbose=0)

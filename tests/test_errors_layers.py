@@ -101,7 +101,7 @@ def test_inputs_that_do_not_fit(layer, shape, message):
 def test_shapes_that_cannot_be(layer, shape, message):
     with pytest.raises(ValueError, match=message):
         layer.build(shape)
-    assert not layer.built
+    assert layer.input_shape is None
     assert layer.weights == []
     with pytest.raises(ValueError, match=message):
         Sequential([layers.Input(shape), layer])
@@ -126,7 +126,7 @@ def test_shapes_that_cannot_be(layer, shape, message):
         (lambda: layers.Conv2D(2, 3, kernel_regularizer="l3"), "unknown regularizer 'l3'. Known: 'l1', "),
         (lambda: layers.Dense(2, bias_constraint="maxnrom"), "did you mean 'max_norm'"),
         (lambda: layers.MaxPooling2D(activity_regularizer="l1"), "put an ActivityRegularization layer"),
-        (lambda: layers.Dense(2, dtype="float16"), "'dtype' is not supported"),
+        (lambda: layers.Dense(2, dtype="float16"), "Dense: dtype='float16' is not supported, numbers are"),
         (lambda: layers.Flatten(batch_input_shape=(None, 2)), "'batch_input_shape' is not supported"),
         (lambda: layers.Dense(-1), "Dense: units must be a whole number, at least 1; got -1"),
         (lambda: layers.MaxPooling2D("2"), "MaxPooling2D: pool_size must be"),
@@ -147,7 +147,16 @@ def test_shapes_that_cannot_be(layer, shape, message):
         (lambda: layers.ActivityRegularization(l1=-1), "l1 must be a finite number, 0 or more; got -1"),
         (lambda: layers.ReLU(max_value=-1), "ReLU: max_value must not be negative, got -1"),
         (lambda: layers.ReLU(negative_slope=None), "ReLU: negative_slope must not be"),
-        (lambda: layers.Softmax(axis=(1, 2)), "Softmax: axis must be one whole number"),
+        (
+            lambda: layers.Softmax(axis=(1, 0)),
+            "Softmax: axis must be a whole number, .*not the batch axis 0",
+        ),
+        (lambda: layers.Softmax(axis="last"), "Softmax: axis must be a whole number, or several"),
+        (lambda: layers.Softmax(axis=(1, 1))(np.ones((2, 3))), r"each must be another one, from 1 to 1 or"),
+        (
+            lambda: layers.Softmax(axis=(1, 2))(np.ones((2, 3))),
+            r"axis=\[1, 2\] does not fit inputs with 2",
+        ),
         (lambda: layers.Softmax(axis=0), "not the batch axis"),
         (lambda: layers.Input(), "Input needs the shape"),
         (lambda: layers.Input(28), r"write Input\(shape=\(28,\)\)"),
@@ -158,7 +167,11 @@ def test_shapes_that_cannot_be(layer, shape, message):
             lambda: layers.Conv2D(3, 3, input_shape=(28, None, 3)),
             "Sizes left open with None are not supported",
         ),
-        (lambda: layers.Input((28, 28), batch_size=32), "'batch_size' is not supported"),
+        (lambda: layers.Input((28, 28), batch_size=0), "Input: batch_size must be a whole number"),
+        (lambda: layers.Input((28,), batch_shape=(None, 28)), "give shape, or batch_shape with"),
+        (lambda: layers.Input(batch_shape=()), "batch_shape has the batch axis in front"),
+        (lambda: layers.Input((28,), sparse=True), "'sparse' is not supported"),
+        (lambda: layers.Dense(2, trainable="yes"), "Dense: trainable must be True or False; got 'yes'"),
         (lambda: layers.Dense(2, input_shape=(0,)), "input_shape is the shape of one example"),
         (
             lambda: layers.deserialize({"class_name": "Conv3D"}),
@@ -220,7 +233,8 @@ def test_a_model_that_cannot_be_built_stays_unbuilt():
     with pytest.raises(ValueError, match="pool_size"):
         model.predict(np.zeros((2, 5, 5, 1)))
     assert not model.built
-    assert not any(layer.built for layer in model.layers)
+    assert [layer.input_shape for layer in model.layers] == [None] * 4
+    assert model.weights == []
     assert model.predict(np.zeros((2, 6, 6, 3)), verbose=0).shape == (2, 1)
 
 

@@ -29,9 +29,9 @@ MAKE = {
 }
 
 
-def run_example(name: str, *options: str) -> str:
+def run_example(name: str, *options: str, folder: Path | None = None) -> str:
     command = [sys.executable, "-W", "error", str(EXAMPLES / name), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -125,11 +125,22 @@ def test_one_cycle(tmp_path):
     output = run_example(
         "one_cycle.py", "--limit", "600", "--epochs", "2", "--seeds", "2", "--results", str(tmp_path)
     )
-    assert "the range test suggests 0.0" in output
+    assert "the range test suggests the learning rate 0.0" in output
     curves = json.loads((tmp_path / "one_cycle.json").read_text())["history"]["val_accuracy"]
     shapes = [(len(curve), len(curve[0])) for curve in curves.values()]
     assert shapes == [(2, 2)] * 4 + [(2, 1)] * 2
     assert [name.split()[0] for name in curves] == ["constant"] * 4 + ["1cycle"] * 2
+
+
+def test_scripts_leave_the_documents_alone(tmp_path):
+    """Without ``--results`` they write where they are run."""
+    _skip_without_data("mnist_lenet5")
+    documents = EXAMPLES.parent / "docs"
+    before = {path: path.stat().st_mtime_ns for path in documents.rglob("*")}
+    output = run_example("mnist_lenet5.py", "--limit", "120", "--epochs", "1", folder=tmp_path)
+    assert f"results are in {Path('results') / 'mnist_lenet5'}.*" in output
+    assert (tmp_path / "results" / "mnist_lenet5.json").is_file()
+    assert {path: path.stat().st_mtime_ns for path in documents.rglob("*")} == before
 
 
 def _skip_without_data(name: str) -> str:

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from fastconv import layers, optimizers, utils
+from fastconv import layers, losses, optimizers, utils
 from fastconv.callbacks import LambdaCallback
 from fastconv.models import Sequential
 
@@ -203,3 +203,122 @@ def test_bytes_are_converted_batch_by_batch():
     x = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 1), dtype=np.uint8)
     history = model.fit(x, np.arange(6) % 2, verbose=0)
     assert np.isfinite(history.history["loss"][0])
+
+
+# ---- Keras' structures of one
+
+
+@pytest.mark.parametrize("wrap", [lambda a: [a], lambda a: (a,), lambda a: {"only": a}])
+def test_structures_of_one(wrap):
+    model, watcher = watched()
+    weights = np.ones(10)
+    arguments = {"batch_size": 5, "shuffle": False, "verbose": 0}
+    model.fit(wrap(X), wrap(Y), **arguments)  # the model learns its shape
+    model.fit(wrap(X), wrap(Y), sample_weight=wrap(weights), validation_data=(wrap(X), wrap(Y)), **arguments)
+    assert watcher.trained == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]] * 2
+    loss = model.evaluate(X, Y, verbose=0)
+    assert model.evaluate(wrap(X), wrap(Y), verbose=0) == loss
+    assert model.test_on_batch(wrap(X), wrap(Y)) == model.train_on_batch(wrap(X), wrap(Y)) == loss
+    np.testing.assert_array_equal(model.predict(wrap(X), verbose=0), model.predict(X, verbose=0))
+
+
+def test_a_list_of_one_example_is_a_batch_of_one():
+    model, watcher = watched()
+    model.build((1,))
+    model.fit([X[3]], [Y[3]], verbose=0)
+    model.fit([X[4]], np.array([Y[4]]), verbose=0)
+    assert model.predict([X[5]], verbose=0).shape == (1, 1)
+    assert watcher.trained == [[3], [4]]
+    assert watcher.tested == [[5]]
+
+
+@pytest.mark.parametrize("loss", [["mse"], ("mse",), [["mse"]], [losses.MeanSquaredError()]])
+@pytest.mark.parametrize("names", [["mae"], [["mae"]], (("mae",),)])
+def test_lists_of_one_loss_and_of_one_list_of_metrics(loss, names):
+    model, _ = watched()
+    model.compile("sgd", loss, metrics=names, weighted_metrics=[["mse"]])
+    assert list(model.evaluate(X, Y, verbose=0, return_dict=True)) == ["loss", "mae", "mse"]
+
+
+def test_two_losses_are_an_error():
+    model, _ = watched()
+    with pytest.raises(ValueError, match=r"one output and one loss; got 2: \['mse', 'mae'\]"):
+        model.compile("sgd", ["mse", "mae"])
+
+
+# ---- what is not quite an array of numbers
+
+
+@pytest.mark.parametrize("dtype", [bool, object])
+def test_frames_of_bools_and_of_mixed_columns(dtype):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.get_dummies(pandas.Series(list("abcab")))
+    if dtype is object:
+        frame["size"] = [1.5, 2, 3, 4, 5]
+    assert np.asarray(frame).dtype == dtype
+    model, watcher = watched()
+    model.fit(frame, frame["a"], verbose=0, shuffle=False)
+    assert watcher.trained == [[1, 0, 0, 1, 0]]
+    assert model.predict_on_batch(frame).shape == (5, 1)
+
+
+def test_objects_that_are_numbers():
+    model, watcher = watched()
+    x = np.array([[True, 1.5], [False, np.float32(2)], [np.int64(7), np.bool_(True)]], object)
+    model.fit(x, np.array([1, 2.5, np.int32(3)], object), verbose=0, shuffle=False)
+    assert watcher.trained == [[1, 0, 7]]
+
+
+class Sparse:
+    """What SciPy's sparse matrices have."""
+
+    shape = (10, 1)
+
+    def toarray(self):
+        return X
+
+    def __getitem__(self, rows):
+        return X[rows]
+
+
+TEXT = np.array(list("abcab"), object)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "error", "message"),
+    [
+        (Sparse(), Y, ValueError, r"x is a sparse matrix, .* give x\.toarray\(\)"),
+        (X, Sparse(), ValueError, r"y is a sparse matrix, .* give y\.toarray\(\)"),
+        ({"a": X, "b": X}, Y, ValueError, r"x is a dictionary \('a', 'b'\).*list\(x\.values\(\)\)\)"),
+        (X[:5], TEXT, TypeError, r"y must hold real numbers, .* a str at \[0\], 'a': .*np\.unique\(y"),
+        (X[:5], TEXT.astype(str), TypeError, r"y must hold .* dtype <U1: .*np\.unique\(y, return_inverse=Tr"),
+        (TEXT[:, None], Y[:5], TypeError, r"x must .* at \[0, 0\], 'a': .* pandas\.get_dummies"),
+        (
+            [1, None, 3],
+            [1, 2, 3],
+            TypeError,
+            r"x must .* a NoneType at \[1\], None: .* fill in what is missing",
+        ),
+        (X, Y.astype("M8[s]"), TypeError, r"y must hold real numbers, but it has the dtype datetime64"),
+    ],
+)
+def test_errors_name_the_remedy(x, y, error, message):
+    model, _ = watched()
+    for method in (model.fit, model.evaluate):
+        with pytest.raises(error, match=message):
+            method(x, y, verbose=0)
+    with pytest.raises(error, match=message):
+        model.train_on_batch(x, y)
+
+
+def test_errors_of_predict_name_the_remedy():
+    model, _ = watched()
+    for method in (lambda x: model.predict(x, verbose=0), model.predict_on_batch):
+        with pytest.raises(ValueError, match=r"give x\.toarray\(\)"):
+            method(Sparse())
+        with pytest.raises(TypeError, match=r"x must hold real numbers, .* pandas\.get_dummies"):
+            method(TEXT[:, None])
+    ragged = np.empty(2, object)
+    ragged[:] = [np.ones(2), np.ones(3)]
+    with pytest.raises(TypeError, match=r"np\.stack"):
+        model.predict(ragged, verbose=0)

@@ -55,6 +55,29 @@ def test_an_interrupted_step_is_finished_first():
         np.testing.assert_array_equal(value, twin.optimizer.state_dict()[name])
 
 
+class InterruptedModel(Sequential):
+    """Ctrl-C comes in the middle of a step of its own, once or twice."""
+
+    times = 1
+
+    def train_step(self, data):
+        self.reached = "beginning"
+        for _ in range(self.times):
+            ctrl_c()
+        self.reached = "end"
+        return super().train_step(data)
+
+
+@pytest.mark.parametrize(("times", "reached", "steps"), [(1, "end", 1), (2, "beginning", 0)])
+def test_a_second_interrupt_does_not_wait(times, reached, steps):
+    model = InterruptedModel([layers.Dense(2, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.times = times
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y, batch_size=8, verbose=0)
+    assert (model.reached, model.optimizer.iterations) == (reached, steps)
+
+
 def test_callbacks_come_to_their_end_and_the_history_stays(tmp_path):
     ended = []
     model, fit = trained(

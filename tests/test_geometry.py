@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 
+from fastconv import layers
 from fastconv._geometry import Axis, explicit_padding, pair, slide, window
 
 
@@ -97,3 +99,43 @@ def test_a_window_larger_than_the_image_says_what_to_do():
         window((4, 9), 3, dilation_rate=2)
     with pytest.raises(ValueError, match="pool_size"):
         window((1, 1), 2, size_name="pool_size")
+
+
+def test_arrays_and_numbers_of_numpy_as_arguments():
+    images = np.random.default_rng(0).normal(0, 1, (1, 8, 8, 4)).astype(np.float32)
+    array = np.array
+    for found, expected in (
+        (
+            layers.Conv2D(array(2), array([3, 2]), array([2, 1]), array([[1, 0], [2, 1]]), groups=array(2)),
+            layers.Conv2D(2, (3, 2), (2, 1), ((1, 0), (2, 1)), groups=2),
+        ),
+        (
+            layers.Conv2D(2, 3, padding=[array([1, 0]), array([2, 1])]),
+            layers.Conv2D(2, 3, padding=((1, 0), (2, 1))),
+        ),
+        (layers.MaxPooling2D(array([2, 3]), array([1, 2])), layers.MaxPooling2D((2, 3), (1, 2))),
+        (layers.ZeroPadding2D(array([[1, 2], [3, 4]])), layers.ZeroPadding2D(((1, 2), (3, 4)))),
+        (layers.Reshape(array([16, -1])), layers.Reshape((16, -1))),
+        (layers.PReLU(shared_axes=array([1, 2])), layers.PReLU(shared_axes=[1, 2])),
+        (layers.Resizing(array(3), np.int8(5)), layers.Resizing(3, 5)),
+        (layers.RandomContrast(array(0.1)), layers.RandomContrast(0.1)),
+        (layers.Dropout(array(0.5), seed=array(3)), layers.Dropout(0.5, seed=3)),
+        (layers.ReLU(array(6.0), np.float32(0.5)), layers.ReLU(6, 0.5)),
+    ):
+        assert {**found.get_config(), "name": ""} == {**expected.get_config(), "name": ""}
+        assert found(images).shape == expected(images).shape
+    for make in (
+        lambda: layers.Conv2D(2, array([3])),
+        lambda: layers.Conv2D(2, array([3.0, 3.0])),
+        lambda: layers.Conv2D(2, array([3, 3, 3])),
+        lambda: layers.Conv2D(2, array([True, True])),
+        lambda: layers.MaxPooling2D(array([[2, 2]])),
+    ):
+        with pytest.raises(ValueError, match="must be a whole number or a pair of them, each at least 1"):
+            make()
+    with pytest.raises(ValueError, match="Conv2D: filters must be a whole number, at least 1; got"):
+        layers.Conv2D(array([2]), 3)
+    with pytest.raises(ValueError, match="target_shape is sizes of at least 1"):
+        layers.Reshape((16.5, -1))
+    with pytest.raises(ValueError, match=r"a tuple; write \(8,\), got 8"):
+        layers.Dense(2, input_shape=8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastconv import initializers, utils
+from fastconv import initializers, layers, utils
 from fastconv.initializers import fans
 
 SHAPE = (3, 3, 40, 60)  # a convolution kernel: n_in = 360, n_out = 540; 21,600 numbers
@@ -181,3 +181,43 @@ def test_unknown_names_suggest_the_nearest():
         initializers.VarianceScaling(distribution="cauchy")
     with pytest.raises(ValueError, match="scale must be positive"):
         initializers.VarianceScaling(scale=0)
+
+
+def test_none_leaves_it_to_the_weights():
+    assert initializers.get(None) is None
+    assert initializers.serialize(None) is None
+    layer = layers.Dense(200, kernel_initializer=None)
+    layer.build((100,))
+    assert 0.9 * np.sqrt(6 / 300) < np.abs(layer.kernel.value).max() <= np.sqrt(6 / 300)  # glorot_uniform
+    assert layers.deserialize(layers.serialize(layer)).kernel_initializer is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "input_axes", "output_axes", "expected"),
+    [  # as Keras 3.15
+        ((2, 3, 4, 5), None, None, (24, 30)),
+        ((2, 3, 4, 5), [1], [2, 3], (3, 20)),
+        ((2, 3, 4, 5), 0, -1, (2, 5)),
+        ((2, 3, 4, 5), np.array([0, 1]), (-1,), (6, 5)),
+    ],
+)
+def test_axes_of_inputs_and_outputs(shape, input_axes, output_axes, expected):
+    assert initializers.fans(shape, input_axes, output_axes) == expected
+    for mode, n in (("fan_in", expected[0]), ("fan_out", expected[1])):
+        given = initializers.VarianceScaling(
+            2.0, mode, "uniform", seed=1, input_axes=input_axes, output_axes=output_axes
+        )
+        limit = np.sqrt(3 * 2.0 / n)
+        assert 0.9 * limit < np.abs(given(shape)).max() <= limit
+        again = initializers.deserialize(initializers.serialize(given))
+        np.testing.assert_array_equal(again(shape), given(shape))
+
+
+def test_axes_that_cannot_be():
+    for axes in ({"input_axes": [0]}, {"output_axes": [0]}):
+        with pytest.raises(ValueError, match="input_axes and output_axes go together"):
+            initializers.HeNormal(**axes)((2, 3))
+    with pytest.raises(ValueError, match=r"weights of shape \(2, 3\) do not have the axes \[2\]"):
+        initializers.HeNormal(input_axes=[2], output_axes=[0])((2, 3))
+    with pytest.raises(ValueError, match="must be whole numbers, or lists of them; got 'a'"):
+        initializers.HeNormal(input_axes="a", output_axes=[0])

@@ -13,7 +13,8 @@ from fastconv import layers, utils
 from fastconv.callbacks import LambdaCallback
 from fastconv.datasets import Loader
 from fastconv.models import Sequential
-from fastconv.utils import Prefetch, PyDataset
+from fastconv.utils import Prefetch, PyDataset, prefetch
+from fastconv.utils.prefetch import made_ahead
 
 X = np.random.default_rng(0).random((50, 6, 6, 1), np.float32)
 Y = np.arange(50) % 3
@@ -86,7 +87,7 @@ def test_the_next_batch_is_made_while_this_one_is_worked_on():
             yield number
 
     for number in Prefetch(source()):
-        assert all(event.wait(10) for event in made[number : number + 2])
+        assert all(event.wait(600) for event in made[number : number + 2])
 
 
 @pytest.mark.parametrize("depth", [1, 3])
@@ -104,8 +105,8 @@ def test_no_more_than_depth_batches_wait(depth):
 
     batches = iter(Prefetch(source(), depth=depth))
     assert next(batches) == 0
-    assert enough.wait(10)
-    assert not threads()[0].join(0.05)  # it is asleep
+    assert enough.wait(600)
+    threads()[0].join(0.05)  # time to make one more, if it were not asleep
     assert started == depth + 2
     batches.close()
 
@@ -442,3 +443,37 @@ def test_data_sets_that_lack_something():
         len(PyDataset())
     with pytest.raises(NotImplementedError, match=r"PyDataset has no __getitem__\(index\)"):
         PyDataset()[0]
+
+
+def test_a_source_that_blocks_does_not_hold_up_the_end(monkeypatch):
+    monkeypatch.setattr(prefetch, "_PATIENCE", 0.01)
+    goes_on = threading.Event()
+
+    def blocking():
+        yield from PAIRS[:2]
+        goes_on.wait()
+        yield PAIRS[2]
+
+    model = compiled()
+    try:
+        model.fit(Prefetch(blocking()), steps_per_epoch=2, verbose=0)  # without an end it would wait for ever
+        assert model.optimizer.iterations == 2
+    finally:
+        goes_on.set()
+        for thread in threads():
+            thread.join()
+
+
+def test_the_thread_closes_what_it_was_given():
+    closed = []
+
+    def source():
+        try:
+            yield from PAIRS
+        finally:
+            closed.append(threading.current_thread().name)
+
+    batches = made_ahead(source(), 1)
+    next(batches)
+    batches.close()
+    assert closed == ["fastconv.Prefetch"]

@@ -462,3 +462,33 @@ def test_a_loss_of_ones_own():
         loss.gradient(y_true, y_pred, weights), [[1 / 4, 1 / 8], [2 / 12, 2 / 16]], rtol=1e-15
     )
     assert losses.get(RootError).name == "RootError"
+
+
+class Weighted(Loss):
+    """Squared errors, one for each element, that count 1, 2 and 3 times."""
+
+    def call(self, y_true, y_pred):
+        return np.square(y_pred - y_true) * np.array([1, 2, 3], y_pred.dtype)
+
+    def derivative(self, y_true, y_pred):
+        return 2 * (y_pred - y_true) * np.array([1, 2, 3], y_pred.dtype)
+
+
+def test_one_loss_for_each_element():
+    prediction = np.arange(12.0).reshape(4, 3) / 10
+    target, weights = prediction[::-1] ** 2, np.array([1.0, 2, 0, 0.5])
+    # values of keras 3.15.1
+    assert Weighted()(target, prediction) == pytest.approx(1.1089000701904297, rel=1e-6)
+    assert Weighted(reduction="sum")(target, prediction) == pytest.approx(13.306800842285156, rel=1e-6)
+    assert Weighted()(target, prediction, weights) == pytest.approx(0.7136750221252441, rel=1e-6)
+    assert Weighted(reduction="none")(target, prediction).shape == (4, 3)
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum"])
+@pytest.mark.parametrize("weights", [None, np.array([1.0, 2, 0, 0.5]), np.arange(12.0).reshape(4, 3)])
+def test_the_gradient_of_one_loss_for_each_element(reduction, weights):
+    prediction = np.arange(12.0).reshape(4, 3) / 10
+    target, loss = prediction[::-1] ** 2, Weighted(reduction=reduction)
+    gradient = loss.gradient(target, prediction, weights)  # before any call
+    expected = central_differences(lambda p: loss(target, p, weights), prediction)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-8)

@@ -198,23 +198,31 @@ def test_the_suggestion_trains_well():
 
 
 def test_plot():
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    Figure = pytest.importorskip("matplotlib.figure").Figure
     finder = seen([1e-3, 1e-2, 1e-1, 1.0], [2.0, 1.5, 0.5, 0.7])
-    axes = finder.plot()
+    figure = finder.plot()
+    assert isinstance(figure, Figure)
+    [axes] = figure.axes
     assert axes.get_xscale() == "log"
     curves = {line.get_label(): line.get_xydata() for line in axes.lines}
     np.testing.assert_array_equal(curves["smoothed"], [[1e-3, 2], [1e-2, 1.5], [1e-1, 0.5], [1, 0.7]])
     assert "suggestion: 1.0e-02" in curves
-    assert seen([1e-3, 1e-2], [2.0, 1.0]).plot(pyplot.subplots()[1]) is not axes  # without a suggestion
-    pyplot.close("all")
+
+    without = seen([1e-3, 1e-2], [2.0, 1.0])  # a suggestion
+    mine = Figure()
+    left, right = mine.subplots(1, 2)
+    assert without.plot(right) is mine
+    assert (len(left.lines), len(right.lines)) == (0, 2)
+    other = Figure()
+    assert without.plot(figure=other) is other
+    assert len(other.axes[0].lines) == 2
 
 
 def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"needs matplotlib: python -m pip install 'fastconv\[plot\]'"):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.delitem(sys.modules, "fastconv.visualize._picture", raising=False)
+    with pytest.raises(ImportError, match=r"need matplotlib: python -m pip install 'fastconv\[plot\]'"):
         seen([1e-3], [2.0]).plot()
 
 
@@ -234,5 +242,35 @@ def test_arguments(arguments, text):
 
 
 def test_find_sets_the_length_itself():
-    with pytest.raises(TypeError, match=r"epochs is its own affair; LRFinder\(steps=...\)"):
+    with pytest.raises(TypeError, match=r"epochs cannot be set here; LRFinder\(steps=...\)"):
         LRFinder().find(make_model(), X, Y, epochs=3)
+
+
+def test_a_trained_model_gets_no_suggestion_out_of_noise():
+    x = np.random.default_rng(1).normal(size=(400, 6)).astype(np.float32)
+    y = ((x[:, 0] > 0) ^ (np.random.default_rng(2).random(400) < 0.2)).astype(np.int64)  # a fifth is wrong
+    model = make_model("adam")
+    fresh = LRFinder().find(model, x, y).suggestion()
+    assert 1e-5 < fresh < 1
+    model.optimizer.learning_rate = fresh
+    model.fit(x, y, epochs=30, verbose=0)
+    finder = LRFinder().find(model, x, y)
+    with pytest.raises(
+        ValueError, match=r"did not fall at any rate from 1.0e-06 to .*: test a model that has"
+    ):
+        finder.suggestion()
+
+
+def test_the_start_of_the_smoothed_curve_does_not_win():
+    rates = (10.0 ** np.linspace(-6, 1, 100)).tolist()
+    losses = [0.4, *[2.2, 2.4] * 10, *np.linspace(2.3, 0.5, 60), *np.linspace(0.6, 5, 19)]
+    assert int(np.argmin(losses)) == 0
+    assert seen(rates, losses).suggestion() == pytest.approx(rates[80] / 10)
+
+
+def test_a_suggestion_below_the_range_is_an_error():
+    finder = seen([1e-3, 2e-3, 4e-3, 8e-3], [2.0, 1.0, 1.5, 3.0])
+    with pytest.raises(ValueError, match=r"smallest at a rate of 2.0e-03, and a tenth .* lower min_learning"):
+        finder.suggestion()
+    with pytest.raises(ValueError, match="did not fall"):
+        seen([1e-3, 1e-2], [np.nan, np.nan]).suggestion()

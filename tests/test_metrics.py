@@ -520,3 +520,129 @@ def test_a_metric_of_ones_own_is_told_what_is_missing():
     assert Bare().name == "Bare"
     for method in ("update_state", "result", "reset_state"):
         assert f"Bare has no {method}" in message(getattr(Bare(), method))
+
+
+# ---- the values of keras 3.15.1
+
+
+@pytest.mark.parametrize(("cls", "expected"), [("Precision", [1 / 3, 0.875]), ("Recall", [0.5, 7 / 11])])
+def test_top_k_of_one_sample_and_of_many(cls, expected):
+    metric = getattr(metrics, cls)(top_k=3)
+    metric.update_state([0, 1, 1, 0, 0], [0.2, 0.1, 0.5, 0, 0.2])
+    assert metric.result() == pytest.approx(expected[0])
+    metric.reset_state()
+    metric.update_state([[0, 1, 1, 0, 1]], [[0.2, 0.1, 0.4, 0, 0.2]], sample_weight=[[1, 4, 2, 3, 5]])
+    assert metric.result() == pytest.approx(expected[1])
+    metric.update_state([1, 0, 1, 1, 1], [0.2, 0.6, 0.4, 0.2, 0.2], sample_weight=3)
+    assert metric.result() == pytest.approx({"Precision": 13 / 17, "Recall": 13 / 23}[cls])
+    with pytest.raises(ValueError, match="top_k=3 needs y_pred"):
+        metric.update_state([0, 1], [0.2, 0.8])
+
+
+def test_top_k_with_a_threshold():
+    y_true, y_pred = [0, 1, 1, 0, 1], [0.2, 0.8, 0.6, 0, 0.2]
+    assert metrics.Precision(thresholds=0.7, top_k=2)(y_true, y_pred) == 1
+    assert metrics.Recall(thresholds=0.7, top_k=2)(y_true, y_pred) == pytest.approx(1 / 3)
+
+
+# ---- configuration of a wrapped function
+
+
+def test_a_wrapped_function_comes_back_from_its_configuration():
+    metric = MeanMetricWrapper(losses.mean_squared_error, name="error")
+    config = json.loads(json.dumps(metric.get_config()))
+    assert config == {"name": "error", "fn": "mean_squared_error"}
+    again = MeanMetricWrapper.from_config(config)
+    assert again.name == "error"
+    assert again([[0.0, 0.0]], [[1.0, 3.0]]) == 5.0
+    assert config == metric.get_config()  # it is left alone
+    assert MeanMetricWrapper.from_config({"fn": losses.mean_squared_error})([[0.0]], [[2.0]]) == 4.0
+    huber = metrics.get(metrics.serialize(MeanMetricWrapper(losses.Huber(delta=2.0), name="h")))
+    assert (huber.name, huber.fn.delta) == ("h", 2.0)
+    with pytest.raises(ValueError, match="'largest_error' is not part of fastconv"):
+        MeanMetricWrapper.from_config({"fn": "largest_error"})
+
+
+# ---- attributes and variables
+
+
+@pytest.mark.parametrize(
+    ("metric", "attributes"),
+    [
+        (metrics.BinaryAccuracy(threshold=0.25), {"threshold": 0.25}),
+        (metrics.TopKCategoricalAccuracy(k=3), {"k": 3}),
+        (metrics.SparseTopKCategoricalAccuracy(k=3), {"k": 3, "from_sorted_ids": False}),
+        (metrics.BinaryCrossentropy(label_smoothing=0.1), {"label_smoothing": 0.1, "from_logits": False}),
+        (metrics.CategoricalCrossentropy(from_logits=True), {"from_logits": True, "axis": -1}),
+        (metrics.SparseCategoricalCrossentropy(), {"from_logits": False, "ignore_class": None, "axis": -1}),
+        (metrics.Precision(top_k=2), {"top_k": 2, "class_id": None, "init_thresholds": None}),
+        (metrics.Recall(0.25), {"thresholds": [0.25], "init_thresholds": 0.25}),
+        (metrics.TruePositives([0.25, 0.5]), {"thresholds": [0.25, 0.5], "init_thresholds": [0.25, 0.5]}),
+        (metrics.PrecisionAtRecall(0.8), {"recall": 0.8, "value": 0.8, "num_thresholds": 200}),
+        (metrics.RecallAtPrecision(0.8, 3), {"precision": 0.8, "thresholds": [0.0, 0.5, 1.0]}),
+        (metrics.SensitivityAtSpecificity(0.3, class_id=1), {"specificity": 0.3, "class_id": 1}),
+        (metrics.SpecificityAtSensitivity(0.3), {"sensitivity": 0.3}),
+        (metrics.F1Score("macro", threshold=0.5), {"average": "macro", "threshold": 0.5, "beta": 1.0}),
+    ],
+)
+def test_attributes_are_those_of_keras(metric, attributes):
+    assert {name: getattr(metric, name) for name in attributes} == attributes
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        (metrics.Mean(), [3.0, 2.0]),
+        (metrics.MeanSquaredError(), [1.0, 2.0]),
+        (metrics.Precision(), [[1.0], [0.0]]),
+        (metrics.Recall(), [[1.0], [0.0]]),
+        (metrics.FalsePositives([0.3, 0.5]), [[1.0, 0.0]]),
+        (metrics.F1Score(threshold=0.5), [[1.0], [0.0], [0.0], [1.0]]),
+    ],
+)
+def test_variables_hold_the_state(metric, expected):
+    if type(metric) is metrics.Mean:
+        metric.update_state([1.0, 2.0])
+    elif isinstance(metric, Mean):
+        metric.update_state([[0.0], [0.0]], [[1.0], [0.0]])
+    else:
+        metric.update_state([[1.0], [0.0]], [[0.75], [0.4]])
+    assert [variable.tolist() for variable in metric.variables] == expected
+    metric.reset_state()
+    assert not any(np.any(variable) for variable in metric.variables)
+
+
+class Largest(Metric):
+    """A metric of one's own in Keras' way."""
+
+    def __init__(self, name="largest"):
+        super().__init__(name=name)
+        self.largest = self.add_variable((), "zeros", name="largest")
+        self.batches = self.add_weight(shape=(2,), initializer="zeros")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.largest.assign(max(self.largest.numpy(), np.abs(y_pred - y_true).max()))
+        self.batches.assign(self.batches.numpy() + np.array([1, 2]))
+
+    def result(self):
+        return self.largest
+
+
+def test_a_metric_with_variables_of_its_own():
+    metric, other = Largest(), Largest()
+    metric.update_state(np.zeros(3), np.array([1.0, -5.0, 2.0]))
+    assert [variable.numpy().tolist() for variable in metric.variables] == [5.0, [1.0, 2.0]]
+    assert [variable.numpy().tolist() for variable in other.variables] == [0.0, [0.0, 0.0]]
+    state = metric.state_dict()
+    metric.reset_state()
+    assert [variable.numpy().tolist() for variable in metric.variables] == [0.0, [0.0, 0.0]]
+    other.load_state_dict(state)
+    assert [variable.numpy().tolist() for variable in other.variables] == [5.0, [1.0, 2.0]]
+    assert other.variables[0] is other.largest
+
+    x = np.zeros((6, 2))
+    model = models.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+    model.compile("sgd", "mse", metrics=[metric])
+    loss, largest = model.evaluate(x, [0, 1, 2, 3, 4, 7], batch_size=2, verbose=0)
+    assert (largest, type(largest)) == (7.0, float)
+    assert loss == pytest.approx(79 / 6)

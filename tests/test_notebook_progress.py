@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import types
 
@@ -10,6 +11,7 @@ import pytest
 
 from fastconv import layers
 from fastconv.models import Sequential
+from fastconv.models.progress import EpochBars
 
 X, Y = np.ones((6, 2)), np.zeros(6)
 
@@ -18,6 +20,8 @@ X, Y = np.ones((6, 2)), np.zeros(6)
 def outputs(monkeypatch):
     """What a notebook would keep of a cell: a list of outputs, each the text that it shows last."""
     kept = []
+    ticks = itertools.count()
+    monkeypatch.setattr("tqdm.std.time", lambda: next(ticks) / 10)
 
     class Handle:
         def __init__(self, text):
@@ -56,7 +60,7 @@ def test_one_output_with_a_line_for_each_epoch(model, outputs, capsys):
     first, second = text.split("\n")
     for number, line in enumerate((first, second), 1):
         assert line.startswith(f"Epoch {number}/2: 100%|██████████| 2/2 [")
-        assert line.endswith("loss: 0.0000 - val_loss: 0.0000]")
+        assert line.endswith("] loss: 0.0000 - val_loss: 0.0000")
     assert "\r" not in text
     assert "\x1b" not in text
     assert capsys.readouterr() == ("", "")
@@ -66,8 +70,8 @@ def test_evaluate_and_predict(model, outputs, capsys):
     model.evaluate(X, Y, batch_size=2)
     model.predict(X, batch_size=2)
     evaluated, predicted = outputs
-    assert evaluated.startswith("Evaluate: 100%|██████████| 3/3")
-    assert predicted.startswith("Predict: 100%|██████████| 3/3")
+    assert evaluated.startswith("Evaluate: 100%|████████████████████| 3/3")
+    assert predicted.startswith("Predict: 100%|████████████████████| 3/3")
     assert capsys.readouterr() == ("", "")
 
 
@@ -92,5 +96,18 @@ def test_training_that_fails_leaves_the_bar_where_it_was(model, outputs):
     with pytest.raises(ValueError, match="same shape"):
         model.fit([(X[:2], Y[:2]), (X[:2], np.zeros((2, 5)))])
     (text,) = outputs
-    assert text.startswith("Epoch 1/1:  50%|█████     | 1/2")
+    assert text.startswith("Epoch 1/1:  50%|██████████          | 1/2")
     assert not tqdm._instances
+
+
+def test_many_metrics_go_on_below(outputs):
+    names = [f"metric_number_{number}" for number in range(8)]
+    bars = EpochBars("train", epochs=1, steps=2)
+    bars.on_epoch_begin(0)
+    bars.on_train_batch_end(1, dict.fromkeys(names, 0.5))
+    bars.close()
+    (text,) = outputs
+    first, *others = text.split("\n")
+    assert first.startswith(f"Epoch 1/1: 100%|{'█' * 20}| 2/2 [")
+    assert " - ".join(line.strip() for line in others) == " - ".join(f"{name}: 0.5000" for name in names)
+    assert all(len(line) <= 100 for line in others)

@@ -72,7 +72,6 @@ def test_the_code_runs_outside_jupyter(path, tmp_path):
         [sys.executable, "-W", "error", str(script)],
         capture_output=True,
         text=True,
-        timeout=120,
         cwd=tmp_path,
         env={**os.environ, "MPLBACKEND": "agg"},
     )

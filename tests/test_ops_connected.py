@@ -166,9 +166,9 @@ def test_errors_name_what_does_not_fit(backend):
     with fastconv.set_backend(backend):
         with pytest.raises(ValueError, match=r"kernel must have shape \(KH, KW, 4\).*got \(3, 3, 6\)"):
             ops.conv2d_connected(x, np.ones((3, 3, 6)), table)
-        with pytest.raises(ValueError, match="a table for 2 input maps, x has 3"):
+        with pytest.raises(ValueError, match="a table for 2 input channels, x has 3"):
             ops.conv2d_connected(np.ones((1, 5, 5, 3)), kernel, table)
-        with pytest.raises(ValueError, match="at least one input map; filter 1 sees none"):
+        with pytest.raises(ValueError, match="at least one input channel; filter 1 has none"):
             ops.conv2d_connected(x, kernel, [[1, 0, 1], [1, 0, 1]])
         with pytest.raises(ValueError, match=r"a table .* of booleans, or of 0 and 1"):
             ops.conv2d_connected(x, kernel, [[1, 2, 1], [0, 1, 1]])

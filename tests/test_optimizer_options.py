@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from kernels import assert_same_bits_on_any_threads, each_isa
 
+import fastconv
 from fastconv import Sequential, layers, optimizers, set_backend, utils
 from fastconv.models import load_model
 from fastconv.optimizers import (
@@ -560,3 +561,54 @@ def test_other_mistakes():
         SGD().exclude_from_weight_decay(var_names="bias")
     with pytest.raises(ValueError, match=r"wants some\. A function of the step is a LearningRateSchedule"):
         SGD(lambda step: 0.1)
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_weights_of_one_path_are_told_apart_when_a_model_is_saved(trained, tmp_path):
+    def part(name):
+        return fastconv.Sequential([layers.Dense(3, name="d"), layers.Dense(2, name="e")], name=name)
+
+    def weights_after_a_step(model):
+        model.set_weights([np.ones_like(weight) for weight in model.get_weights()])
+        x = np.zeros((2, 4))
+        model.train_on_batch(x, model.predict(x, verbose=0))  # no gradient
+        return [float(weight.value.flat[0]) for weight in model.weights]
+
+    model = fastconv.Sequential([layers.Input((4,)), part("a"), part("b")])
+    optimizer = SGD(0.1, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay([model.layers[1].layers[0].kernel, model.layers[0].layers[1].bias])
+    model.compile(optimizer, "mse")
+    if trained:
+        weights_after_a_step(model)
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    loaded = fastconv.models.load_model(path)
+    loaded.save(path)
+    for other in (model, loaded, fastconv.models.load_model(path), fastconv.models.clone_model(model)):
+        after = weights_after_a_step(other)
+        np.testing.assert_allclose(after, [0.95, 0.95, 0.95, 1, 1, 0.95, 0.95, 0.95], rtol=1e-6)
+
+
+def test_variables_go_into_another_optimizer():
+    def made():
+        parameters = [Parameter(np.ones((2, 2))), Parameter(np.ones(3))]
+        for parameter in parameters:
+            parameter.grad = np.full(parameter.shape, 0.5)
+        return Adam(0.1), parameters
+
+    (first, ones), (second, others) = made(), made()
+    first.step(ones)
+    second.build(others)
+    assert [v.shape for v in first.variables] == [(), (), (2, 2), (2, 2), (3,), (3,)]
+    second.set_weights(first.get_weights())
+    for parameter, one in zip(others, ones, strict=True):
+        parameter.value = one.value
+    first.step(ones)
+    second.step(others)
+    assert second.iterations == 2
+    for one, other in zip(ones, others, strict=True):
+        np.testing.assert_array_equal(one.value, other.value)
+    with pytest.raises(ValueError, match=r"has 6 variables \(iterations, learning_rate, .*got 2"):
+        second.set_weights(second.variables[:2])
+    with pytest.raises(ValueError, match="has shape"):
+        second.set_weights([v.reshape(-1) for v in second.variables])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import fastconv
+from fastconv import _kernels, _structure
+from fastconv.activations import ActivationFunction
 from fastconv.layers import (
     ELU,
     Activation,
@@ -28,9 +31,16 @@ from fastconv.layers import (
     SpatialDropout2D,
     ZeroPadding2D,
 )
-from fastconv.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
+from fastconv.losses import (
+    BinaryCrossentropy,
+    BinaryFocalCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalFocalCrossentropy,
+    SparseCategoricalCrossentropy,
+)
 from fastconv.models import Sequential
 from fastconv.models.plan import NoPlan, Plan, can_train_with
+from fastconv.parameter import Parameter
 
 CLASSES = 7
 
@@ -417,7 +427,10 @@ def test_copies_have_plans_of_their_own():
             "'r' does not follow a convolution or dense layer without activation",
         ),
         ([MaxPooling2D(2), ReLU(name="r"), Flatten(), Dense(3), Softmax()], "'r' does not follow"),
-        ([Conv2D(2, 3), ReLU(max_value=6, name="r"), Flatten(), Dense(3), Softmax()], "'r' has no place"),
+        (
+            [Conv2D(2, 3), ReLU(max_value=6, name="r"), Flatten(), Dense(3), Softmax()],
+            "'r' has the activation",
+        ),
         ([Conv2D(2, 3), Activation("gelu"), Flatten(), Dense(3), Softmax()], "activation gelu, which"),
         ([Conv2D(2, 3), Flatten(), Dense(3), Softmax(), Softmax(name="s")], "'s' does not follow"),
         ([Flatten(), Dense(3)], "one softmax, at the end"),
@@ -432,11 +445,19 @@ def test_says_why_there_is_no_plan(layers, reason):
         Plan(model.layers)
 
 
-def test_insisting_on_a_plan_where_there_is_none_is_an_error():
-    model = Sequential([Input((4,)), Dense(3, activation="softmax")])
-    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=True)
-    with pytest.raises(NoPlan, match="jit_compile=True: a plan begins with images"):
+def test_asking_for_a_plan_where_there_is_none_trains_layer_by_layer():
+    """As in Keras, where jit_compile=True is for every network."""
+    weights = []
+    for jit_compile in (True, "auto", False):
+        fastconv.utils.set_random_seed(3)
+        model = Sequential([Input((4,)), Dense(3, activation="softmax")])
+        with pytest.raises(NoPlan, match="a plan begins with images"):
+            Plan(model.layers)
+        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit_compile)
         model.train_on_batch(np.ones((8, 4)), np.zeros(8, int))
+        weights.append(model.get_weights()[0])
+    assert np.array_equal(weights[0], weights[2])
+    assert np.array_equal(weights[1], weights[2])
     with pytest.raises(ValueError, match="jit_compile must be"):
         model.compile("sgd", "sparse_categorical_crossentropy", jit_compile="yes")
 
@@ -517,7 +538,7 @@ def test_small_networks_with_dropout_or_frozen_layers_predict_in_a_plan_any_numb
     )
     x, _ = batch(model, 40)
     expected = model.forward(x, training=False)
-    monkeypatch.setattr(model, "forward", None)
+    monkeypatch.setattr(Sequential, "forward", None)
     np.testing.assert_allclose(model.predict_on_batch(x), expected, rtol=0, atol=1e-6)
 
 
@@ -548,3 +569,360 @@ def test_losses_a_plan_knows():
     assert not can_train_with(CategoricalCrossentropy(reduction="none"))
     assert not can_train_with(fastconv.losses.MeanSquaredError())
     assert not can_train_with(fastconv.losses.CategoricalFocalCrossentropy())  # though it extends one of them
+
+
+# ---- what is asked for is what runs --------------------------------------------------------------
+
+
+def attribute_network() -> Sequential:
+    fastconv.utils.set_random_seed(11)
+    return Sequential(
+        [
+            Input((9, 9, 2)),
+            Conv2D(4, 3, activation="relu", bias_initializer="random_normal", name="conv"),
+            MaxPooling2D(2, name="max"),
+            Conv2D(4, 1, name="thin"),
+            ReLU(name="relu"),
+            AveragePooling2D(1, name="average"),
+            Flatten(),
+            Dropout(0.5, name="dropout"),
+            Dense(6, bias_initializer="random_normal", name="hidden"),
+            Activation("tanh", name="tanh"),
+            Dense(CLASSES, name="scores"),
+            Softmax(name="softmax"),
+        ]
+    )
+
+
+def another_parameter(layer) -> Parameter:
+    return Parameter(np.flip(layer.kernel.value), "kernel")
+
+
+CHANGES = [
+    ("conv", "activation", lambda layer: fastconv.activations.get("tanh")),
+    ("conv", "activation", lambda layer: fastconv.activations.get("gelu")),
+    ("conv", "strides", lambda layer: (2, 2)),
+    ("conv", "dilation_rate", lambda layer: (2, 2)),
+    ("conv", "padding", lambda layer: "same"),
+    ("conv", "padding", lambda layer: ((9, 9), (9, 9))),
+    ("conv", "algorithm", lambda layer: "im2col"),
+    ("conv", "filters", lambda layer: 400),
+    ("conv", "kernel_size", lambda layer: (5, 5)),
+    ("conv", "groups", lambda layer: 2),
+    ("conv", "kernel", another_parameter),
+    ("conv", "kernel", lambda layer: Parameter(np.ones((1, 1, 2, 4)), "kernel")),
+    ("conv", "bias", lambda layer: None),
+    ("conv", "bias", lambda layer: Parameter(np.ones(2), "bias")),
+    ("max", "pool_size", lambda layer: (3, 3)),
+    ("max", "pool_size", lambda layer: (7, 7)),
+    ("max", "strides", lambda layer: (1, 1)),
+    ("max", "padding", lambda layer: "same"),
+    ("average", "pool_size", lambda layer: (3, 3)),
+    ("relu", "max_value", lambda layer: 0.1),
+    ("relu", "negative_slope", lambda layer: 0.5),
+    ("relu", "threshold", lambda layer: 0.2),
+    ("relu", "__class__", lambda layer: Flatten),
+    ("dropout", "call", lambda layer: lambda x, training: 2 * x),
+    ("hidden", "kernel", another_parameter),
+    ("hidden", "units", lambda layer: 600),
+    ("hidden", "bias", lambda layer: None),
+    ("tanh", "activation", lambda layer: fastconv.activations.get("sigmoid")),
+    ("tanh", "call", lambda layer: lambda x, training: np.cos(x)),
+    ("scores", "kernel", another_parameter),
+    ("softmax", "call", lambda layer: lambda x, training: x),
+]
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(
+    ("name", "attribute", "value"), CHANGES, ids=[f"{i}-{change[1]}" for i, change in enumerate(CHANGES)]
+)
+def test_an_attribute_assigned_later_counts(name, attribute, value, compiled):
+    model = attribute_network()
+    x, _ = batch(model, 3)
+    if compiled:
+        model.compile("sgd", "sparse_categorical_crossentropy")
+    before = model.predict(x, verbose=0)
+    assert model._inference_plan(3) is not None
+    layer = model.get_layer(name)
+    setattr(layer, attribute, value(layer))
+    try:
+        expected = model(x)
+    except ValueError as error:
+        with pytest.raises(ValueError, match=re.escape(str(error))):
+            model.predict(x, verbose=0)
+    else:
+        np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-6)
+        unused = attribute in ("algorithm", "filters", "kernel_size", "units")  # by a layer that is built
+        assert expected.shape != before.shape or unused == np.allclose(expected, before)
+
+
+def test_an_attribute_taken_away_counts():
+    model = attribute_network()
+    x, _ = batch(model, 3)
+    before = model.predict(x, verbose=0)
+    layer = model.get_layer("tanh")
+    layer.call = lambda x, training: np.cos(x)
+    assert not np.allclose(model.predict(x, verbose=0), before)
+    del layer.call
+    np.testing.assert_array_equal(model.predict(x, verbose=0), before)
+
+
+def test_the_parameter_of_an_activation_counts():
+    function = fastconv.activations.leaky_relu.with_parameters(negative_slope=0.1)
+    model = Sequential(
+        [Input((3, 3, 1)), Conv2D(2, 2, activation=function), Flatten(), Dense(CLASSES, "softmax")]
+    )
+    x, _ = batch(model, 4)
+    model.predict(x, verbose=0)
+    function.alpha = 0.9
+    np.testing.assert_allclose(model.predict(x, verbose=0), model(x), atol=1e-6)
+
+
+def test_an_activation_assigned_between_two_steps_is_trained():
+    def trained(jit_compile):
+        fastconv.utils.set_random_seed(5)
+        model = Sequential([Input((5, 5, 1)), Conv2D(3, 3), Flatten(), Dense(CLASSES, activation="softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit_compile)
+        x, y = batch(model, 8)
+        model.train_on_batch(x, y)
+        model.layers[0].activation = fastconv.activations.get("relu")
+        model.train_on_batch(x, y)
+        return model.get_weights()
+
+    for planned, layered in zip(trained("auto"), trained(False), strict=True):
+        np.testing.assert_allclose(planned, layered, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        Conv2D, Dense, MaxPooling2D, AveragePooling2D, Flatten, ReLU, LeakyReLU, ELU, Softmax, Activation,
+        Dropout, SpatialDropout2D,
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("how", ["subclass", "instance"])
+def test_a_layer_that_is_not_quite_one_of_ours_runs_as_it_is(base, how):
+    """A subclass that doubles what its base computes, or an instance with a ``call`` of its own."""
+
+    class Doubled(base):
+        def call(self, x, training):
+            return 2 * super().call(x, training)
+
+    arguments = {
+        Conv2D: (2, 3),
+        Dense: (5,),
+        Activation: ("tanh",),
+        Dropout: (0.5,),
+        SpatialDropout2D: (0.5,),
+    }
+    layer = (Doubled if how == "subclass" else base)(*arguments.get(base, ()))
+    if how == "instance":
+        usual = layer.call
+        layer.call = lambda x, training: 2 * usual(x, training)
+    images = base in (Conv2D, MaxPooling2D, AveragePooling2D, Flatten, SpatialDropout2D)
+    flat = [] if base is Flatten else [Flatten()]
+    hidden = [layer, *flat] if images else [Flatten(), Dense(6), layer]
+    model = Sequential([Input((6, 6, 2)), Conv2D(3, 3), *hidden, Dense(CLASSES, activation="softmax")])
+    x, y = batch(model, 8)
+    expected = model(x)
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-6)
+    assert not np.allclose(expected, halved(model, layer, x))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    if base not in (Dropout, SpatialDropout2D):
+        assert model.train_on_batch(x, y) == pytest.approx(-np.log(expected[range(8), y]).mean(), rel=1e-5)
+
+
+def halved(model, layer, x):
+    """What the model would compute if ``layer`` were one of ours."""
+    for each in model.layers:
+        x = each.forward(x)
+        if each is layer:
+            x = x / 2
+    return x
+
+
+class Sharper(Sequential):
+    """y = p² / Σ p² of the probabilities p, with the derivative of the squares left to the tests."""
+
+    def call(self, x, training):
+        squares = super().call(x, training) ** 2
+        return squares / squares.sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_model_that_overrides_call_runs_as_it_is(nested):
+    fastconv.utils.set_random_seed(6)
+    layers = [Conv2D(3, 3, activation="relu"), Flatten(), Dense(CLASSES, activation="softmax")]
+    plain = Sequential([Input((5, 5, 1)), *layers])
+    x, _ = batch(plain, 6)
+    squares = plain.predict(x, verbose=0) ** 2
+    model = Sharper([Input((5, 5, 1)), *layers])
+    if nested:
+        model = Sequential([Input((5, 5, 1)), model])
+    for found in (model.predict(x, verbose=0), model.predict_on_batch(x), model(x)):
+        np.testing.assert_allclose(found, squares / squares.sum(-1, keepdims=True), atol=1e-6)
+    assert model._plan() is None
+
+
+def test_what_comes_before_a_plan_must_return_what_it_says():
+    class Growing(ZeroPadding2D):
+        def call(self, x, training):
+            return np.pad(super().call(x, training), ((0, 0), (0, 9), (0, 9), (0, 0)))
+
+    layers = [Conv2D(2, 3), Flatten(), Dense(CLASSES, activation="softmax")]
+    model = Sequential([Input((4, 4, 1)), Growing(1, name="growing"), *layers])
+    with pytest.raises(ValueError, match=r"'growing' returned images of shape \(15, 15, 1\)"):
+        model.predict_on_batch(np.zeros((2, 4, 4, 1)))
+
+
+def test_training_changes_nothing_that_plans_depend_on():
+    """Otherwise each step, or each call of fit or predict, would describe all layers anew."""
+    for jit_compile in (True, False):
+        model = attribute_network()
+        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit_compile)
+        x, y = batch(model, 8)
+        model.train_on_batch(x, y)
+        version = _structure.version()
+        model.train_on_batch(x, y)
+        model.predict_on_batch(x)
+        model.fit(x, y, validation_data=(x, y), epochs=2, verbose=0)
+        model.evaluate(x, y, verbose=0)
+        model.predict(x, verbose=0)
+        assert _structure.version() is version
+        model.layers[0].activation = model.layers[0].activation
+        assert _structure.version() is not version
+
+
+def test_a_plan_goes_on_where_an_assignment_changed_nothing():
+    model = network("one channel, same")
+    plan = model._plan()
+    model.layers[0].seen = True
+    assert model._plan() is plan
+    model.layers[0].activation = fastconv.activations.get("tanh")
+    assert model._plan() is not plan
+
+
+@pytest.mark.parametrize("failure", [MemoryError, KeyboardInterrupt])
+def test_a_plan_that_could_not_be_made_is_made_the_next_time(failure, monkeypatch):
+    model = network("one channel, same")
+    x, _ = batch(model, 5)
+    model.predict(x, verbose=0)
+    model.pop()
+    model.add(Dense(CLASSES, activation="softmax", name="head"))
+
+    def fail(steps):
+        raise failure
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_kernels, "Plan", fail)
+        with pytest.raises(failure):
+            model.predict_on_batch(x)
+    np.testing.assert_allclose(model.predict_on_batch(x), model(x), atol=1e-6)
+
+
+def test_nobody_gets_the_old_plan_while_a_new_one_is_made(monkeypatch):
+    """What a second thread would find, in the middle of the first one's search."""
+    model = network("one channel, same")
+    old = model._plans.find(model)
+    model.layers[0].activation = fastconv.activations.get("tanh")
+    usual, found = _kernels.Plan, []
+
+    def make(steps):
+        if not found:
+            found.append(None)
+            found[0] = model._plans.find(model)
+        return usual(steps)
+
+    monkeypatch.setattr(_kernels, "Plan", make)
+    model._plans.find(model)
+    assert found[0] is not old
+    x, _ = batch(model, 5)
+    np.testing.assert_allclose(found[0].predict(x), model(x), atol=1e-6)
+
+
+def test_a_shallow_copy_has_a_plan_of_its_own():
+    model = network("one channel, same")
+    x, _ = batch(model, 5)
+    before = model.predict_on_batch(x)
+    other = copy.copy(model)
+    other.pop()
+    other.add(Dense(3, activation="softmax", name="head"))
+    assert other.predict_on_batch(x).shape == (5, 3)
+    np.testing.assert_array_equal(model.predict_on_batch(x), before)
+    assert other.predict_on_batch(x).shape == (5, 3)
+
+
+# ---- derivatives that skip the last activation ---------------------------------------------------
+
+
+class Tempered(Dense):
+    """A softmax layer whose ``backward`` halves the gradient, as ``call`` does the scores."""
+
+    def call(self, x, training):
+        return super().call(x / 2, training)
+
+    def backward(self, dy, input_gradient=True):
+        self.went_back = True
+        dx = super().backward(dy, input_gradient)
+        return None if dx is None else dx / 2
+
+
+def test_a_backward_of_ones_own_is_called():
+    layer = Tempered(3, activation="softmax")
+    model = Sequential([Input((4,)), layer])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.train_on_batch(np.ones((2, 4)), [0, 1])
+    assert layer.went_back
+
+
+class Steeper(SparseCategoricalCrossentropy):
+    """Three times the cross-entropy, in the two methods that a loss of one's own overrides."""
+
+    def call(self, y_true, y_pred):
+        return 3 * super().call(y_true, y_pred)
+
+    def derivative(self, y_true, y_pred):
+        return 3 * super().derivative(y_true, y_pred)
+
+
+def test_a_loss_that_extends_one_that_fuses():
+    moved = []
+    for loss, rate in ((Steeper(), 0.01), (SparseCategoricalCrossentropy(), 0.03)):
+        fastconv.utils.set_random_seed(1)
+        model = Sequential([Input((4,)), Dense(3, activation="softmax")])
+        model.compile(fastconv.optimizers.SGD(rate), loss)
+        model.train_on_batch(np.eye(4), [0, 1, 2, 0])
+        moved.append(model.get_weights()[0])
+    np.testing.assert_allclose(moved[0], moved[1], rtol=1e-5, atol=1e-7)
+
+
+def test_all_of_our_losses_fuse_still():
+    model = Sequential([Input((4,)), Dense(3, activation="softmax")])
+    nested = Sequential([Input((4,)), Dense(8), Sequential([Dense(3, activation="softmax")])])
+    for loss in (SparseCategoricalCrossentropy(), CategoricalCrossentropy(), CategoricalFocalCrossentropy()):
+        assert model._fuses_with(loss)
+        assert nested._fuses_with(loss)
+    binary = Sequential([Input((4,)), Dense(1), Activation("sigmoid")])
+    assert binary._fuses_with(BinaryCrossentropy())
+    assert binary._fuses_with(BinaryFocalCrossentropy())
+
+
+def test_an_activation_of_ones_own_class():
+    class Squared(ActivationFunction):
+        def __call__(self, x, **parameters):
+            return super().__call__(x, **parameters) ** 2
+
+    model = Sequential(
+        [
+            Input((5, 5, 1)),
+            Conv2D(3, 3, activation=Squared("relu")),
+            Flatten(),
+            Dense(CLASSES, activation="softmax"),
+        ]
+    )
+    x, _ = batch(model, 4)
+    conv = model.layers[0]
+    inside = fastconv.ops.conv2d(x, conv.kernel.value, conv.bias.value)
+    np.testing.assert_allclose(conv(x), np.maximum(inside, 0) ** 2, rtol=1e-6)
+    np.testing.assert_allclose(model.predict(x, verbose=0), model(x), atol=1e-6)

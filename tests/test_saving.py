@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import stat
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import fastconv
+from fastconv import _atomic_file
 from fastconv.layers import Conv2D, Dense, Dropout, Flatten, Input, MaxPooling2D
 from fastconv.models import Sequential
 from fastconv.models import saving as saving_module
@@ -369,7 +373,9 @@ def test_arguments_that_are_no_plain_values(path):
             return {**super().get_config(), "callback": print}
 
     with pytest.raises(
-        TypeError, match=r"cannot save <built-in function print>: get_config\(\) must return plain"
+        TypeError,
+        match=r"cannot save model/config/layers/0/config/callback: <built-in function print> is neither .*"
+        r"get_config\(\) must return",
     ):
         Sequential([Input((2,)), Strange(2)]).save(path)
 
@@ -436,3 +442,266 @@ def test_the_file_is_readable_by_others(path):
     assert arrays["optimizer/iterations"] == 10
     kernel = arrays[f"weights/0000/{model.weights[0].path}"]
     np.testing.assert_array_equal(kernel, model.get_weights()[0])
+
+
+# ---- what a file costs
+
+
+def colossal_file(path) -> None:
+    """A few kilobytes that describe a layer of 3.6 GB; its weights in the file are those of a small one."""
+    Sequential([Input((300,)), Dense(3, name="wide")]).save(path)
+
+    def grow(arrays, metadata):
+        config = json.loads(metadata["model"])
+        config["config"]["layers"][0]["config"]["units"] = 3_000_000
+        metadata["model"] = json.dumps(config)
+
+    rewrite(path, grow)
+    assert path.stat().st_size < 6000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
+def test_a_small_file_takes_little_memory(path):
+    """However large the layers are that it describes: shapes are compared before anything is made."""
+    colossal_file(path)
+    program = f"""
+import resource
+import fastconv
+now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (now + 2**28, now + 2**28))
+try:
+    fastconv.models.load_model({str(path)!r})
+except ValueError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        "weight array 0 is wide/kernel (300, 3) in the file and wide/kernel (300, 3000000) in" in done.stdout
+    )
+
+
+def test_nothing_is_drawn_that_the_file_brings(path, monkeypatch):
+    model = trained("adam")
+    model.save(path)
+
+    def draw(*_):
+        raise AssertionError("initial values were drawn")
+
+    monkeypatch.setattr(fastconv.initializers.GlorotUniform, "__call__", draw)
+    loaded = load_model(path)
+    np.testing.assert_array_equal(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
+    assert {type(weight) for weight in loaded.weights} == {fastconv.parameter.Parameter}
+    with pytest.raises(AssertionError, match="initial values were drawn"):
+        make_model()
+
+
+def test_loading_does_not_move_the_random_numbers(path):
+    """Nothing is drawn, so what comes next does not depend on whether a model was loaded."""
+    make_model().save(path)
+    set_random_seed(11)
+    expected = np.random.default_rng(11).random()
+    load_model(path)
+    assert fastconv._random.generator().random() == expected
+
+
+class Shifted(Dense):
+    """Reads and writes its own weights while they are made, and has a layer that no file holds."""
+
+    def create_weights(self, input_shape):
+        super().create_weights(input_shape)
+        self.bias.value = self.bias.value + 7
+        self.fixed = Dense(2, kernel_initializer="ones", name="fixed")
+        self.fixed.build(input_shape)
+
+
+def test_weights_that_the_file_does_not_bring_are_drawn(path):
+    model = Sequential([Input((3,)), Shifted(2)])
+    model.layers[0].bias.value = [1, 2]
+    model.save(path)
+    loaded = load_model(path, {"Shifted": Shifted})
+    np.testing.assert_array_equal(loaded.layers[0].bias.value, [1, 2])
+    np.testing.assert_array_equal(loaded.layers[0].kernel.value, model.layers[0].kernel.value)
+    fixed = loaded.layers[0].fixed.kernel
+    assert type(fixed) is fastconv.parameter.Parameter
+    np.testing.assert_array_equal(fixed.value, np.ones((3, 2)))
+    assert fixed.grad.shape == (3, 2)
+
+
+# ---- Keras' names of the arguments
+
+
+def test_filepath_and_path_are_the_same(path):
+    model, other = make_model(), make_model()
+    for name in ("filepath", "path"):
+        model.save(**{name: path})
+        save_model(model, **{name: path})
+        np.testing.assert_array_equal(load_model(**{name: path}).get_weights()[0], model.get_weights()[0])
+        model.save_weights(**{name: path})
+        other.load_weights(**{name: path})
+        np.testing.assert_array_equal(other.get_weights()[0], model.get_weights()[0])
+        other = make_model()
+    for call in (model.save, model.save_weights, model.load_weights, load_model):
+        with pytest.raises(TypeError, match="give the name of the file once, as filepath"):
+            call()
+        with pytest.raises(TypeError, match="give the name of the file once, as filepath"):
+            call(path, path=path)
+
+
+def test_safe_mode_makes_no_difference(path):
+    model = make_model()
+    model.save(path)
+    for loaded in (load_model(path, None, True, False), load_model(path, safe_mode=True)):
+        np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
+
+
+def test_notes_of_a_model(path):
+    make_model().save(path, notes={"data": "mine", "rate": np.float32(0.5)})
+    assert fastconv.models.read_notes(path) == {"data": "mine", "rate": 0.5}
+    make_model().save(path)
+    assert fastconv.models.read_notes(path) == {}
+
+
+# ---- what cannot be saved is named
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (datetime.date(2024, 5, 1), r"history/when/0: datetime\.date\(2024, 5, 1\) is neither a number"),
+        (1j, "history/when/0: 1j is neither a number"),
+        (np.datetime64("2024-05-01"), "history/when/0: .*2024-05-01.* is neither a number"),
+        ({"a": [0, {1, 2}]}, r"history/when/0/a/1: \{1, 2\} is neither a number"),
+        ({(1, 2): 0}, r"history/when/0: \(1, 2\), one of its keys, is not a string"),
+    ],
+    ids=str,
+)
+def test_logs_that_cannot_be_saved_are_named(path, value, shown):
+    model = trained()
+    model.history.history["when"] = [value]
+    with pytest.raises(TypeError, match=f"cannot save {shown}.*A callback put it into the logs"):
+        model.save(path)
+    assert not path.exists()
+    with pytest.raises(TypeError, match=r"cannot save notes/when: .* Notes must be made of these"):
+        model.save_weights(path, notes={"when": datetime.date(2024, 5, 1)})
+    assert not path.exists()
+
+
+def test_numbers_of_all_kinds_are_saved(path):
+    model = trained()
+    values = [
+        np.float32(0.5),
+        np.int8(3),
+        np.bool_(True),
+        np.longdouble(0.25),
+        np.str_("a"),
+        np.array([1, 2]),
+    ]
+    model.history.history["kinds"] = values
+    model.save(path)
+    assert load_model(path).history.history["kinds"] == [0.5, 3, True, 0.25, "a", [1, 2]]
+
+
+# ---- permissions
+
+
+@pytest.fixture
+def umask():
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
+def test_permissions_are_kept(path, umask):
+    model = make_model()
+    model.save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644  # of a new file: what the umask leaves
+    for mode in (0o600, 0o640, 0o666, 0o755):
+        path.chmod(mode)
+        before = path.read_bytes()
+        make_model().save(path)
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+        assert path.read_bytes() != before
+    path.unlink()
+    umask(0o077)
+    model.save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
+def test_a_private_file_is_private_while_it_is_written(path, umask, monkeypatch):
+    make_model().save(path)
+    path.chmod(0o600)
+    umask(0)
+    modes = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (modes.append(os.fstat(file).st_mode & 0o777), fsync(file)))
+    make_model().save(path)
+    assert modes[0] == 0o600
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="root alone may give files away")
+def test_the_owner_is_kept(path):
+    make_model().save(path)
+    os.chown(path, 1234, 5678)
+    make_model().save(path)
+    assert (path.stat().st_uid, path.stat().st_gid) == (1234, 5678)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
+def test_the_owner_where_it_may_not_be_given(path, monkeypatch):
+    make_model().save(path)
+    path.chmod(0o600)
+    real = path.stat()
+
+    def refuse(*_):
+        raise PermissionError("not yours to give")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    temporary = path.with_name("new")
+    temporary.touch(0o600)
+    other = os.stat_result((real.st_mode, 0, 0, 1, real.st_uid + 1, real.st_gid + 1, 0, 0, 0, 0))
+    _atomic_file._inherit(temporary, other, 0o600)
+    assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX links and devices")
+def test_places_that_are_no_files_to_replace(tmp_path):
+    model = make_model()
+    loop = tmp_path / "loop.safetensors"
+    loop.symlink_to(loop)
+    with pytest.raises(OSError, match="symbolic link that leads back to itself"):
+        model.save(loop)
+    pipe = tmp_path / "pipe.safetensors"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="is a device or a pipe, not a regular file"):
+        model.save(pipe)
+    with pytest.raises(OSError, match=r"pipe\.safetensors is a device or a pipe, not a model file"):
+        load_model(pipe)  # which would wait for ever for somebody to write
+    dangling = tmp_path / "dangling.safetensors"
+    dangling.symlink_to(tmp_path / "new.safetensors")
+    model.save(dangling)
+    assert dangling.is_symlink()
+    assert (tmp_path / "new.safetensors").is_file()
+    names = {"loop.safetensors", "pipe.safetensors", "dangling.safetensors", "new.safetensors"}
+    assert {place.name for place in tmp_path.iterdir()} == names
+
+
+def test_a_read_only_file_is_not_replaced(path, monkeypatch):
+    make_model().save(path)
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "access", lambda place, mode: place != path)  # root may write anything
+    with pytest.raises(
+        PermissionError, match=r"cannot write model\.safetensors: the file in .* is read-only"
+    ):
+        make_model().save(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_may_not_be_read(path, monkeypatch):
+    make_model().save(path)
+    monkeypatch.setattr(os, "access", lambda place, mode: mode != os.R_OK)  # root may read everything
+    for load in (load_model, make_model().load_weights, fastconv.models.read_notes):
+        with pytest.raises(PermissionError, match=r"model\.safetensors: no permission to read this file"):
+            load(path)

@@ -76,7 +76,8 @@ def test_the_input_shape_may_come_from_anywhere(where):
         if where == "build":
             model.build((None, 7))
     if where == "first batch":
-        assert (model.input_shape, model.output_shape, model.weights) == (None, None, [])
+        assert (hasattr(model, "input_shape"), hasattr(model, "output_shape")) == (False, False)
+        assert model.weights == []
         model(x)
     assert model.built
     assert (model.input_shape, model.output_shape) == ((None, 7), (None, 2))
@@ -96,7 +97,7 @@ def test_add_and_pop():
     while model.layers:
         model.pop()
     assert not model.built
-    with pytest.raises(ValueError, match="no layer to take off"):
+    with pytest.raises(IndexError, match="no layer to take off"):
         model.pop()
 
 
@@ -215,3 +216,48 @@ def test_every_model_of_the_golden_file_runs_on_the_reference():
             exact = model(x)
         assert exact.dtype == np.float64
         np.testing.assert_allclose(native, exact, rtol=2e-5, atol=2e-6)
+
+
+def test_a_model_cannot_be_a_part_of_itself():
+    empty = Sequential(name="e")
+    with pytest.raises(ValueError, match="Sequential 'e' cannot be put into itself: add a copy"):
+        empty.add(empty)
+    model = Sequential([layers.Input((3,)), layers.Dense(3)], name="m")
+    outer = Sequential([Sequential([model], name="between")], name="o")
+    with pytest.raises(ValueError, match="'m' cannot be put into itself"):
+        model.add(model)
+    with pytest.raises(ValueError, match="'m' cannot be put into Sequential 'o', which it is a part of"):
+        model.add(outer)
+    assert (len(empty.layers), len(model.layers)) == (0, 1)
+
+
+def test_an_input_may_say_the_size_of_a_batch():
+    for given in (
+        layers.Input((3,), 16),
+        layers.Input(batch_shape=(16, 3)),
+        layers.InputLayer(batch_shape=np.array([16, 3])),
+        layers.InputLayer(np.array([3]), batch_size=np.int64(16)),
+    ):
+        assert given.batch_shape == (16, 3)
+        assert layers.InputLayer.from_config(given.get_config()).batch_shape == (16, 3)
+        model = Sequential([given, layers.Dense(2)])
+        assert model.predict(np.ones((5, 3)), verbose=0).shape == (5, 2)
+
+
+def test_trainable_is_true_or_false():
+    model = Sequential([layers.Input((3,)), layers.Dense(2)])
+    for thing in (model.layers[0], model):
+        with pytest.raises(ValueError, match="trainable must be True or False; got 'no'"):
+            thing.trainable = "no"
+        assert thing.trainable is True
+        thing.trainable = np.bool_(False)
+        assert thing.trainable is False
+
+
+def test_what_layers_have_besides(tmp_path):
+    dense = layers.Dense(2, name="d")
+    dense.build((None, 3))
+    dense.trainable = False
+    assert dense.variables == dense.weights == dense.non_trainable_variables
+    assert (dense.trainable_variables, dense.path, dense.count_params()) == ([], "d", 8)
+    assert (dense.dtype, dense.compute_dtype, dense.variable_dtype) == ("float32",) * 3

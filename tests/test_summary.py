@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -86,9 +87,12 @@ def test_nested_and_unbuilt_models(capsys):
 def test_partly_built_models():
     """A layer that somebody else built is shown, the model around it still is not."""
     inner = Sequential([layers.Dense(3, input_dim=4)], name="inner")
-    model = Sequential([layers.Dropout(0.5), inner])
+    model = Sequential([layers.Dropout(0.5, name="d"), layers.PReLU(name="p"), inner])
     assert "(None, 3)" in printed(model)
-    assert "0 (unbuilt)" in printed(model)
+    lines = printed(model).splitlines()
+    (without_weights,), (unbuilt,) = ([line for line in lines if f" {name} (" in line] for name in "dp")
+    assert without_weights.split()[-1] == "0"
+    assert unbuilt.endswith("0 (unbuilt)")
     assert "As Dense" in printed(model, show_dense=True)
 
 
@@ -165,6 +169,85 @@ def test_long_names_are_folded():
     wide = printed(model, line_length=130).splitlines()
     assert len(wide[1]) == 130
     assert any("batch_normalization_first_block (BatchNormalization)" in line for line in wide)
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100, 132, 200])
+@pytest.mark.parametrize("shown", [{}, {"expand_nested": True, "show_trainable": True, "show_dense": True}])
+def test_nothing_is_lost_whatever_the_width(columns, shown, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    inner = Sequential([layers.Conv2D(64, 3, name="convolution_in_second_block")], name="inner")
+    model = Sequential(
+        [
+            layers.Conv2D(64, 3, input_shape=(100, 100, 3), name="c" * 50),
+            layers.BatchNormalization(name="batch_normalization_first_block"),
+            inner,
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(10),
+        ],
+        name="a_model_with_a_name_of_some_forty_letters",
+    )
+    wide = printed(model, line_length=1000, **shown)
+    model.summary(**shown)
+    page = capsys.readouterr().out
+    assert max(map(len, page.splitlines())) <= columns
+
+    def content(text):
+        return "".join(re.sub(r"[─└:]| - ", "", text).split())
+
+    if "Output Shape: " in page:  # paragraphs: the headers are said again and again
+        for layer in (*model.layers, *(inner.layers if shown else ())):
+            assert content(f"{layer.name} ({type(layer).__name__})") in content(page)
+            assert str((None, *layer.shapes()[1])) in page
+            assert f"Param #: {layer.count_params():,}" in page
+    else:
+        assert sorted(content(page)) == sorted(content(wide))
+    assert content(wide[wide.index("Total params") :]) in content(page)
+
+
+def test_paragraphs_where_a_table_is_too_wide():
+    assert (
+        printed(small(name="tiny"), line_length=40)
+        == """\
+Model: "tiny"
+────────────────────────────────────────
+ conv2d (Conv2D)
+   Output Shape: (None, 4, 4, 4)
+   Param #: 76 - Mult-adds: 1,152
+   Receptive field: 3x3 - Stride: 1
+ flatten (Flatten)
+   Output Shape: (None, 64) - Param #: 0
+   Mult-adds: 0 - Receptive field: 6x6
+   Stride: -
+ dense (Dense)
+   Output Shape: (None, 3)
+   Param #: 195 - Mult-adds: 192
+   Receptive field: 6x6 - Stride: -
+────────────────────────────────────────
+ Total params: 271 (1.06 KB)
+ Trainable params: 271 (1.06 KB)
+ Non-trainable params: 0 (0.00 B)
+ Multiply-adds: 1,344
+ Connections: 1,411"""
+    )
+
+
+def test_headers_are_folded_before_that():
+    lines = printed(small(name="tiny"), line_length=70).splitlines()
+    assert lines[1] == "─" * 70
+    assert lines[2].split() == ["Receptive"]
+    assert lines[3].split() == [
+        "Layer",
+        "(type)",
+        "Output",
+        "Shape",
+        "Param",
+        "#",
+        "Mult-adds",
+        "field",
+        "Stride",
+    ]
+    assert lines[3].index("field") + len("field") == lines[2].index("Receptive") + len("Receptive")
 
 
 def test_terminals_with_few_characters(capsys, monkeypatch):

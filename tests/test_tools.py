@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+import fastconv
 
 TOOLS = Path(__file__).parents[1] / "tools"
 
@@ -20,6 +25,24 @@ def instructions():
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
+
+
+@pytest.mark.parametrize("tool", sorted(path.name for path in TOOLS.glob("*.py")))
+def test_tools_explain_themselves_and_refuse_what_they_do_not_know(tool):
+    """Wherever they are started, with nothing of what they need but fastconv, and without doing anything."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(fastconv.__file__).parents[1])}
+
+    def run(argument):
+        command = [sys.executable, str(TOOLS / tool), argument]
+        return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+    done = run("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: {tool}")
+    assert f"python tools/{tool}" in done.stdout
+    done = run("--fly")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "unrecognized arguments: --fly" in done.stderr
 
 
 def test_instructions_are_compared_with_what_is_stored(instructions):

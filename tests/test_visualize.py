@@ -15,11 +15,16 @@ import pytest
 import fastconv as fc
 from fastconv import layers, visualize
 from fastconv.models import Sequential
-from fastconv.visualize._figure import as_picture, largest, mosaic, scaled, tile_corner
+from fastconv.visualize._figure import COLORS, as_picture, fitted, largest, mosaic, scaled, tile_corner
 from fastconv.visualize.plot_learning_curves import curves
 from fastconv.visualize.plot_receptive_field import boxes
 
 pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((12, 12, 12, 3), np.float32)
@@ -184,7 +189,7 @@ def test_features_are_copies_and_take_any_array(net):
         (9, ValueError, "has 5 layers, none at index 9"),
         (layers.Flatten(name="stranger"), ValueError, "'stranger' is not a layer of"),
         (1.5, TypeError, "layers must be a layer, several in a list, or None"),
-        ([1.5], TypeError, "by its name, its place or itself, got 1.5"),
+        ([1.5], TypeError, "as a name, an index or a Layer, got 1.5"),
     ],
 )
 def test_unknown_layers(net, layers_asked, error, message):
@@ -195,13 +200,13 @@ def test_unknown_layers(net, layers_asked, error, message):
 def test_names_at_several_places():
     blocks = [Sequential([layers.Dense(2, name="same")], name=name) for name in ("a", "b")]
     model = Sequential([layers.Input((3,)), *blocks])
-    with pytest.raises(ValueError, match=r"at several places of .*: a/same, b/same"):
+    with pytest.raises(ValueError, match=r"the name of several layers of .*: a/same, b/same"):
         visualize.extract_features(model, "same", np.ones((1, 3)))
     assert visualize.extract_features(model, "b/same", np.ones((1, 3))).shape == (1, 2)
 
 
 def test_bad_models_and_inputs(net):
-    with pytest.raises(ValueError, match="has no weights yet, there is nothing to see: build"):
+    with pytest.raises(ValueError, match="has no weights yet: call build"):
         visualize.extract_features(Sequential([layers.Dense(2)]), 0, np.ones((1, 3)))
     with pytest.raises(ValueError, match="has no layers"):
         visualize.plot_filters(Sequential())
@@ -212,11 +217,11 @@ def test_bad_models_and_inputs(net):
     ):
         visualize.extract_features(net, 0, IMAGES[0])
     for draw in (visualize.plot_feature_maps, visualize.plot_activation_strip):
-        with pytest.raises(ValueError, match=r"one image is wanted, got an array \(12, 12, 12, 3\)"):
+        with pytest.raises(ValueError, match=r"expected one image, got an array \(12, 12, 12, 3\) of 12"):
             draw(net, IMAGES)
         with pytest.raises(ValueError, match=r"expects input \(N, H, W, 3\)"):
             draw(net, IMAGES[0, ..., :2])
-    with pytest.raises(ValueError, match="are no images"):
+    with pytest.raises(ValueError, match="are not images"):
         visualize.plot_feature_maps(Sequential([layers.Input((3,)), layers.Dense(2)]), np.ones(3))
 
 
@@ -291,7 +296,7 @@ def test_filters_over_other_channels(net):
 
 def test_filters_are_limited(net):
     figure = visualize.plot_filters(net, "deep", max_filters=2, max_channels=3)
-    assert figure.get_suptitle() == (
+    assert figure.get_suptitle().replace("\n", " ") == (
         "deep: the first 2 of 6 filters of 3×3 (across) over the first 3 of 5 channels (down)"
     )
     assert image_of(figure.axes[0]).shape == (3 * 23 - 5, 2 * 23 - 5)
@@ -305,7 +310,7 @@ def test_grey_filters(lenet):
 
 def test_filters_of_what_has_none(net):
     with pytest.raises(
-        ValueError, match=r"MaxPooling2D 'pool' has no filters: .* those here: first, block/deep"
+        ValueError, match=r"MaxPooling2D 'pool' is not a convolution .* convolutions are first, block/deep"
     ):
         visualize.plot_filters(net, "pool")
     with pytest.raises(ValueError, match="has no convolution"):
@@ -314,7 +319,7 @@ def test_filters_of_what_has_none(net):
         visualize.plot_filters(layers.Conv2D(2, 3))
     with pytest.raises(TypeError, match="a model or a Conv2D layer, got"):
         visualize.plot_filters(layers.Dense(2))
-    with pytest.raises(TypeError, match="is a layer of a model"):
+    with pytest.raises(TypeError, match="needs a model, Conv2D"):
         visualize.plot_filters(layers.Conv2D(2, 3), "first")
 
 
@@ -332,7 +337,7 @@ def test_feature_maps(net):
         "block/norm",
         "top",
     ]
-    assert titles[1].startswith("first · Conv2D, relu · 5 maps of 10×10 · up to ")
+    assert titles[1].startswith("first · Conv2D, relu · 5 feature maps of 10×10 · values up to ")
     assert titles[-1].startswith("top · Dense, softmax · 4 units")
     np.testing.assert_array_equal(image_of(figure.axes[0]), IMAGES[0])
     maps = visualize.extract_features(net, ["first", "deep", "top"], IMAGES[:1])
@@ -351,7 +356,7 @@ def test_feature_maps(net):
 def test_feature_maps_chosen_and_limited(net):
     figure = visualize.plot_feature_maps(net, IMAGES[:1], "deep", max_maps=4, scale="each")
     assert len(figure.axes) == 2
-    assert "the first 4 of 6 maps of 3×3" in figure.axes[1].get_title("left")
+    assert "the first 4 of 6 feature maps of 3×3" in figure.axes[1].get_title("left")
     assert np.nanmax(np.abs(image_of(figure.axes[1])[:3, :3])) == pytest.approx(1)
     assert len(visualize.plot_feature_maps(net, IMAGES[0], ["first", 1]).axes) == 3
 
@@ -397,9 +402,20 @@ def test_activation_strip(net):
         top, left = number % rows * 42, number // rows * 42
         np.testing.assert_array_equal(drawn[top : top + 40 : 4, left : left + 40 : 4], maps[..., number])
     chances = net.predict(IMAGES[:1], verbose=0)[0]
-    order = np.argsort(-chances)
-    assert [label.get_text() for label in bars.get_yticklabels()] == [names[label] for label in order]
-    np.testing.assert_allclose([bar.get_width() for bar in bars.patches], chances[order], rtol=1e-5)
+    assert [label.get_text() for label in bars.get_yticklabels()] == names
+    np.testing.assert_allclose([bar.get_width() for bar in bars.patches], chances, rtol=1e-5)
+    [best] = [i for i, bar in enumerate(bars.patches) if bar.get_facecolor() == to_rgba(COLORS[0])]
+    assert best == chances.argmax()
+
+
+def test_of_many_classes_the_strip_shows_the_largest_in_their_order():
+    model = Sequential([layers.Input((4, 4, 1)), layers.Flatten(), layers.Dense(12, activation="softmax")])
+    image = RNG.random((4, 4, 1), np.float32)
+    bars = titled(visualize.plot_activation_strip(model, image), "probability")
+    least = np.argsort(model.predict(image[None], verbose=0)[0])[:2]
+    assert [label.get_text() for label in bars.get_yticklabels()] == [
+        str(label) for label in range(12) if label not in least
+    ]
 
 
 def test_strip_says_what_it_leaves_out(net):
@@ -434,6 +450,17 @@ def test_learning_curves():
     assert (best.get_xdata(), best.get_ydata()) == ([2], [1.0])
     assert [text.get_text() for text in loss.get_legend().get_texts()] == ["training", "validation"]
     assert len(accuracy.lines) == len(rate.lines) == 1
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 30])
+def test_epochs_are_whole_numbers(epochs):
+    figure = visualize.plot_learning_curves({"loss": list(range(epochs)), "val_loss": list(range(epochs))})
+    FigureCanvasAgg(figure).draw()
+    (axes,) = figure.axes
+    left, right = axes.get_xlim()
+    ticks = [tick for tick in axes.get_xticks() if left <= tick <= right]
+    assert ticks
+    assert all(tick == round(tick) for tick in ticks)
 
 
 def test_learning_curves_of_a_fit():
@@ -487,7 +514,7 @@ def test_histograms_of_broken_weights():
     model.weights[0].value = [[np.nan, np.inf], [0, 3]]
     for scale in ("linear", "log"):
         figure = visualize.plot_weight_histograms(model, scale=scale)
-        assert "4 numbers, rms 2.1, 2 NaN or infinite, 25% zero" in figure.axes[0].get_title()
+        assert figure.axes[0].get_title() == "d/kernel\n4 values, rms 2.1\n2 NaN or infinite, 25% zero"
 
 
 @pytest.mark.parametrize("jit_compile", [False, "auto"])
@@ -528,7 +555,7 @@ def test_gradient_histograms(net):
         visualize.plot_gradient_histograms(uncompiled, np.ones((1, 3)), [0])
     frozen = network()
     frozen.trainable = False
-    with pytest.raises(ValueError, match="has nothing to learn"):
+    with pytest.raises(ValueError, match="has no trainable weights"):
         visualize.plot_gradient_histograms(frozen, IMAGES, LABELS)
 
 
@@ -541,7 +568,7 @@ def test_confusion_matrix():
     np.testing.assert_allclose(image_of(axes) ** 2, [[0.5, 0.5, 0], [0, 1, 0], [0, 0, 1]], rtol=1e-6)
     written = {(int(t.get_position()[1]), int(t.get_position()[0])): t.get_text() for t in axes.texts}
     assert written == {(0, 0): "1", (0, 1): "1", (1, 1): "1", (2, 2): "1"}
-    assert axes.get_title() == "75.00% of 4 right"
+    assert axes.get_title() == "75.00% of 4 examples are right"
     assert [label.get_text() for label in axes.get_yticklabels()] == ["ant", "bee", "cow"]
     (axes,) = visualize.plot_confusion_matrix([0, 0, 1], [0, 1, 1], normalize="true").axes
     assert sorted(t.get_text() for t in axes.texts) == ["0.50", "0.50", "1.00"]
@@ -568,23 +595,24 @@ def test_misclassified(net):
     labels = np.array([0, 1, 2, 3] * 3)
     found = visualize.find_mistakes(net, IMAGES, labels)
     figure = visualize.plot_misclassified(net, IMAGES, labels, names, number=3)
-    assert figure.get_suptitle() == f"{len(found.examples)} of 12 wrong"
+    said = "are misclassified: predicted class (probability) and true class"
+    assert figure.get_suptitle().replace("\n", " ") == f"{len(found.examples)} of 12 {said}"
     assert len(figure.axes) == 3
     for axes, example, true, predicted, confidence in zip(figure.axes, *found, strict=False):
         np.testing.assert_array_equal(image_of(axes), IMAGES[example])
-        assert axes.get_title() == f"{names[predicted]} ({confidence:.0%})\nis {names[true]}"
+        assert axes.get_title() == f"{names[predicted]} ({confidence:.0%})\ntrue: {names[true]}"
 
 
 def test_no_mistakes(net):
     right = net.predict(IMAGES, verbose=0).argmax(1)
     figure = visualize.plot_misclassified(net, IMAGES, right)
-    assert figure.get_suptitle() == "0 of 12 wrong"
+    assert figure.get_suptitle() == "0 of 12 are misclassified"
     assert not figure.axes
 
 
 def test_mistakes_of_no_classifier(net):
     regression = Sequential([layers.Input((3,)), layers.Dense(1)])
-    with pytest.raises(ValueError, match="are no scores of classes"):
+    with pytest.raises(ValueError, match="are not class scores"):
         visualize.find_mistakes(regression, np.ones((2, 3)), [0, 1])
     with pytest.raises(ValueError, match=r"label 7 at index 0 of the batch is outside 0\.\.3"):
         visualize.find_mistakes(net, IMAGES, np.full(12, 7))
@@ -608,7 +636,7 @@ def test_receptive_field(net):
     ]
     for axes, (top, left, bottom, right) in zip(cuts, found.values(), strict=True):
         np.testing.assert_array_equal(image_of(axes), IMAGES[0, top:bottom, left:right])
-    assert cuts[2].get_title() == "block/deep (1, 2): 8×8"
+    assert cuts[2].get_title().replace("\n", " ") == "block/deep, unit (1, 2): 8×8"
 
 
 def test_receptive_fields_of_several_units(net):
@@ -664,3 +692,98 @@ def test_figures_of_ones_own(net, lenet):
             assert part.axes
             draw(None).canvas.draw()
         own.canvas.draw()
+
+
+# ---- text in pictures
+
+
+def texts_of(figure):
+    """(text, its box in dots) of all that is written, and the size of the figure."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    hidden = {text for axes in figure.axes if not axes.axison for text in axes.findobj(Text)}
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        beyond = [tick for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
+        hidden |= {text for tick in beyond for text in tick.findobj(Text)}
+    found = [
+        (text.get_text(), text.get_window_extent())
+        for text in figure.findobj(Text)
+        if text.get_text().strip()
+        and text.get_visible()
+        and text not in hidden
+        and not text.get_rotation() % 90
+    ]
+    return found, canvas.get_width_height()
+
+
+def deep_names():
+    model = Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            layers.Conv2D(4, 3, activation="relu", name="convolution_in_the_first_block"),
+            layers.BatchNormalization(name="batch_normalization_in_the_first_block"),
+            layers.Flatten(),
+            layers.Dense(10, activation="softmax", name="classes"),
+        ]
+    )
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+DIGITS = RNG.random((24, 28, 28, 1), np.float32)
+DIGIT_LABELS = np.arange(24) % 10
+CLOTHES = [
+    "T-shirt or top",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+]
+PICTURES = {
+    "gradients": lambda model, f: visualize.plot_gradient_histograms(model, DIGITS, DIGIT_LABELS, figure=f),
+    "weights": lambda model, f: visualize.plot_weight_histograms(model, figure=f),
+    "misclassified": lambda model, f: visualize.plot_misclassified(
+        model, DIGITS, DIGIT_LABELS, CLOTHES, figure=f
+    ),
+    "confusion": lambda model, f: visualize.plot_confusion_matrix(
+        DIGIT_LABELS, model.predict(DIGITS, verbose=0), CLOTHES, figure=f
+    ),
+    "curves": lambda model, f: visualize.plot_learning_curves(
+        {"loss": [2.0, 1.0], "val_loss": [2.0, 1.5], "accuracy": [0.1, 0.9], "learning_rate": [1e-3] * 2},
+        figure=f,
+    ),
+    "saliency": lambda model, f: visualize.plot_saliency(model, DIGITS[:8], classes=CLOTHES, figure=f),
+    "top": lambda model, f: visualize.plot_top_activations(model, 0, DIGITS, figure=f),
+    "fields": lambda model, f: visualize.plot_receptive_field(model, [0, 1], DIGITS[0], figure=f),
+}
+
+
+@pytest.mark.parametrize("size", [None, (7, 6), (14, 9)])
+@pytest.mark.parametrize("name", PICTURES)
+def test_texts_do_not_overlap(name, size, lenet):
+    """Also with long names of layers and classes; each inside the picture."""
+    for model in (lenet, deep_names()):
+        figure = PICTURES[name](model, None if size is None else Figure(size, layout="constrained"))
+        found, (wide, tall) = texts_of(figure)
+        assert len(found) > 1
+        for number, (text, box) in enumerate(found):
+            assert box.x0 > -2, text
+            assert box.y0 > -2, text
+            assert box.x1 < wide + 2, text
+            assert box.y1 < tall + 2, text
+            for other, its_box in found[number + 1 :]:
+                across = min(box.x1, its_box.x1) - max(box.x0, its_box.x0)
+                down = min(box.y1, its_box.y1) - max(box.y0, its_box.y0)
+                assert across < 1 or down < 2, f"{text!r} runs into {other!r}"
+
+
+def test_text_is_fitted():
+    assert fitted("12345678 12345678", 1.2, 10) == "12345678\n12345678"
+    assert fitted("12345678 12345678", 1.5, 10) == "12345678 12345678"
+    assert fitted("one\n\ntwo", 9) == "one\n\ntwo"

@@ -476,12 +476,12 @@ def test_rectifiers_with_a_ceiling_or_a_threshold_do():
         ({"layer": "cov2d"}, "unknown layer 'cov2d'; did you mean"),
         ({"layer": 99}, "none at index 99"),
         ({"layer": layers.ReLU()}, "is not a layer of"),
-        ({"layer": 1.5}, "a layer is given by"),
-        ({"map": 2}, "has the maps 0 to 1, got map=\\[2"),
-        ({"map": -1}, "has the maps 0 to 1"),
+        ({"layer": 1.5}, "a layer is given as"),
+        ({"map": 2}, "has the feature maps 0 to 1, got map=\\[2"),
+        ({"map": -1}, "has the feature maps 0 to 1"),
         ({"map": [0, 1]}, "map must be a whole number, once or for each of the 3 images"),
         ({"map": 0.5}, "map must be a whole number"),
-        ({"unit": (4, 0)}, "are 4x4 units, got unit="),
+        ({"unit": (4, 0)}, "have 4x4 units, got unit="),
         ({"unit": 3}, "unit must be \\(row, column\\)"),
         ({"mode": "deconv"}, "unknown mode 'deconv'; did you mean 'deconvnet'"),
         ({"batch_size": 0}, "batch_size must be a whole number"),
@@ -508,7 +508,7 @@ def test_a_model_without_weights():
 
 def test_outputs_that_are_neither_maps_nor_units():
     model = Sequential([layers.Input((6, 6, 1)), layers.Reshape((6, 6), name="rows")])
-    with pytest.raises(ValueError, match=r"Reshape 'rows' puts out \('N', 6, 6\)"):
+    with pytest.raises(ValueError, match=r"Reshape 'rows' has outputs \('N', 6, 6\)"):
         deconvnet(model, -1, np.zeros((1, 6, 6, 1)))
 
 

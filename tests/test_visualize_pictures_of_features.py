@@ -88,9 +88,10 @@ def test_top_activations(channels):
     assert wide(figure) == 900
     top = top_activations(model, "late", x)
     assert len(figure.axes) == 8  # projections and patches of four maps
-    assert figure.get_suptitle() == "late: each unit sees 8 by 8 pixels"
+    said = "the patches of 8×8 pixels that activate it most, and on their left the projections"
+    assert figure.get_suptitle() == f"late: {said}"
     titles = [part.get_suptitle() for part in figure.subfigs]
-    assert titles[0] == f"map 4: {top.values[4, 0]:.3g} to {top.values[4, 8]:.3g}"
+    assert titles[0] == f"feature map 4: activations {top.values[4, 0]:.3g} to {top.values[4, 8]:.3g}"
 
     # the second tile of the patches, with a line between tiles, is the second strongest patch
     patches = pixels(figure.axes[1])
@@ -114,7 +115,7 @@ def test_the_strongest_maps_are_drawn_and_what_is_known_is_used_again():
     model, x = network(), some_images(20)
     top = top_activations(model, "late", x, count=4)
     figure = plot_top_activations(model, "late", x, maps=2, top=top, mode="guided", columns=1)
-    maps = [int(part.get_suptitle().split(":")[0].split()[1]) for part in figure.subfigs]
+    maps = [int(part.get_suptitle().split(":")[0].split()[-1]) for part in figure.subfigs]
     assert maps == top.strongest_maps(2).tolist()
     assert pixels(figure.axes[0]).shape == (17, 17, 3)
 
@@ -122,7 +123,8 @@ def test_the_strongest_maps_are_drawn_and_what_is_known_is_used_again():
 def test_units_without_maps():
     model, x = network(1), some_images(12, 1)
     figure = plot_top_activations(model, "classes", x, maps=2, mode="gradient")
-    assert figure.get_suptitle() == "classes: each unit sees 12 by 10 pixels"
+    said = "the patches of 12×10 pixels that activate it most, and on their left the projections"
+    assert figure.get_suptitle() == f"classes: {said}"
     assert pixels(figure.axes[1]).shape == (3 * 12 + 2, 3 * 10 + 2, 3)
 
 

@@ -134,7 +134,7 @@ def test_what_saliency_refuses():
         saliency(model, x, samples=-1)
     with pytest.raises(ValueError, match="expects input"):
         saliency(model, x[..., :2])
-    with pytest.raises(ValueError, match=r"for a class there must be one number, \(N, classes\)"):
+    with pytest.raises(ValueError, match=r"are not class scores \(N, classes\)"):
         saliency(Sequential([layers.Input((9, 8, 3)), layers.Conv2D(2, 3)]), x)
     x[1, 0, 0] = np.nan
     with pytest.raises(ValueError, match="image 1 has NaN"):

@@ -49,7 +49,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--check", action="store_true", help=f"fail at {BOUND:.0%} of what is stored")
+    parser.add_argument(
+        "--check", action="store_true", help=f"fail where it is more than {BOUND} times what is stored"
+    )
     parser.add_argument("--update", action="store_true", help=f"write {STORED.name}")
     parser.add_argument("--inside", metavar="LIBRARY", help=argparse.SUPPRESS)  # the program that is counted
     options = parser.parse_args()

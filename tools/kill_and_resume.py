@@ -3,7 +3,9 @@
     python tools/kill_and_resume.py [--runs 50] [--seed 0]
 
 Each run is a training in a process of its own that is killed with SIGKILL up to ``--kills`` times, each time
-after a random while, and started again. Prints a tally; ends with 1 where a run came to anything else.
+at a random moment, and started again. A moment is the end of a batch, or just before a file is flushed to
+disk, renamed or deleted; so a seed always gives the same kills, however fast the machine is. Prints a tally;
+ends with 1 where a run came to anything else.
 """
 
 from __future__ import annotations
@@ -12,17 +14,37 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-READY = "training"
+
+class Moments:
+    """Counts the moments of this process, and ends it at the one with number ``last``, from 1; 0 for none."""
+
+    def __init__(self, last: int) -> None:
+        self.last = last
+        self.seen = 0
+
+    def __call__(self, *_: Any) -> None:
+        self.seen += 1
+        if self.seen == self.last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def before(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            self()
+            return function(*args, **kwargs)
+
+        return counted
 
 
-def train(folder: Path, save_freq: str | int) -> None:
+def train(folder: Path, save_freq: str | int, last_moment: int) -> None:
     """The program that is killed. What it leaves behind is ``result.json``."""
     import numpy as np
 
@@ -47,9 +69,9 @@ def train(folder: Path, save_freq: str | int) -> None:
         ]
     )
     model.compile(optimizers.Nadam(0.02), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    slow_down = callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: time.sleep(0.002))
-    print(READY, flush=True)
-    begin = time.perf_counter()
+    moments = Moments(last_moment)
+    for name in ("fsync", "replace", "unlink"):
+        setattr(os, name, moments.before(getattr(os, name)))
     history = model.fit(
         x[:120],
         y[:120],
@@ -64,12 +86,12 @@ def train(folder: Path, save_freq: str | int) -> None:
             callbacks.EarlyStopping(patience=4, restore_best_weights=True),
             callbacks.ModelCheckpoint(folder / "best.safetensors", save_best_only=True),
             callbacks.CSVLogger(folder / "log.csv"),
-            slow_down,
+            callbacks.LambdaCallback(on_train_batch_end=moments),
         ],
     )
     best = models.load_model(folder / "best.safetensors")
     result = {
-        "seconds": time.perf_counter() - begin,
+        "moments": moments.seen,
         "weights": [array.tobytes().hex() for array in model.get_weights()],
         "optimizer": {
             name: np.asarray(v).tobytes().hex() for name, v in model.optimizer.state_dict().items()
@@ -83,49 +105,46 @@ def train(folder: Path, save_freq: str | int) -> None:
     write_atomically(folder / "result.json", json.dumps(result).encode())
 
 
-def start(folder: Path, save_freq: str | int) -> subprocess.Popen[str]:
-    """Start the program and wait until it trains."""
-    command = [sys.executable, __file__, "--train", str(folder), "--save-freq", str(save_freq)]
+def start(folder: Path, save_freq: str | int, last_moment: int = 0) -> int:
+    """Run the program; returns its exit status."""
+    options = ["--train", str(folder), "--save-freq", str(save_freq), "--last-moment", str(last_moment)]
     environment = {**os.environ, "FASTCONV_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    assert process.stdout is not None
-    if process.stdout.readline().strip() != READY:
-        raise RuntimeError(f"the training did not start: it ended with {process.wait()}")
-    return process
+    return subprocess.run([sys.executable, __file__, *options], env=environment).returncode
 
 
-def run(folder: Path, save_freq: str | int, waits: list[float]) -> tuple[dict, int]:
-    """(result, kills): train to the end, killed after each of ``waits`` seconds of training."""
+def run(folder: Path, save_freq: str | int, kills: list[int]) -> tuple[dict[str, Any], int]:
+    """(result, number of kills): train to the end, killed at each of these moments, one in each process.
+
+    A moment that does not come any more, because the training ends before, kills nobody.
+    """
     folder.mkdir()
-    kills = 0
-    for wait in waits:
-        with start(folder, save_freq) as process:
-            try:
-                process.wait(timeout=wait)
-                break  # it was quicker
-            except subprocess.TimeoutExpired:
-                process.kill()
-                kills += 1
-    if not (folder / "result.json").exists():
-        with start(folder, save_freq) as process:
-            if process.wait() != 0:
-                raise RuntimeError(f"the training ended with {process.returncode}")
-    return json.loads((folder / "result.json").read_text()), kills
+    killed = 0
+    for moment in [*kills, 0]:
+        status = start(folder, save_freq, moment)
+        killed += status == -signal.SIGKILL
+        if status == 0:
+            break
+        if status != -signal.SIGKILL:
+            raise RuntimeError(f"the training ended with {status}")
+    return json.loads((folder / "result.json").read_text()), killed
 
 
 def main() -> int:
+    from fastconv.cli.options import whole_number
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=50)
-    parser.add_argument("--kills", type=int, default=3, help="at most so many in a run")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--runs", type=whole_number(1), default=50)
+    parser.add_argument("--kills", type=whole_number(1), default=3, help="at most so many in a run")
+    parser.add_argument("--seed", type=whole_number(0), default=0)
     parser.add_argument("--train", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--save-freq", help=argparse.SUPPRESS)
+    parser.add_argument("--last-moment", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.train:
         freq = arguments.save_freq
-        train(arguments.train, int(freq) if freq.isdecimal() else freq)
+        train(arguments.train, int(freq) if freq.isdecimal() else freq, arguments.last_moment)
         return 0
 
     draw = random.Random(arguments.seed)
@@ -134,11 +153,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         unbroken, _ = run(folder / "unbroken", "epoch", [])
-        seconds = unbroken.pop("seconds")
+        moments = unbroken.pop("moments")
         for number in range(arguments.runs):
-            waits = [draw.uniform(0, seconds) for _ in range(draw.randint(1, arguments.kills))]
+            at = [draw.randint(1, moments) for _ in range(draw.randint(1, arguments.kills))]
             save_freq: str | int = draw.choice(["epoch", 1, 3, 8, 13])
-            result, killed = run(folder / str(number), save_freq, waits)
+            result, killed = run(folder / str(number), save_freq, at)
             kills += killed
             different = [part for part in unbroken if result[part] != unbroken[part]]
             tally["the same to the bit" if not different else f"other {', '.join(different)}"] += 1

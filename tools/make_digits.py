@@ -9,15 +9,23 @@ as they are; what the network sees (28×28, 0..255) is computed on loading, in f
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 TARGET = Path(__file__).resolve().parent.parent / "fastconv" / "datasets" / "digits.npz"
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_args()
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        parser.error("scikit-learn is not installed: python -m pip install scikit-learn")
     bunch = load_digits()
     images, labels = bunch.images.astype(np.uint8), bunch.target.astype(np.uint8)
     assert images.shape == (1797, 8, 8)

@@ -8,6 +8,7 @@
 #
 # nehalem runs $PYTHON (default: python3), which must have fastconv and its test extra. Debian's packages are
 # qemu-user, gcc-aarch64-linux-gnu and libc6-dev-arm64-cross; what is missing is skipped, and said.
+case "${1:-}" in -h|--help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"; exit 0 ;; esac
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)

@@ -17,18 +17,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
-from nbclient import NotebookClient
-
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "examples" / "notebooks"
 LONGEST_CELL = 120  # seconds
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true", help="compare with what is kept, and write nothing")
     parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(NOTEBOOKS.glob("*.ipynb")))
     arguments = parser.parse_args()
+    try:
+        import nbformat
+    except ImportError:
+        parser.error("nbformat is not installed: python -m pip install nbclient ipykernel matplotlib")
+    if missing := [str(path) for path in arguments.notebooks if not path.is_file()]:
+        parser.error(f"there is no notebook {', '.join(missing)}")
     wrong = []
     for path in arguments.notebooks:
         kept = nbformat.read(path, as_version=4)
@@ -47,6 +52,9 @@ def executed(notebook: Any) -> Any:
 
     Raises ``nbclient.exceptions.CellExecutionError`` where a cell does.
     """
+    import nbformat
+    from nbclient import NotebookClient
+
     fresh = nbformat.from_dict(notebook)
     NotebookClient(
         fresh, timeout=LONGEST_CELL, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOKS)}}

@@ -29,7 +29,10 @@ def figure(width: float = 9.0, rows: int = 1, columns: int = 1, height: float = 
 
 
 def save(fig: Any, folder: Path, name: str) -> Path:
-    """Write ``folder``/``name``.png, say so, and return its path."""
+    """Write ``folder``/``name``.png, say so, and return its path. Epochs are ticked at whole numbers."""
+    for axis in fig.get_axes():
+        if axis.get_xlabel() == "epoch":
+            axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.png"
     fig.savefig(path)

@@ -7,6 +7,7 @@ a file.
 
 from __future__ import annotations
 
+from fastconv._public import publish
 from fastconv.applications._pretrained import PretrainedWeights, pretrained_weights
 from fastconv.applications.cifar10_cnn import Cifar10CNN
 from fastconv.applications.convnetjs import ConvNetJSCifar10
@@ -23,3 +24,5 @@ __all__ = [
     "PretrainedWeights",
     "pretrained_weights",
 ]
+
+publish(__name__)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from fastconv._public import publish
 from fastconv.callbacks.backup_and_restore import BackupAndRestore
 from fastconv.callbacks.callback import Callback
 from fastconv.callbacks.callback_list import CallbackList
@@ -38,3 +39,5 @@ __all__ = [
     "TensorBoard",
     "TerminateOnNaN",
 ]
+
+publish(__name__)

@@ -55,14 +55,16 @@ class CSVLogger(Callback):
             names = ["epoch", *_columns(logs or {})]
             self._writer = csv.DictWriter(self._file, names, delimiter=self.separator)
             self._writer.writeheader()
-        elif self._is_unchecked and not row.keys() <= set(self._writer.fieldnames):
+        columns = list(self._writer.fieldnames)
+        if self._is_unchecked and not row.keys() <= set(columns):
+            self._close()
             raise ValueError(
-                f"CSVLogger: {self.filename} has the columns {list(self._writer.fieldnames)}, and not "
-                f"{sorted(row.keys() - set(self._writer.fieldnames))}: give another filename, or "
+                f"CSVLogger: {self.filename} has the columns {columns}, and not "
+                f"{sorted(row.keys() - set(columns))}: give another filename, or "
                 "append=False to write the file anew"
             )
         self._is_unchecked = False
-        self._writer.writerow({name: _cell(row.get(name, "NA")) for name in self._writer.fieldnames})
+        self._writer.writerow({name: _cell(row.get(name, "NA")) for name in columns})
         self._file.flush()
 
     def on_train_end(self, logs: Logs | None = None) -> None:

@@ -50,7 +50,7 @@ class LRFinder(Callback):
     ) -> None:
         if not 0 < min_learning_rate < max_learning_rate < math.inf:
             raise ValueError(
-                "LRFinder: rates grow from min_learning_rate > 0 to a larger max_learning_rate; got "
+                "LRFinder: learning rates grow from min_learning_rate > 0 to a larger max_learning_rate; got "
                 f"{min_learning_rate!r} and {max_learning_rate!r}"
             )
         if steps < 2:
@@ -84,7 +84,7 @@ class LRFinder(Callback):
         batch_size = batch_size or 32  # steps_per_epoch would cut the arrays into so many batches
         for argument in own.keys() & fit_arguments.keys():
             raise TypeError(
-                f"LRFinder.find: {argument} is its own affair; LRFinder(steps=...) sets the length"
+                f"LRFinder.find: {argument} cannot be set here; LRFinder(steps=...) sets the length"
             )
         if not model.built and hasattr(x, "shape"):
             model.build(x.shape[1:])
@@ -169,18 +169,17 @@ class LRFinder(Callback):
             )
         return rate
 
-    def plot(self, axes: Any = None) -> Any:
-        """Draw losses over rates, into ``axes`` of matplotlib or new ones, which it returns.
+    def plot(self, axes: Any = None, *, figure: Any = None) -> Any:
+        """Draw the losses over the learning rates; returns matplotlib's Figure.
 
-        Raises ImportError where matplotlib is missing.
+        They are drawn into ``axes``, or into new axes of ``figure``, or into a new figure. Raises ImportError
+        where matplotlib is missing.
         """
-        try:
-            from matplotlib import pyplot
-        except ImportError:
-            raise ImportError(
-                "LRFinder.plot needs matplotlib: python -m pip install 'fastconv[plot]'"
-            ) from None
-        axes = pyplot.subplots()[1] if axes is None else axes
+        from fastconv.visualize._figure import new_figure, plain_axes
+
+        if axes is None:
+            axes = new_figure(6, 4, figure=figure).add_subplot()
+            plain_axes(axes)
         axes.plot(self.learning_rates, self.losses, alpha=0.3, label="each batch")
         axes.plot(self.learning_rates, self.smoothed_losses, label="smoothed")
         axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
@@ -194,4 +193,4 @@ class LRFinder(Callback):
         else:
             axes.axvline(rate, linestyle="--", color="gray", label=f"suggestion: {rate:.1e}")
         axes.legend()
-        return axes
+        return axes.get_figure()

@@ -66,7 +66,7 @@ class OneCycle(Callback):
             params = self.params or {}
             if params.get("steps") is None:
                 raise ValueError(
-                    "OneCycle: how many batches an epoch has is not known beforehand: give "
+                    "OneCycle: the number of batches per epoch is not known beforehand: give "
                     "OneCycle(total_steps=...), or fit(steps_per_epoch=...)"
                 )
             self.total_steps = (params["epochs"] - epoch) * params["steps"]

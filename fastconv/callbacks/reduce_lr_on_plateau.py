@@ -41,7 +41,7 @@ class ReduceLROnPlateau(MonitorCallback):
         super().__init__(monitor, mode, min_delta)
         if not 0 < factor < 1:
             raise ValueError(
-                f"ReduceLROnPlateau: factor makes the rate smaller, 0 < factor < 1; got {factor!r}"
+                f"ReduceLROnPlateau: factor must lower the learning rate, 0 < factor < 1; got {factor!r}"
             )
         self.factor = factor
         self.patience = patience

@@ -37,18 +37,34 @@ COMMANDS = {"train": train, "evaluate": evaluate, "predict": predict, "bench": b
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (by default the process's) and return its exit status."""
-    arguments = _parser().parse_args(argv)
     try:
-        return arguments.run(arguments)
+        arguments = _parser().parse_args(argv)
+        status: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return status
+    except SystemExit:  # --help, --version, or wrong usage
+        _write_no_more()
+        raise
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read our output, such as `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return 0
     except (ValueError, OSError, ImportError) as error:
         print(f"fastconv: error: {error}", file=sys.stderr)
-        return 2
+    except MemoryError as error:
+        print(f"fastconv: error: not enough memory: {error or 'try a smaller --batch-size'}", file=sys.stderr)
+    _write_no_more()
+    return 2
+
+
+def _write_no_more() -> None:
+    """Drop what is still to be written, where it cannot be: Python would complain of it when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

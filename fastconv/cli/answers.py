@@ -16,7 +16,12 @@ def loss_for(model: Sequential) -> str:
 
 
 def probabilities(model: Sequential, outputs: np.ndarray) -> np.ndarray:
-    """Shares of the classes: of scores by softmax, and of distances likewise, the smallest the most."""
+    """Shares of the classes: of scores by softmax, and of distances likewise, the smallest the most.
+
+    Sigmoid units are each a class of their own; a single one tells class 1 from class 0.
+    """
+    if model.output_activation == "sigmoid":
+        return np.concatenate([1 - outputs, outputs], axis=-1) if outputs.shape[-1] == 1 else outputs
     if model.output_activation == "softmax":
         return outputs
     scores = -outputs if model.outputs_distances else outputs

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fastconv.models import Sequential
     from fastconv.parameter import Array
 
+_TICK = 1e-9  # seconds; a clock may not have moved on during a call
 _LEARNING_RATE = 1e-6  # so small that the numbers stay what they are, however many steps are timed
 
 
@@ -104,7 +105,7 @@ def median_seconds(call: Callable[[], object], seconds: float) -> float:
     while len(times) < 3 or time.perf_counter() < end:
         start = time.perf_counter()
         call()
-        times.append(time.perf_counter() - start)
+        times.append(max(time.perf_counter() - start, _TICK))
     return float(np.median(times))
 
 

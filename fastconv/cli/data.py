@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,19 @@ class Split(NamedTuple):
     labels: np.ndarray
 
 
+class TrainedOn(NamedTuple):
+    """What the file of a network says of the data that it was trained on.
+
+    data      the name of the data set, one of ``NAMES``
+    classes   what the labels 0, 1, ... stand for
+    white     what a white pixel is to the network: 1.0 or 255.0
+    """
+
+    data: str
+    classes: tuple[str, ...]
+    white: float
+
+
 def load(name: str) -> tuple[Split, Split]:
     """Training and test split of a data set."""
     splits = importlib.import_module(f"fastconv.datasets.{name}").load_data()
@@ -32,19 +46,79 @@ def class_names(name: str) -> tuple[str, ...]:
     return importlib.import_module(f"fastconv.datasets.{name}").CLASSES
 
 
-def scaled(images: np.ndarray, model: Sequential) -> np.ndarray:
-    """Bytes as the network wants them: in [0, 1], or as they are if it begins with a Rescaling of bytes."""
+# ---- what a file knows
+
+
+def trained_on(path: Path | str) -> TrainedOn | None:
+    """What ``fastconv train`` noted in the file of a network; None in a file that others have written."""
+    from fastconv.models import read_notes
+
+    match read_notes(path).get("trained_on"):
+        case {"data": str(name), "classes": [*classes], "white": 1 | 255 as white} if name in NAMES:
+            return TrainedOn(name, tuple(map(str, classes)), float(white))
+    return None
+
+
+def named(name: str | None, model: Sequential, path: Path | str) -> TrainedOn:
+    """The data set that ``--data`` names, for ``model``. ValueError where it was not given."""
+    if name is None:
+        raise ValueError(
+            f"{path} does not say what it was trained on: add --data with one of {', '.join(NAMES)}"
+        )
+    return TrainedOn(name, class_names(name), white_of(model))
+
+
+def of_model(model: Sequential, path: Path | str, asked: str | None) -> TrainedOn | None:
+    """What the file ``path`` says that ``model`` was trained on, or else the data set ``asked`` for with
+    ``--data``; None where there is neither.
+
+    Raises ValueError where the file says that the network was taught other classes than those of ``asked``.
+    """
+    known = trained_on(path)
+    if asked is None or (known is not None and asked == known.data):
+        return known
+    classes = class_names(asked)
+    if known is None:
+        return named(asked, model, path)
+    if known.classes != classes:
+        raise ValueError(
+            f"{path} was trained on {known.data}, whose classes ({_listed(known.classes)}) are not those of "
+            f"{asked} ({_listed(classes)}): leave --data out"
+        )
+    return known._replace(data=asked)
+
+
+def _listed(classes: tuple[str, ...]) -> str:
+    return f"{', '.join(classes[:3])}, ..."
+
+
+# ---- pixels
+
+
+def white_of(model: Sequential) -> float:
+    """What a white pixel is to the network: 255 if it begins with a Rescaling of bytes, else 1."""
     from fastconv.layers import Rescaling
 
     rescales = any(isinstance(layer, Rescaling) and layer.takes_bytes for layer in model.layers[:1])
-    return images.astype(np.float32) if rescales else np.divide(images, 255, dtype=np.float32)
+    return 255.0 if rescales else 1.0
 
 
-def check_fits(model: Sequential, name: str, images: np.ndarray) -> None:
-    """ValueError if the network takes other images than this data set has."""
+def scaled(images: np.ndarray, white: float) -> np.ndarray:
+    """Bytes as numbers from 0 to ``white``."""
+    return np.divide(images, 255 / white, dtype=np.float32)
+
+
+def check_fits(model: Sequential, known: TrainedOn, images: np.ndarray) -> None:
+    """ValueError if the network takes other images than this data set has, or knows fewer classes."""
     wanted: Any = model.input_shape
     if wanted is not None and wanted[1:] != images.shape[1:]:
         raise ValueError(
-            f"the network takes images {wanted[1:]}, but those of {name} are {images.shape[1:]}: "
+            f"the network takes images {wanted[1:]}, but those of {known.data} are {images.shape[1:]}: "
+            "choose other --data"
+        )
+    outputs: Any = model.output_shape
+    if outputs is not None and (len(outputs) != 2 or outputs[1] < len(known.classes)):
+        raise ValueError(
+            f"the output of the network is {outputs}, but {known.data} has {len(known.classes)} classes: "
             "choose other --data"
         )

@@ -35,8 +35,9 @@ def positive_number(text: str) -> float:
     return value
 
 
-def add_data(parser: argparse.ArgumentParser, purpose: str) -> None:
-    parser.add_argument("--data", choices=NAMES, default="digits", help=f"{purpose} (default: digits)")
+def add_data(parser: argparse.ArgumentParser, purpose: str, otherwise: str) -> None:
+    """``--data``; None where it was not given, which means ``otherwise``."""
+    parser.add_argument("--data", choices=NAMES, help=f"{purpose} (default: {otherwise})")
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fastconv._public import publish
 from fastconv._registry import Registry
 from fastconv.constraints.constraint import Constraint
 from fastconv.constraints.non_neg import NonNeg
@@ -67,3 +68,5 @@ __all__ = [
     "serialize",
     "unit_norm",
 ]
+
+publish(__name__)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastconv._repr import call_of
 from fastconv.parameter import Array
 
@@ -15,8 +17,8 @@ class Constraint:
     """
 
     def __call__(self, w: Array) -> Array:
-        """Weights of the same shape that keep to the rule; w itself is not changed."""
-        raise NotImplementedError(f"{type(self).__name__} must define __call__(w)")
+        """Weights of the same shape that keep to the rule; w itself is not changed. Of this class: a copy."""
+        return np.array(w)
 
     def get_config(self) -> dict[str, Any]:
         return {}

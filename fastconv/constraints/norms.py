@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv._numbers import is_whole
 from fastconv.constraints.constraint import Constraint
 from fastconv.parameter import Array
 
@@ -27,16 +28,18 @@ class NormConstraint(Constraint):
     """Base of those that change lengths and keep directions: overrides say which length is ``desired``."""
 
     def __init__(self, axis: Axis = 0) -> None:
-        axes = axis if isinstance(axis, Sequence) and not isinstance(axis, str) else (axis,)
-        if not all(hasattr(a, "__index__") for a in axes):
+        several = np.iterable(axis)
+        axes: list[Any] = list(axis) if several else [axis]  # type: ignore[arg-type]
+        if not all(map(is_whole, axes)):
             raise ValueError(f"axis must be a whole number or a list of them, as [0, 1, 2]; got {axis!r}")
-        self.axis: Axis = int(axis) if isinstance(axis, (int, np.integer)) else [int(a) for a in axes]
+        self.axis: Axis = [int(a) for a in axes] if several else int(axes[0])
 
     def desired(self, norms: Array) -> Array:
         """The lengths wanted in place of ``norms``."""
         raise NotImplementedError(f"{type(self).__name__} must define desired(norms)")
 
     def __call__(self, w: Array) -> Array:
+        w = np.asarray(w)
         axes = (self.axis,) if isinstance(self.axis, int) else tuple(self.axis)
         if not all(-w.ndim <= a < w.ndim for a in axes):
             raise ValueError(f"{self!r} needs the axes {list(axes)}, the weights have shape {w.shape}")

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from fastconv._public import publish
 from fastconv.datasets.cifar_binary import parse_cifar
 from fastconv.datasets.published import Published
 from fastconv.datasets.search import find
 from fastconv.datasets.unpack import read_tar
+
+__all__ = ["CLASSES", "load_data"]
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -58,3 +61,6 @@ def load_data() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.nda
     *train, test = (parse_cifar(contents[name], name) for name in CONTENTS)
     images, labels = zip(*train, strict=True)
     return (np.concatenate(images), np.concatenate(labels)), test
+
+
+publish(__name__)

@@ -6,9 +6,12 @@ Algorithms", arXiv:1708.07747, 2017. Licence of the data: MIT.
 
 from __future__ import annotations
 
+from fastconv._public import publish
 from fastconv.datasets import mnist_files
 from fastconv.datasets.published import Published
 from fastconv.datasets.search import find
+
+__all__ = ["CLASSES", "load_data"]
 
 CLASSES = (
     "T-shirt/top",
@@ -56,3 +59,6 @@ def load_data() -> tuple[mnist_files.Split, mnist_files.Split]:
     downloaded.
     """
     return mnist_files.parse(find(PUBLISHED))
+
+
+publish(__name__)

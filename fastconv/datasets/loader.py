@@ -76,7 +76,7 @@ class Loader(BatchSource):
         return number
 
     def start(self, skip: int = 0) -> Generator[Any]:
-        order = None
+        order = np.arange(len(self._batches.data.x))  # not None: batches are then copies, no views
         if self.shuffle:
             random = generator() if self.seed is None else np.random.default_rng((self.seed, self.epoch))
             order = random.permutation(len(self._batches.data.x))

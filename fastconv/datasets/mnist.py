@@ -6,9 +6,12 @@ Proceedings of the IEEE 86(11), 1998. Licence of the data: CC BY-SA 3.0.
 
 from __future__ import annotations
 
+from fastconv._public import publish
 from fastconv.datasets import mnist_files
 from fastconv.datasets.published import Published
 from fastconv.datasets.search import find
+
+__all__ = ["CLASSES", "load_data"]
 
 CLASSES = tuple("0123456789")
 
@@ -44,3 +47,6 @@ def load_data() -> tuple[mnist_files.Split, mnist_files.Split]:
     downloaded.
     """
     return mnist_files.parse(find(PUBLISHED))
+
+
+publish(__name__)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv._public import publish
 from fastconv._registry import Registry
 from fastconv.initializers.constants import Constant, Identity, Ones, Zeros
 from fastconv.initializers.initializer import Initializer
@@ -67,26 +68,26 @@ _registry: Registry[Initializer] = Registry(
 )
 
 InitializerFunction = Callable[[Sequence[int]], Any]
-InitializerLike = str | Mapping[str, Any] | type[Initializer] | InitializerFunction | Array
+InitializerLike = str | Mapping[str, Any] | type[Initializer] | InitializerFunction | Array | None
 
 
-def get(identifier: InitializerLike) -> InitializerFunction:
+def get(identifier: InitializerLike) -> InitializerFunction | None:
     """The initializer for a name ("he_normal"), a configuration, a class, or any function of a shape.
 
-    An array is the initializer that starts with just these numbers.
+    An array is the initializer that starts with just these numbers. None is None: the weights of a layer then
+    begin as ``add_weight`` has it, with "glorot_uniform".
     """
     if isinstance(identifier, (np.ndarray, np.generic)):
         return Constant(identifier)
     if callable(identifier) and not isinstance(identifier, type):
         return identifier
-    initializer: InitializerFunction | None = _registry.get(identifier)
+    return _registry.get(identifier)
+
+
+def serialize(initializer: InitializerFunction | None) -> dict[str, Any] | None:
+    """The configuration from which ``get`` makes the initializer again; None for None."""
     if initializer is None:
-        raise ValueError("an initializer is missing: got None; biases usually start at 'zeros'")
-    return initializer
-
-
-def serialize(initializer: InitializerFunction) -> dict[str, Any]:
-    """The configuration from which ``get`` makes the initializer again."""
+        return None
     if not isinstance(initializer, Initializer):
         raise ValueError(
             f"the initializer {initializer!r} is a function of your own and has no configuration to save: "
@@ -102,6 +103,8 @@ def deserialize(
     return _registry.deserialize(config, custom_objects)
 
 
+# Keras' other names.
+IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
 # The names Keras gives the classes in lower case, for `initializers.he_normal(seed=1)`.
 zeros, ones, constant = Zeros, Ones, Constant
 random_uniform, random_normal, truncated_normal = RandomUniform, RandomNormal, TruncatedNormal
@@ -120,6 +123,7 @@ __all__ = [
     "HeNormal",
     "HeUniform",
     "Identity",
+    "IdentityInitializer",
     "Initializer",
     "InitializerFunction",
     "InitializerLike",
@@ -127,6 +131,7 @@ __all__ = [
     "LecunUniform",
     "Ones",
     "Orthogonal",
+    "OrthogonalInitializer",
     "RandomInitializer",
     "RandomNormal",
     "RandomSigns",
@@ -156,3 +161,5 @@ __all__ = [
     "variance_scaling",
     "zeros",
 ]
+
+publish(__name__)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._random import generator_for
+from fastconv._numbers import is_whole
+from fastconv._random import generator_for, truncated_standard_normal
 from fastconv.initializers.initializer import Initializer
 from fastconv.parameter import Array
 
@@ -16,9 +17,9 @@ class RandomInitializer(Initializer):
     """Base of the random ones: ``seed=None`` draws from the global generator."""
 
     def __init__(self, seed: int | None = None) -> None:
-        if seed is not None and not hasattr(seed, "__index__"):
+        if seed is not None and not is_whole(seed):
             raise ValueError(f"seed must be a whole number or None, got {seed!r}")
-        self.seed = seed
+        self.seed = None if seed is None else int(seed)
 
     def get_config(self) -> dict[str, Any]:
         return {"seed": self.seed}
@@ -31,12 +32,7 @@ class RandomInitializer(Initializer):
 
     def _truncated_normal(self, shape: Sequence[int], mean: float, stddev: float) -> Array:
         """Normal numbers, those further than two standard deviations from the mean drawn again."""
-        random = generator_for(self.seed)
-        values = random.standard_normal(shape)
-        outside = np.abs(values) > 2
-        while np.any(outside):
-            values[outside] = random.standard_normal(np.count_nonzero(outside))
-            outside = np.abs(values) > 2
+        values = truncated_standard_normal(generator_for(self.seed), shape)
         return (mean + stddev * values).astype(np.float32)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from fastconv._errors import unknown_name
+from fastconv._numbers import is_whole
 from fastconv.initializers.random import RandomInitializer
 from fastconv.parameter import Array
 
@@ -23,12 +24,22 @@ from fastconv.parameter import Array
 _TRUNCATED_STDDEV = 0.87962566103423978
 
 
-def fans(shape: Sequence[int]) -> tuple[int, int]:
+Axes = int | Sequence[int] | None
+
+
+def fans(shape: Sequence[int], input_axes: Axes = None, output_axes: Axes = None) -> tuple[int, int]:
     """Connections into and out of a unit: (n_in, n_out) of weights of this shape.
 
     A dense kernel (in, out) has just these; a convolution kernel (KH, KW, C_in, C_out) has KH·KW·C_in and
-    KH·KW·C_out.
+    KH·KW·C_out. For other weights ``input_axes`` and ``output_axes`` say which axes to multiply for each.
+
+    Raises ValueError for axes that the weights do not have, and where only one of the two is given.
     """
+    if (input_axes is None) != (output_axes is None):
+        raise ValueError("input_axes and output_axes go together: give both, or neither")
+    if input_axes is not None:
+        inputs, outputs = (_positions(axes, shape) for axes in (input_axes, output_axes))
+        return math.prod(shape[axis] for axis in inputs), math.prod(shape[axis] for axis in outputs)
     if not shape:
         return 1, 1
     if len(shape) == 1:
@@ -37,11 +48,28 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
     return taps * shape[-2], taps * shape[-1]
 
 
+def _positions(axes: Axes, shape: Sequence[int]) -> list[int]:
+    """Axes, counted from 0."""
+    given = _listed(axes)
+    if not all(-len(shape) <= axis < len(shape) for axis in given):
+        raise ValueError(f"weights of shape {tuple(shape)} do not have the axes {given}")
+    return [axis % len(shape) for axis in given]
+
+
+def _listed(axes: Axes) -> list[int]:
+    given: list[Any] = [] if axes is None else list(axes) if np.iterable(axes) else [axes]
+    if not all(map(is_whole, given)):
+        raise ValueError(f"input_axes and output_axes must be whole numbers, or lists of them; got {axes!r}")
+    return [int(axis) for axis in given]
+
+
 class VarianceScaling(RandomInitializer):
     """Random weights of variance ``scale / n``, n being n_in ("fan_in"), n_out ("fan_out") or their mean
     ("fan_avg").
 
-    ``distribution``: "truncated_normal" (also "normal"), "untruncated_normal" or "uniform".
+    ``distribution``: "truncated_normal" (also "normal"), "untruncated_normal" or "uniform". ``input_axes``
+    and ``output_axes`` say which axes n_in and n_out count, where the weights are no dense or convolution
+    kernel: see ``fans``.
     """
 
     modes = ("fan_in", "fan_out", "fan_avg")
@@ -53,6 +81,8 @@ class VarianceScaling(RandomInitializer):
         mode: str = "fan_in",
         distribution: str = "truncated_normal",
         seed: int | None = None,
+        input_axes: Axes = None,
+        output_axes: Axes = None,
     ) -> None:
         super().__init__(seed)
         if scale <= 0:
@@ -63,9 +93,11 @@ class VarianceScaling(RandomInitializer):
         if distribution not in self.distributions:
             raise unknown_name("distribution", distribution, self.distributions)
         self.scale, self.mode, self.distribution = scale, mode, distribution
+        self.input_axes = None if input_axes is None else _listed(input_axes)
+        self.output_axes = None if output_axes is None else _listed(output_axes)
 
     def __call__(self, shape: Sequence[int]) -> Array:
-        fan_in, fan_out = fans(shape)
+        fan_in, fan_out = fans(shape, self.input_axes, self.output_axes)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, n)
         if self.distribution == "uniform":
@@ -81,6 +113,8 @@ class VarianceScaling(RandomInitializer):
             "mode": self.mode,
             "distribution": self.distribution,
             **super().get_config(),
+            "input_axes": self.input_axes,
+            "output_axes": self.output_axes,
         }
 
 
@@ -89,11 +123,11 @@ class _NamedScaling(VarianceScaling):
 
     preset: tuple[float, str, str]
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(*self.preset, seed=seed)
+    def __init__(self, seed: int | None = None, input_axes: Axes = None, output_axes: Axes = None) -> None:
+        super().__init__(*self.preset, seed=seed, input_axes=input_axes, output_axes=output_axes)
 
     def get_config(self) -> dict[str, Any]:
-        return {"seed": self.seed}
+        return {"seed": self.seed, "input_axes": self.input_axes, "output_axes": self.output_axes}
 
 
 class GlorotUniform(_NamedScaling):

@@ -1,8 +1,10 @@
 """The layers: each a formula, its derivative, and the weights in between."""
 
+from fastconv._public import publish
 from fastconv.layers.activation import Activation
 from fastconv.layers.activity_regularization import ActivityRegularization
 from fastconv.layers.alpha_dropout import AlphaDropout
+from fastconv.layers.arithmetic import WithNumber
 from fastconv.layers.average_pooling2d import AveragePooling2D
 from fastconv.layers.batch_normalization import BatchNormalization
 from fastconv.layers.center_crop import CenterCrop
@@ -25,7 +27,7 @@ from fastconv.layers.input_layer import Input, InputLayer
 from fastconv.layers.layer import Layer
 from fastconv.layers.leaky_relu import LeakyReLU
 from fastconv.layers.max_pooling2d import MaxPooling2D
-from fastconv.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
+from fastconv.layers.merging import Add, Average, Concatenate, Divide, Maximum, Minimum, Multiply, Subtract
 from fastconv.layers.prelu import PReLU
 from fastconv.layers.random_brightness import RandomBrightness
 from fastconv.layers.random_contrast import RandomContrast
@@ -40,7 +42,7 @@ from fastconv.layers.relu import ReLU
 from fastconv.layers.rescaling import Rescaling
 from fastconv.layers.reshape import Reshape
 from fastconv.layers.resizing import Resizing
-from fastconv.layers.serialization import deserialize, serialize
+from fastconv.layers.serialization import add_class, deserialize, serialize
 from fastconv.layers.softmax import Softmax
 from fastconv.layers.spatial_dropout2d import SpatialDropout2D
 from fastconv.layers.subsampling2d import Subsampling2D
@@ -116,3 +118,10 @@ __all__ = [
     "deserialize",
     "serialize",
 ]
+
+publish(__name__)
+
+# Every layer is known to files by its class's name; the last two are made by operators on symbolic tensors.
+for _layer in {*(globals()[_name] for _name in __all__), Divide, WithNumber}:
+    if isinstance(_layer, type) and issubclass(_layer, Layer):
+        add_class(_layer)

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from fastconv._errors import unknown_name, unsupported_argument
+from fastconv._numbers import is_real, is_whole
 
 
 def whole(value: Any, name: str, minimum: int = 1) -> int:
     """``value`` as an int of at least ``minimum``, or a ValueError that begins with ``name``."""
-    if not hasattr(value, "__index__") or isinstance(value, bool) or int(value) < minimum:
+    if not is_whole(value) or int(value) < minimum:
         raise ValueError(f"{name} must be a whole number, at least {minimum}; got {value!r}")
     return int(value)
 
 
+def truth(value: Any, name: str) -> bool:
+    """``value`` as True or False, or a ValueError that begins with ``name``: "no" is neither."""
+    if not isinstance(value, (bool, np.bool_)) and not (isinstance(value, int) and value in (0, 1)):
+        raise ValueError(f"{name} must be True or False; got {value!r}")
+    return bool(value)
+
+
+def check_dtype(dtype: Any, owner: str) -> None:
+    """An error for another type than float32. Keras' configurations of dtype policies are understood."""
+    name = dtype
+    if isinstance(dtype, Mapping):  # {"class_name": "DTypePolicy", "config": {"name": "float32"}, ...}
+        name = (dtype.get("config") or {}).get("name")
+    if name is None and dtype is None:
+        return
+    try:
+        fits = np.dtype(getattr(name, "name", name)) == np.float32
+    except TypeError:  # "bfloat16", "mixed_float16"
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{owner}: dtype={dtype!r} is not supported, numbers are float32; leave it out. "
+            'fastconv.set_backend("reference") computes in float64'
+        )
+
+
 def not_negative(value: Any, name: str) -> float:
     """``value`` as a float of at least 0, or a ValueError that begins with ``name``."""
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not number or not 0 <= value < np.inf:
+    if not is_real(value) or not 0 <= value < np.inf:
         raise ValueError(f"{name} must be a number, not negative; got {value!r}")
     return float(value)
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fastconv._numbers import is_real
+
 Factor = float | Sequence[float]
 
 
@@ -19,8 +21,7 @@ def factor_range(
     where they must lie ``above`` it.
     """
     given = (factor,) if np.ndim(factor) == 0 else tuple(factor)
-    numbers = all(isinstance(f, (int, float, np.number)) and not isinstance(f, bool) for f in given)
-    if not numbers or len(given) not in (1, 2) or not all(least <= f <= most for f in given):
+    if not all(map(is_real, given)) or len(given) not in (1, 2) or not all(least <= f <= most for f in given):
         fits = False
     else:
         fits = not above or least not in given

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import activations, regularizers
+from fastconv.activations import ActivationFunction
 from fastconv.layers.layer import Layer
 from fastconv.ops.activations import activate_result
 from fastconv.parameter import Array
@@ -31,8 +32,17 @@ class ActivatedLayer(Layer):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.activation = activations.get(activation)
+        self.activation = activation
         self.activity_regularizer = regularizers.get(activity_regularizer)
+
+    @property
+    def activation(self) -> ActivationFunction:
+        """φ. May be assigned at any time, as the argument: a name such as "relu", or None for y = z."""
+        return self._activation
+
+    @activation.setter
+    def activation(self, activation: activations.ActivationLike) -> None:
+        self._activation = activations.get(activation)
 
     @property
     def output_activation(self) -> str | None:  # type: ignore[override]
@@ -45,9 +55,9 @@ class ActivatedLayer(Layer):
         Remembers ``inputs``, and last what φ′ is made of.
         """
         function = self.activation
-        if function.needs_input:
+        if function.needs_input or type(function) is not activations.ActivationFunction:
             y = function(z)
-            self.remember(*inputs, z)
+            self.remember(*inputs, z if function.needs_input else y)
         else:
             y = activate_result(z, function.name, function.alpha)
             self.remember(*inputs, y)

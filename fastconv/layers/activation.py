@@ -6,6 +6,7 @@ from typing import Any
 
 from fastconv.activations import ActivationFunction, ActivationLike
 from fastconv.layers.activated import ActivatedLayer
+from fastconv.layers.layer import Shape
 from fastconv.parameter import Array
 
 
@@ -20,7 +21,10 @@ class Activation(ActivatedLayer):
         """For ``Dense(10, activation=LeakyReLU(0.1))``; None for a layer that has a penalty on y as well."""
         return self.activation if self.activity_regularizer is None else None
 
-    def call(self, x: Array, training: bool) -> Array:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def call(self, x: Array, training: bool = False) -> Array:
         y = self.activation(x)
         self.remember(x if self.activation.needs_input else y)
         return y

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import regularizers
-from fastconv.layers.layer import Layer
+from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 
 
@@ -19,7 +19,10 @@ class ActivityRegularization(Layer):
         self.activity_regularizer = penalty = regularizers.L1L2(l1, l2)
         self.l1, self.l2 = penalty.l1, penalty.l2
 
-    def call(self, x: Array, training: bool) -> Array:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def call(self, x: Array, training: bool = False) -> Array:
         self.remember(x)
         return x
 

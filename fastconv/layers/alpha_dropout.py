@@ -42,7 +42,7 @@ class AlphaDropout(RandomLayer):
         a = ((1 - self.rate) * (1 + self.rate * _SELU_MINIMUM**2)) ** -0.5
         return a, -a * self.rate * _SELU_MINIMUM
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         if not self.is_random(training) or self.rate == 0:
             self.remember(None)
             return x

@@ -44,7 +44,7 @@ class Augmentation(RandomLayer):
         """What to do instead of ``roll`` while not training; None for nothing."""
         return None
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         if self.is_random(training):
             drawn: tuple[Any, ...] | None = self.roll(x.shape, numbers_of(self.draw()))
         else:

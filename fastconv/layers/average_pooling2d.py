@@ -17,7 +17,7 @@ class AveragePooling2D(Pooling2D):
     padding : as for Conv2D
     """
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         self.remember(x.shape)
         return ops.avg_pool2d(x, self.pool_size, self.strides, self.padding)
 

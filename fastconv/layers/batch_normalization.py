@@ -8,6 +8,7 @@ from typing import Any
 
 from fastconv import constraints, initializers, ops, regularizers
 from fastconv._errors import unsupported_argument
+from fastconv._numbers import is_whole
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers._arguments import not_negative, refuse_unless_none
@@ -77,7 +78,7 @@ class BatchNormalization(Layer):
         )
         if renorm_momentum != 0.99:
             raise unsupported_argument("BatchNormalization", "renorm_momentum")
-        if not hasattr(axis, "__index__") or isinstance(axis, bool):
+        if not is_whole(axis):
             raise ValueError(f"BatchNormalization: axis must be one whole number, got {axis!r}")
         self.axis = int(axis)
         self.momentum = not_negative(momentum, "BatchNormalization: momentum")
@@ -133,21 +134,23 @@ class BatchNormalization(Layer):
             shape, self.moving_variance_initializer, name="moving_variance", trainable=False
         )
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         of_batch = training and self.trainable
         if of_batch:
             if not len(x):
                 raise ValueError(f"{self}: an empty batch has no mean to learn from")
             mean, variance = ops.moments(x)
-            self._follow(self.moving_mean, mean)
-            self._follow(self.moving_variance, variance)
         else:
             mean, variance = self.moving_mean.numpy(), self.moving_variance.numpy()
+        y = ops.batch_norm(x, mean, variance, _value(self.gamma), _value(self.beta), self.epsilon)
         self.remember(x, mean, variance, of_batch)
-        return ops.batch_norm(x, mean, variance, _value(self.gamma), _value(self.beta), self.epsilon)
+        if of_batch:  # last, when nothing more can fail
+            moved = self._moved(self.moving_mean, mean), self._moved(self.moving_variance, variance)
+            self.moving_mean.value, self.moving_variance.value = moved
+        return y
 
-    def _follow(self, average: Parameter, new: Array) -> None:
-        average.value = average.value * self.momentum + new * (1.0 - self.momentum)
+    def _moved(self, average: Parameter, new: Array) -> Array:
+        return average.value * self.momentum + new * (1.0 - self.momentum)
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         x, mean, variance, of_batch = self.recall()

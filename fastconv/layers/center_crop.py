@@ -35,7 +35,7 @@ class CenterCrop(Layer):
                 (H, W), central_box((H, W), (self.height, self.width)), (self.height, self.width)
             )
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         size = self.height, self.width
         box = central_box((x.shape[1], x.shape[2]), size)
         self.remember(x.shape, box)

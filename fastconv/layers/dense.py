@@ -63,7 +63,7 @@ class Dense(WeightedLayer):
     def create_weights(self, input_shape: Shape) -> None:
         self.add_kernel_and_bias((input_shape[-1], self.units))
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         z = ops.dense(x, self.kernel.value, self.bias_value)
         return self.activate(z, x)
 

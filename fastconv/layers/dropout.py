@@ -32,7 +32,7 @@ class Dropout(RandomLayer):
         self.rate = share_to_drop(type(self).__name__, rate)
         self.noise_shape = noise_shape_argument(type(self).__name__, noise_shape)
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         if not self.is_random(training) or self.rate == 0:
             self.remember(None)
             return x

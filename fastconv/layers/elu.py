@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv.activations import elu
+from fastconv.activations import ActivationFunction, elu
 from fastconv.layers._arguments import not_negative
 from fastconv.layers.activation import Activation
 
@@ -17,8 +17,20 @@ class ELU(Activation):
     """
 
     def __init__(self, alpha: float = 1.0, **options: Any) -> None:
-        self.alpha = not_negative(alpha, "ELU: alpha")
-        super().__init__(elu.with_parameters(alpha=self.alpha), **options)
+        super().__init__(self._function(alpha), **options)
+
+    @staticmethod
+    def _function(alpha: float) -> ActivationFunction:
+        return elu.with_parameters(alpha=not_negative(alpha, "ELU: alpha"))
+
+    @property
+    def alpha(self) -> float:
+        """May be assigned at any time."""
+        return float(self.activation.alpha)  # type: ignore[arg-type]
+
+    @alpha.setter
+    def alpha(self, alpha: float) -> None:
+        self.activation = self._function(alpha)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

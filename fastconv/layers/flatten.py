@@ -26,7 +26,7 @@ class Flatten(Layer):
         image = image_size(self.shapes()[0])
         return () if image is None else (whole_image(image),)
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         self.remember(x.shape)
         return x.reshape(len(x), math.prod(x.shape[1:]))
 

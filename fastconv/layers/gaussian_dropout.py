@@ -21,7 +21,7 @@ class GaussianDropout(RandomLayer):
         super().__init__(seed, **options)
         self.rate = share_to_drop("GaussianDropout", rate, all_of_it=False)
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         if not self.is_random(training) or self.rate == 0:
             self.remember(None)
             return x

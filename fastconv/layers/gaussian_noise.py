@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from fastconv._numbers import is_real
 from fastconv.layers.random_layer import RandomLayer, normal_numbers
 from fastconv.parameter import Array
 
@@ -15,12 +14,11 @@ class GaussianNoise(RandomLayer):
 
     def __init__(self, stddev: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(seed, **options)
-        number = isinstance(stddev, (int, float, np.number)) and not isinstance(stddev, bool)
-        if not number or not 0 <= stddev <= 1:
+        if not is_real(stddev) or not 0 <= stddev <= 1:
             raise ValueError(f"GaussianNoise: stddev must be a number between 0 and 1; got {stddev!r}")
         self.stddev = float(stddev)
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         self.remember()
         if not self.is_random(training) or self.stddev == 0:
             return x

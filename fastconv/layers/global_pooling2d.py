@@ -49,7 +49,7 @@ class GlobalPooling2D(Layer):
 class GlobalAveragePooling2D(GlobalPooling2D):
     """y[n,c] = mean over h, w of x[n,h,w,c]"""
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         self.remember(x.shape)
         return self._shape_output(ops.global_avg_pool2d(x))
 
@@ -63,7 +63,7 @@ class GlobalAveragePooling2D(GlobalPooling2D):
 class GlobalMaxPooling2D(GlobalPooling2D):
     """y[n,c] = max over h, w of x[n,h,w,c]; the gradient goes to the (first) maximum."""
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         y, switches = ops.global_max_pool2d(x)
         self.remember(switches, x.shape)
         return self._shape_output(y)

@@ -7,8 +7,10 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any
 
+from fastconv._structure import unnoticed, version
 from fastconv.graph import structure
 from fastconv.graph.graph import Graph
 from fastconv.graph.schedule import Pass, Schedule
@@ -44,7 +46,7 @@ class Graphed:
     _lets_go = False  # whether what was remembered is let go on the way back
 
     name: str
-    _memory: tuple[Any, ...] | None
+    _memory: tuple[int | None, tuple[Any, ...] | None]
     _input_shape: Any
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -62,7 +64,10 @@ class Graphed:
             training, more = more[0], ()
         if holds_symbolic(x) or (more and holds_symbolic(more)):
             return self._called_on_tensors((x, *more), training)
-        return self.forward(x, self.training_by_itself if training is None else bool(training), *more)
+        from fastconv.layers.layer import apart_from
+
+        training = self.training_by_itself if training is None else bool(training)
+        return apart_from(self.forward(x, training, *more), [x, *more])
 
     def _called_on_tensors(self, inputs: tuple[Any, ...], training: bool | None) -> Any:
         shapes = self._shapes_of(inputs)
@@ -125,27 +130,31 @@ class Graphed:
     @contextmanager
     def at(self, node: Node) -> Iterator[None]:
         """Meanwhile the shapes of the layer are those of one of its calls."""
-        before = self._input_shape, self._output_shape
-        self._input_shape, self._output_shape = node.input_shapes, node.output_shapes
+        own = vars(self)  # which is no change of the layer
+        before = own["_input_shape"], own["_output_shape"]
+        own["_input_shape"], own["_output_shape"] = node.input_shapes, node.output_shapes
         try:
             yield
         finally:
-            self._input_shape, self._output_shape = before
+            own["_input_shape"], own["_output_shape"] = before
 
     # ---- the stateless pair
 
     def compute(self, *inputs: Any, training: bool = False) -> tuple[Any, Any]:
         """(outputs, what the gradient needs): ``call``, with what it remembered."""
-        schedule = self.schedule(training)
+        schedule = self.schedule(training) if self._has_parts else None
         if schedule is not None:
             going = Pass(schedule, training)
             outputs = going.forward(structure.leaves(list(inputs)))
             return structure.packed(schedule.graph.outputs, outputs), (going,)
-        self._memory = None
-        y = self.call(*inputs, training=training)
+        memory = vars(self)
+        memory["_memory"] = me, _ = get_ident(), None
+        y = self._call(*inputs, training=training)
         if self.activity_regularizer is not None:
             self._activity_losses.append(float(self.activity_regularizer(y)) / max(len(y), 1))
-        saved, self._memory = self._memory, None
+        thread, saved = memory["_memory"]
+        if thread != me:  # a layer shared by two models, of which another thread runs the other
+            saved = None
         return y, saved
 
     def gradient(self, saved: Any, dy: Any, input_gradient: bool = True) -> Any:
@@ -165,11 +174,12 @@ class Graphed:
         return structure.packed(going.schedule.graph.inputs, dx) if input_gradient else None
 
     def _gradient(self, saved: Any, dy: Any, input_gradient: bool, backward: Any) -> Any:
-        before, self._memory = self._memory, saved
+        memory = vars(self)
+        before, memory["_memory"] = memory["_memory"], (get_ident(), saved)
         try:
             return backward(dy, input_gradient=input_gradient)
         finally:
-            self._memory = before
+            memory["_memory"] = before
 
     # ---- layers made of layers
 
@@ -177,44 +187,46 @@ class Graphed:
         """The layers among the attributes, also in lists, tuples and dictionaries, each once."""
         if not self._has_parts:
             return []
-        found: dict[int, Any] = {}
-        for name, value in vars(self).items():
-            if name[0] != "_":
-                for layer in _layers_in(value):
-                    found.setdefault(id(layer), layer)
-        return list(found.values())
+        from fastconv.layers.layer import layers_and_weights
+
+        values = [value for name, value in vars(self).items() if not self._tracks(name)]
+        return distinct(part for part in layers_and_weights(values) if isinstance(part, Graphed))
 
     @property
     def composes(self) -> bool:
         """Whether ``call`` only composes other layers, so that its derivative follows from theirs."""
         from fastconv.layers.layer import Layer
 
+        if not self._has_parts:
+            return False
         cls: Any = type(self)
-        own_way = cls.backward is not Layer.backward or cls.call is Layer.call
-        return self._has_parts and not own_way and bool(self.parts())
+        own_way = cls.backward is not Layer.backward or cls.call is Layer.call or "call" in vars(self)
+        return not own_way and bool(self.parts())
 
     def composition(self, training: bool) -> Graph | None:
         """The graph of a layer that only composes others; None for a layer that computes by itself."""
         if not self.composes:
             return None
-        graph = self._compositions.get(training)
-        if graph is None:
+        found = self._compositions.get(training)
+        if found is None or found[0] is not version():
             if self._input_shape is None:
                 raise ValueError(f"{self} has no shape yet: build it first, or call it on a batch")
-            self._compositions[training] = graph = trace(self, input_tensors(self._input_shape), training)
-        return graph
+            with unnoticed():
+                graph = trace(self, input_tensors(self._input_shape), training)
+            self._compositions[training] = found = version(), graph
+        return found[1]
 
-    def _build_composition(self, shapes: Any) -> None:
-        """Build the layers inside, by calling ``call`` once for training and once for inference."""
+    def _build_composition(self, shapes: Any) -> Any:
+        """Build the parts, by calling ``call`` once for training and once for inference; returns the output shape."""
         self._input_shape = shapes
         try:
             for training in (True, False):
                 self.composition(training)
+            return self.composed_output_shape(shapes)
         except BaseException:
             self._input_shape = None
             self._compositions.clear()
             raise
-        self._output_shape = self.composed_output_shape(shapes)
 
     def composed_output_shape(self, input_shapes: Any) -> Any:
         """The shapes of the outputs of a layer that composes others, for inputs of these shapes."""
@@ -226,7 +238,7 @@ class Graphed:
 
     def compose(self, *inputs: Any, training: bool) -> Any:
         """``call`` on symbolic tensors."""
-        return self.call(*inputs, training=training)
+        return self._call(*inputs, training=training)
 
     def schedule(self, training: bool) -> Schedule | None:
         """The composition, ready to run; None for a layer that computes by itself."""
@@ -242,17 +254,6 @@ class Graphed:
 def composition_of(layer: Graphed, training: bool) -> Graph | None:
     """``layer.composition(training)``"""
     return layer.composition(training)
-
-
-def _layers_in(value: Any) -> Iterator[Any]:
-    if isinstance(value, Graphed):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _layers_in(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _layers_in(item)
 
 
 def distinct(items: Iterable[Any]) -> list[Any]:

@@ -6,14 +6,19 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from fastconv._errors import unsupported_argument
+from fastconv._numbers import is_whole
 from fastconv.graph.symbolic import Node, SymbolicTensor
-from fastconv.layers.layer import Layer
+from fastconv.layers._arguments import refuse_unless_none, whole
+from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 
 
 class InputLayer(Layer):
-    """Where a model begins: the shape of one example, ``Input(shape=(28, 28, 1))``. It computes nothing."""
+    """Where a model begins: the shape of one example, ``Input(shape=(28, 28, 1))``. It computes nothing.
+
+    ``batch_size``, or the first size of ``batch_shape``, is kept and changes nothing: batches of any size are
+    taken.
+    """
 
     is_input = True
 
@@ -22,28 +27,38 @@ class InputLayer(Layer):
         shape: Sequence[int] | None = None,
         batch_size: int | None = None,
         dtype: Any = None,
-        *,
+        sparse: bool | None = None,
+        ragged: bool | None = None,
         batch_shape: Sequence[int | None] | None = None,
+        input_tensor: None = None,
+        optional: bool = False,
         name: str | None = None,
         **unknown: Any,
     ) -> None:
-        if batch_shape is not None and shape is None:
+        refuse_unless_none(
+            "Input", sparse=sparse or None, ragged=ragged or None, input_tensor=input_tensor,
+            optional=optional or None,
+        )  # fmt: skip
+        if batch_shape is not None:
+            if shape is not None:
+                raise ValueError("Input: give shape, or batch_shape with the batch axis in front, not both")
+            if not len(batch_shape):
+                raise ValueError("Input: batch_shape has the batch axis in front, as (None, 28, 28, 1)")
             batch_size, *rest = batch_shape
             shape = rest  # type: ignore[assignment]
         if shape is None:
             raise ValueError("Input needs the shape of one example, such as Input(shape=(28, 28, 1))")
-        if isinstance(shape, int):
+        if is_whole(shape):
             raise ValueError(
                 f"Input: shape must be a tuple, the shape of one example; write Input(shape=({shape},))"
             )
-        if None in shape:
+        if any(size is None for size in shape):
             raise ValueError(
                 "Input: shape is that of one example without the batch axis, as (28, 28, 1); "
                 f"got {tuple(shape)}. Sizes left open with None are not supported: cut or pad the examples "
                 "to one size"
             )
-        if batch_size is not None:
-            raise unsupported_argument("Input", "batch_size", "batches of any size are welcome")
+        self.batch_size = None if batch_size is None else whole(batch_size, "Input: batch_size")
         super().__init__(name=name, input_shape=shape, dtype=dtype, **unknown)
         self._input_shape = self._output_shape = self.requested_input_shape
         self._begin()
@@ -62,20 +77,44 @@ class InputLayer(Layer):
         vars(self).update(state)
         self._begin()
 
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "shape": list(self.requested_input_shape or ())}
+    @property
+    def batch_shape(self) -> tuple[int | None, ...]:
+        """The shape with the batch axis: (None, 28, 28, 1), say."""
+        return (self.batch_size, *(self.requested_input_shape or ()))
 
-    def call(self, x: Array, training: bool) -> Array:
+    def get_config(self) -> dict[str, Any]:
+        shape = list(self.requested_input_shape or ())
+        return {"name": self.name, "shape": shape, "batch_size": self.batch_size}
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def call(self, x: Array, training: bool = False) -> Array:
         return x
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         return dy if input_gradient else None
 
+    def call(self, x: Array, training: bool = False) -> Array:
+        return x
 
-def Input(shape: Sequence[int | None] | None = None, **options: Any) -> SymbolicTensor:
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        return dy if input_gradient else None
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        raise TypeError(
+            f"{self} holds no numbers: it begins a chain of layers, models.Sequential([Input(...), ...]). "
+            "Layers that are called on it, and Model(inputs, outputs), are not supported"
+        )
+
+def Input(
+    shape: Sequence[int | None] | None = None, batch_size: int | None = None, **options: Any
+) -> SymbolicTensor:
     """The input of a model, for examples of this shape (without the batch axis): a symbolic tensor.
 
     Layers are called on it, ``Conv2D(8, 3)(Input((28, 28, 1)))``; in a list of layers it begins a ``Sequential``.
-    Arguments as those of ``InputLayer``.
+    ``options`` are those of ``InputLayer``: ``batch_size``, ``batch_shape``, ``name``.
     """
-    return InputLayer(shape, **options).output
+    if "tensor" in options:
+        refuse_unless_none("Input", tensor=options.pop("tensor"))
+    return InputLayer(shape, batch_size, **options).output

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import copy
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import Parameter as Argument
+from inspect import signature
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,11 +17,16 @@ from fastconv import constraints, initializers, regularizers
 from fastconv._errors import unsupported_argument
 from fastconv._geometry import Window, image_size
 from fastconv._names import automatic_name, take_name
+from fastconv._numbers import is_whole
 from fastconv._repr import call_of
+from fastconv._structure import Structured, knows
+from fastconv._undrawn import new_parameter
 from fastconv.graph import structure
 from fastconv.graph.symbolic import shapes_of
+from fastconv.layers._arguments import check_dtype, truth, whole
 from fastconv.layers._input_errors import input_shape_error
 from fastconv.layers.graphed import Graphed, distinct
+from fastconv.ops import _door
 from fastconv.ops._door import array as floats
 from fastconv.parameter import Array, Parameter
 from fastconv.regularizers import Regularizer
@@ -26,10 +36,14 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
-_KERAS_ONLY = {"dtype", "autocast", "batch_size", "batch_shape", "batch_input_shape"}
+_CONTAINERS = (list, tuple, dict, set, frozenset)
+_OWN_BOOKS = {"_weights", "_learnable", "_memory", "_given", "_layers", "_graph", "_tensors", "_compositions",
+              "_schedules", "_first_call"}  # fmt: skip
+
+_KERAS_ONLY = {"autocast", "batch_size", "batch_shape", "batch_input_shape", "quantization_config"}
 
 
-class Layer(Graphed):
+class Layer(Graphed, Structured):
     """A function of arrays with weights, which knows its own derivative.
 
     The life of a layer::
@@ -43,20 +57,27 @@ class Layer(Graphed):
     A layer of your own overrides:
 
     ``compute_output_shape(input_shape)``
-        shapes without the batch axis; raises where the input does not suit the layer (default: the input's
-        shape)
+        shapes without the batch axis; raises where the input does not suit the layer (default: what ``call``
+        makes of zeros, once the layer is built)
     ``create_weights(input_shape)``
         calls ``self.add_weight`` (default: no weights)
-    ``call(x, training)``
+    ``call(x, training)``, or ``call(x)``
         the forward formula; hands what the derivative needs to ``self.remember(...)``
     ``backward(dy, input_gradient=True)``
         fills ``parameter.grad`` of its own parameters and returns dx, or None where ``input_gradient`` is
         False
     ``get_config()``
-        the constructor's arguments
+        the constructor's arguments (default: those it was called with, where they are plain numbers, strings,
+        lists and dictionaries)
     ``windows()``, ``count_multiply_adds()``, ``count_connections()``
         what ``summary()`` tells of it: what a place of the output sees (default: the same place of the
         input), and how much work that is (default: none)
+
+    A layer written for Keras may override ``build(input_shape)`` in place of ``create_weights``, and then
+    gets a shape with the batch axis, (None, 28, 28, 1). Its ``compute_output_shape`` may count that axis too.
+    Layers among its attributes are parts of a layer: their weights are its own, too. A layer whose ``call`` does
+    nothing but call its parts, and add, subtract, multiply or divide what they return, needs no ``backward`` and no
+    ``compute_output_shape``: see ``composition``.
 
     Parameters
     ----------
@@ -64,6 +85,10 @@ class Layer(Graphed):
     trainable : False freezes the layer: ``parameters`` is then empty and optimizers leave it alone
     input_shape : shape of one example, for the first layer of a model; ``input_dim=n`` is short for ``(n,)``
     """
+
+    _changes_while_running: ClassVar[frozenset[str]] = frozenset(
+        {"_activity_losses", "_compositions", "_first_call", "_schedules"}
+    )
 
     input_rank: int | None = None
     """How many axes x has, with the batch; None where any number will do."""
@@ -73,6 +98,24 @@ class Layer(Graphed):
 
     outputs_distances: bool = False
     """True where outputs are distances from the classes: of those the smallest is the answer."""
+
+    _call_takes_training = True
+    _shape_in_doubt = False  # compute_output_shape is a user's, and may count the batch axis or not
+    _is_building = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        own = vars(cls)
+        if "call" in own:
+            cls._call_takes_training = _takes_training(own["call"])
+        if cls.__module__.partition(".")[0] == __name__.partition(".")[0]:
+            return
+        if "compute_output_shape" in own:
+            cls._shape_in_doubt = True
+        if "build" in own:
+            cls.build = _recorded(own["build"])  # type: ignore[method-assign]
+        if "__init__" in own:
+            cls.__init__ = _noting_arguments(own["__init__"])  # type: ignore[method-assign]
 
     def __init__(
         self,
@@ -88,66 +131,188 @@ class Layer(Graphed):
             input_shape = (input_dim,)
         self.name = automatic_name(type(self).__name__) if name is None else take_name(str(name))
         self.requested_input_shape = None if input_shape is None else example_shape(input_shape)
-        self._trainable = bool(trainable)
+        self._trainable = truth(trainable, f"{type(self).__name__}: trainable")
         self._weights: list[Parameter] = []
         self._learnable: list[Parameter] = []  # those of them that ``trainable`` switches
-        self._memory: tuple[Any, ...] | None = None
+        self._memory: tuple[int | None, tuple[Any, ...] | None] = None, None  # the thread's number, and what
         self._input_shape: Any = None
         self._output_shape: Any = None
         self._activity_losses: list[float] = []
-        self._compositions: dict[bool, Graph] = {}
+        self._compositions: dict[bool, tuple[object, Graph]] = {}
         self._schedules: dict[bool, Schedule] = {}
+        self._needs_no_build = (
+            type(self).build is Layer.build and type(self).create_weights is Layer.create_weights
+        )
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if "_weights" in vars(self) or name.startswith("__"):
+                return object.__getattribute__(self, name)  # which says that there is no such attribute
+            raise AttributeError(
+                f"{type(self).__name__} has no attribute {name!r}: its __init__ must begin with "
+                "super().__init__()"
+            )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        may_hold = isinstance(value, (Layer, Parameter, *_CONTAINERS))
+        if may_hold and not isinstance(getattr(type(self), name, None), property):
+            self._refuse_untracked(name, value)
+        super().__setattr__(name, value)
+
+    def _refuse_untracked(self, name: str, value: Any) -> None:
+        """An error for an attribute that holds weights that are neither this layer's nor those of its parts."""
+        if self._tracks(name):
+            return
+        for part in layers_and_weights(value):
+            if "_weights" not in vars(self):
+                getattr(self, name)  # which says that __init__ must begin with super().__init__()
+            if isinstance(part, Parameter) and not any(part is weight for weight in self.weights):
+                raise TypeError(
+                    f"{type(self).__name__}: the attribute {name!r} holds {part!r}, which is no weight of "
+                    "this layer or its parts: it would be neither trained nor saved. Make it with self.add_weight"
+                )
+
+    def _tracks(self, name: str) -> bool:
+        """Whether what the attribute holds counts as part of this layer already."""
+        return name in _OWN_BOOKS
 
     # ---- shapes and weights
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Create the weights for examples of ``input_shape``, given without the batch axis; once only."""
+        if self._is_building:  # called by an override
+            self.create_weights(structure.map_shapes(example_shape, input_shape))
+        else:
+            self._build(lambda shape: self.create_weights(_without_batch(shape)), input_shape)
+
+    def _build(self, make_weights: Callable[[Any], None], input_shape: Any) -> None:
+        """Check, make the weights unless there are some, and note the shapes; after an error nothing is
+        changed.
+        """
         shape = structure.map_shapes(example_shape, input_shape)
         self.check_inputs(shape)
-        if self.composes and not self.built:
-            self._build_composition(shape)
-            return
-        output_shape = self.compute_output_shape(shape)
-        if not self.built:
-            try:
-                self.create_weights(shape)
-            except BaseException:
-                self._weights.clear()
-                self._learnable.clear()
-                raise
+        output_shape = self._told_output_shape(shape)
+        weights, learnable, was_built = self._weights[:], self._learnable[:], self._needs_no_build
+        self._is_building = True
+        try:
+            if not self.built:
+                make_weights(structure.map_shapes(lambda one: (None, *one), shape))
+            for name, value in vars(self).items():  # lists may have grown since they were assigned
+                self._refuse_untracked(name, value)
+            if self.composes:
+                output_shape = self._build_composition(shape)
+            elif output_shape is None:
+                output_shape = self._tried_output_shape(shape)
+        except BaseException:
+            self._weights[:], self._learnable[:], self._needs_no_build = weights, learnable, was_built
+            raise
+        finally:
+            self._is_building = False
         self._input_shape, self._output_shape = shape, output_shape
 
     def create_weights(self, input_shape: Shape) -> None:
         """Hook of ``build``: layers with weights override it."""
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Shape of one output for one input of ``input_shape``, both without the batch axis.
+        """Shape of one output for one input of ``input_shape``, both without the batch axis; nested as inputs and
+        outputs are where there are several.
 
-        Layers with several inputs get nested shapes, and return them for several outputs.
+        Raises ValueError for a layer that does not say so and is not built: it is found by a call.
         """
-        if self.composes and self.built:
-            return self.composed_output_shape(input_shape)
-        return input_shape
+        if self.composes and self._input_shape is not None:
+            return self.composed_output_shape(structure.map_shapes(example_shape, input_shape))
+        return self._tried_output_shape(structure.map_shapes(example_shape, input_shape))
+
+    def _told_output_shape(self, shape: Any) -> Any:
+        """What ``compute_output_shape`` says; None where only a call can tell."""
+        if type(self).compute_output_shape is Layer.compute_output_shape:
+            return None
+        if not self._shape_in_doubt:
+            return self.compute_output_shape(shape)
+        if not structure.is_shape(shape):
+            told = _attempt(self.compute_output_shape, structure.map_shapes(lambda one: (None, *one), shape))
+            return _attempt(_without_batch, told) if told is not None else self.compute_output_shape(shape)
+        with_batch = _attempt(self.compute_output_shape, (None, *shape))
+        try:
+            without = tuple(self.compute_output_shape(shape))
+        except (TypeError, IndexError):
+            without = None
+        counts_batch = isinstance(with_batch, (tuple, list)) and len(with_batch) > 0 and with_batch[0] is None
+        return without if not counts_batch or without == tuple(with_batch[1:]) else None
+
+    def _tried_output_shape(self, shape: Any) -> Any:
+        """The shape of what ``call`` makes of zeros; of a copy, so that nothing in the layer changes."""
+        if type(self).call is Layer.call:
+            return shape
+        if not (self.built or self._is_building):
+            raise ValueError(
+                f"{self} does not say its output shape before it is built: build it first, or define "
+                "compute_output_shape(input_shape)"
+            )
+        tried = _attempt(copy.deepcopy, self) or self
+        zeros = structure.map_shapes(lambda one: np.zeros((1, *one), _door.dtype()), shape)
+        try:
+            with np.errstate(all="ignore"):
+                found = tried._call(*(zeros if isinstance(zeros, tuple) else (zeros,)), training=False)
+                shapes = structure.mapped(np.shape, found)
+        except Exception as error:
+            raise ValueError(
+                f"{self}: its output shape is found by a call on zeros of shape {_with_one(shape)}, and that "
+                f"failed with {type(error).__name__}: {error}. Correct call, or define "
+                "compute_output_shape(input_shape)"
+            ) from error
+        for one in structure.shape_leaves(shapes):
+            if one[:1] != (1,):
+                raise ValueError(
+                    f"{self}: call must return an array with one output for each example, and for one example "
+                    f"{shape} returned shape {one}"
+                )
+        return _without_batch(shapes)
 
     def add_weight(
         self,
-        shape: Shape,
-        initializer: Any = "glorot_uniform",
-        *,
-        name: str,
+        shape: int | Sequence[int] | None = None,
+        initializer: Any = None,
+        dtype: Any = None,
         trainable: bool = True,
+        autocast: bool = True,
         regularizer: Any = None,
         constraint: Any = None,
+        aggregation: str | None = None,
+        overwrite_with_gradient: bool = False,
+        name: str | None = None,
     ) -> Parameter:
         """A new parameter of this layer, filled by the initializer.
 
-        ``regularizer`` and ``constraint`` may be names: see ``fastconv.regularizers`` and ``.constraints``.
+        Parameters
+        ----------
+        shape : () where None, a single number
+        initializer : "glorot_uniform" where None
+        dtype : weights are float32; another type is an error
+        regularizer, constraint : may be names, see ``fastconv.regularizers`` and ``fastconv.constraints``
+        name : "variable", "variable_1", ... where None
+        autocast, aggregation : for Keras' sake; there is nothing here for them to change
+
+        Raises ValueError for another dtype, for ``overwrite_with_gradient``, and where the initializer makes
+        another shape.
         """
-        value = np.asarray(initializers.get(initializer)(shape))
-        if value.shape != tuple(shape):
-            raise ValueError(f"{self}: {name} has shape {shape}, its initializer made {value.shape}")
-        parameter = Parameter(
-            value,
+        check_dtype(dtype, f"{self}: add_weight")
+        if overwrite_with_gradient:
+            raise unsupported_argument(f"{self}: add_weight", "overwrite_with_gradient")
+        sizes = () if shape is None else (shape,) if is_whole(shape) else shape
+        sizes = tuple(whole(n, f"{self}: every size of a weight's shape", 0) for n in sizes)  # type: ignore[union-attr]
+        name = self._unused_name() if name is None else name
+
+        def draw() -> Array:
+            value = np.asarray(_initializer(initializer)(sizes))
+            if value.shape != sizes:
+                raise ValueError(f"{self}: {name} has shape {sizes}, its initializer made {value.shape}")
+            return value
+
+        parameter = new_parameter(
+            draw,
+            sizes,
             name,
             path=f"{self.name}/{name}",
             trainable=trainable,
@@ -159,9 +324,31 @@ class Layer(Graphed):
             self._learnable.append(parameter)
         return parameter
 
+    def _unused_name(self) -> str:
+        taken = {weight.name for weight in self._weights}
+        names = ("variable" if not n else f"variable_{n}" for n in range(len(taken) + 1))
+        return next(name for name in names if name not in taken)
+
     @property
     def built(self) -> bool:
-        return self._input_shape is not None
+        """True once there are weights, or where none are needed. May be set, as Keras' layers do it."""
+        return self._input_shape is not None or self._needs_no_build
+
+    @built.setter
+    def built(self, value: bool) -> None:
+        self._needs_no_build = truth(value, f"{type(self).__name__}: built")
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """For ``build_from_config``: the input's shape, with None for the batch; None before it is built."""
+        if self._input_shape is None:
+            return None
+        return {"input_shape": structure.map_shapes(lambda one: (None, *one), self._input_shape)}
+
+    def build_from_config(self, config: Mapping[str, Any] | None) -> None:
+        """Build the layer for the shape that ``get_build_config`` returned."""
+        shape = (config or {}).get("input_shape")
+        if shape is not None:
+            self.build((None, *shape[1:]))
 
     @property
     def input_shape(self) -> Shape | None:
@@ -206,67 +393,97 @@ class Layer(Graphed):
         if structure.is_shape(shapes):
             self.check_input((None, *shapes))
         elif not self.takes_several:
-            given = "several" if not isinstance(shapes, (list, tuple)) else len(shapes)
-            raise ValueError(f"{self} takes one input, got {given}: {shapes}")
+            raise ValueError(f"{self} takes one input, got {len(shapes)} of the shapes {shapes}")
 
     def forward(self, x: Any, training: bool = False, *more: Any) -> Any:
         """The layer's output for a batch ``x`` (N, ...); builds the layer on its first call.
 
-        Layers that take several inputs get them in a list, or as ``more`` arguments.
+        Layers with several inputs get them in a list or dictionary, or as ``more`` arguments. The output may be x
+        itself, or share its memory, where a layer passes numbers on: that is how layers are chained. What ``layer(x)``
+        returns never does.
         """
         inputs = self._checked_inputs(x, *more)
-        self._activity_losses = []
-        y, self._memory = self.compute(*inputs, training=training)
+        if self._activity_losses:
+            self._activity_losses = []
+        y, saved = self.compute(*inputs, training=training)
+        vars(self)["_memory"] = get_ident(), saved
         return y
 
     def _checked_inputs(self, *given: Any) -> tuple[Any, ...]:
         """The arguments of a call as floats, of shapes that suit the layer; builds it if it is not."""
         if len(given) == 1 and not (self.takes_several and structure.holds_arrays(given[0])):
             batch = floats(given[0], f"the input of {self}")
-            shapes: Any = batch.shape[1:]
             self.check_input(batch.shape)
-            inputs: tuple[Any, ...] = (batch,)
-        else:
-            inputs = structure.mapped(lambda leaf: floats(leaf, f"an input of {self}"), given)
-            shapes = shapes_of(inputs)
-            self.check_inputs(shapes)
-        if not self.built:
+            if self._input_shape is None:
+                self.build((None, *batch.shape[1:]))
+            return (batch,)
+        inputs: tuple[Any, ...] = structure.mapped(lambda leaf: floats(leaf, f"an input of {self}"), given)
+        shapes = shapes_of(inputs)
+        self.check_inputs(shapes)
+        if self._input_shape is None:
             self.build(shapes)
         return inputs
 
-    def call(self, x: Array, training: bool) -> Array:
-        """Hook of ``forward``: the formula, on floats (float32, or float64 on the reference backend)."""
+    def _call(self, *inputs: Any, training: bool) -> Any:
+        """``call``, of a layer that does not know of ``training`` too."""
+        return self.call(*inputs, training=training) if self._call_takes_training else self.call(*inputs)
+
+    def call(self, x: Array, training: bool = False) -> Array:
+        """Hook of ``forward``: the formula, on floats (float32, or float64 on the reference backend).
+
+        An override that has no argument ``training`` is called without.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no call(x, training)")
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         """Chain rule: from d loss / d y to d loss / d x, filling ``parameter.grad`` on the way.
 
         Belongs to the most recent ``forward``. With ``input_gradient=False`` dx is not computed and None
-        returned: the first layer of a network has no use for it.
+        returned: the first layer of a network has no use for it. As with ``forward``, dx may be dy itself.
         """
         if self.composes:
             return self.back_through(dy, input_gradient)
-        raise NotImplementedError(f"{type(self).__name__} has no backward(dy)")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no backward(dy): there is no automatic differentiation here. Give it "
+            "one that fills parameter.grad and returns dx, or compose it of layers, its attributes"
+        )
 
     def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
         """As ``backward``, from the gradient at what goes *into* the layer's activation."""
         raise NotImplementedError(f"{self} does not end in an activation function")
 
     def remember(self, *what: Any) -> None:
-        """Keep what ``backward`` will need from this ``forward``."""
-        self._memory = what
+        """Keep what ``backward`` will need from this ``forward``, in this thread."""
+        vars(self)["_memory"] = get_ident(), what  # without making a new version
 
     def recall(self) -> tuple[Any, ...]:
-        """What the most recent ``forward`` remembered."""
-        if self._memory is None:
+        """What the most recent ``forward`` remembered. RuntimeError if that was in another thread."""
+        thread, what = self._memory
+        if thread != get_ident() and thread is not None:
+            raise RuntimeError(
+                f"{self}: its most recent forward(x) was in another thread, and backward(dy) here would give "
+                "the gradient of another batch: call both in one thread, and give each thread a copy of the "
+                "layers (copy.deepcopy)"
+            )
+        if what is None:
             raise RuntimeError(f"{self} has no gradient yet: call forward(x) before backward(dy)")
-        return self._memory
+        return what
 
     def forget(self) -> None:
-        """Let go of the arrays kept for ``backward``."""
-        self._memory = None
+        """Let go of the arrays kept for ``backward`` in this thread."""
+        thread, _ = self._memory
+        if thread == get_ident():
+            vars(self)["_memory"] = thread, None
         for part in self.parts():
             part.forget()
+
+    def _skips_activation(self) -> bool:
+        """Whether ``backward_from_logits`` belongs to the ``call`` there is, not to one of a base class."""
+        return knows(self, "backward_from_logits", "call", "activate", "backward", "forward")
+
+    def _leaves(self) -> list[Layer]:
+        """The layer itself and its parts; of a model the layers of which it is made, also of models inside it."""
+        return [self, *distinct(leaf for part in self.parts() for leaf in part._leaves())]
 
     # ---- penalties
 
@@ -277,8 +494,24 @@ class Layer(Graphed):
 
     @property
     def activity_losses(self) -> list[float]:
-        """The penalties on the outputs of the most recent ``forward``, per example."""
+        """The penalties on the outputs of the most recent ``forward``, per example, and what its ``call``
+        gave to ``add_loss``; those of its parts too.
+        """
         return [*self._activity_losses, *(loss for part in self.parts() for loss in part.activity_losses)]
+
+    def add_loss(self, loss: Any) -> None:
+        """Add a number, or several, to the loss of the model; for use in ``call``.
+
+        It counts until the next ``forward``. Its derivative is for the layer's ``backward`` to add to dx and
+        to ``parameter.grad``. Raises TypeError for what is no number, ValueError for an array of several.
+        """
+        given = loss if isinstance(loss, (list, tuple)) else [loss]
+        for one in given:
+            if callable(one) or isinstance(one, str):
+                raise TypeError(f"{self}: add_loss takes a number, got {one!r}; call it in call(x)")
+            if np.size(one) != 1:
+                raise ValueError(f"{self}: add_loss takes one number, got an array of shape {np.shape(one)}")
+        self._activity_losses.extend(float(np.asarray(one).reshape(())) for one in given)
 
     @property
     def losses(self) -> list[float]:
@@ -308,7 +541,7 @@ class Layer(Graphed):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
+        self._trainable = truth(value, f"{self}: trainable")
         for parameter in self._learnable:
             parameter.trainable = self._trainable
         for part in self.parts():
@@ -316,7 +549,7 @@ class Layer(Graphed):
 
     @property
     def weights(self) -> list[Parameter]:
-        """All parameters, trainable or not, in Keras' order; those of layers inside after its own."""
+        """All parameters, trainable or not, in Keras' order; those of the parts after its own."""
         return [*self._weights, *distinct(weight for part in self.parts() for weight in part.weights)]
 
     @property
@@ -338,8 +571,25 @@ class Layer(Graphed):
         trainable = {id(parameter) for parameter in self.parameters}
         return [weight for weight in self.weights if id(weight) not in trainable]
 
+    @property
+    def variables(self) -> list[Parameter]:
+        """The same as ``weights``."""
+        return self.weights
+
     trainable_variables = trainable_weights
     non_trainable_variables = non_trainable_weights
+
+    @property
+    def path(self) -> str:
+        """The layer's name, with which the paths of its weights begin."""
+        return self.name
+
+    @property
+    def dtype(self) -> str:
+        """The type of weights and, but on the reference backend, of outputs: "float32"."""
+        return "float32"
+
+    compute_dtype = variable_dtype = dtype
 
     def get_weights(self) -> list[Array]:
         """Copies of all weights, in Keras' order and shapes."""
@@ -417,15 +667,49 @@ class Layer(Graphed):
     # ---- configuration
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments as plain numbers and strings; ``from_config`` is the way back."""
+        """The constructor's arguments as plain numbers and strings; ``from_config`` is the way back.
+
+        Raises TypeError for a class that does not override it and whose arguments are something else.
+        """
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
         if self.requested_input_shape is not None:
             config["input_shape"] = list(self.requested_input_shape)
+        return {**self._given_arguments(), **config} if "_given" in vars(self) else config
+
+    def _given_arguments(self) -> dict[str, Any]:
+        """What the constructor was called with, by the arguments' names."""
+        arguments, options = vars(self)["_given"]
+        constructor = signature(type(self).__init__)
+        given = constructor.bind(self, *arguments, **options).arguments
+        config: dict[str, Any] = {}
+        for name, argument in list(constructor.parameters.items())[1:]:
+            if argument.kind is Argument.VAR_KEYWORD:
+                config |= given.get(name, {})
+            elif name in given:
+                config[name] = given[name]
+        for name, value in config.items():
+            if not _is_plain(value):
+                raise TypeError(
+                    f"{self}: its argument {name!r} is {value!r}, which no file can hold: define "
+                    "get_config() with plain numbers, strings, lists and dictionaries"
+                )
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Layer:
-        return cls(**config)
+    def from_config(cls, config: Mapping[str, Any]) -> Layer:
+        """The layer of this configuration. A constructor need not take name, trainable and dtype."""
+        taken = signature(cls.__init__).parameters
+        missing = set[str]()
+        if not any(argument.kind is Argument.VAR_KEYWORD for argument in taken.values()):
+            missing = {"name", "trainable", "dtype"} - taken.keys()
+        layer = cls(**{name: value for name, value in config.items() if name not in missing})
+        if "name" in missing and config.get("name") is not None:
+            layer.name = take_name(str(config["name"]))
+        if "trainable" in missing:
+            layer.trainable = config.get("trainable", True)
+        if "dtype" in missing:
+            check_dtype(config.get("dtype"), cls.__name__)
+        return layer
 
     def __str__(self) -> str:
         return f"{type(self).__name__} {self.name!r}"
@@ -436,10 +720,12 @@ class Layer(Graphed):
 
 def example_shape(shape: Sequence[int | None]) -> Shape:
     """``shape`` as a tuple of whole numbers; a leading None is the batch axis and is left out."""
+    if is_whole(shape):
+        raise ValueError(f"input_shape is the shape of one example, a tuple; write ({shape},), got {shape}")
     axes: list[Any] = list(shape)
     if axes and axes[0] is None:
         axes = axes[1:]
-    if not all(hasattr(n, "__index__") and not isinstance(n, bool) and int(n) > 0 for n in axes):
+    if not all(is_whole(n) and int(n) > 0 for n in axes):
         raise ValueError(
             f"input_shape is the shape of one example in whole numbers, as (28, 28, 1); got {tuple(shape)!r}"
             + (". Sizes left open with None are not supported" if None in axes else "")
@@ -447,14 +733,99 @@ def example_shape(shape: Sequence[int | None]) -> Shape:
     return tuple(int(n) for n in axes)
 
 
+def _without_batch(shapes: Any) -> Any:
+    """Nested shapes without their first axes."""
+    return structure.map_shapes(lambda one: tuple(one[1:]), shapes)
+
+
+def _with_one(shapes: Any) -> Any:
+    return structure.map_shapes(lambda one: (1, *one), shapes)
+
+
+def _initializer(given: Any) -> initializers.InitializerFunction:
+    return initializers.get(given) or initializers.GlorotUniform()
+
+
+def apart_from(y: Any, x: Any) -> Any:
+    """``y``, or a copy where it shares memory with the caller's ``x``: results belong to the caller alone.
+
+    Both may be nested.
+    """
+    if isinstance(y, np.ndarray) and isinstance(x, np.ndarray):
+        return y.copy() if np.may_share_memory(y, x) else y
+    given = [leaf for leaf in structure.leaves(x) if isinstance(leaf, np.ndarray)]
+    return structure.mapped(
+        lambda leaf: leaf.copy() if any(np.may_share_memory(leaf, one) for one in given) else leaf, y
+    )
+
+
+def _takes_training(call: Callable[..., Any]) -> bool:
+    arguments = signature(call).parameters
+    return "training" in arguments or any(a.kind is Argument.VAR_KEYWORD for a in arguments.values())
+
+
+def _recorded(method: Callable[..., None]) -> Callable[..., None]:
+    """A ``build`` as Keras has it: the base class checks the shape, hands on one with None for the batch, and
+    notes it.
+    """
+
+    @functools.wraps(method)
+    def build(self: Layer, input_shape: Sequence[int | None] | None = None) -> None:
+        if input_shape is None or self._is_building:
+            method(self, input_shape)
+        else:
+            self._build(functools.partial(method, self), input_shape)
+
+    return build
+
+
+def _noting_arguments(constructor: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that keeps what it is called with, for the ``get_config`` of the base class."""
+
+    @functools.wraps(constructor)
+    def init(self: Layer, *arguments: Any, **options: Any) -> None:
+        if "_given" not in vars(self) and type(self).get_config is Layer.get_config:
+            vars(self)["_given"] = arguments, options
+        constructor(self, *arguments, **options)
+
+    return init
+
+
+def _attempt(function: Callable[[Any], Any], argument: Any) -> Any:
+    """What the function returns; None where it fails."""
+    try:
+        return function(argument)
+    except Exception:
+        return None
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether JSON can hold it."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
+    return value is None or isinstance(value, (bool, int, float, str, np.number, np.bool_))
+
+
+def layers_and_weights(value: Any, outer: tuple[int, ...] = ()) -> Iterable[Layer | Parameter]:
+    """The layers and parameters in a value, or in lists, tuples, sets and dictionaries inside it."""
+    if isinstance(value, (Layer, Parameter)):
+        yield value
+    elif isinstance(value, _CONTAINERS) and id(value) not in outer:  # a list may hold itself
+        for part in value.values() if isinstance(value, dict) else value:
+            if isinstance(part, (Layer, Parameter, *_CONTAINERS)):
+                yield from layers_and_weights(part, (*outer, id(value)))
+
+
 def _refuse_unknown_arguments(layer: str, unknown: dict[str, Any]) -> None:
     for argument, value in unknown.items():
-        if argument == "dtype" and value in (None, "float32", np.float32):
-            continue
-        if argument == "activity_regularizer":
-            if value is None:
-                continue
-            raise unsupported_argument(layer, argument, "put an ActivityRegularization layer behind it")
-        if argument in _KERAS_ONLY:
+        if argument == "dtype":
+            check_dtype(value, layer)
+        elif argument == "activity_regularizer":
+            if value is not None:
+                raise unsupported_argument(layer, argument, "put an ActivityRegularization layer behind it")
+        elif argument not in _KERAS_ONLY:
+            raise TypeError(f"{layer} has no argument {argument!r}")
+        elif not (value is None or (argument == "autocast" and value is True)):
             raise unsupported_argument(layer, argument)
-        raise TypeError(f"{layer} has no argument {argument!r}")

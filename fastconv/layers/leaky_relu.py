@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from fastconv.activations import leaky_relu
+from fastconv.activations import ActivationFunction, leaky_relu
 from fastconv.layers._arguments import not_negative
 from fastconv.layers.activation import Activation
 
@@ -21,8 +21,22 @@ class LeakyReLU(Activation):
         if "alpha" in options:
             warnings.warn("LeakyReLU: alpha is called negative_slope now", stacklevel=2)
             negative_slope = options.pop("alpha")
-        self.negative_slope = not_negative(negative_slope, "LeakyReLU: negative_slope")
-        super().__init__(leaky_relu.with_parameters(negative_slope=self.negative_slope), **options)
+        super().__init__(self._function(negative_slope), **options)
+
+    @staticmethod
+    def _function(negative_slope: float) -> ActivationFunction:
+        return leaky_relu.with_parameters(
+            negative_slope=not_negative(negative_slope, "LeakyReLU: negative_slope")
+        )
+
+    @property
+    def negative_slope(self) -> float:
+        """May be assigned at any time."""
+        return float(self.activation.alpha)  # type: ignore[arg-type]
+
+    @negative_slope.setter
+    def negative_slope(self, negative_slope: float) -> None:
+        self.activation = self._function(negative_slope)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

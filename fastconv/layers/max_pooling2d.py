@@ -20,7 +20,7 @@ class MaxPooling2D(Pooling2D):
     padding : as for Conv2D; padded pixels are never the maximum
     """
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         y, switches = ops.max_pool2d(x, self.pool_size, self.strides, self.padding)
         self.remember(switches, x.shape)
         return y

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastconv import constraints, initializers, ops, regularizers
+from fastconv._numbers import is_whole
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers._arguments import whole
@@ -38,7 +39,7 @@ class PReLU(Layer):
         self.alpha_initializer = initializers.get(alpha_initializer)
         self.alpha_regularizer = regularizers.get(alpha_regularizer)
         self.alpha_constraint = constraints.get(alpha_constraint)
-        axes = [shared_axes] if hasattr(shared_axes, "__index__") else shared_axes
+        axes: Any = [shared_axes] if is_whole(shared_axes) else shared_axes
         self.shared_axes = (
             None if axes is None else [whole(axis, "PReLU: each of shared_axes") for axis in axes]
         )
@@ -70,7 +71,7 @@ class PReLU(Layer):
             constraint=self.alpha_constraint,
         )
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         self.remember(x)
         return ops.prelu(x, self.alpha.value)
 

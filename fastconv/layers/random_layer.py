@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from fastconv import ops
 from fastconv._batch_random import batch_random
+from fastconv._numbers import is_real, is_whole
 from fastconv._random import drawn_seed
-from fastconv.layers.layer import Layer
+from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
+
+_always_random: ContextVar[tuple[RandomLayer, ...]] = ContextVar("fastconv.always_random", default=())
 
 
 class RandomLayer(Layer):
@@ -24,8 +29,10 @@ class RandomLayer(Layer):
     ``Prefetch`` a layer does not count: its numbers are a function of the batch's place.
     """
 
+    _changes_while_running = Layer._changes_while_running | {"_draws", "_drawn_seed"}
+
     always_random = False
-    """True keeps the layer random outside training too, for ``utils.monte_carlo_predict``."""
+    """True keeps the layer random outside training too."""
 
     def __init__(self, seed: int | None = None, **options: Any) -> None:
         super().__init__(**options)
@@ -33,9 +40,12 @@ class RandomLayer(Layer):
         self._drawn_seed = self.seed
         self._draws = 0
 
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
     def is_random(self, training: bool) -> bool:
         """Whether this ``forward`` draws."""
-        return training or self.always_random
+        return training or self.always_random or any(layer is self for layer in _always_random.get())
 
     def draw(self) -> tuple[int, int]:
         """(seed, call): what the next random numbers follow from; a new one each time."""
@@ -61,6 +71,16 @@ class RandomLayer(Layer):
         return {**super().get_config(), "seed": self.seed}
 
 
+@contextmanager
+def always_random(layers: Iterable[RandomLayer]) -> Iterator[None]:
+    """In the block, and in this thread only, these layers are random outside training too."""
+    before = _always_random.set(tuple(layers))
+    try:
+        yield
+    finally:
+        _always_random.reset(before)
+
+
 def numbers_of(draw: tuple[int, int]) -> np.random.Generator:
     """Random numbers that follow from (seed, call) alone."""
     seed, call = draw
@@ -79,8 +99,7 @@ def kept(draw: tuple[int, int], shape: tuple[int, ...], rate: float, scale: floa
 
 def share_to_drop(layer: str, rate: Any, *, all_of_it: bool = True) -> float:
     """``rate`` as a float between 0 and 1, 1 included only where ``all_of_it``; else ValueError."""
-    number = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
-    if not number or not (0 <= rate < 1 or (rate == 1 and all_of_it)):
+    if not is_real(rate) or not (0 <= rate < 1 or (rate == 1 and all_of_it)):
         limit = "between 0 and 1" if all_of_it else "at least 0 and less than 1"
         raise ValueError(f"{layer}: rate is the share to switch off, {limit}; got {rate!r}")
     return float(rate)
@@ -89,6 +108,6 @@ def share_to_drop(layer: str, rate: Any, *, all_of_it: bool = True) -> float:
 def _whole_or_none(name: str, number: Any, bits: int) -> int | None:
     if number is None:
         return None
-    if not hasattr(number, "__index__") or isinstance(number, bool) or not 0 <= int(number) < 2**bits:
+    if not is_whole(number) or not 0 <= int(number) < 2**bits:
         raise ValueError(f"{name} must be a whole number from 0 to 2**{bits} - 1; got {number!r}")
     return int(number)

@@ -64,7 +64,7 @@ class RBF(Layer):
         except ValueError as error:
             raise ValueError(f"{self}: prototypes are (units, features) = {shape}: {error}") from error
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         self.remember(x)
         return ops.rbf(x, self.prototypes.value)
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from fastconv import ops
-from fastconv.activations import ActivationFunction, leaky_relu
-from fastconv.layers.layer import Layer
+from fastconv.activations import ActivationFunction, ShapedRelu, relu
+from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 
 
 class ReLU(Layer):
-    """y = x above ``threshold``, ``negative_slope`` · (x − threshold) below, and never more than
-    ``max_value``.
+    """y = x for x > ``threshold``, but at most ``max_value``; ``negative_slope`` · (x − threshold) elsewhere.
 
     With its defaults the plain rectifier max(x, 0).
     """
@@ -27,43 +23,30 @@ class ReLU(Layer):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        for name, value in (
-            ("max_value", max_value),
-            ("negative_slope", negative_slope),
-            ("threshold", threshold),
-        ):
-            if (value is not None and value < 0) or (value is None and name != "max_value"):
-                raise ValueError(f"ReLU: {name} must not be negative, got {value!r}")
         self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
+        if isinstance(function := self.as_activation, ShapedRelu):  # the three are numbers
+            self.max_value, self.threshold = function.max_value, function.threshold
+        self.negative_slope = float(negative_slope)
 
     @property
-    def _plain(self) -> bool:
-        """A rectifier with a kink at 0 and no ceiling, whose derivative its output tells."""
-        return self.max_value is None and self.threshold == 0
+    def as_activation(self) -> ActivationFunction:
+        """For ``Dense(10, activation=ReLU(negative_slope=0.1))``."""
+        return relu.with_parameters(
+            negative_slope=self.negative_slope, max_value=self.max_value, threshold=self.threshold
+        )
 
-    @property
-    def as_activation(self) -> ActivationFunction | None:
-        """For ``Dense(10, activation=ReLU(negative_slope=0.1))``; None with a ceiling or a threshold."""
-        return leaky_relu.with_parameters(negative_slope=self.negative_slope) if self._plain else None
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
 
-    def call(self, x: Array, training: bool) -> Array:
-        if self._plain:
-            y = ops.activation(x, "leaky_relu", self.negative_slope)
-            self.remember(y)
-            return y
-        self.remember(x)
-        y = np.where(x >= self.threshold, x, self.negative_slope * (x - self.threshold))
-        return y if self.max_value is None else np.minimum(y, self.max_value)
+    def call(self, x: Array, training: bool = False) -> Array:
+        function = self.as_activation
+        y = function(x)
+        self.remember(function, x if function.needs_input else y)
+        return y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        if not input_gradient:
-            return None
-        if self._plain:
-            (y,) = self.recall()
-            return ops.activation_backward(dy, y, "leaky_relu", self.negative_slope)
-        (x,) = self.recall()
-        dx = np.where(x >= self.threshold, dy, self.negative_slope * dy)
-        return dx if self.max_value is None else np.where(x < self.max_value, dx, 0 * dy)
+        function, kept = self.recall()
+        return function.backward(dy, kept) if input_gradient else None
 
     def get_config(self) -> dict[str, Any]:
         return {

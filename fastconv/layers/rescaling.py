@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.layers.layer import Layer
+from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 
 
@@ -31,7 +31,10 @@ class Rescaling(Layer):
         """
         return bool(np.max(np.abs(self.scale)) < 0.1)
 
-    def call(self, x: Array, training: bool) -> Array:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def call(self, x: Array, training: bool = False) -> Array:
         scale, offset = np.asarray(self.scale, x.dtype), np.asarray(self.offset, x.dtype)
         self.remember(scale)
         return x * scale + offset

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastconv._geometry import Window, image_size, whole_image
+from fastconv._numbers import is_whole
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 
@@ -16,11 +17,13 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Sequence[int], **options: Any) -> None:
         super().__init__(**options)
-        self.target_shape = tuple(int(n) for n in target_shape)
-        if self.target_shape.count(-1) > 1 or any(n < 1 and n != -1 for n in self.target_shape):
+        sizes = [] if is_whole(target_shape) else list(target_shape)
+        fits = all(is_whole(n) and (n > 0 or n == -1) for n in sizes) and sizes.count(-1) < 2
+        if is_whole(target_shape) or not fits:
             raise ValueError(
                 f"Reshape: target_shape is sizes of at least 1, one of which may be -1; got {target_shape!r}"
             )
+        self.target_shape = tuple(map(int, sizes))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         total = math.prod(input_shape)
@@ -39,7 +42,7 @@ class Reshape(Layer):
             return (whole_image(before),)
         return super().windows()
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         self.remember(x.shape)
         return x.reshape(len(x), *self.compute_output_shape(x.shape[1:]))
 

@@ -76,7 +76,7 @@ class Resizing(Layer):
         with errors_named(self):
             return cut_windows((H, W), self._box((H, W)), (self.height, self.width))
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         box = self._box((x.shape[1], x.shape[2]))
         self.remember(x.shape, box)
         return cut(x, box, (self.height, self.width), self.interpolation)

@@ -6,113 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastconv._registry import Registry
-from fastconv.layers.activation import Activation
-from fastconv.layers.activity_regularization import ActivityRegularization
-from fastconv.layers.alpha_dropout import AlphaDropout
-from fastconv.layers.arithmetic import WithNumber
-from fastconv.layers.average_pooling2d import AveragePooling2D
-from fastconv.layers.batch_normalization import BatchNormalization
-from fastconv.layers.center_crop import CenterCrop
-from fastconv.layers.convolution import Conv1D, Conv2D
-from fastconv.layers.dense import Dense
-from fastconv.layers.depthwise_convolution import (
-    DepthwiseConv1D,
-    DepthwiseConv2D,
-    SeparableConv1D,
-    SeparableConv2D,
-)
-from fastconv.layers.dropout import Dropout
-from fastconv.layers.elu import ELU
-from fastconv.layers.flatten import Flatten
-from fastconv.layers.gaussian_dropout import GaussianDropout
-from fastconv.layers.gaussian_noise import GaussianNoise
-from fastconv.layers.global_pooling2d import GlobalAveragePooling2D, GlobalMaxPooling2D
-from fastconv.layers.identity import Identity
-from fastconv.layers.input_layer import InputLayer
 from fastconv.layers.layer import Layer
-from fastconv.layers.leaky_relu import LeakyReLU
-from fastconv.layers.max_pooling2d import MaxPooling2D
-from fastconv.layers.merging import Add, Average, Concatenate, Divide, Maximum, Minimum, Multiply, Subtract
-from fastconv.layers.prelu import PReLU
-from fastconv.layers.random_brightness import RandomBrightness
-from fastconv.layers.random_contrast import RandomContrast
-from fastconv.layers.random_crop import RandomCrop
-from fastconv.layers.random_flip import RandomFlip
-from fastconv.layers.random_rotation import RandomRotation
-from fastconv.layers.random_translation import RandomTranslation
-from fastconv.layers.random_zoom import RandomZoom
-from fastconv.layers.rbf import RBF
-from fastconv.layers.relu import ReLU
-from fastconv.layers.rescaling import Rescaling
-from fastconv.layers.reshape import Reshape
-from fastconv.layers.resizing import Resizing
-from fastconv.layers.softmax import Softmax
-from fastconv.layers.spatial_dropout2d import SpatialDropout2D
-from fastconv.layers.subsampling2d import Subsampling2D
-from fastconv.layers.transposed_convolution import Conv1DTranspose, Conv2DTranspose
-from fastconv.layers.zero_padding2d import ZeroPadding2D
 
-_registry: Registry[Layer] = Registry(
-    "layer",
-    Layer,
-    {
-        cls.__name__: cls
-        for cls in (
-            Activation,
-            Add,
-            Average,
-            Concatenate,
-            DepthwiseConv1D,
-            DepthwiseConv2D,
-            Divide,
-            Identity,
-            InputLayer,
-            Maximum,
-            Minimum,
-            Multiply,
-            Subtract,
-            WithNumber,
-            ActivityRegularization,
-            AlphaDropout,
-            AveragePooling2D,
-            BatchNormalization,
-            CenterCrop,
-            Conv1D,
-            Conv1DTranspose,
-            Conv2D,
-            Conv2DTranspose,
-            Dense,
-            Dropout,
-            ELU,
-            Flatten,
-            GaussianDropout,
-            GaussianNoise,
-            GlobalAveragePooling2D,
-            GlobalMaxPooling2D,
-            LeakyReLU,
-            MaxPooling2D,
-            PReLU,
-            RBF,
-            RandomBrightness,
-            RandomContrast,
-            RandomCrop,
-            RandomFlip,
-            RandomRotation,
-            RandomTranslation,
-            RandomZoom,
-            ReLU,
-            Rescaling,
-            Reshape,
-            Resizing,
-            SeparableConv1D,
-            SeparableConv2D,
-            Softmax,
-            SpatialDropout2D,
-            Subsampling2D,
-            ZeroPadding2D,
-        )
-    },
-)
+_registry: Registry[Layer] = Registry("layer", Layer, {})
+
+
+def add_class(cls: type[Layer]) -> None:
+    """Make one more class of layers known by its name; ``fastconv.layers`` does so with all of its own."""
+    _registry.add(cls)
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
@@ -121,5 +22,11 @@ def serialize(layer: Layer) -> dict[str, Any]:
 
 
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Layer:
-    """The layer for a configuration; classes of your own come by name in ``custom_objects``."""
-    return _registry.deserialize(config, custom_objects)
+    """The layer for a configuration; classes of your own come by name in ``custom_objects``.
+
+    Where the configuration says for which shape the layer was built, as Keras' do, it is built.
+    """
+    layer = _registry.deserialize(config, custom_objects)
+    if isinstance(config, Mapping) and config.get("build_config") and not layer.is_input:
+        layer.build_from_config(config["build_config"])
+    return layer

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastconv._geometry import Window
+from fastconv._numbers import is_whole
 from fastconv.activations import ActivationFunction, softmax
-from fastconv.layers.layer import Layer
+from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 
 
 class Softmax(Layer):
-    """y_i = exp(x_i) / Σj exp(x_j), the sum running along ``axis``."""
+    """y_i = exp(x_i) / Σj exp(x_j), the sum running along ``axis``, or along all of several axes together."""
 
-    def __init__(self, axis: int = -1, **options: Any) -> None:
+    def __init__(self, axis: int | Sequence[int] = -1, **options: Any) -> None:
         super().__init__(**options)
-        if not hasattr(axis, "__index__") or axis == 0:
-            raise ValueError(f"Softmax: axis must be one whole number and not the batch axis 0, got {axis!r}")
-        self.axis = int(axis)
+        axes = [axis] if is_whole(axis) else list(axis) if np.iterable(axis) else []
+        if not axes or not all(is_whole(a) and a != 0 for a in axes):
+            raise ValueError(
+                f"Softmax: axis must be a whole number, or several, and not the batch axis 0; got {axis!r}"
+            )
+        self.axis: int | list[int] = int(axes[0]) if is_whole(axis) else [int(a) for a in axes]  # type: ignore[arg-type]
 
     @property
     def output_activation(self) -> str | None:  # type: ignore[override]
@@ -30,22 +36,61 @@ class Softmax(Layer):
         """For ``Dense(10, activation=Softmax())``; None along another axis than the last."""
         return softmax if self.axis == -1 else None
 
-    def call(self, x: Array, training: bool) -> Array:
-        y = softmax(np.moveaxis(x, self.axis, -1))
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self._axes(1 + len(input_shape))
+        return input_shape
+
+    def _axes(self, rank: int) -> list[int]:
+        """The axes, counted from 0, for inputs with so many."""
+        given = [self.axis] if isinstance(self.axis, int) else self.axis
+        axes = [axis % rank for axis in given if -rank <= axis < rank]
+        if len(set(axes)) < len(given) or 0 in axes:
+            raise ValueError(
+                f"{self}: axis={self.axis} does not fit inputs with {rank} axes, the first of which is the "
+                f"batch: each must be another one, from 1 to {rank - 1} or from {1 - rank} to -1"
+            )
+        return axes
+
+    def call(self, x: Array, training: bool = False) -> Array:
+        if self.axis == -1:
+            y = softmax(x)
+            self.remember(y)
+            return y
+        y = softmax(self._in_rows(x))
         self.remember(y)
-        return np.moveaxis(y, -1, self.axis)
+        return self._out_of_rows(y, x.shape)
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         (y,) = self.recall()
-        dx = softmax.backward(np.moveaxis(dy, self.axis, -1), y)
-        return np.moveaxis(dx, -1, self.axis) if input_gradient else None
+        if not input_gradient:
+            return None
+        if self.axis == -1:
+            return softmax.backward(dy, y)
+        return self._out_of_rows(softmax.backward(self._in_rows(dy), y), dy.shape)
+
+    def _in_rows(self, x: Array) -> Array:
+        """x with its axes of the sum together as the last one."""
+        moved = self._moved_last(x)
+        kept = moved.shape[: x.ndim - len(self._axes(x.ndim))]
+        return moved.reshape(*kept, math.prod(moved.shape[len(kept) :]))
+
+    def _out_of_rows(self, rows: Array, shape: tuple[int, ...]) -> Array:
+        """The way back, to an array of ``shape``."""
+        axes = self._axes(len(shape))
+        last = range(len(shape) - len(axes), len(shape))
+        moved = np.broadcast_to(np.empty((), rows.dtype), shape)
+        return np.moveaxis(rows.reshape(self._moved_last(moved).shape), last, axes)
+
+    def _moved_last(self, x: Array) -> Array:
+        axes = self._axes(x.ndim)
+        return np.moveaxis(x, axes, range(x.ndim - len(axes), x.ndim))
 
     def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
         return dz if input_gradient else None
 
     def windows(self) -> tuple[Window, ...]:
         rank = len(self.shapes()[0])
-        if rank > 1 and (rank == 2 or self.axis not in (-1, rank)):
+        if rank > 1 and (rank == 2 or self._axes(rank + 1) != [rank]):
             raise ValueError(f"{self}: along axis {self.axis} its sum mixes pixels of the image")
         return super().windows()
 

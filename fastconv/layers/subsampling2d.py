@@ -64,9 +64,7 @@ class Subsampling2D(Pooling2D, ActivatedLayer):
             raise unsupported_argument(
                 "Subsampling2D", f"padding={padding!r}", "put a ZeroPadding2D in front of it"
             )
-        self.coefficient_initializer = (
-            None if coefficient_initializer is None else initializers.get(coefficient_initializer)
-        )
+        self.coefficient_initializer = initializers.get(coefficient_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
 
     def create_weights(self, input_shape: Shape) -> None:
@@ -77,7 +75,7 @@ class Subsampling2D(Pooling2D, ActivatedLayer):
         )
         self.bias = self.add_weight(channels, self.bias_initializer, name="bias")
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         mean = ops.avg_pool2d(x, self.pool_size, self.strides)
         z = self._scaled(mean, self.bias.value)
         return self.activate(z, x.shape, mean)
@@ -112,10 +110,9 @@ class Subsampling2D(Pooling2D, ActivatedLayer):
         return prod(output_shape) * (prod(self.pool_size) + 1)
 
     def get_config(self) -> dict[str, Any]:
-        start = self.coefficient_initializer
         return {
             **super().get_config(),
-            "coefficient_initializer": None if start is None else initializers.serialize(start),
+            "coefficient_initializer": initializers.serialize(self.coefficient_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
         }
 

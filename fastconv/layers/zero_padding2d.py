@@ -43,7 +43,7 @@ class ZeroPadding2D(Layer):
         (height, width, _), _ = self.shapes()
         return (frame((height, width), self.padding),)
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         self.remember(x.shape)
         return np.pad(x, ((0, 0), *self.padding, (0, 0)))
 

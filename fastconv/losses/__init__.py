@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastconv._public import publish
 from fastconv._registry import Registry
 from fastconv.losses.binary_crossentropy import BinaryCrossentropy, binary_crossentropy
 from fastconv.losses.categorical_crossentropy import CategoricalCrossentropy, categorical_crossentropy
@@ -150,3 +151,6 @@ def get(identifier: Any) -> Any:
             "derivative(y_true, y_pred)"
         )
     return _registry.get(identifier)
+
+
+publish(__name__)

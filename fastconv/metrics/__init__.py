@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastconv import losses as _losses
+from fastconv._public import publish
 from fastconv._registry import Registry
 from fastconv.losses.binary_crossentropy import binary_crossentropy
 from fastconv.losses.categorical_crossentropy import categorical_crossentropy
@@ -251,3 +252,6 @@ def deserialize(config: str | Mapping[str, Any], custom_objects: Mapping[str, An
     """
     known = {"MeanMetricWrapper": MeanMetricWrapper, **(custom_objects or {})}
     return _registry.deserialize(config, known)
+
+
+publish(__name__)

@@ -33,7 +33,7 @@ class ThresholdMetric(Metric):
     label_weights   what the labels, the last axis, weigh
     """
 
-    state = ("true_positives", "false_positives", "true_negatives", "false_negatives")
+    state: tuple[str, ...] = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 
     def __init__(
         self,

@@ -25,21 +25,25 @@ class TruePositives(_Count):
     """How many yeses were rightly said to be; with several ``thresholds`` an array, one number for each."""
 
     default_name = "true_positives"
+    state = (default_name,)
 
 
 class FalsePositives(_Count):
     """How many noes were taken for yeses; with several ``thresholds`` an array, one number for each."""
 
     default_name = "false_positives"
+    state = (default_name,)
 
 
 class TrueNegatives(_Count):
     """How many noes were rightly said to be; with several ``thresholds`` an array, one number for each."""
 
     default_name = "true_negatives"
+    state = (default_name,)
 
 
 class FalseNegatives(_Count):
     """How many yeses were missed; with several ``thresholds`` an array, one number for each."""
 
     default_name = "false_negatives"
+    state = (default_name,)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import losses
-from fastconv._registry import custom_object
+from fastconv._registry import custom_object, saved_name
 from fastconv._targets import broadcast_weights, floats
 from fastconv.losses import Loss
 from fastconv.metrics.metric import Metric
@@ -73,7 +73,7 @@ class MeanMetricWrapper(Mean):
         if type(self) is not MeanMetricWrapper:
             return config
         is_loss = isinstance(self.fn, Loss)
-        return config | {"fn": losses.serialize(self.fn) if is_loss else name_of(self.fn)}
+        return config | {"fn": losses.serialize(self.fn) if is_loss else saved_name(self.fn, "function")}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> MeanMetricWrapper:
@@ -89,7 +89,7 @@ def _function(identifier: Any) -> Any:
 
     if isinstance(identifier, Mapping):
         return losses.deserialize(identifier)
-    function = custom_object(identifier) or metrics.FUNCTIONS.get(identifier)
+    function = custom_object(identifier, None, "function") or metrics.FUNCTIONS.get(identifier)
     if function is None:
         raise ValueError(
             f"the metric function {identifier!r} is not part of fastconv: give it back with "

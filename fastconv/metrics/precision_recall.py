@@ -40,6 +40,7 @@ class Precision(_Share):
     """TP / (TP + FP): of all that was said to be a yes, the share that is one; 0 where nothing was."""
 
     default_name = "precision"
+    state = ("true_positives", "false_positives")
 
     def result(self) -> Any:
         return self._one_or_all(ratio(self.true_positives, self.true_positives + self.false_positives))
@@ -49,6 +50,7 @@ class Recall(_Share):
     """TP / (TP + FN): of all that is a yes, the share that was found; 0 where nothing is."""
 
     default_name = "recall"
+    state = ("true_positives", "false_negatives")
 
     def result(self) -> Any:
         return self._one_or_all(ratio(self.true_positives, self.true_positives + self.false_negatives))

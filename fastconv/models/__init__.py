@@ -1,5 +1,7 @@
 """Models: layers stacked, trained, looked at, saved."""
 
+from fastconv._public import publish
+from fastconv.models.architecture import model_from_json
 from fastconv.models.cloning import clone_model
 from fastconv.models.model import Model
 from fastconv.models.receptive_field import ReceptiveField, receptive_field
@@ -12,7 +14,10 @@ __all__ = [
     "Sequential",
     "clone_model",
     "load_model",
+    "model_from_json",
     "read_notes",
     "receptive_field",
     "save_model",
 ]
+
+publish(__name__)

@@ -283,8 +283,8 @@ def split_off_validation(
 
 def unpacked(data: Any) -> tuple[Any, Any, Any]:
     """What was given as one argument, such as ``validation_data``, as x, y and sample_weight."""
-    listed_parts = isinstance(data, (tuple, list)) and not isinstance(data, Several)
-    if listed_parts and 1 <= len(data) <= 3 and not isinstance(data[0], tuple):
+    is_packed = isinstance(data, (tuple, list)) and not isinstance(data, Several) and 1 <= len(data) <= 3
+    if is_packed and not (isinstance(data[0], tuple) and len(data[0]) > 1):  # which is one batch of several
         return tuple(Batch.of(data))
     return data, None, None
 
@@ -326,7 +326,7 @@ def _unwrapped(part: Any, x: Any) -> Any:
 
 def _only_array(value: Any) -> Any:
     """The array in a list, tuple or dictionary of just one; None for anything else."""
-    if not isinstance(value, (list, tuple, Mapping)) or len(value) != 1:
+    if isinstance(value, np.ndarray) or not isinstance(value, (list, tuple, Mapping)) or len(value) != 1:
         return None
     inner = next(iter(value.values() if isinstance(value, Mapping) else value))
     return inner if hasattr(inner, "__array__") and np.ndim(inner) else None
@@ -334,6 +334,8 @@ def _only_array(value: Any) -> Any:
 
 def refuse_unusable(value: Any, name: str) -> None:
     """ValueError for sparse matrices and dictionaries, which says what to give instead."""
+    if isinstance(value, np.ndarray):
+        return
     if hasattr(value, "toarray"):
         raise ValueError(f"{name} is a sparse matrix, and a model takes dense arrays: give {name}.toarray()")
     if isinstance(value, Mapping):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastconv._errors import unsupported_argument
-from fastconv.graph import structure
+from fastconv._registry import copying
 from fastconv.layers.layer import Layer
 from fastconv.models.model import Model
 from fastconv.models.sequential import Sequential
@@ -20,8 +20,9 @@ def clone_model(
 ) -> Model:
     """A model like ``model``: new layers with the same names and arguments, and freshly initialized weights.
 
-    Where ``model`` is built or compiled, so is the clone; its optimizer begins anew. To copy the weights as
-    well: ``clone.set_weights(model.get_weights())``.
+    Where ``model`` is built or compiled, so is the clone; its optimizer begins anew. A subclass of Sequential
+    is called as Sequential is, with the layers and ``name``. To copy the weights as well:
+    ``clone.set_weights(model.get_weights())``.
 
     Parameters
     ----------
@@ -53,21 +54,17 @@ def clone_model(
             raise TypeError(f"clone_function must return a layer; for {layer} it returned {new!r}")
         return new
 
-    cloned: Model
-    if isinstance(model, Sequential):
-        cloned = Sequential([clone(layer) for layer in model.layers], name=model.name)
-        cloned.requested_input_shape = model.requested_input_shape
-        if model._input_shape is not None and not cloned.built:
-            cloned.build(model._input_shape)
-    else:
-        graph = model.graph.rebuilt(clone, owner=f"the clone of {model}")
-        cloned = Model(graph.inputs, graph.outputs, name=model.name)
-    cloned._trainable = model.trainable
-    if model._compiled is not None:
-        optimizer, objective, measures = model._compiled
-        nested = [None if objective is None else objective.loss, measures.unweighted, measures.weighted]
-        parts = [optimizer, *structure.leaves(nested)]
-        cloned.compile_from_config(
-            model.get_compile_config(), custom_objects={type(part).__name__: type(part) for part in parts}
-        )
+    with copying():
+        cloned: Model
+        if isinstance(model, Sequential):
+            cloned = type(model)([clone(layer) for layer in model.layers], name=model.name)
+            cloned.requested_input_shape = model.requested_input_shape
+            if model._input_shape is not None and not cloned.built:
+                cloned.build(model._input_shape)
+        else:
+            graph = model.graph.rebuilt(clone, owner=f"the clone of {model}")
+            cloned = Model(graph.inputs, graph.outputs, name=model.name)
+        cloned._trainable = model.trainable
+        if model.compiled:
+            cloned.compile_from_config(model.get_compile_config())
     return cloned

@@ -15,6 +15,7 @@ from fastconv.layers._arguments import refuse_unless_none
 from fastconv.layers.input_layer import Input
 from fastconv.layers.layer import Layer
 from fastconv.models import summary as tables
+from fastconv.models.screen import screen_width
 from fastconv.models.plan import Plan, Plans
 from fastconv.models.ports import Ports
 from fastconv.models.training import Trainer
@@ -76,6 +77,21 @@ class Model(Trainer):
         if not trainable:
             self.trainable = False
 
+    @property
+    def built(self) -> bool:
+        """Whether the shapes, and so the weights, are known."""
+        return self._input_shape is not None
+
+    @built.setter
+    def built(self, value: bool) -> None:  # Keras' subclasses say so in ``build``; there is nothing to be told here
+        pass
+
+    def _contains(self, model: Layer) -> bool:
+        """Whether ``model`` is among the layers, or among those of a model among them."""
+        return any(
+            layer is model or (isinstance(layer, Model) and layer._contains(model)) for layer in self.parts()
+        )
+
     def _set_graph(self, graph: Graph) -> None:
         self._graph = graph
         self._input_shape = _shapes(graph.inputs)
@@ -85,13 +101,21 @@ class Model(Trainer):
 
     @property
     def composes(self) -> bool:
-        cls = type(self)
-        return cls.backward is Model.backward and cls.backward_from_logits is Model.backward_from_logits
+        """Whether the model computes what its layers compute: nothing of it is overridden but ``call``."""
+        cls, own = type(self), vars(self)
+        return cls.backward is Model.backward and not {"call", "backward", "forward"} & own.keys()
+
+    @property
+    def _calls_layers_in_order(self) -> bool:
+        return type(self).call is Model.call
 
     def composition(self, training: bool) -> Graph | None:
-        if type(self).call is Model.call:
+        if self._calls_layers_in_order:
             return self._graph if self.composes else None
         return super().composition(training)
+
+    def _tracks(self, name: str) -> bool:
+        return name in ("_plans", "_inference_plans", "_compiled", "_own_metrics") or super()._tracks(name)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Call the layers in order; on arrays, or on symbolic tensors."""
@@ -169,13 +193,22 @@ class Model(Trainer):
 
     @property
     def input_shape(self) -> Any:
-        """(None, H, W, C), say: as in Keras None stands for the batch. Nested as the inputs; None where not built."""
-        return _with_batch(self._input_shape)
+        """(None, H, W, C), say: as in Keras None stands for the batch. Nested as the inputs. AttributeError where the
+        model is not built.
+        """
+        return self._known(self._input_shape, "input_shape")
 
     @property
     def output_shape(self) -> Any:
-        """(None, classes), say: as in Keras None stands for the batch. Nested as the outputs; None where not built."""
-        return _with_batch(self._output_shape)
+        """(None, classes), say: as in Keras None stands for the batch. Nested as the outputs. AttributeError where the
+        model is not built.
+        """
+        return self._known(self._output_shape, "output_shape")
+
+    def _known(self, shapes: Any, name: str) -> Any:
+        if shapes is None:
+            raise AttributeError(f"{self} has no {name} before it is built: begin it with Input(shape)")
+        return structure.map_shapes(lambda shape: (None, *shape), shapes)
 
     @property
     def takes_several(self) -> bool:  # type: ignore[override]
@@ -211,11 +244,17 @@ class Model(Trainer):
         computed below the first layers that have something to learn; with ``input_gradient=True`` it goes on to
         the inputs and returns their gradients. Frozen layers on the way pass the gradient on.
         """
-        return self.back_through(dy, input_gradient)
+        with self._turns.lock:
+            return self.back_through(dy, input_gradient)
 
     def backward_from_logits(self, dz: Any, input_gradient: bool = False) -> Any:
         """As ``backward``, from the gradients with respect to the pre-activations of the last layers."""
-        return self.back_through(dz, input_gradient, [True] * len(self._last_layers()))
+        with self._turns.lock:
+            return self.back_through(dz, input_gradient, [True] * len(self._last_layers()))
+
+    def forget(self) -> None:
+        with self._turns.lock:
+            super().forget()
 
     def _last_layers(self) -> list[Layer]:
         """The layers that make the outputs; none before the model is built."""
@@ -309,7 +348,8 @@ class Model(Trainer):
 
         Parameters
         ----------
-        line_length : characters in a line, at least; long names are folded to keep to it, or to 100
+        line_length : characters in a line. Where None, as many as the table needs and the terminal, or a line
+            of 100 characters, has room for. A table that is too wide becomes a paragraph for each layer
         print_fn : gets the table, one string, in place of the screen
         expand_nested : show the layers of models inside the model too
         show_trainable : show which layers learn
@@ -320,7 +360,7 @@ class Model(Trainer):
         table = tables.summary_table(
             self, expand_nested=expand_nested, show_trainable=show_trainable, show_dense=show_dense
         )
-        (print_fn or tables.show)(table.text(line_length or 0, line_length or tables.WIDTH))
+        (print_fn or tables.show)(table.text(line_length or 0, line_length or screen_width()))
 
     def _repr_html_(self) -> str:
         """The summary, as a notebook shows it."""
@@ -338,7 +378,7 @@ class Model(Trainer):
         """A like model with new weights; classes of your own come by name in ``custom_objects``."""
         if "input_layers" not in config:
             return cls(**config)
-        known = {**model_classes(), **(custom_objects or {})}
+        known = custom_objects
         name = config.get("name")
         graph = graph_from_config(
             config, lambda entry: serialization.deserialize(entry, known), f"Model {name!r}"
@@ -348,31 +388,52 @@ class Model(Trainer):
             model._trainable = False
         return model
 
-    def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Save architecture, weights and training configuration in one file, for ``models.load_model``."""
-        from fastconv.models.saving import save_model
+    def to_json(self, **options: Any) -> str:
+        """The architecture, and what ``compile`` chose, as text for ``models.model_from_json``.
 
-        save_model(self, path, overwrite=overwrite)
+        The weights are not in it. ``options`` are those of ``json.dumps``, such as ``indent=2``.
+        """
+        from fastconv.saving import serialize_keras_object
 
-    def save_weights(
+        return json.dumps(serialize_keras_object(self), **options)
+
+    def save(
         self,
-        path: str | os.PathLike[str],
+        filepath: str | os.PathLike[str] | None = None,
         overwrite: bool = True,
         *,
         notes: Mapping[str, Any] | None = None,
+        path: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Save the weights alone. ``notes`` are kept with them, for ``models.read_notes(path)``."""
+        """Save architecture, weights and training configuration in one file, for ``models.load_model``.
+
+        See ``models.save_model``.
+        """
+        from fastconv.models.saving import save_model
+
+        save_model(self, filepath, overwrite, notes=notes, path=path)
+
+    def save_weights(
+        self,
+        filepath: str | os.PathLike[str] | None = None,
+        overwrite: bool = True,
+        *,
+        notes: Mapping[str, Any] | None = None,
+        path: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Save the weights alone. ``notes`` are kept with them, for ``models.read_notes(filepath)``."""
         from fastconv.models.saving import save_weights
 
-        save_weights(self, path, overwrite=overwrite, notes=notes)
+        save_weights(self, filepath, overwrite, notes=notes, path=path)
 
     def load_weights(
         self,
-        path: str | os.PathLike[str],
+        filepath: str | os.PathLike[str] | None = None,
         skip_mismatch: bool = False,
         *,
         by_name: bool = False,
         allow_nan: bool = False,
+        path: str | os.PathLike[str] | None = None,
     ) -> None:
         """Load what ``save_weights`` or ``save`` of a model with the same layers wrote.
 
@@ -381,23 +442,19 @@ class Model(Trainer):
         """
         from fastconv.models.saving import load_weights
 
-        load_weights(self, path, skip_mismatch, by_name=by_name, allow_nan=allow_nan)
+        load_weights(self, filepath, skip_mismatch, by_name=by_name, allow_nan=allow_nan, path=path)
 
     # ---- as one call of C
 
     def _plan(self) -> Plan | None:
         if not self.built or self._jit_compile is False:
             return None
-        layers = self._opened(training=True)
-        return (
-            None if layers is None else self._plans.find(layers, self._input_shape, self._jit_compile is True)
-        )
+        return self._plans.find(self)
 
     def _inference_plan(self, images: int) -> Plan | None:
         if not self.built or self._jit_compile is False:
             return None
-        layers = self._opened(training=False)
-        plan = None if layers is None else self._inference_plans.find(layers, self._input_shape)
+        plan = self._inference_plans.find(self)
         return plan if plan is not None and plan.pays_for(images) else None
 
     def _opened(self, training: bool = True) -> list[Layer] | None:
@@ -414,13 +471,6 @@ class Model(Trainer):
         return opened
 
 
-def model_classes() -> dict[str, type[Layer]]:
-    """The models that may be parts of models, by the names in which files know them."""
-    from fastconv.models.sequential import Sequential
-
-    return {"Sequential": Sequential, "Functional": Model, "Model": Model}
-
-
 def _as_input(tensor: SymbolicTensor) -> SymbolicTensor:
     return tensor if tensor.node.is_input else Input(tensor.shape[1:])
 
@@ -429,5 +479,4 @@ def _shapes(tensors: Any) -> Any:
     return structure.mapped(lambda tensor: tensor.shape[1:], tensors)
 
 
-def _with_batch(shapes: Any) -> Any:
-    return None if shapes is None else structure.map_shapes(lambda shape: (None, *shape), shapes)
+serialization.add_class(Model)

@@ -11,36 +11,39 @@ import io
 from typing import Any
 
 from IPython.display import display
-from tqdm import tqdm
+
+from fastconv.models.progress_bar import MetricsBar
+from fastconv.models.screen import WIDTH
 
 
 class NotebookPage:
     """The output that the bars of one training have in common."""
 
     def __init__(self) -> None:
-        self._lines: list[str] = []
+        self._texts: list[str] = []
         self._handle: Any = None
 
-    def new_line(self) -> int:
-        self._lines.append("")
-        return len(self._lines) - 1
+    def new_place(self) -> int:
+        """The number of a new place below the others."""
+        self._texts.append("")
+        return len(self._texts) - 1
 
-    def write(self, line: int, text: str) -> None:
-        self._lines[line] = text
-        bundle = {"text/plain": "\n".join(self._lines)}
+    def write(self, place: int, text: str) -> None:
+        self._texts[place] = text
+        bundle = {"text/plain": "\n".join(self._texts)}
         if self._handle is None:
             self._handle = display(bundle, raw=True, display_id=True)
         else:
             self._handle.update(bundle, raw=True)
 
 
-class NotebookBar(tqdm):  # type: ignore[misc,unused-ignore]
-    """A bar of tqdm's on a line of a page."""
+class NotebookBar(MetricsBar):
+    """A bar on a page, with all its metrics: a line, or several where they are many."""
 
     def __init__(self, page: NotebookPage, **options: Any) -> None:
-        self._page, self._line = page, page.new_line()
+        self._page, self._place = page, page.new_place()
         super().__init__(file=io.StringIO(), ascii=False, **options)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> bool:
-        self._page.write(self._line, str(self) if msg is None else msg)
+        self._page.write(self._place, "\n".join(self.lines(WIDTH)) if msg is None else msg)
         return True

@@ -2,7 +2,12 @@
 
 A plan takes as many images at a time as a vector has lanes through all layers, so that what lies between the
 layers never leaves the cache. It computes what the layers compute, up to rounding. A model uses it where it
-applies and pays; ``compile(jit_compile=False)`` does without, ``jit_compile=True`` insists.
+applies and pays; ``compile(jit_compile=False)`` does without.
+
+What a plan computes is written here and in C, not in the layers. So it takes layers of exactly the classes it
+knows: a subclass may compute something else, and is run as it is, layer by layer. Whenever an attribute of a
+layer has been assigned to, the layers are described anew, and a plan goes on only if it was made for the same
+description.
 
 Layers at the bottom that have nothing to learn, such as Rescaling and augmentation, run as they are, and the
 plan takes what they return. An activation that is a layer of its own becomes part of the step below it.
@@ -14,18 +19,22 @@ left out, and single images go through large kernels by the algorithms that the 
 from __future__ import annotations
 
 import math
-import threading
+import operator
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastconv import _kernels
+from fastconv import _kernels, _structure
 from fastconv._geometry import window
+from fastconv._structure import is_exactly
 from fastconv._targets import broadcast_weights
+from fastconv._turns import Turns
 from fastconv.activations import ActivationFunction
 from fastconv.layers import (
+    ELU,
+    Activation,
     AlphaDropout,
     AveragePooling2D,
     Conv2D,
@@ -34,18 +43,26 @@ from fastconv.layers import (
     Flatten,
     GaussianDropout,
     GaussianNoise,
+    LeakyReLU,
     MaxPooling2D,
     RandomLayer,
+    ReLU,
+    Softmax,
     SpatialDropout2D,
 )
 from fastconv.layers.layer import Layer, Shape
 from fastconv.layers.weighted import WeightedLayer
 from fastconv.losses import CategoricalCrossentropy, Loss, SparseCategoricalCrossentropy
 from fastconv.losses.loss import EPSILON
+from fastconv.ops._door import array as floats
 from fastconv.ops._door import on_reference
 from fastconv.ops.activations import DEFAULT_ALPHA
 from fastconv.ops.convolution import algorithm_index
 from fastconv.parameter import Array, Parameter, is_roomy
+
+if TYPE_CHECKING:
+    from fastconv.graph import Graph
+    from fastconv.models.model import Model
 
 Step = dict[str, Any]
 
@@ -57,6 +74,7 @@ _MOST_KERNEL_ROWS = 32  # FC_PLAN_MOST_ROWS
 # Where a plan only saves the way from layer to layer: from this many images on that is nothing.
 _FEW_IMAGES = 4
 
+_ACTIVATIONS = (Activation, ELU, LeakyReLU, ReLU, Softmax)
 _ONLY_WHILE_TRAINING = (Dropout, SpatialDropout2D, AlphaDropout, GaussianDropout, GaussianNoise)
 
 # What clipped probabilities can cost.
@@ -67,31 +85,65 @@ class NoPlan(ValueError):
     """Says which layer a plan cannot run, and why."""
 
 
+class Description(NamedTuple):
+    """All that a plan is made of."""
+
+    before: list[Layer]  # those at the bottom that run as they are
+    first: Layer  # the next one
+    steps: list[Step]
+
+    def is_same_as(self, other: Description) -> bool:
+        """Whether both are the same computation with the same arrays."""
+        own, others = [*self.before, self.first], [*other.before, other.first]
+        return (
+            len(own) == len(others)
+            and all(map(operator.is_, own, others))
+            and len(self.steps) == len(other.steps)
+            and all(map(_is_same, self.steps, other.steps))
+        )
+
+
+def _is_same(one: Step, other: Step) -> bool:
+    return all(
+        value is other[name] or (not isinstance(value, np.ndarray) and value == other[name])
+        for name, value in one.items()
+    )
+
+
+def describe(layers: list[Layer], inference: bool = False) -> Description:
+    """The layers as a plan takes them. Raises NoPlan where they do not suit."""
+    before, planned = _split(layers)
+    steps = _steps(planned, inference)
+    return Description(before, planned[0], steps)
+
+
 class Plan:
     """The layers of a network, ready to run in one call. Raises NoPlan where they do not suit.
 
     It works on the parameters' own arrays: it sees their values as they are at each call, and fills
     ``parameter.grad`` as the layers' ``backward`` does. Penalties on weights are added afterwards, as always.
     With ``inference`` it can predict and not ``train``, and more layers suit.
+
+    It knows the layers as they were when it was made: ``Plans`` makes another one when they have changed.
+    Several threads may use it, one at a time.
     """
 
     def __init__(self, layers: list[Layer], inference: bool = False) -> None:
-        self._before, planned = _split(layers)
-        self._steps = _steps(planned, inference)
-        self._plan = _kernels.Plan(self._steps)
-        self._one_at_a_time = threading.Lock()  # a plan has one workspace
+        self.description = describe(layers, inference)
+        self._plan = _kernels.Plan(self.description.steps)
+        self._turns = Turns()  # a plan has one workspace
 
     def pays_for(self, images: int) -> bool:
         """Whether it predicts so many images faster than layer by layer."""
-        return images <= _FEW_IMAGES or all(step["algorithm"] is None for step in self._steps)
+        return images <= _FEW_IMAGES or all(step["algorithm"] is None for step in self.description.steps)
 
     def predict(self, x: Array) -> Array:
         """The probabilities (N, classes) for images x (N, H, W, C)."""
         probabilities = np.empty((len(x), self._plan.classes), np.float32)
         if len(x):
             x = self._prepared(x, training=False)
-            with self._one_at_a_time:
-                self._plan.predict(x, probabilities)
+            with self._turns.lock:
+                self._whole().predict(x, probabilities)
         return probabilities
 
     def train(self, x: Array, y: Array, loss: Loss, sample_weight: Array | None) -> tuple[Array, float]:
@@ -107,18 +159,46 @@ class Plan:
             weights = np.ascontiguousarray(broadcast_weights(sample_weight, (len(x),), np.float32))
         scale = loss.scale((len(x),))
         x = self._prepared(x, training=True)
-        with self._one_at_a_time:
-            total = self._plan.train(x, labels, rows, weights, scale, probabilities, *_LOSSES)
+        with self._turns.lock:
+            total = self._whole().train(x, labels, rows, weights, scale, probabilities, *_LOSSES)
+        added = sum(sum(layer.activity_losses) for layer in self.description.before)  # by add_loss
         if labels is None:  # probabilities are clipped class by class, which a sum does not tell
-            return probabilities, loss(y, probabilities, sample_weight)
-        return probabilities, total * scale
+            return probabilities, loss(y, probabilities, sample_weight) + added
+        return probabilities, total * scale + added
 
     def _prepared(self, x: Array, training: bool) -> Array:
         """x as the layers before the plan leave it. Nothing there learns, so no gradient goes back."""
-        for layer in self._before:
+        before, first, _ = self.description
+        for layer in before:
             x = layer.forward(x, training)
             layer.forget()
-        return np.ascontiguousarray(x)
+        if before:
+            x = floats(x, f"the input of {first}")
+            if x.shape[1:] != first.input_shape:
+                raise ValueError(
+                    f"{before[-1]} returned images of shape {x.shape[1:]} to {first}, which was built for "
+                    f"{first.input_shape}: call and compute_output_shape of a layer must agree, and its "
+                    "arguments stay as they are once it is built"
+                )
+        return x
+
+    def _whole(self) -> _kernels.Plan:
+        """The plan in C. In a forked child, another one if a thread of the parent was at work on it."""
+        if self._turns.lost:
+            _abandoned.append(self._plan)  # for it may be half done with giving back its memory
+            self._plan, self._turns.lost = _kernels.Plan(self.description.steps), False
+        return self._plan
+
+
+_abandoned: list[_kernels.Plan] = []
+
+
+class _Found(NamedTuple):
+    """What there was to be found, and for which graph."""
+
+    version: object
+    graph: Graph | None
+    plan: Plan | None
 
 
 class Plans:
@@ -129,29 +209,29 @@ class Plans:
 
     def __init__(self, inference: bool = False) -> None:
         self._inference = inference
-        self._made_for: list[Any] | None = None
-        self._plan: Plan | None = None
-        self._why_not = ""
+        self._found = _Found(None, None, None)
 
-    def find(self, layers: list[Layer], input_shape: Shape | None, insist: bool = False) -> Plan | None:
-        """The plan for these layers and images; None, or with ``insist`` NoPlan, where there is none."""
+    def find(self, model: Model) -> Plan | None:
+        """The plan for the model as it is now; None where there is none."""
         if on_reference():
             return None
-        wanted: list[Any] = [
-            (layer, layer._trainable, layer._input_shape, layer.activity_regularizer) for layer in layers
-        ]
-        if self._inference:
-            wanted += [_is_always_random(layer) for layer in layers]
-        if wanted != self._made_for:
-            self._made_for = wanted
-            try:
-                _check_sizes(layers, input_shape)
-                self._plan, self._why_not = Plan(layers, self._inference), ""
-            except NoPlan as error:
-                self._plan, self._why_not = None, str(error)
-        if self._plan is None and insist:
-            raise NoPlan(f"jit_compile=True: {self._why_not}; without it the layers are run one by one")
-        return self._plan
+        graph = model.composition(training=not self._inference)
+        found, version = self._found, _structure.version()
+        if found.version is not version or found.graph is not graph:
+            plan = self._made(model._opened(not self._inference), model._input_shape, found.plan)
+            self._found = found = _Found(version, graph, plan)  # in one piece, once the plan is there
+        return found.plan
+
+    def _made(self, layers: list[Layer] | None, input_shape: Any, earlier: Plan | None) -> Plan | None:
+        try:
+            if layers is None:
+                raise NoPlan("the layers are no chain")
+            _check_sizes(layers, input_shape)
+            if earlier is not None and earlier.description.is_same_as(describe(layers, self._inference)):
+                return earlier
+            return Plan(layers, self._inference)
+        except NoPlan:
+            return None
 
     def __reduce__(self) -> tuple[type[Plans], tuple[bool]]:
         return Plans, (self._inference,)
@@ -169,9 +249,22 @@ def can_train_with(loss: Loss) -> bool:
 
 def _check_sizes(layers: list[Layer], input_shape: Shape | None) -> None:
     """A layer knows the size of the images of the last model that was built with it; a plan relies on it."""
-    fits = not layers or layers[0].input_shape == input_shape
+    if not layers:
+        raise NoPlan("there are no layers")
+    fits = layers[0].input_shape == input_shape
     if not fits or any(below.output_shape != above.input_shape for below, above in pairwise(layers)):
         raise NoPlan("some of its layers are shared with a model for images of another size")
+
+
+def _check_arguments(layer: Layer) -> None:
+    """Sizes that were assigned to after the layer was built are no longer those of its output and weights."""
+    input_shape, output_shape = layer.shapes()
+    try:
+        unchanged = layer.compute_output_shape(input_shape) == output_shape
+    except ValueError:
+        unchanged = False
+    if not unchanged:
+        raise NoPlan(f"{layer} has other arguments now than when it was built")
 
 
 def _split(layers: list[Layer]) -> tuple[list[Layer], list[Layer]]:
@@ -179,7 +272,7 @@ def _split(layers: list[Layer]) -> tuple[list[Layer], list[Layer]]:
 
     def is_planned(layer: Layer) -> bool:
         learns = bool(layer.weights) or layer.activity_regularizer is not None
-        return learns or isinstance(layer, (*_DESCRIBE, Flatten))
+        return learns or type(layer) in (*_DESCRIBE, Flatten)
 
     first = next((i for i, layer in enumerate(layers) if is_planned(layer)), 0)
     return layers[:first], layers[first:]
@@ -193,13 +286,15 @@ def _steps(layers: list[Layer], inference: bool) -> list[Step]:
             raise NoPlan(f"{layer} is frozen")
         if layer.activity_regularizer is not None:
             raise NoPlan(f"{layer} penalizes its outputs (activity_regularizer)")
-        if isinstance(layer, Flatten) or (inference and _rests(layer)):
+        if not is_exactly(layer, *_DESCRIBE, *_ACTIVATIONS, *_ONLY_WHILE_TRAINING, Flatten):
+            raise NoPlan(f"{layer} has no place in a plan")
+        _check_arguments(layer)
+        if type(layer) is Flatten or (inference and _rests(layer)):
             continue
-        describe = _DESCRIBE.get(type(layer))
-        if describe is None:
+        if type(layer) not in _DESCRIBE:
             _activate(steps, layer)
             continue
-        step = describe(layer)
+        step = _DESCRIBE[type(layer)](layer)
         if step["algorithm"] is not None and not inference:
             raise NoPlan(_why_not_by_bundles(layer))
         steps.append(step)
@@ -232,11 +327,7 @@ def _activate(steps: list[Step], layer: Layer) -> None:
 
 def _rests(layer: Layer) -> bool:
     """Whether a layer passes on what it gets, but for training."""
-    return type(layer) in _ONLY_WHILE_TRAINING and not _is_always_random(layer)
-
-
-def _is_always_random(layer: Layer) -> bool:
-    return isinstance(layer, RandomLayer) and layer.always_random
+    return isinstance(layer, RandomLayer) and not layer.always_random
 
 
 def _step(layer: Layer, kind: str, **fields: Any) -> Step:
@@ -259,16 +350,20 @@ def _step(layer: Layer, kind: str, **fields: Any) -> Step:
 
 
 def _activation(layer: Layer, function: ActivationFunction) -> Step:
+    if not is_exactly(function, ActivationFunction):
+        raise NoPlan(f"{layer} has an activation of another class than ActivationFunction")
     if function.needs_input or function.name == "log_softmax":
         raise NoPlan(f"{layer} has the activation {function.name}, which plans do not know")
     alpha = DEFAULT_ALPHA.get(function.name, 0.0) if function.alpha is None else function.alpha
     return {"activation": function.name, "alpha": alpha}
 
 
-def _weighted(layer: WeightedLayer) -> Step:
+def _weighted(layer: WeightedLayer, kernel_shape: Shape) -> Step:
     """What layers with weights and an activation have in common."""
     kernel: Parameter = layer.kernel
     bias: Parameter | None = layer.bias
+    if kernel.shape != kernel_shape or (bias is not None and bias.shape != kernel_shape[-1:]):
+        raise NoPlan(f"{layer} has weights of other shapes than it was built with")
     if not all(is_roomy(parameter.value) for parameter in (kernel, bias) if parameter is not None):
         raise NoPlan(f"{layer} has weights in arrays that are not its parameters' own")
     return {
@@ -285,8 +380,9 @@ def _conv2d(layer: Conv2D) -> Step:
         raise NoPlan(f"{layer} has strides, dilation_rate or groups")
     if layer.connections is not None:
         raise NoPlan(f"{layer} has connections")
-    H, W, _ = layer.input_shape  # type: ignore[misc]
+    H, W, C = layer.input_shape  # type: ignore[misc]
     KH, KW = layer.kernel_size
+    weights = _weighted(layer, (KH, KW, C, layer.filters))
     view = window((H, W), (KH, KW), 1, layer.padding)
     algorithm = None
     if layer.algorithm != "auto" or layer.kernel.size > _MOST_KERNEL_ELEMENTS or KH > _MOST_KERNEL_ROWS:
@@ -295,7 +391,7 @@ def _conv2d(layer: Conv2D) -> Step:
     elif max(view.rows[1:]) >= KH or max(view.columns[1:]) >= KW:
         raise NoPlan(f"{layer} is padded by more than its kernel covers")
     padding = (view.rows.before, view.columns.before)
-    return _step(layer, "conv", size=(KH, KW), padding=padding, algorithm=algorithm, **_weighted(layer))
+    return _step(layer, "conv", size=(KH, KW), padding=padding, algorithm=algorithm, **weights)
 
 
 def _pooling(kind: str) -> Callable[[Any], Step]:
@@ -311,7 +407,8 @@ def _dense(layer: Dense) -> Step:
     shape = layer.input_shape or ()
     if len(shape) != 1:
         raise NoPlan(f"{layer} is applied to more than one vector per image")
-    return _step(layer, "dense", input=(1, 1, *shape), output=(1, 1, layer.units), **_weighted(layer))
+    weights = _weighted(layer, (*shape, layer.units))
+    return _step(layer, "dense", input=(1, 1, *shape), output=(1, 1, layer.units), **weights)
 
 
 _DESCRIBE: dict[type[Layer], Callable[[Any], Step]] = {

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.callbacks import Callback
+from fastconv.models.screen import BETWEEN, is_terminal, screen_width, wrapped
 
 _LONGEST_ROW = 10
 
@@ -40,8 +41,7 @@ def progress(verbose: int | str, what: str, epochs: int, steps: int | None) -> P
 
 def is_watched() -> bool:
     """True on a terminal and in a notebook; False for None and for streams that can only be written to."""
-    isatty = getattr(sys.stdout, "isatty", None)
-    return (isatty is not None and bool(isatty())) or _in_notebook()
+    return is_terminal() or _in_notebook()
 
 
 def _in_notebook() -> bool:
@@ -50,9 +50,9 @@ def _in_notebook() -> bool:
     return getattr(shell, "kernel", None) is not None  # IPython in a terminal has none
 
 
-def format_logs(logs: Mapping[str, Any]) -> str:
-    """``accuracy: 0.9123 - loss: 0.3012``; of arrays those that are a row of few numbers."""
-    return " - ".join(f"{name}: {_format(value)}" for name, value in logs.items() if _is_short(value))
+def format_logs(logs: Mapping[str, Any] | None) -> list[str]:
+    """``["accuracy: 0.9123", "loss: 0.3012"]``; of arrays those that are a row of few numbers."""
+    return [f"{name}: {_format(value)}" for name, value in (logs or {}).items() if _is_short(value)]
 
 
 def _is_short(value: Any) -> bool:
@@ -69,7 +69,10 @@ def format_number(value: float) -> str:
 
 
 class EpochLines(Progress):
-    """One line when an epoch ends: ``Epoch 1/10 - 3.2s - accuracy: 0.9123 - loss: 0.3012``"""
+    """One line when an epoch ends: ``Epoch 1/10 - 3.2s - accuracy: 0.9123 - loss: 0.3012``
+
+    On a terminal a line that is too long is broken between two metrics.
+    """
 
     def __init__(self, what: str, epochs: int) -> None:
         super().__init__()
@@ -98,11 +101,13 @@ class EpochLines(Progress):
 
     def _print(self, title: str, logs: Mapping[str, Any] | None) -> None:
         seconds = time.perf_counter() - self._start
-        print(f"{title} - {seconds:.1f}s" + (f" - {format_logs(logs)}" if logs else ""), flush=True)
+        said = [title, f"{seconds:.1f}s", *format_logs(logs)]
+        lines = wrapped(said, screen_width()) if is_terminal() else [BETWEEN.join(said)]
+        print(*lines, sep="\n", flush=True)
 
 
 class EpochBars(Progress):
-    """A tqdm bar for each epoch, with the running loss and metrics, at its end those of validation too."""
+    """A bar for each epoch, with the running loss and metrics, at its end those of validation too."""
 
     def __init__(self, what: str, epochs: int, steps: int | None) -> None:
         super().__init__()
@@ -118,21 +123,19 @@ class EpochBars(Progress):
             self._page = self._page or NotebookPage()
             self._bar = NotebookBar(self._page, **look)
         else:
-            from tqdm import tqdm
+            from fastconv.models.progress_bar import TerminalBar
 
-            self._bar = tqdm(file=sys.stdout, dynamic_ncols=True, **look)
+            self._bar = TerminalBar(file=sys.stdout, **look)
 
     def _advance(self, batch: int, logs: Mapping[str, Any] | None) -> None:
         if self._bar is not None:
-            if logs:
-                self._bar.set_postfix_str(format_logs(logs), refresh=False)
+            self._bar.metrics = format_logs(logs)
             self._bar.update(batch + 1 - self._bar.n)
 
     def _finish(self, logs: Mapping[str, Any] | None) -> None:
         if self._bar is not None:
             self._steps = self._steps or self._bar.n  # the next epoch will be as long
-            if logs:
-                self._bar.set_postfix_str(format_logs(logs))
+            self._bar.metrics = format_logs(logs)
         self.close()
 
     def close(self) -> None:

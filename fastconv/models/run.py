@@ -74,6 +74,7 @@ class Run:
             "is_stopped": self._is_stopped(),
             "model": snapshot(self._model),
             "measures": self._model._compiled.measures.state_dict(),
+            "own_metrics": [metric.state_dict() for metric in self._model._own_metrics],
             "data": self._data.state_dict(),
             "validation": None if self._validation is None else self._validation.state_dict(),
             "callbacks": [[type(c).__name__, state] for c, state in self._stateful()],
@@ -92,7 +93,10 @@ class Run:
         self._data.load_state_dict(state["data"])
         if self._validation is not None and state["validation"] is not None:
             self._validation.load_state_dict(state["validation"])
+        self._model.reset_metrics()
         self._model._compiled.measures.load_state_dict(state["measures"])
+        for metric, its_state in zip(self._model._own_metrics, state["own_metrics"], strict=True):
+            metric.load_state_dict(its_state)
         for (callback, _), (_, its_state) in zip(own, state["callbacks"], strict=True):
             callback.load_state_dict(its_state)
         restore(self._model, state["model"])  # comes last: dealing out data has drawn random numbers

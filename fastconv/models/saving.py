@@ -26,8 +26,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastconv._atomic_file import write_atomically
+from fastconv._atomic_file import check_readable, write_atomically
 from fastconv._errors import unknown_name
+from fastconv._plain import plain
+from fastconv._undrawn import make_room, values_come_later
+from fastconv._registry import custom_object, get_registered_name
 from fastconv.callbacks import History
 from fastconv.models.matching import load_matching
 from fastconv.parameter import Array
@@ -45,17 +48,34 @@ SUFFIX = ".safetensors"
 # ---- saving
 
 
-def save_model(model: Sequential, path: PathLike, overwrite: bool = True) -> None:
-    """Write architecture, weights, training configuration, optimizer state and history to ``path``.
+def save_model(
+    model: Sequential,
+    filepath: PathLike | None = None,
+    overwrite: bool = True,
+    *,
+    notes: Mapping[str, Any] | None = None,
+    path: PathLike | None = None,
+) -> None:
+    """Write architecture, weights, training configuration, optimizer state and history to a file.
 
     The file is written beside its place and then renamed: a crash leaves the old file whole.
 
-    Raises ValueError for another extension than ``.safetensors`` or a model without weights yet,
-    FileExistsError with ``overwrite=False``, and FileNotFoundError, IsADirectoryError or PermissionError
-    about the place.
+    Parameters
+    ----------
+    filepath : ends in ".safetensors"; may also be given as ``path=``
+    overwrite : False refuses to replace a file
+    notes : kept with the model, for ``read_notes``: names with plain numbers, strings, lists and
+        dictionaries, such as what the classes are called
+
+    Raises ValueError for another extension than ``.safetensors`` or a model without weights yet, TypeError
+    that names it for what cannot be saved, FileExistsError with ``overwrite=False``, and FileNotFoundError,
+    IsADirectoryError or PermissionError about the place.
     """
+    filepath = one_path(filepath, path)
     arrays = _named_weights(model)
-    texts: dict[str, Any] = {"model": {"class_name": type(model).__name__, "config": model.get_config()}}
+    texts: dict[str, Any] = {
+        "model": {"class_name": get_registered_name(type(model)), "config": model.get_config()}
+    }
     if model.optimizer is not None:
         texts["compile"] = model.get_compile_config()
         state = model.optimizer.state_dict()
@@ -64,18 +84,34 @@ def save_model(model: Sequential, path: PathLike, overwrite: bool = True) -> Non
         texts["random_state"] = model.random_state()
     if model.history is not None:
         texts["history"] = model.history.history
-    _write(path, arrays, texts, overwrite)
+    if notes is not None:
+        texts["notes"] = dict(notes)
+    _write(filepath, arrays, texts, overwrite)
 
 
 def save_weights(
-    model: Sequential, path: PathLike, overwrite: bool = True, *, notes: Mapping[str, Any] | None = None
+    model: Sequential,
+    filepath: PathLike | None = None,
+    overwrite: bool = True,
+    *,
+    notes: Mapping[str, Any] | None = None,
+    path: PathLike | None = None,
 ) -> None:
     """Write the weights alone, for ``load_weights`` into a model with the same layers.
 
     ``notes`` are kept with them, for ``read_notes``: names with plain numbers, strings, lists and
-    dictionaries, such as how the weights were made.
+    dictionaries, such as how the weights were made. ``path=`` is another name of ``filepath=``.
     """
-    _write(path, _named_weights(model), {} if notes is None else {"notes": dict(notes)}, overwrite)
+    filepath = one_path(filepath, path)
+    _write(filepath, _named_weights(model), {} if notes is None else {"notes": dict(notes)}, overwrite)
+
+
+def one_path(filepath: PathLike | None, path: PathLike | None) -> PathLike:
+    """The file's place, given as ``filepath``, Keras' name for it, or as ``path``."""
+    given = [place for place in (filepath, path) if place is not None]
+    if len(given) != 1:
+        raise TypeError(f"give the name of the file once, as filepath; got {filepath=} and {path=}")
+    return given[0]
 
 
 def _named_weights(model: Sequential) -> dict[str, Array]:
@@ -103,49 +139,60 @@ def _write(path: PathLike, arrays: Mapping[str, Array], texts: Mapping[str, Any]
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(f"{path} exists already; overwrite=True replaces it")
     metadata = {"format": "fastconv", "format_version": str(FORMAT_VERSION), "fastconv": fastconv.__version__}
-    metadata |= {name: json.dumps(value, default=_plain) for name, value in texts.items()}
+    for name, value in texts.items():
+        try:
+            metadata[name] = json.dumps(plain(value, name))
+        except TypeError as error:
+            raise TypeError(f"{error}. {_MUST_BE_PLAIN[name]}") from None
     write_atomically(path, save(dict(arrays), metadata))
 
 
-def _plain(value: Any) -> Any:
-    """NumPy's numbers and arrays as Python's, for JSON."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        return value.tolist()
-    raise TypeError(
-        f"cannot save {value!r}: get_config() must return plain numbers, strings, lists and dictionaries"
-    )
+_MUST_BE_PLAIN = {
+    "model": "get_config() must return what these can express",
+    "compile": "get_config() must return what these can express",
+    "random_state": "random_state() must return what these can express",
+    "history": "A callback put it into the logs; make it a number or a string there, and in "
+    "model.history.history",
+    "notes": "Notes must be made of these",
+}
 
 
 # ---- loading
 
 
 def load_model(
-    path: PathLike,
+    filepath: PathLike | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
+    safe_mode: bool = True,
     *,
     allow_nan: bool = False,
+    path: PathLike | None = None,
 ) -> Sequential:
     """The model in the file that ``save_model`` wrote, ready to predict and to go on training.
 
     Parameters
     ----------
+    filepath : ends in ".safetensors"; may also be given as ``path=``
     custom_objects : name -> class, for layers, losses, metrics and optimizers of your own
     compile : False leaves out optimizer, loss and metrics
+    safe_mode : as in Keras; makes no difference, for no file of fastconv holds code to execute
     allow_nan : accept weights that are NaN or infinite
 
     Raises ValueError that names what differs if the file is damaged, of a newer format, not a model, of a
-    model with unknown layers, or if its weights do not fit its layers; FileNotFoundError or IsADirectoryError
-    about the path.
+    model with unknown layers, or if its weights do not fit its layers; FileNotFoundError, IsADirectoryError
+    or PermissionError about the path.
     """
+    path = one_path(filepath, path)
     arrays, texts = _read(path)
     if "model" not in texts:
         raise ValueError(
             f"{path} holds weights alone, no layers: build the model, then model.load_weights({str(path)!r})"
         )
     custom = custom_objects or {}
-    model = _make_layers(path, texts["model"], custom)
-    _set_weights(model, arrays, path, allow_nan)
+    with values_come_later():
+        model = _make_layers(path, texts["model"], custom)
+        _set_weights(model, arrays, path, allow_nan)
     if compile and "compile" in texts:
         _compile(model, texts["compile"], custom, path)
         _restore_optimizer(model, arrays, path)
@@ -160,11 +207,12 @@ def load_model(
 
 def load_weights(
     model: Sequential,
-    path: PathLike,
+    filepath: PathLike | None = None,
     skip_mismatch: bool = False,
     *,
     by_name: bool = False,
     allow_nan: bool = False,
+    path: PathLike | None = None,
 ) -> None:
     """Copy the weights of a file by ``save_weights``, or ``save_model``, into a model.
 
@@ -173,10 +221,12 @@ def load_weights(
 
     Parameters
     ----------
+    filepath : ends in ".safetensors"; may also be given as ``path=``
     skip_mismatch : load what fits; a warning lists the layers that do not
     by_name : match layers by name: only layers of the same name have to fit, all others are left alone
     allow_nan : accept weights that are NaN or infinite
     """
+    path = one_path(filepath, path)
     arrays, _ = _read(path)
     if not model.built:
         raise ValueError(f"{model} has no weights yet: call build(input_shape) before load_weights")
@@ -190,10 +240,10 @@ def load_weights(
 
 
 def read_notes(path: PathLike) -> dict[str, Any]:
-    """The notes that ``save_weights`` kept in a file; {} where there are none.
+    """The notes that ``save_model`` or ``save_weights`` kept in a file; {} where there are none.
 
-    Raises ValueError for a file that is damaged or not fastconv's, FileNotFoundError or IsADirectoryError
-    about the path.
+    Raises ValueError for a file that is damaged or not fastconv's, FileNotFoundError, IsADirectoryError
+    or PermissionError about the path.
     """
     notes = _read(path)[1].get("notes", {})
     if not isinstance(notes, dict):
@@ -204,11 +254,12 @@ def read_notes(path: PathLike) -> dict[str, Any]:
 def _make_layers(path: PathLike, config: Mapping[str, Any], custom: Mapping[str, Any]) -> Sequential:
     from fastconv.models.sequential import Sequential
 
-    classes = {"Sequential": Sequential, **custom}
     try:
-        if config["class_name"] not in classes:
-            raise unknown_name("model", config["class_name"], classes)
-        return classes[config["class_name"]].from_config(config["config"], custom_objects=custom)
+        own = custom_object(config["class_name"], custom)
+        if own is None and config["class_name"] != "Sequential":
+            raise unknown_name("model", config["class_name"], ["Sequential", *custom])
+        cls = own or Sequential
+        return cls.from_config(config["config"], custom_objects=custom)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{path}: cannot make its layers: {error} "
@@ -219,21 +270,23 @@ def _make_layers(path: PathLike, config: Mapping[str, Any], custom: Mapping[str,
 def _set_weights(model: Sequential, arrays: Mapping[str, Array], path: PathLike, allow_nan: bool) -> None:
     """Check everything, then copy everything."""
     saved = _saved_weights(arrays)
-    own = [(weight.path, weight.value) for weight in model.weights]
-    for index, ((saved_name, array), (own_name, value)) in enumerate(zip(saved, own, strict=False)):
-        if array.shape != value.shape or saved_name.rpartition("/")[2] != own_name.rpartition("/")[2]:
+    own = [(weight.path, weight.shape) for weight in model.weights]
+    for index, ((saved_name, array), (own_name, shape)) in enumerate(zip(saved, own, strict=False)):
+        if array.shape != shape or saved_name.rpartition("/")[2] != own_name.rpartition("/")[2]:
             raise ValueError(
                 f"{path} does not fit {model}: weight array {index} is {saved_name} {array.shape} in the "
-                f"file and {own_name} {value.shape} in the model"
+                f"file and {own_name} {shape} in the model"
             )
         _check_numbers(path, saved_name, array, allow_nan)
     if len(saved) != len(own):
-        side, longer = ("file", saved) if len(saved) > len(own) else ("model", own)
-        extra = ", ".join(f"{name} {array.shape}" for name, array in longer[min(len(saved), len(own)) :])
+        shapes = [(name, array.shape) for name, array in saved]
+        side, longer = ("file", shapes) if len(saved) > len(own) else ("model", own)
+        extra = ", ".join(f"{name} {shape}" for name, shape in longer[min(len(saved), len(own)) :])
         raise ValueError(
             f"{path} does not fit {model}: it has {len(saved)} weight arrays, the model {len(own)}; "
             f"only the {side} has {extra}"
         )
+    make_room(model.weights)
     model.set_weights([array for _, array in saved])
 
 
@@ -291,10 +344,7 @@ def _read(path: PathLike) -> tuple[dict[str, Array], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     _check_suffix(path)
-    if Path(path).is_dir():
-        raise IsADirectoryError(f"{path} is a directory, not a model file")
-    if not Path(path).exists():
-        raise FileNotFoundError(f"there is no file {path}")
+    check_readable(path, "model file")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

@@ -7,10 +7,11 @@ from typing import Any
 
 from fastconv.graph import Graph, SymbolicTensor
 from fastconv.layers import serialization
+from fastconv.layers._arguments import truth
 from fastconv.layers._input_errors import input_shape_error
 from fastconv.layers.input_layer import Input, InputLayer
 from fastconv.layers.layer import Layer, Shape, example_shape
-from fastconv.models.model import Model, model_classes
+from fastconv.models.model import Model
 
 
 class Sequential(Model):
@@ -33,7 +34,7 @@ class Sequential(Model):
             SymbolicTensor
         ] = []  # once the input is known: it, and what each layer makes of it
         super().__init__(name=name)
-        self._trainable = bool(trainable)
+        self._trainable = truth(trainable, f"{type(self).__name__}: trainable")
         for layer in layers or ():
             self.add(layer)
 
@@ -56,37 +57,28 @@ class Sequential(Model):
             layer.trainable = False
         if isinstance(layer, InputLayer):
             self.requested_input_shape = layer.requested_input_shape
-            self._begin(layer.output)
+            self._stack([], [layer.output])
             return
-        if not self._layers and not self._tensors:
+        tensors = self._tensors
+        if not self._layers and not tensors:
             shape = layer.requested_input_shape or layer._input_shape
-            if shape is not None:
-                self._begin(Input(shape))
-        if self._tensors:
-            self._tensors.append(layer(self._tensors[-1]))
-        self._layers.append(layer)
-        self._stack_changed()
+            tensors = [] if shape is None else [Input(shape)]
+        self._stack([*self._layers, layer], [*tensors, layer(tensors[-1])] if tensors else [])
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Take the top layer off and return it."""
         if not self._layers:
-            raise ValueError(f"{self} has no layer to take off")
-        layer = self._layers.pop()
-        if self._tensors:
-            self._tensors.pop()
-        self._stack_changed()
+            raise IndexError(f"{self} has no layer to take off")
+        *layers, layer = self._layers
+        self._stack(layers, self._tensors[:-1] if self._tensors else [])
         return layer
 
-    def _begin(self, tensor: SymbolicTensor) -> None:
-        self._tensors = [tensor]
-        self._stack_changed()
-
-    def _stack_changed(self) -> None:
-        self._graph = None
-        self._schedules.clear()
-        built = bool(self._layers) and bool(self._tensors)
-        self._input_shape = self._tensors[0].shape[1:] if built else None
-        self._output_shape = self._tensors[-1].shape[1:] if built else None
+    def _stack(self, layers: list[Layer], tensors: list[SymbolicTensor]) -> None:
+        """Be made of these layers, and what they make of each other: new lists, for other threads go by the old."""
+        built = bool(layers) and bool(tensors)
+        self._layers, self._tensors, self._graph = layers, tensors, None
+        self._input_shape = tensors[0].shape[1:] if built else None
+        self._output_shape = tensors[-1].shape[1:] if built else None
 
     def composition(self, training: bool) -> Graph | None:
         if self._graph is None and self.built:
@@ -97,6 +89,9 @@ class Sequential(Model):
         if not isinstance(layer, Layer):
             hint = f": write {layer.__name__}(...)" if isinstance(layer, type) else ""
             raise TypeError(f"{self} is made of layers, got {layer!r}{hint}")
+        if layer is self or (isinstance(layer, Model) and layer._contains(self)):
+            inside = "itself" if layer is self else f"{layer}, which it is a part of"
+            raise ValueError(f"{self} cannot be put into {inside}: add a copy, models.clone_model(model)")
         if isinstance(layer, InputLayer) and (self._layers or self._tensors):
             raise ValueError(f"{self}: Input comes first, and only once")
         if any(layer is other for other in self._layers):
@@ -121,8 +116,7 @@ class Sequential(Model):
             tensors = [Input(shape)]
             for layer in self._layers:
                 tensors.append(layer(tensors[-1]))
-            self._tensors = tensors
-            self._stack_changed()
+            self._stack(self._layers, tensors)
         elif shape != self._input_shape:
             raise ValueError(
                 f"{self} is built for inputs {self.input_shape} already, not {tuple(input_shape)}"
@@ -131,10 +125,11 @@ class Sequential(Model):
     def _check_shapes(self, shape: Shape) -> None:
         """Raise where a layer does not take what the one before it makes: before any of them has weights."""
         for layer in self._layers:
-            if layer.composes and not layer.built:  # its shapes are known when it is built
-                return
             layer.check_inputs(shape)
-            shape = layer.compute_output_shape(shape)
+            told = None if layer.composes else layer._told_output_shape(shape)
+            if told is None:  # known when the layer is built
+                return
+            shape = told
 
     def check_input(self, shape: Sequence[int | None]) -> None:
         if shape[1:] == self._input_shape:  # as nearly always: the layers were built for it
@@ -175,11 +170,13 @@ class Sequential(Model):
         cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Sequential:
         """A like model with new weights; classes of your own come by name in ``custom_objects``."""
-        known = {**model_classes(), **(custom_objects or {})}
-        layers = [serialization.deserialize(layer, known) for layer in config["layers"]]
+        layers = [serialization.deserialize(layer, custom_objects) for layer in config["layers"]]
         model = cls(layers, name=config.get("name"))
         if not config.get("trainable", True):
             model._trainable = False
         if config.get("build_input_shape") is not None and not model.built:
             model.build(config["build_input_shape"])
         return model
+
+
+serialization.add_class(Sequential)

@@ -13,8 +13,6 @@ from fastconv.models.receptive_field import ReceptiveField, receptive_field
 from fastconv.models.summary_table import Row, SummaryTable
 from fastconv.parameter import Parameter
 
-WIDTH = 100  # characters; longer names are folded
-
 
 class Entry(NamedTuple):
     """A layer, how deep it is inside models, and its receptive field: None where it cannot be told."""

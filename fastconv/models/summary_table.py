@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
+from fastconv.models.screen import wrapped
+
 _GAP = 2
+
+Cells = tuple[str, ...]
 
 
 class Row(NamedTuple):
@@ -28,17 +32,51 @@ class SummaryTable(NamedTuple):
     left_aligned: int = 2
 
     def text(self, least: int, most: int) -> str:
-        """In characters: ``least`` in a line, and ``most`` where folding long names achieves it."""
-        lines = [tuple(self.headers), *((_label(row), *row.cells) for row in self.rows)]
-        width = _width(_widths(lines))
-        if width > most:
-            room = _widths(lines)[0] - (width - most)
-            lines = [tuple(self.headers), *(line for row in self.rows for line in _folded(row, room))]
-        widths = _widths(lines)
-        widths[0] += max(0, least - _width(widths))
-        rule = "─" * _width(widths)
-        head, *body = (self._line(line, widths) for line in lines)
-        return "\n".join([self.title, rule, head, rule, *body, rule, *(f" {line}" for line in self.footer)])
+        """In characters: at least ``least`` in a line, and at most ``most``.
+
+        Where a line would be longer, a layer's class stands below its name, and the words of a header below
+        each other. Where that is still too long, each layer is a paragraph in place of a row.
+        """
+        title = wrapped([self.title], most)
+        footer = [line for text in self.footer for line in wrapped([text], most, 3, first_indent=1)]
+        for head, body in self._tables(most):
+            widths = _widths([*head, *body])
+            if _width(widths) <= most:
+                widths[0] += max(0, least - _width(widths))
+                rule = "─" * _width(widths)
+                shown = [self._line(cells, widths) for cells in head]
+                shown += [rule, *(self._line(cells, widths) for cells in body)]
+                break
+        else:
+            rule, shown = "─" * most, list(self._paragraphs(most))
+        return "\n".join([*title, rule, *shown, rule, *footer])
+
+    def _tables(self, most: int) -> Iterator[tuple[list[Cells], list[Cells]]]:
+        """(head, body) of tables with the same content, each narrower than the one before."""
+        body: list[Cells] = [(_label(row), *row.cells) for row in self.rows]
+        for head in ([tuple(self.headers)], self._folded_headers()):
+            widths = _widths([*head, *body])
+            room = widths[0] - (_width(widths) - most)
+            yield head, body
+            yield head, [line for row in self.rows for line in _folded(row, room)]
+
+    def _folded_headers(self) -> list[Cells]:
+        """The headers, a word in a line where that makes the column narrower."""
+        columns = [[header] for header in self.headers[:1]]
+        for i, header in enumerate(self.headers[1:]):
+            words = header.split(" ")
+            width = max(map(len, [*words, *(row.cells[i] for row in self.rows)]))
+            columns.append(words if len(header) - width > 2 else [header])
+        depth = max(map(len, columns))
+        return list(zip(*([""] * (depth - len(words)) + words for words in columns), strict=True))
+
+    def _paragraphs(self, most: int) -> Iterator[str]:
+        """Of each layer its label, and below it the other columns with their headers."""
+        for row in self.rows:
+            indent = 3 * row.depth + 1
+            yield from wrapped([_label(row)], most, indent + 4, first_indent=1)
+            said = [f"{header}: {cell}" for header, cell in zip(self.headers[1:], row.cells, strict=True)]
+            yield from wrapped(said, most, indent + 2, first_indent=indent + 2)
 
     def _line(self, cells: Sequence[str], widths: Sequence[int]) -> str:
         aligned = (

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import losses, metrics, optimizers, regularizers
+from fastconv._structure import knows
+from fastconv._turns import Turns
 from fastconv.callbacks import CallbackList, History, ProgbarLogger
 from fastconv.callbacks.callback import Callback
 from fastconv.callbacks.callback_list import flat
 from fastconv.graph import structure
 from fastconv.layers._arguments import whole
-from fastconv.layers.layer import Layer
+from fastconv.layers.layer import Layer, apart_from
 from fastconv.losses import Loss
 from fastconv.metrics import Metric
 from fastconv.models.batches import (
     Batch,
+    as_numbers,
     checked_batch,
     split_off_validation,
     unpacked,
@@ -33,6 +37,7 @@ from fastconv.models.epochs import Epochs, epochs_of
 from fastconv.models.interrupts import Step, between_steps
 from fastconv.models.measures import Measures, plain
 from fastconv.models.mistakes import warn, warn_of_broken_weights, warn_of_likely_mistakes, warn_of_nan
+from fastconv.models.moving import Moving
 from fastconv.models.objective import Objective, Value, value_of
 from fastconv.models.plan import Plan, can_train_with
 from fastconv.models.ports import Ports, Several, listed
@@ -43,6 +48,8 @@ from fastconv.optimizers import Optimizer
 from fastconv.parameter import Array, Parameter
 
 Logs = dict[str, Any]
+P = ParamSpec("P")
+Result = TypeVar("Result")
 Callbacks = Sequence[Any] | Callback | None
 
 
@@ -54,13 +61,45 @@ class Compiled(NamedTuple):
     measures: Measures
 
 
+def _alone(
+    loop: Callable[Concatenate[Trainer, P], Result],
+) -> Callable[Concatenate[Trainer, P], Result]:
+    """A method that one thread at a time may run: RuntimeError in a second one."""
+
+    @wraps(loop)
+    def run_alone(self: Trainer, *args: P.args, **kwargs: P.kwargs) -> Result:
+        with self._turns.alone(self):
+            return loop(self, *args, **kwargs)
+
+    return run_alone
+
+
 class Trainer(Layer):
     """A layer that can be trained: ``compile``, ``fit``, ``evaluate``, ``predict``, or batch by batch.
 
     What is done with a batch may be overridden: ``train_step``, ``test_step``, ``predict_step``, and
     ``compute_loss`` with ``compute_loss_gradient``. Metrics that are attributes of a subclass are started
     afresh with each epoch.
+
+    Threads: ``model(x)``, ``predict``, ``predict_on_batch``, ``get_weights``, ``set_weights`` and
+    ``copy.deepcopy(model)`` may run in any thread, beside training too: they see the weights as they are
+    between two steps. ``fit``, ``evaluate``, ``train_on_batch`` and ``test_on_batch`` of a model are for one
+    thread at a time: beside a ``fit`` or ``evaluate`` in another thread they raise RuntimeError. A training
+    loop of your own (``forward``, ``backward``, ``optimizer.step``) must be the only thread that trains the
+    model or calls its ``forward``. Models that share layers count as one model in this respect, but only a
+    ``backward`` after another thread's ``forward`` is noticed.
     """
+
+    _changes_while_running = Layer._changes_while_running | {
+        "_lets_go",
+        "_looked_for_mistakes",
+        "_own_metrics",
+        "history",
+        "run",
+        "stop_evaluating",
+        "stop_predicting",
+        "stop_training",
+    }
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -72,6 +111,8 @@ class Trainer(Layer):
         self._looked_for_mistakes = False
         self._lets_go = False
         self._jit_compile: bool | str = "auto"
+        self._moving = Moving()
+        self._turns = Turns()
         self.run_eagerly = False
 
     # ---- compile
@@ -103,8 +144,9 @@ class Trainer(Layer):
             of a model with several outputs, ``loss`` is one for all, or a list or dictionary by output, and so are
             ``metrics`` and ``weighted_metrics``, lists of lists
         loss_weights : what each output's loss is multiplied by; a list or dictionary by output
-        jit_compile : whether a small network runs as a plan, whole steps in one call of C (see
-            ``models.plan``): "auto" where it can and pays, False never, True always, or an error if it cannot
+        jit_compile : whether a small network may run as a plan, whole steps in one call of C (see
+            ``models.plan``): "auto" and True where it can and pays, False never. A network that cannot is run
+            layer by layer
         run_eagerly, steps_per_execution, auto_scale_loss : accepted for Keras' sake; there is nothing here
             for them to change
         """
@@ -123,8 +165,8 @@ class Trainer(Layer):
         self.stop_training = False
 
     def _overrides(self, hook: str) -> bool:
-        """Whether a subclass has a ``hook`` of its own, such as "train_step"."""
-        return getattr(type(self), hook) is not getattr(Trainer, hook)
+        """Whether a subclass, or this very model, has a ``hook`` of its own, such as "train_step"."""
+        return getattr(getattr(self, hook), "__func__", None) is not getattr(Trainer, hook)
 
     @property
     def compiled(self) -> bool:
@@ -173,13 +215,19 @@ class Trainer(Layer):
 
     def reset_metrics(self) -> None:
         """Start the running loss and all metrics afresh."""
-        compiled: list[Metric] = []
         if self._compiled:
             self._compiled.measures.reset()
-            compiled = self._compiled.measures.all
-        self._own_metrics = [one for one in self.metrics if not any(one is other for other in compiled)]
+        self._own_metrics = self._find_own_metrics()
         for metric in self._own_metrics:
             metric.reset_state()
+
+    def _find_own_metrics(self) -> list[Metric]:
+        """The metrics of a subclass that ``compile`` does not know."""
+        if type(self).__module__.startswith("fastconv."):  # no subclass, and nothing to look for
+            return []
+        measures = self._compiled.measures if self._compiled else None
+        known = measures.all if measures else []
+        return [metric for metric in self.metrics if not any(metric is one for one in known)]
 
     def get_metrics_result(self) -> Logs:
         """{"loss": ..., "accuracy": ..., ...}: the running loss and all metrics, as the logs have them."""
@@ -203,8 +251,12 @@ class Trainer(Layer):
                 return {name: serialized(item) for name, item in given.items()}
             return given if given is None or isinstance(given, str) else metrics.serialize(metrics.get(given))
 
+        serialized_optimizer = optimizers.serialize(optimizer)
+        if optimizer.excluded_from_weight_decay is not None:
+            excluded = optimizer.excluded_from_weight_decay.get_config(self.weights)
+            serialized_optimizer["config"]["exclude_from_weight_decay"] = excluded
         return {
-            "optimizer": optimizers.serialize(optimizer),
+            "optimizer": serialized_optimizer,
             "loss": None if objective is None else objective.serialized(),
             "loss_weights": None if objective is None else objective.loss_weights,
             "metrics": serialized(measures.unweighted),
@@ -226,8 +278,11 @@ class Trainer(Layer):
                 return serialized
             return deserialize(serialized, custom_objects)
 
+        optimizer = optimizers.deserialize(config["optimizer"], custom_objects)
+        if optimizer.excluded_from_weight_decay is not None:
+            optimizer.excluded_from_weight_decay.find(self.weights)
         self.compile(
-            optimizers.deserialize(config["optimizer"], custom_objects),
+            optimizer,
             restored(config["loss"], losses.deserialize),
             loss_weights=config.get("loss_weights"),
             metrics=restored(config["metrics"], metrics.deserialize),
@@ -237,6 +292,7 @@ class Trainer(Layer):
 
     # ---- the loops
 
+    @_alone
     def fit(
         self,
         x: Any = None,
@@ -349,7 +405,7 @@ class Trainer(Layer):
         for step, batch in enumerate(data.epoch(run.step), run.step):
             hooks.on_train_batch_begin(step)
             with whole_step:
-                logs = self._logs("train_step", batch)
+                logs = self._learn(batch)
                 run.step = step + 1
             hooks.on_train_batch_end(step, _sorted(logs))
             if self.stop_training:
@@ -360,6 +416,7 @@ class Trainer(Layer):
                 warn_of_nan(self, logs["loss"], batch, f"in epoch {run.epoch + 1}, batch {step}")
         return logs
 
+    @_alone
     def evaluate(
         self,
         x: Any = None,
@@ -398,7 +455,8 @@ class Trainer(Layer):
         hooks.on_test_begin()
         for step, batch in enumerate(batches):
             hooks.on_test_batch_begin(step)
-            logs = self._logs("test_step", batch)
+            with self._turns.lock:
+                logs = self._logs("test_step", batch)
             hooks.on_test_batch_end(step, _sorted(logs))
             if self.stop_evaluating:
                 break
@@ -452,17 +510,21 @@ class Trainer(Layer):
         ----------
         data : the batch, as in Keras: x alone, (x, y), or (x, y, sample_weight)
         """
+        return self._train_step(Batch.of(data))
+
+    def _train_step(self, batch: Batch) -> Logs:
         compiled = self._ready("train_step")
-        batch = Batch.of(data)
         y_pred, value, parameters = self._loss_and_gradients(compiled, batch)
-        compiled.optimizer.step(parameters)
         self._measure(compiled, batch, y_pred, value)
+        compiled.optimizer.step(parameters)  # last, when nothing else can fail
         return self.get_metrics_result()
 
     def test_step(self, data: Any) -> Logs:
         """Measure on a batch: ``evaluate``, validation and ``test_on_batch`` call it; as ``train_step``."""
+        return self._test_step(Batch.of(data))
+
+    def _test_step(self, batch: Batch) -> Logs:
         compiled = self._ready("test_step")
-        batch = Batch.of(data)
         y_pred = self._infer(batch.x)
         if self._overrides("compute_loss") or compiled.objective is None:
             value = Value(self._computed_loss(batch, y_pred, training=False), [], [])
@@ -543,9 +605,9 @@ class Trainer(Layer):
 
     def _logs(self, hook: str, batch: Batch) -> Logs:
         """What ``train_step`` or ``test_step`` returns, of a subclass too."""
-        logs: Logs = getattr(self, hook)(batch.packed())
         if not self._overrides(hook):
-            return logs
+            return self._train_step(batch) if hook == "train_step" else self._test_step(batch)
+        logs: Logs = getattr(self, hook)(batch.packed())
         if not isinstance(logs, Mapping):
             raise TypeError(
                 f"{type(self).__name__}.{hook} must return a dictionary {{name: number}}, such as "
@@ -555,7 +617,8 @@ class Trainer(Layer):
 
     def _computed_loss(self, batch: Batch, y_pred: Array, training: bool) -> float:
         """``compute_loss``, of a subclass that does not know of ``training`` too."""
-        extra = {"training": training} if _takes_training(type(self).compute_loss) else {}
+        hook = self.compute_loss
+        extra = {"training": training} if _takes_training(getattr(hook, "__func__", hook)) else {}
         value = self.compute_loss(batch.x, batch.y, y_pred, batch.sample_weight, **extra)
         if np.size(value) != 1:
             raise TypeError(
@@ -577,8 +640,10 @@ class Trainer(Layer):
         """One step on one batch; returns its loss and metrics as ``evaluate`` does (before the step)."""
         self._ready("train_on_batch")
         batch = self._batch(x, y, sample_weight, class_weight)
-        self.reset_metrics()
-        return _returned(self._logs("train_step", batch), return_dict)
+        with self._turns.lock:
+            self._turns.check_alone(self)
+            self.reset_metrics()
+            return _returned(self._learn(batch), return_dict)
 
     def test_on_batch(
         self,
@@ -590,16 +655,24 @@ class Trainer(Layer):
         """Loss and metrics on one batch, as ``evaluate`` returns them; nothing is learnt."""
         self._ready("test_on_batch")
         batch = self._batch(x, y, sample_weight)
-        self.reset_metrics()
-        return _returned(self._logs("test_step", batch), return_dict)
+        with self._turns.lock:
+            self._turns.check_alone(self)
+            self.reset_metrics()
+            return _returned(self._logs("test_step", batch), return_dict)
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
         """The model's outputs for one batch."""
-        return self.predict_step(x)
+        batch, _, _ = without_structure(x, None, None, self._example_shape)
+        return apart_from(self.predict_step(as_numbers(batch, "x")), x)
 
     def _batch(self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> Batch:
         parts = self._arranged(x, y, sample_weight)
         return checked_batch(*parts, class_weight)
+
+    def _learn(self, batch: Batch) -> Logs:
+        """``train_step``; one that fails or is interrupted leaves weights, optimizer and random states as they were."""
+        with self._turns.lock, self._moving.put_back_on_error(self):
+            return self._logs("train_step", batch)
 
     def _loss_and_gradients(self, compiled: Compiled, batch: Batch) -> tuple[Any, Value, list[Parameter]]:
         """Forward, loss, backward, penalties: (outputs, losses, parameters with their gradients)."""
@@ -626,15 +699,15 @@ class Trainer(Layer):
     def _forward_and_back(self, objective: Objective, batch: Batch) -> tuple[Any, Value]:
         """The same layer by layer: (outputs, losses, penalties on outputs among them)."""
         y_pred = self.forward(batch.x, training=True)
+        composes = self.composition(training=True) is not None  # else the model has a ``backward`` of its own
         outputs, y, weights = self._by_output(batch.y, y_pred, batch.sample_weight)
         terms = objective.terms(self._ports.outputs)
         value = value_of(terms, y, outputs, weights)
         gradients: list[Array | None] = []
         from_logits: list[bool] = []
-        for term, layer, target, output, weight in zip(
-            terms, self._last_layers(), y, outputs, weights, strict=True
-        ):
-            fused = term.loss is not None and _fuse(term.loss, layer.output_activation)
+        last = self._last_layers() if composes else [self] * len(outputs)
+        for term, layer, target, output, weight in zip(terms, last, y, outputs, weights, strict=True):
+            fused = composes and term.loss is not None and _fuses(term.loss, layer)
             gradient = None
             if term.loss is not None:
                 derive = term.loss.gradient_at_logits if fused else term.loss.gradient
@@ -644,7 +717,10 @@ class Trainer(Layer):
             gradients.append(gradient)
             from_logits.append(fused)
         with self._letting_go():
-            self.back_through(gradients, input_gradient=False, from_logits=from_logits)
+            if composes:
+                self.back_through(gradients, input_gradient=False, from_logits=from_logits)
+            else:
+                self.backward(structure.packed(y_pred, gradients), input_gradient=False)
         return y_pred, value._replace(total=value.total + sum(self.activity_losses))
 
     def _own_loss_and_gradients(self, batch: Batch) -> tuple[Any, Value, list[Parameter]]:
@@ -680,8 +756,32 @@ class Trainer(Layer):
     def _infer(self, x: ArrayLike) -> Array:
         """The outputs for one batch, by a plan where there is one."""
         batch = self._checked(x)
-        plan = None if isinstance(batch, (list, dict)) else self._plan() or self._inference_plan(len(batch))
-        return self.forward(batch, training=False) if plan is None else plan.predict(batch)
+        with self._turns.lock:
+            several = isinstance(batch, (list, dict))
+            plan = None if several else self._plan() or self._inference_plan(len(batch))
+            return self.forward(batch, training=False) if plan is None else plan.predict(batch)
+
+    def forward(self, x: Any, training: bool = False, *more: Any) -> Any:
+        with self._turns.lock:
+            return super().forward(x, training, *more)
+
+    # Weights are read and written between two steps, whichever thread trains.
+
+    def get_weights(self) -> list[Array]:
+        with self._turns.lock:
+            return super().get_weights()
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        with self._turns.lock:
+            super().set_weights(weights)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Trainer:
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        with self._turns.lock:
+            state = copy.deepcopy(self.__getstate__(), memo)
+        getattr(copied, "__setstate__", vars(copied).update)(state)
+        return copied
 
     def _checked(self, x: ArrayLike) -> Array:
         """x as floats, of a shape the model takes; of several inputs a list."""
@@ -763,11 +863,19 @@ class Trainer(Layer):
         return self._input_shape or self.requested_input_shape
 
 
-def _fuse(loss: Loss, output_activation: str | None) -> bool:
-    """True where loss and last activation have a simpler derivative together: softmax and cross-entropy."""
+def _fuses(loss: Loss, layer: Layer) -> bool:
+    """True where loss and last activation have a simpler derivative together: softmax and cross-entropy.
+
+    Not where a subclass has changed one of the two and not their derivative together.
+    """
     if loss.fuses_with is None or getattr(loss, "from_logits", False):
         return False
-    return loss.fuses_with == output_activation
+    return (
+        loss.fuses_with == layer.output_activation
+        and knows(loss, "gradient_at_logits", "__call__", "gradient")
+        and knows(loss, "derivative_at_logits", "call", "derivative")
+        and layer._skips_activation()
+    )
 
 
 def _targets(y: Any) -> Any:

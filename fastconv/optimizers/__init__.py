@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fastconv._public import publish
 from fastconv._registry import Registry
 from fastconv.optimizers import learning_rate as _rates
 from fastconv.optimizers import schedules
@@ -68,3 +69,6 @@ def deserialize(
         rate = _rates.restored(config["config"]["learning_rate"], custom_objects)
         config = {**config, "config": {**config["config"], "learning_rate": rate}}
     return _registry.deserialize(config, custom_objects)
+
+
+publish(__name__)

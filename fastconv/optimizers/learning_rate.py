@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv._registry import custom_object, saved_name
 from fastconv.optimizers import schedules
 from fastconv.optimizers.schedules import LearningRateSchedule
 
@@ -60,7 +61,8 @@ def serialized(source: RateSource) -> Any:
         return source
     if isinstance(source, LearningRateSchedule):
         return schedules.serialize(source)
-    return {"class_name": "function", "config": getattr(source, "__name__", type(source).__name__)}
+    named = source if hasattr(source, "__name__") else type(source)
+    return {"class_name": "function", "config": saved_name(named, "function")}
 
 
 def restored(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -70,9 +72,10 @@ def restored(config: Any, custom_objects: Mapping[str, Any] | None = None) -> An
     if config.get("class_name") != "function":
         return schedules.deserialize(config, custom_objects)
     name = config["config"]
-    if name not in (custom_objects or {}):
+    function = custom_object(name, custom_objects, "function")
+    if function is None:
         raise ValueError(
             f"the learning rate was a function, {name!r}, which no file keeps: give "
             f"custom_objects={{{name!r}: the function}}"
         )
-    return custom_objects[name]  # type: ignore[index]
+    return function

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastconv import ops
 from fastconv._repr import call_of
@@ -55,6 +56,12 @@ class Optimizer:
     """
 
     scalars: tuple[str, ...] = ()
+
+    _is_own = False  # a class of a user's, whose rule may fail when half of the parameters have moved
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._is_own = not cls.__module__.startswith("fastconv.")
 
     def __init__(self, learning_rate: float | rates.RateSource, **options: Unpack[Options]) -> None:
         self.name = options.pop("name", None) or type(self).__name__.lower()
@@ -148,25 +155,40 @@ class Optimizer:
     def step(self, parameters: Sequence[Parameter]) -> None:
         """Apply every ``parameter.grad`` to its ``parameter.value``, in place.
 
-        Raises ValueError for other parameters than those of the first step.
+        Raises ValueError for other parameters than those of the first step. Where a rule or a constraint of
+        your own raises, all parameters and what is remembered of them are put back first.
         """
         self.build(parameters)
         self._rate_of_step = self.learning_rate  # asked for once: a function may answer differently each time
+        scalars, saved = [(name, getattr(self, name)) for name in self.scalars], None
         try:
             arrays = self._arrays_to_update()
             arrays.options = self._options_now()
+            constrained = [p for p in self._parameters if p.trainable and p.constraint is not None]
+            if constrained or self._is_own:
+                saved = self.state_dict(), [p.numpy() for p in self._parameters]
             if (self._batches + 1) % (self.gradient_accumulation_steps or 1) == 0:
                 self.begin_step()
                 self.update_all(arrays)
             else:
                 arrays.gather()
                 arrays.average()
+            for parameter in constrained:
+                parameter.value = parameter.constraint(parameter.value)
+            self._batches += 1
+        except BaseException:
+            for name, value in scalars:
+                setattr(self, name, value)
+            if saved is not None:
+                self._put_back(*saved)
+            raise
         finally:
             self._rate_of_step = None
-        for parameter in self._parameters:
-            if parameter.trainable and parameter.constraint is not None:
-                parameter.value = parameter.constraint(parameter.value)
-        self._batches += 1
+
+    def _put_back(self, state: dict[str, Any], values: list[Array]) -> None:
+        self.load_state_dict(state)
+        for parameter, value in zip(self._parameters, values, strict=True):
+            parameter.value = value
 
     def exclude_from_weight_decay(
         self, var_list: Sequence[Parameter] | None = None, var_names: Sequence[str] | None = None
@@ -181,6 +203,11 @@ class Optimizer:
             raise TypeError(f"var_names must be a list of names, got {var_names!r}: write [{var_names!r}]")
         self._excluded = DecayExclusion(var_list or (), var_names or ())
         self._arrays = None
+
+    @property
+    def excluded_from_weight_decay(self) -> DecayExclusion | None:
+        """What ``exclude_from_weight_decay`` said last; None where it was not called."""
+        return self._excluded
 
     def finalize_variable_values(self, var_list: Sequence[Parameter]) -> None:
         """Replace the values of these parameters by their moving averages, if there are any: ``use_ema``.
@@ -205,6 +232,15 @@ class Optimizer:
         )
 
     # ---- arrays
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what holds the arrays of the parameters: those of a copy's parameters are others."""
+        return {**self.__dict__, "_arrays": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        # Arrays of its own: those that come from a file mapped into memory cannot be written to.
+        self._state = [{name: np.array(array) for name, array in each.items()} for each in self._state]
 
     @property
     def _all_slots(self) -> tuple[str, ...]:
@@ -294,6 +330,28 @@ class Optimizer:
         for index, arrays in enumerate(self._state):
             for name, array in arrays.items():
                 array[...] = state[f"{name}.{index}"]
+
+    @property
+    def variables(self) -> list[Array]:
+        """Copies of the numbers and arrays of ``state_dict``, in its order."""
+        return [np.array(value) for value in self.state_dict().values()]
+
+    def get_weights(self) -> list[Array]:
+        """The same as ``variables``, for ``set_weights``."""
+        return self.variables
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Go on with what ``variables`` of an optimizer for the same parameters returned.
+
+        Raises ValueError where number or shapes differ; nothing has changed then.
+        """
+        names = list(self.state_dict())
+        if len(weights) != len(names):
+            raise ValueError(
+                f"this {type(self).__name__} has {len(names)} variables ({', '.join(names[:3])}, ...), got "
+                f"{len(weights)}" + ("" if self.built else ": call build(parameters) first")
+            )
+        self.load_state_dict(dict(zip(names, map(np.asarray, weights), strict=True)))
 
     # ---- configuration
 

@@ -3,35 +3,66 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fastconv.parameter import Parameter
 
 
 class DecayExclusion:
-    """Parameters that weight decay is not meant for: given ones, and those in whose name a pattern is."""
+    """Parameters that weight decay is not meant for: given ones, and those in whose name a pattern is.
+
+    Of those given before the optimizer was saved, ``paths`` are known. Where several weights of the model
+    have one path, because models inside it have layers of one name, ``numbered`` says which: [path, how many
+    of that path come before it]. ``find`` then turns them into parameters.
+    """
 
     def __init__(
         self,
         parameters: Sequence[Parameter] = (),
         names: Sequence[str] = (),
         paths: Sequence[str] = (),
+        numbered: Sequence[tuple[str, int]] = (),
     ) -> None:
         self.parameters = list(parameters)
         self.names = list(names)
-        self.paths = list(paths)  # of parameters given before the optimizer was saved
+        self.paths = list(paths)
+        self.numbered = [(path, number) for path, number in numbered]
 
     def __contains__(self, parameter: Parameter) -> bool:
         return (
             any(parameter is excluded for excluded in self.parameters)
             or parameter.path in self.paths
+            or any(parameter.path == path for path, _ in self.numbered)
             or any(re.search(name, parameter.name) for name in self.names)
         )
 
-    def get_config(self) -> dict[str, Any]:
-        """Plain strings, for ``DecayExclusion(**config)``."""
-        return {
-            "names": self.names,
-            "paths": [*self.paths, *(parameter.path for parameter in self.parameters)],
-        }
+    def find(self, weights: Sequence[Parameter]) -> None:
+        """Look the numbered ones up among all weights of a model."""
+        known = _numbered(weights)
+        self.parameters += [known[place] for place in self.numbered if place in known]
+        self.numbered = [place for place in self.numbered if place not in known]
+
+    def get_config(self, weights: Sequence[Parameter] = ()) -> dict[str, Any]:
+        """Plain strings and numbers, for ``DecayExclusion(**config)``; ``weights`` are all of the model."""
+        several = {path for path, number in _numbered(weights) if number}
+        numbered = [
+            place
+            for place, weight in _numbered(weights).items()
+            if weight.path in several and any(weight is excluded for excluded in self.parameters)
+        ]
+        by_path = [excluded.path for excluded in self.parameters if excluded.path not in several]
+        config: dict[str, Any] = {"names": self.names, "paths": [*self.paths, *by_path]}
+        if numbered or self.numbered:
+            config["numbered"] = [list(place) for place in (*self.numbered, *numbered)]
+        return config
+
+
+def _numbered(weights: Iterable[Parameter]) -> dict[tuple[str, int], Parameter]:
+    seen: Counter[str] = Counter()
+    known = {}
+    for weight in weights:
+        known[weight.path, seen[weight.path]] = weight
+        seen[weight.path] += 1
+    return known

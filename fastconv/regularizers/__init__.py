@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fastconv._public import publish
 from fastconv._registry import Registry
 from fastconv.parameter import Parameter
 from fastconv.regularizers.l1_l2 import L1, L1L2, L2
@@ -84,3 +85,5 @@ __all__ = [
     "penalize",
     "serialize",
 ]
+
+publish(__name__)

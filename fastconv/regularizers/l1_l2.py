@@ -26,7 +26,7 @@ class L1L2(Regularizer):
         return ops.l1_l2_penalty(x, self.l1, self.l2)
 
     def gradient(self, x: Array) -> Array:
-        grad = np.zeros_like(x)
+        grad = np.zeros_like(np.asarray(x))
         ops.l1_l2_penalty(x, self.l1, self.l2, grad)
         return grad
 

@@ -32,15 +32,17 @@ class OrthogonalRegularizer(Regularizer):
 
     def gradient(self, x: Array) -> Array:
         """By u_i: factor / pairs · Σ_j sign(u_i · u_j) u_j. By x_i: the part of it across u_i, over |x_i|."""
+        x = np.asarray(x)
         units, cosines, pairs = self._cosines(x)
         if not pairs:
             return np.zeros_like(x)
         by_units = self.factor / pairs * (np.sign(cosines) @ units)
         across = by_units - units * np.sum(units * by_units, axis=1, keepdims=True)
         by_rows = across / _lengths(self._rows(x))
-        return np.asarray(by_rows if self.mode == "rows" else by_rows.T, x.dtype)
+        return np.asarray(by_rows if self.mode == "rows" else by_rows.T, np.result_type(x, np.float32))
 
     def _rows(self, x: Array) -> Array:
+        x = np.asarray(x)
         if x.ndim != 2:
             raise ValueError(
                 f"OrthogonalRegularizer is for matrices, such as the kernel of Dense; got shape {x.shape}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastconv._numbers import is_real
 from fastconv._repr import call_of
 from fastconv.parameter import Array
 
@@ -48,6 +49,6 @@ class Regularizer:
 
 def factor(name: str, value: Any) -> float:
     """``value`` as a finite number of at least 0, or ValueError."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+    if not is_real(value) or not 0 <= value < float("inf"):
         raise ValueError(f"{name} must be a finite number, 0 or more; got {value!r}")
     return float(value)

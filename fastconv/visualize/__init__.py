@@ -6,6 +6,7 @@ into a figure, or part of one, of your own, such as ``pyplot.figure()``. All oth
 nothing but NumPy.
 """
 
+from fastconv._public import publish
 from fastconv.visualize._way_back import MODES
 from fastconv.visualize.deconvnet import deconvnet
 from fastconv.visualize.extract_features import extract_features
@@ -56,3 +57,5 @@ __all__ = [
     "saliency",
     "top_activations",
 ]
+
+publish(__name__)

@@ -6,6 +6,7 @@ Nothing here imports matplotlib before something is drawn.
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from fastconv.parameter import Array
 WIDTH = 9.0  # inches of 100 dots: as wide as a notebook
 DOTS_PER_INCH = 100
 TITLE, SMALL = 10, 8  # points: above all of it, and among the images
+LETTER = 0.57  # how wide a letter is, as a share of its points
 
 # Okabe & Ito 2008, "Color Universal Design": to be told apart by everybody.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -47,8 +49,25 @@ def new_figure(
             figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained" if arranged else None
         )
     if title is not None:
-        figure.suptitle(title, fontsize=TITLE)
+        figure.suptitle(fitted(title, width_of(figure), TITLE), fontsize=TITLE)
     return figure
+
+
+def width_of(figure: Any) -> float:
+    """Inches: of ``figure``, or, where that is None, of a new one."""
+    return WIDTH if figure is None else float(figure.bbox.width / figure.dpi)
+
+
+def fitted(text: str, inches: float, points: float = SMALL) -> str:
+    """``text`` with its lines broken so that letters of ``points`` take at most about so many inches."""
+    letters = max(int(inches * 72 / (LETTER * points)), 8)
+    lines = [textwrap.wrap(line, letters, break_on_hyphens=False) or [""] for line in text.split("\n")]
+    return "\n".join(line for broken in lines for line in broken)
+
+
+def whole_epochs(axes: Any) -> None:
+    """Ticks of the x axis at whole numbers only, however few there are."""
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
 
 
 def plain_axes(axes: Any) -> None:
@@ -175,7 +194,7 @@ def largest(numbers: Array) -> float:
 
 
 def first_of(shown: int, number: int, what: str) -> str:
-    """``1 map``, ``16 maps``, or ``the first 16 of 256 maps`` where not all are shown."""
+    """``1 unit``, ``16 units``, or ``the first 16 of 256 units`` where not all are shown."""
     if shown < number:
         return f"the first {shown} of {number} {what}s"
     return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -22,9 +22,11 @@ def one_image(model: Any, image: ArrayLike) -> Array:
     given = np.asarray(image)
     expected = model.input_shape[1:]
     if len(expected) != 3:
-        raise ValueError(f"{model} has inputs {model.input_shape}, which are no images (H, W, C)")
+        raise ValueError(f"{model} has inputs {model.input_shape}, which are not images (H, W, C)")
     if given.ndim == 4 and len(given) != 1:
-        raise ValueError(f"one image is wanted, got an array {given.shape}, which holds {len(given)}: x[0]")
+        raise ValueError(
+            f"expected one image, got an array {given.shape} of {len(given)}: give one of them, such as x[0]"
+        )
     squeezed = (1, *expected[:-1]) if expected[-1] == 1 else None
     if given.shape in (expected, expected[:-1] if squeezed else None, squeezed):
         return given.reshape(1, *expected)

@@ -25,7 +25,7 @@ class Maps(NamedTuple):
     """What one layer makes of an image.
 
     title     "C1 · Conv2D, relu"
-    tiles     (maps, H, W) of a layer of maps, (units, 1, 1) of others
+    tiles     (maps, H, W) of a layer of feature maps, (units, 1, 1) of others
     number    how many there are, tiles being the first of them
     """
 
@@ -39,11 +39,11 @@ class Maps(NamedTuple):
 
     @property
     def how_many(self) -> str:
-        """``16 maps of 10×10``."""
+        """``16 feature maps of 10×10``."""
         _, h, w = self.tiles.shape
         if self.are_units:
             return first_of(len(self.tiles), self.number, "unit")
-        return f"{first_of(len(self.tiles), self.number, 'map')} of {h}×{w}"
+        return f"{first_of(len(self.tiles), self.number, 'feature map')} of {h}×{w}"
 
 
 def maps_of(

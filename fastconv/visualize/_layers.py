@@ -42,9 +42,11 @@ def find_layer(model: Any, which: LayerLike) -> str:
     elif hasattr(which, "__index__") and not isinstance(which, bool):
         places = [model.get_layer(index=int(which)).name]
     else:
-        raise TypeError(f"a layer is given by its name, its place or itself, got {which!r}")
+        raise TypeError(f"a layer is given as a name, an index or a Layer, got {which!r}")
     if len(places) > 1:
-        raise ValueError(f"{which!r} is at several places of {model}; say which: {', '.join(places)}")
+        raise ValueError(
+            f"{which!r} is the name of several layers of {model}; give the path of one: {', '.join(places)}"
+        )
     return places[0]
 
 
@@ -55,9 +57,7 @@ def check_model(model: Any) -> None:
     if not model.layers:
         raise ValueError(f"{model} has no layers: add some, then give it data")
     if not model.built:
-        raise ValueError(
-            f"{model} has no weights yet, there is nothing to see: build(input_shape) and train it first"
-        )
+        raise ValueError(f"{model} has no weights yet: call build(input_shape) and train it first")
 
 
 def shows_nothing_new(layer: Layer) -> bool:

@@ -7,7 +7,7 @@ from fastconv.parameter import Array
 
 
 def as_maps(y: Array, layer: Layer) -> Array:
-    """What a layer puts out as maps (N, H, W, C), a view: of (N, units), each unit is a map of one pixel.
+    """The output of a layer as feature maps (N, H, W, C), a view; a unit of (N, units) is a map of one pixel.
 
     Raises ValueError for anything else.
     """
@@ -15,6 +15,7 @@ def as_maps(y: Array, layer: Layer) -> Array:
         return y[:, None, None, :]
     if y.ndim != 4:
         raise ValueError(
-            f"{layer} puts out {('N', *y.shape[1:])}: neither maps (N, H, W, C) nor units (N, units)"
+            f"{layer} has outputs {('N', *y.shape[1:])}, which are neither feature maps (N, H, W, C) nor "
+            "units (N, units)"
         )
     return y

@@ -17,7 +17,7 @@ def chosen_labels(model: Sequential, y: Array, labels: Array | None) -> Array:
     """
     if y.ndim != 2:
         raise ValueError(
-            f"{model} puts out {('N', *y.shape[1:])}: for a class there must be one number, (N, classes)"
+            f"{model} has outputs {('N', *y.shape[1:])}, which are not class scores (N, classes)"
         )
     if labels is None:
         return y.argmin(axis=1) if model.outputs_distances else y.argmax(axis=1)

@@ -90,8 +90,7 @@ class WayBack:
             bad = np.flatnonzero(np.isnan(array).reshape(len(array), -1).any(axis=1))
             if len(bad):
                 raise ValueError(
-                    f"image {first + bad[0]} has NaN in {name}: there is nothing to see. Look at the image, "
-                    "and at the model's weights with np.isnan"
+                    f"image {first + bad[0]} has NaN in {name}: check the image and the weights with np.isnan"
                 )
         return y
 
@@ -151,6 +150,6 @@ def _check_linear_or_rectifier(layer: Layer, mode: str) -> None:
         return
     what = f"{layer} with activation {activation!r}" if activation != "linear" else str(layer)
     raise ValueError(
-        f"mode {mode!r} has no way back through {what}: it is for layers that are linear or end in ReLU. "
-        'mode="gradient" goes through every layer'
+        f"mode {mode!r} cannot be used for {what}: it is for layers that are linear or end in ReLU. "
+        'mode="gradient" works for every layer'
     )

@@ -38,11 +38,11 @@ def deconvnet(
     Parameters
     ----------
     layer : a name, the layer itself, or its place in ``model.layers``; its output is (N, H', W', maps) or
-        (N, units), a unit being a map of one pixel
+        (N, units), a unit being a feature map of one pixel
     x : images (N, H, W, C), as the model takes them
-    map : which map, one number or one for each image; None for the one with each image's strongest unit
-    unit : (row, column) in that map, once or for each image, (N, 2); None for its strongest unit (the first
-        of equal ones)
+    map : which feature map, one number or one for each image; None for the one with the strongest unit
+    unit : (row, column) in that feature map, once or for each image, (N, 2); None for its strongest unit (the
+        first of equal ones)
     mode : what a rectifier y = max(z, 0) does to the signal: "deconvnet" passes what is positive of it;
         "gradient" passes it where z > 0; "guided" passes it where both are positive
     batch_size : how many images go through the network at a time
@@ -79,9 +79,9 @@ def _choose(y: Array, maps: Array | None, units: Array | None, layer: str) -> tu
     N, H, W, C = y.shape
     image = np.arange(N)
     if maps is not None and not ((maps >= 0) & (maps < C)).all():
-        raise ValueError(f"{layer} has the maps 0 to {C - 1}, got map={maps.tolist()}")
+        raise ValueError(f"{layer} has the feature maps 0 to {C - 1}, got map={maps.tolist()}")
     if units is not None and not ((units >= 0) & (units < (H, W))).all():
-        raise ValueError(f"the maps of {layer} are {H}x{W} units, got unit={units.tolist()}")
+        raise ValueError(f"the feature maps of {layer} have {H}x{W} units, got unit={units.tolist()}")
     if maps is None:
         at = y if units is None else y[image, units[:, 0], units[:, 1]]
         maps = at.reshape(N, -1, C).max(axis=1).argmax(axis=1)

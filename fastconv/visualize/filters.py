@@ -118,16 +118,18 @@ def _convolution(model: Sequential | Layer, layer: LayerLike | None) -> Conv2D:
         paths = layer_paths(model)
         convolutions = {path: found for path, found in paths.items() if isinstance(found, Conv2D)}
         if layer is None and not convolutions:
-            raise ValueError(f"{model} has no convolution, whose filters could be drawn")
+            raise ValueError(f"{model} has no convolution")
         path = next(iter(convolutions)) if layer is None else find_layer(model, layer)
         if path not in convolutions:
             known = ", ".join(convolutions) or "none"
-            raise ValueError(f"{paths[path]} has no filters: it is no convolution; those here: {known}")
+            raise ValueError(
+                f"{paths[path]} is not a convolution and has no filters; the convolutions are {known}"
+            )
         return convolutions[path]
     if layer is not None:
-        raise TypeError(f"layer={layer!r} is a layer of a model; {model!r} is none")
+        raise TypeError(f"layer={layer!r} needs a model, {model!r} is not one")
     if not isinstance(model, Conv2D):
-        raise TypeError(f"filters are those of a model or a Conv2D layer, got {model!r}")
+        raise TypeError(f"expected a model or a Conv2D layer, got {model!r}")
     if not model.built:
         raise ValueError(f"{model} has no weights yet: build it, or the model it is in")
     return model

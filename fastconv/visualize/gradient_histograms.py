@@ -28,7 +28,7 @@ def loss_gradients(
     check_model(model)
     compiled = model._ready("loss_gradients")
     if not model.parameters:
-        raise ValueError(f"{model} has nothing to learn: all its layers are frozen, or have no weights")
+        raise ValueError(f"{model} has no trainable weights: all its layers are frozen, or have none")
     batch = checked_batch(x, y, sample_weight)
     before = generator_state()
     try:

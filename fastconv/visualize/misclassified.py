@@ -18,13 +18,13 @@ from fastconv.visualize.plot_images import plot_images
 
 
 class Mistakes(NamedTuple):
-    """Examples that were taken for another class, the surest mistakes first; all arrays (M,).
+    """Examples for which another class was predicted, the surest mistakes first; all arrays (M,).
 
     examples     their places in x
     true         their class
-    predicted    the class they were taken for
-    confidence   of the class they were taken for: its score, of a softmax the probability; where the
-                 outputs are distances, as those of ``RBF``, minus its distance
+    predicted    the class that was predicted
+    confidence   the score of the predicted class, of a softmax its probability; where the outputs are
+                 distances, as those of ``RBF``, minus its distance
     """
 
     examples: Array
@@ -43,7 +43,7 @@ def find_mistakes(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int
     check_model(model)
     scores = model.predict(x, batch_size=batch_size, verbose=0)
     if scores.ndim != 2 or scores.shape[1] < 2:
-        raise ValueError(f"{model} has outputs {model.output_shape}, which are no scores of classes")
+        raise ValueError(f"{model} has outputs {model.output_shape}, which are not class scores")
     if getattr(model, "outputs_distances", False):
         scores = -scores
     labels = np.asarray(y)
@@ -70,7 +70,7 @@ def plot_misclassified(
 ) -> Any:
     """Draw the images that a classifier gets wrong, those it is surest about first.
 
-    Above each stands what it is taken for, how sure the model is of that, and what it is.
+    Above each stands the predicted class with its probability, or score, and the true class.
 
     Parameters
     ----------
@@ -82,19 +82,26 @@ def plot_misclassified(
     to say so.
     """
     found = find_mistakes(model, x, y, batch_size)
-    names = names_of_classes(class_names, model.output_shape[-1])  # type: ignore[index, arg-type]
+    names = names_of_classes(class_names, model.output_shape[-1])  # type: ignore[arg-type]
     number = min(whole(number, "number"), len(found.examples))
     pictures = np.asarray(x)[found.examples[:number]]
     titles = [
-        f"{names[predicted]} ({_score(confidence)})\nis {names[true]}"
+        f"{names[predicted]} ({_score(confidence)})\ntrue: {names[true]}"
         for predicted, true, confidence in zip(
             found.predicted[:number], found.true[:number], found.confidence[:number], strict=True
         )
     ]
-    title = f"{len(found.examples):,} of {len(np.asarray(x)):,} wrong"
+    title = f"{len(found.examples):,} of {len(np.asarray(x)):,} are misclassified"
+    if number:
+        score = "probability" if all(map(_is_probability, found.confidence[:number])) else "score"
+        title += f": predicted class ({score}) and true class"
     return plot_images(pictures, titles, columns, title=title, figure=figure)
 
 
 def _score(confidence: float) -> str:
     """Probabilities in per cent, other scores as they are."""
-    return f"{confidence:.0%}" if 0 <= confidence <= 1 else f"{confidence:.3g}"
+    return f"{confidence:.0%}" if _is_probability(confidence) else f"{confidence:.3g}"
+
+
+def _is_probability(score: float) -> bool:
+    return 0 <= score <= 1

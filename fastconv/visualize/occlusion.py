@@ -83,6 +83,6 @@ def _predict(model: Sequential, x: Array, number: int) -> Array:
     y = model.predict_on_batch(x)
     if np.isnan(y).any():
         raise ValueError(
-            f"image {number} makes {model} put out NaN: look at the image, and at the model's weights"
+            f"the output of {model} for image {number} is NaN: check the image and the weights with np.isnan"
         )
     return y

@@ -1,4 +1,4 @@
-"""A whole network at a glance: a column of small maps for each layer, and what it says in the end.
+"""A whole network at a glance: a column of small feature maps for each layer, and the probabilities.
 
 As Stanford's course CS231n and A. Karpathy's ConvNetJS show their networks at work.
 """
@@ -43,19 +43,19 @@ def plot_activation_strip(
     max_maps: int = 40,
     figure: Any = None,
 ) -> Any:
-    """Draw all of a network at work on one image: a column for each layer, its maps on top of each other.
+    """Draw all of a network at work on one image: a column of feature maps for each layer.
 
     Black is zero; where a layer has negative outputs too, blue is negative, white zero and red positive. A
-    network that ends in a softmax has the probabilities of its classes on the right, the ten largest if there
-    are more.
+    network that ends in a softmax has the probabilities of its classes on the right, in the order of the
+    classes; of more than ten, the ten largest.
 
     Parameters
     ----------
     image : one image, as the model takes it: (H, W, C), (1, H, W, C) or, with one channel, (H, W)
     class_names : what the classes are called; their numbers where None
     layers : those to draw; all where None, but for those that do not change the picture, such as dropout
-    scale : "each" draws the largest output of each map in the strongest colour, "all" that of the layer
-    max_maps : draw the first so many maps of a layer
+    scale : the strongest colour is the largest output of "each" feature map, or of "all" of a layer
+    max_maps : draw the first so many feature maps of a layer
 
     Returns matplotlib's Figure; ``extract_features`` returns the arrays. Raises ValueError where the image,
     the class names or a layer do not suit the model.
@@ -97,7 +97,7 @@ def plot_activation_strip(
         _write_above(axes, maps.title + shown, slant=35)
         left += across * tile + GAP
     if chances is not None:
-        _bars(place(left + words, BARS, min(max(rows * tile, INPUT), 2.4)), chances, names)
+        _bars(place(left + words, BARS, max(rows * tile, INPUT)), chances, names)
     return figure
 
 
@@ -137,13 +137,13 @@ def _filled(tiles: Array, number: int) -> Array:
 
 
 def _bars(axes: Any, chances: Array, names: list[str]) -> None:
-    largest = np.argsort(-chances, kind="stable")[:MOST_CLASSES]
-    colors = [COLORS[0] if place == 0 else "0.75" for place in range(len(largest))]
-    axes.barh(range(len(largest)), chances[largest], color=colors)
-    for place, label in enumerate(largest):
+    shown = np.sort(np.argsort(-chances, kind="stable")[:MOST_CLASSES])  # in the order of the units beside
+    colors = [COLORS[0] if label == chances.argmax() else "0.75" for label in shown]
+    axes.barh(range(len(shown)), chances[shown], color=colors)
+    for place, label in enumerate(shown):
         axes.text(chances[label] + 0.02, place, f"{chances[label]:.0%}", va="center", fontsize=SMALL - 1)
-    axes.set(xlim=(0, 1.35), xticks=[], ylim=(max(len(largest), 5) - 0.4, -0.6))
-    axes.set_yticks(range(len(largest)), [names[label] for label in largest], fontsize=SMALL)
+    axes.set(xlim=(0, 1.35), xticks=[], ylim=(max(len(shown), 5) - 0.5, -0.5))
+    axes.set_yticks(range(len(shown)), [names[label] for label in shown], fontsize=SMALL)
     axes.tick_params(length=0)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     _write_above(axes, "probability")

@@ -1,4 +1,4 @@
-"""What was taken for what, as a picture."""
+"""How often each class was predicted for each other, as a picture."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def plot_confusion_matrix(
     *,
     figure: Any = None,
 ) -> Any:
-    """Draw ``utils.confusion_matrix``: a row for each true class, a column for what it was taken for.
+    """Draw ``utils.confusion_matrix``: a row for each true class, a column for each predicted one.
 
     The colour of a cell is its share of the row, on a scale that shows rare mistakes too; the number in it is
     how many examples there are, or the share that ``normalize`` asks for. Of more than 20 classes there are
@@ -48,22 +48,22 @@ def plot_confusion_matrix(
     figure = new_figure(side + 1, side + 0.8, figure=figure)
     axes = figure.add_subplot()
     axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
-    axes.set_title(f"{right:.2%} of {counts.sum():,} right", fontsize=SMALL + 2)
-    axes.set(xlabel="taken for", ylabel="true")
+    axes.set_title(f"{right:.2%} of {counts.sum():,} examples are right", fontsize=SMALL + 2)
+    axes.set(xlabel="predicted class", ylabel="true class")
     axes.set_xticks(range(number), names, rotation=90 if max(map(len, names)) > 3 else 0, fontsize=SMALL)
     axes.set_yticks(range(number), names, fontsize=SMALL)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     if number <= MOST_TO_WRITE_IN:
-        for (true, taken), value in np.ndenumerate(written):
+        for (true, predicted), value in np.ndenumerate(written):
             if value:
                 axes.text(
-                    taken,
+                    predicted,
                     true,
                     f"{value}" if normalize is None else f"{value:.2f}",
                     ha="center",
                     va="center",
                     fontsize=SMALL,
-                    color="white" if shares[true, taken] > 0.3 else "black",
+                    color="white" if shares[true, predicted] > 0.3 else "black",
                 )
     return figure

@@ -39,14 +39,14 @@ def plot_feature_maps(
     """Draw an image and, below it, what each layer makes of it, one after the other.
 
     Black is zero; where a layer has negative outputs too, blue is negative, white zero and red positive. The
-    units of dense layers, which are no maps, are a line of small squares.
+    units of dense layers, which are no images, are a line of small squares.
 
     Parameters
     ----------
     image : one image, as the model takes it: (H, W, C), (1, H, W, C) or, with one channel, (H, W)
     layers : those to draw; all where None, but for those that do not change the picture, such as dropout
-    scale : "all" draws the largest output of the layer in the strongest colour, "each" that of each map
-    max_maps : draw the first so many maps of a layer
+    scale : the strongest colour is the largest output of "each" feature map, or of "all" of a layer
+    max_maps : draw the first so many feature maps of a layer
 
     Returns matplotlib's Figure; ``extract_features`` returns the arrays. Raises ValueError where the image or
     a layer is not of this model.
@@ -63,10 +63,13 @@ def plot_feature_maps(
         axes.set_facecolor(BETWEEN if maps.are_units else "none")
         show_numbers(axes, picture)
         axes.set_anchor("W")
-        axes.set_title(
-            f"{maps.title} · {maps.how_many} · up to {largest(maps.tiles):.3g}", loc="left", fontsize=SMALL
-        )
+        axes.set_title(f"{maps.title} · {maps.how_many} · {_range(maps.tiles)}", loc="left", fontsize=SMALL)
     return figure
+
+
+def _range(numbers: Array) -> str:
+    """``values up to 2.42``, or ``values up to ±2.42``: what the strongest colour stands for."""
+    return f"values up to {'±' if (numbers < 0).any() else ''}{largest(numbers):.3g}"
 
 
 def _picture(maps: Maps) -> tuple[Array, float]:

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv.layers._arguments import whole
-from fastconv.visualize._figure import WIDTH, new_figure, show_image
+from fastconv.visualize._figure import TITLE, WIDTH, fitted, new_figure, show_image, width_of
+
+GAP = 0.05  # inches, between the titles of neighbours
 
 
 def plot_images(
@@ -35,12 +37,13 @@ def plot_images(
         raise ValueError(f"there are {len(pictures)} images and {len(titles)} titles")
     columns = min(whole(columns, "columns"), max(len(pictures), 1))
     rows = math.ceil(len(pictures) / columns)
-    lines = max((title.count("\n") + 1 for title in titles or ()), default=0)
-    side = min(WIDTH / columns, 2.0)  # few images need not fill the page
+    side = min(WIDTH / columns, 2.0) if figure is None else width_of(figure) / columns
+    titles = None if titles is None else [fitted(str(text), side - GAP) for text in titles]
+    lines = max((text.count("\n") + 1 for text in titles or ()), default=0)
     tall = side * pictures.shape[1] / pictures.shape[2] + 0.15 * lines + 0.05
-    head = 0.0 if title is None else 0.3
-    size = max(columns * side, 3.0), max(rows, 1) * tall + head
-    figure = new_figure(*size, figure=figure, title=title)
+    width = max(columns * side, 3.0)  # few images need not fill the page
+    head = 0.0 if title is None else 0.1 + 0.2 * (fitted(title, width, TITLE).count("\n") + 1)
+    figure = new_figure(width, max(rows, 1) * tall + head, figure=figure, title=title)
     for number, picture in enumerate(pictures):
         axes = figure.add_subplot(rows, columns, number + 1)
         show_image(axes, picture, None if titles is None else titles[number])

@@ -11,7 +11,7 @@ import numpy as np
 from fastconv import metrics
 from fastconv.callbacks import History
 from fastconv.parameter import Array
-from fastconv.visualize._figure import COLORS, SMALL, WIDTH, new_figure, plain_axes
+from fastconv.visualize._figure import COLORS, SMALL, WIDTH, new_figure, plain_axes, whole_epochs
 
 Run = History | Mapping[str, Sequence[float]]
 Curve = tuple[Array, Array]
@@ -36,8 +36,8 @@ def curves(run: Run) -> dict[str, Curve]:
         taken = epochs[every - 1 :: every] if every else epochs
         if len(taken) != len(values):
             warnings.warn(
-                f"{name} has {len(values)} values for {len(epochs)} epochs: which ones is not known, so it "
-                "is left out",
+                f"{name} has {len(values)} values for {len(epochs)} epochs, and it is not known "
+                "which: it is left out",
                 stacklevel=3,
             )
             continue
@@ -98,7 +98,7 @@ def _named_runs(history: Any) -> dict[str, Run]:
 def _draw(axes: Any, measure: str, runs: Mapping[str, Mapping[str, Curve]]) -> None:
     plain_axes(axes)
     axes.set(xlabel="epoch", ylabel=measure.replace("_", " "))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    whole_epochs(axes)
     alone = len(runs) == 1
     for place, (run, found) in enumerate(runs.items()):
         color = COLORS[place % len(COLORS)]

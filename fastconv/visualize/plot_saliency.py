@@ -28,19 +28,18 @@ def plot_saliency(
 ) -> Any:
     """Images side by side, with their class and the model's output for it; below them the ``saliency``.
 
-    Bright pixels are those whose change would change the score most; each map has its own scale,
-    on which half a percent is white. ``classes``
-    are names for the numbers; the other arguments are those of ``saliency``, and x may be a single image.
-    Returns matplotlib's figure.
+    Bright pixels are those whose change would change the score most. Each image has a scale of its own, on
+    which the largest half percent of the pixels are white. ``classes`` are names for the numbers; the other
+    arguments are those of ``saliency``, and x may be a single image. Returns matplotlib's figure.
 
     Raises ImportError where matplotlib is missing; else as ``saliency``.
     """
     images, _ = as_batch(model, x)
     labels, titles = class_titles(model, images, per_image(label, "label", (len(images),)), classes)
     maps = saliency(model, images, labels, mode, samples)
-    figure, grid = image_grid(figure, images.shape, 2)
-    for axes, picture, title in zip(grid[:, 0], pictures(images), titles, strict=True):
-        show_picture(axes, picture, title)
+    figure, grid = image_grid(figure, images.shape, 2, titles)
+    for axes, picture in zip(grid[:, 0], pictures(images), strict=True):
+        show_picture(axes, picture)
     for axes, heat in zip(grid[:, 1], maps, strict=True):
         show_numbers(axes, heat, limit=float(np.quantile(heat, 0.995)) or None)
     return figure

@@ -1,4 +1,4 @@
-"""The strongest images of a few maps, beside what of them excites the map."""
+"""The patches that activate a few feature maps most, beside their projections."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from numpy.typing import ArrayLike
 
 from fastconv.models import Sequential
 from fastconv.parameter import Array
-from fastconv.visualize._figure import SMALL, WIDTH, mosaic, new_figure
+from fastconv.visualize._figure import SMALL, fitted, mosaic, new_figure, width_of
 from fastconv.visualize._layers import LayerLike
 from fastconv.visualize._projections import pictures, show_picture, signed_pictures
 from fastconv.visualize.deconvnet import deconvnet
 from fastconv.visualize.patches import cut_patches
 from fastconv.visualize.top_activations import TopActivations, top_activations
+
+GAP = 0.1  # inches, between the titles of neighbours
 
 
 def plot_top_activations(
@@ -31,7 +33,7 @@ def plot_top_activations(
     top: TopActivations | None = None,
     figure: Any = None,
 ) -> Any:
-    """For each map, on the right what its ``count`` strongest units see, on the left their projections.
+    """For each feature map, on the right what its ``count`` strongest units see, on the left projections.
 
     A projection is that of ``deconvnet``, each brought to its own full contrast. In color, gray is zero; of
     gray images, white is zero, red positive and blue negative. Patches show the unit's receptive field, empty
@@ -39,9 +41,9 @@ def plot_top_activations(
 
     Parameters
     ----------
-    maps : which maps of the layer; a number takes so many of the strongest
+    maps : which feature maps of the layer; a number takes so many of the strongest
     mode : what ReLU does on the way back, as in ``deconvnet``
-    columns : maps side by side
+    columns : feature maps side by side
     top : what ``top_activations(model, layer, x)`` returned, to use it again; ``count`` is then its own
     figure : matplotlib's figure to draw in; a new one where None
 
@@ -58,24 +60,29 @@ def plot_top_activations(
     tiles = math.ceil(math.sqrt(top.values.shape[1]))
     blocks = [_block(model, layer, top, m, mode) for m in chosen.tolist()]
     h, w = blocks[0][0].shape[1:3]
-    side = WIDTH / columns
-    tall = side / 2 * h / w * math.ceil(top.values.shape[1] / tiles) / tiles + 0.22
-    figure = new_figure(WIDTH, rows * tall + 0.3, figure=figure, title=f"{top.layer}: {_field(top)}")
-    for part, m, (signals, patches) in zip(
-        figure.subfigures(rows, columns, squeeze=False).flat, chosen.tolist(), blocks, strict=False
+    width = width_of(figure)
+    side = width / columns
+    titles = [
+        fitted(f"feature map {m}: activations {values[0]:.3g} to {values[-1]:.3g}", side - GAP)
+        for m, values in zip(chosen.tolist(), top.values[chosen], strict=True)
+    ]
+    lines = max(title.count("\n") + 1 for title in titles)
+    tall = side / 2 * h / w * math.ceil(top.values.shape[1] / tiles) / tiles + 0.07 + 0.15 * lines
+    figure = new_figure(width, rows * tall + 0.3, figure=figure, title=_title(top))
+    for part, title, (signals, patches) in zip(
+        figure.subfigures(rows, columns, squeeze=False).flat, titles, blocks, strict=False
     ):
         left, right = part.subplots(1, 2)
         show_picture(left, mosaic(signals, tiles))
         show_picture(right, mosaic(patches, tiles))
-        values = top.values[m]
-        part.suptitle(f"map {m}: {values[0]:.3g} to {values[-1]:.3g}", fontsize=SMALL)
+        part.suptitle(title, fontsize=SMALL)
     return figure
 
 
 def _block(
     model: Sequential, layer: LayerLike, top: TopActivations, m: int, mode: str
 ) -> tuple[Array, Array]:
-    """(projections, patches) of the strongest units of map m, as pictures, empty beyond the image."""
+    """(projections, patches) of the strongest units of feature map m, as pictures, empty beyond the image."""
     images = top.x[top.images[m]]
     signals = deconvnet(model, layer, images, map=m, unit=top.positions[m], mode=mode)
     cut_signals, seen = (
@@ -84,6 +91,8 @@ def _block(
     return signed_pictures(cut_signals), seen
 
 
-def _field(top: TopActivations) -> str:
+def _title(top: TopActivations) -> str:
     h, w = (top.boxes[0, 0, 2:] - top.boxes[0, 0, :2]).tolist()
-    return f"each unit sees {h} by {w} pixels"
+    return (
+        f"{top.layer}: the patches of {h}×{w} pixels that activate it most, and on their left the projections"
+    )

@@ -1,4 +1,4 @@
-"""The images that excite each map of a layer most, and where in them."""
+"""The images that activate each feature map of a layer most, and where in them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from fastconv.visualize.patches import cut_patches
 
 @dataclass(frozen=True)
 class TopActivations:
-    """For each map m of a layer its k-th strongest image, k from 0.
+    """For each feature map m of a layer its k-th strongest image, k from 0.
 
     layer      the layer's name
     values     (maps, count): how strong, falling along the row
     images     (maps, count): which images, as indices into x; each once in a row
-    positions  (maps, count, 2): row and column of the unit in the map; (0, 0) of a layer of single units
+    positions  (maps, count, 2): row and column of the unit in its feature map; (0, 0) of a layer of units
     boxes      (maps, count, 4): top, left, bottom, right of what the unit can see, bottom and right excluded;
                in pixels of the image, and beyond it where the unit sees padding
     x          the images
@@ -40,22 +40,22 @@ class TopActivations:
     x: Array
 
     def patches(self, map: int, fill: float = 0.0) -> Array:
-        """(count, h, w, C): what the strongest units of a map see of their images; see ``cut_patches``."""
+        """(count, h, w, C): what the strongest units of a feature map see; see ``cut_patches``."""
         return cut_patches(self.x[self.images[map]], self.boxes[map], fill)
 
     def strongest_maps(self, count: int) -> Array:
-        """The ``count`` maps with the largest mean of ``values``, strongest first."""
+        """The ``count`` feature maps with the largest mean of ``values``, strongest first."""
         return np.argsort(-self.values.mean(axis=1), kind="stable")[: whole(count, "count")]
 
 
 def top_activations(
     model: Sequential, layer: LayerLike, x: ArrayLike, count: int = 9, batch_size: int = 128
 ) -> TopActivations:
-    """The ``count`` images of x in which a unit of each map of ``layer`` is strongest, one unit an image.
+    """For each feature map of ``layer`` the ``count`` images of x with the strongest unit, one unit an image.
 
-    A layer of single units, (N, units), has maps of one pixel. Of equal activations the first one counts, of
+    A layer of units, (N, units), has feature maps of one pixel. Of equal activations the first one counts, of
     equal images the one that comes first in x. Fewer images than ``count`` give fewer columns. Only the best
-    so far and one batch of ``batch_size`` images are in memory, so that x may be as long as it likes, or a
+    so far and one batch of ``batch_size`` images are in memory, so that x may be of any length, or a
     memory-mapped file.
 
     Raises ValueError where the model is not built, has no such layer, x is empty, or there is NaN.

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from fastconv._public import publish
 from fastconv._registry import Registry
 from fastconv.optimizers.schedules.cosine_decay import CosineDecay
 from fastconv.optimizers.schedules.cosine_decay_restarts import CosineDecayRestarts
@@ -51,3 +52,5 @@ _registry: Registry[LearningRateSchedule] = Registry(
 )
 serialize = _registry.serialize
 deserialize = _registry.deserialize
+
+publish(__name__)

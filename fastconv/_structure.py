@@ -1,0 +1,86 @@
+"""What a layer computes, and whether that has changed since somebody looked.
+
+Plans, and all else that is worked out from layers once and used at every step, depend on attributes of the
+layers. Each assignment to an attribute makes a new ``version``: as long as that is the same object, nothing
+has changed, and there is nothing to look at again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, ClassVar
+
+_version = object()
+_unnoticed = threading.local()
+
+
+def version() -> object:
+    """Another object after each change of a ``Structured`` one. To be asked for before looking at layers."""
+    return _version
+
+
+@contextmanager
+def unnoticed() -> Iterator[None]:
+    """Meanwhile, what this thread assigns makes no new version: for layers that are made on the way, and which nobody
+    has looked at.
+    """
+    before = getattr(_unnoticed, "now", False)
+    _unnoticed.now = True
+    try:
+        yield
+    finally:
+        _unnoticed.now = before
+
+
+class Structured:
+    """Base of layers and activation functions: to assign to an attribute or delete it makes a new version.
+
+    ``_changes_while_running`` names attributes that change at each step and on which nothing depends.
+    """
+
+    _changes_while_running: ClassVar[frozenset[str]] = frozenset()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        global _version
+        super().__setattr__(name, value)
+        if name not in self._changes_while_running and not getattr(_unnoticed, "now", False):
+            _version = object()  # a number would not do: two threads could count up to the same one
+
+    def __delattr__(self, name: str) -> None:
+        global _version
+        super().__delattr__(name)
+        _version = object()
+
+
+def is_exactly(thing: object, *types: type) -> bool:
+    """Whether a thing is of one of these classes, not of a subclass, and has no methods of its own either."""
+    return type(thing) in types and not any(_is_method(type(thing), name) for name in vars(thing))
+
+
+def knows(thing: object, shortcut: str, *methods: str) -> bool:
+    """Whether the method ``shortcut`` was written for these methods, or for older ones of a base class.
+
+    >>> class Mine(Dense):
+    ...     def call(self, x, training): ...
+    >>> knows(Mine(3), "backward_from_logits", "call")  # Dense's, which does not know of it
+    False
+    """
+    cls: Any = type(thing)
+    return vars(thing).keys().isdisjoint((shortcut, *methods)) and _class_knows(cls, shortcut, methods)
+
+
+def _is_method(cls: type, name: str) -> bool:
+    return callable(getattr(cls, name, None))
+
+
+@lru_cache(maxsize=256)
+def _class_knows(cls: type, shortcut: str, methods: tuple[str, ...]) -> bool:
+    return all(_age(cls, shortcut) <= _age(cls, method) for method in methods)
+
+
+def _age(cls: type, name: str) -> int:
+    """How far from the class the definition of its method is, in the method resolution order."""
+    return next((age for age, base in enumerate(cls.__mro__) if name in vars(base)), len(cls.__mro__))

@@ -1,0 +1,35 @@
+"""The architecture of a model as text, without its weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastconv.models.sequential import Sequential
+
+
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Sequential:
+    """The model that ``model.to_json()`` described, with new weights; compiled where that one was.
+
+    Classes of your own come by name in ``custom_objects``, or are registered. Raises ValueError for text that
+    describes no model, or unknown layers; TypeError for what is no text.
+    """
+    from fastconv.saving import deserialize_keras_object
+
+    if not isinstance(json_string, (str, bytes)):
+        raise TypeError(f"model_from_json needs the text from model.to_json(), got {json_string!r}")
+    try:
+        config = json.loads(json_string)
+    except ValueError as error:
+        raise ValueError(f"this is not the text of model.to_json(), it is no JSON: {error}") from None
+    try:
+        model = deserialize_keras_object(config, custom_objects)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"cannot make the model: {error} (classes of your own are given as "
+            "model_from_json(text, custom_objects={'MyLayer': MyLayer}))"
+        ) from error
+    if not isinstance(model, Sequential):
+        raise ValueError(f"this describes no model, but {model!r}")
+    return model

@@ -1,0 +1,63 @@
+"""What the layers of a model change by themselves while they are trained, and how it was before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv import _structure
+from fastconv.layers.layer import Layer
+from fastconv.parameter import Array, Parameter
+
+
+class Moving:
+    """Moving averages and random states: all that ``forward`` changes and that is not for the optimizer."""
+
+    def __init__(self) -> None:
+        self._version: object = None
+        self._parameters: list[Parameter] = []
+        self._drawing: list[Layer] = []
+
+    def put_back_on_error(self, model: Layer) -> Saved:
+        """A ``with`` block after which they are as before, if it raises."""
+        version = _structure.version()
+        if version is not self._version:
+            layers = model._leaves()
+            self._parameters = [parameter for layer in layers for parameter in _not_learned(layer)]
+            self._drawing = [layer for layer in layers if layer.random_state()]
+            self._version = version
+        if not self._parameters and not self._drawing:
+            return _NOTHING
+        return Saved(
+            [(parameter, parameter.numpy()) for parameter in self._parameters],
+            [(layer, layer.random_state()) for layer in self._drawing],
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Moving, ()  # a copy of the model has layers of its own
+
+
+class Saved:
+    """Values and random states that are put back if a ``with`` block raises."""
+
+    def __init__(
+        self, values: list[tuple[Parameter, Array]], states: list[tuple[Layer, dict[str, Any]]]
+    ) -> None:
+        self._values, self._states = values, states
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            for parameter, value in self._values:
+                parameter.value = value
+            for layer, state in self._states:
+                layer.set_random_state(state)
+
+
+_NOTHING = Saved([], [])
+
+
+def _not_learned(layer: Layer) -> list[Parameter]:
+    """The weights that are not trainable whether the layer is frozen or not."""
+    return [weight for weight in layer._weights if not any(weight is other for other in layer._learnable)]
