@@ -18,8 +18,7 @@
  * side along which the operands step alike are one; so three suffice for what networks do, and fastconv/ops writes
  * out what takes more.
  *
- * Where rows are short and one operand's row is the same for all of them, it is written out some times, so that
- * several rows are done at once. Gradients that are summed are computed a few kilobytes at a time into a buffer in the
+ * Where rows are short, what is repeated within some of them is written out, so that several rows are done at once. Gradients that are summed are computed a few kilobytes at a time into a buffer in the
  * first-level cache and added up there: each piece of rows, cut by the shapes alone, by itself, and the pieces in
  * double precision in their order.
  */
@@ -38,18 +37,21 @@ static const float *place(const float *p, const int64_t *step, int64_t o, int64_
     return p + o * step[0] + r * step[1];
 }
 
-/* Rows that are done as one: those of each operand lie one after another, or are one. */
+/* Rows that are done as one. */
 static int64_t rows_at_once(const fc_broadcast *s) {
-    const int a = s->a[2] && (s->a[1] == 0 || s->a[1] == s->width), b = s->b[2] && (s->b[1] == 0 || s->b[1] == s->width);
-    return a && b && s->width < SHORT_ROW ? fc_min(s->rows, fc_pieces(4 * SHORT_ROW, s->width)) : 1;
+    return s->width < SHORT_ROW ? fc_min(s->rows, fc_pieces(4 * SHORT_ROW, s->width)) : 1;
 }
 
 /* `count` rows of an operand side by side: where they lie, or written to `copy`. */
 static const float *side_by_side(const float *p, const int64_t *step, int64_t o, int64_t r, int64_t count, int64_t width,
                                  float *copy) {
     const float *row = place(p, step, o, r);
-    if (count == 1 || step[1]) return row;
-    for (int64_t i = 0; i < count; i++) memcpy(copy + i * width, row, sizeof(float) * (size_t)width);
+    if (count == 1 || (step[1] && step[2])) return row;
+    if (step[2])
+        for (int64_t i = 0; i < count; i++) memcpy(copy + i * width, row, sizeof(float) * (size_t)width);
+    else
+        for (int64_t i = 0; i < count; i++)
+            for (int64_t j = 0; j < width; j++) copy[i * width + j] = row[i * step[1]];
     return copy;
 }
 
@@ -58,17 +60,17 @@ static const float *side_by_side(const float *p, const int64_t *step, int64_t o,
 static void compute_rows(const fc_broadcast *s, int second, int64_t o, int64_t first, int64_t end, int64_t at_once,
                          const float *dy, const float *a, const float *b, float *copies, float *to) {
     const fc_kernels *kernels = fc_kernels_active();
-    const float *a_rows = NULL, *b_rows = NULL;
+    const float *a_rows = NULL, *b_rows = NULL; /* written out for the first, and the most, rows */
     for (int64_t r = first, count; r < end; r += count) {
         count = fc_min(at_once, end - r);
         /* A row that is repeated stays as it is. */
         if (!a_rows || s->a[1]) a_rows = side_by_side(a, s->a, o, r, count, s->width, copies);
         if (!b_rows || s->b[1]) b_rows = side_by_side(b, s->b, o, r, count, s->width, copies + BUFFER);
-        const int64_t n = count * s->width;
+        const int64_t n = count * s->width, a_step = s->a[2] || count > 1, b_step = s->b[2] || count > 1;
         if (second < 0) {
-            kernels->combine(s->kind, n, a_rows, s->a[2], b_rows, s->b[2], to);
+            kernels->combine(s->kind, n, a_rows, a_step, b_rows, b_step, to);
         } else {
-            kernels->combine_gradient(s->kind, second, n, dy, a_rows, s->a[2], b_rows, s->b[2], to);
+            kernels->combine_gradient(s->kind, second, n, dy, a_rows, a_step, b_rows, b_step, to);
             dy += n;
         }
         to += n;
@@ -99,38 +101,44 @@ fc_status fc_elementwise_forward(const fc_broadcast *s, const float *a, const fl
     return whole(s, -1, NULL, a, b, y);
 }
 
-/* The sums of rows [first, end): one for each column, or of all columns for each row, or of everything. */
+/* Down eight lanes for at most BUFFER numbers, and those in double precision. */
+static double sum_of(int64_t n, const float *x) {
+    double sum = 0;
+    while (n > 0) {
+        float part[8] = {0};
+        const int64_t m = fc_min(n, BUFFER);
+        int64_t j = 0;
+        for (; j + 8 <= m; j += 8)
+            for (int l = 0; l < 8; l++) part[l] += x[j + l];
+        for (; j < m; j++) part[0] += x[j];
+        for (int l = 0; l < 8; l++) sum += (double)part[l];
+        x += m, n -= m;
+    }
+    return sum;
+}
+
+/* Of rows [first, end) the sums over what is not kept: rows, columns, or both. */
 static void sum_piece(const fc_broadcast *s, int second, const int64_t *kept, int64_t o, int64_t first, int64_t end,
                       const float *dy, const float *a, const float *b, float *buffer, float *sums) {
     const fc_kernels *kernels = fc_kernels_active();
     const int64_t width = s->width, at_once = rows_at_once(s);
-    float *copies = buffer + fc_max(width, 4 * BUFFER);
-    if (kept[2]) memset(sums, 0, sizeof(float) * (size_t)width);
+    float *copies = buffer + fc_max(width, BUFFER);
     double total = 0;
-    for (int64_t r = first, count; r < end; r += count) {
+    dy += (o * s->rows + first) * width;
+    if (kept[1] && kept[2]) {
+        compute_rows(s, second, o, first, end, at_once, dy, a, b, copies, sums);
+        return;
+    }
+    if (kept[2]) memset(sums, 0, sizeof(float) * (size_t)width);
+    for (int64_t r = first, count; r < end; r += count, dy += count * width) {
         count = fc_min(end - r, fc_max(1, BUFFER / width));
-        if (kept[1]) count = 1;
-        compute_rows(s, second, o, r, r + count, fc_min(at_once, count), dy + (o * s->rows + r) * width, a, b, copies,
-                     buffer);
-        if (kept[2]) {
+        compute_rows(s, second, o, r, r + count, fc_min(at_once, count), dy, a, b, copies, buffer);
+        if (kept[2])
             kernels->add_rows(count, width, buffer, sums);
-            if (kept[1]) sums += width;
-            if (kept[1] && r + 1 < end) memset(sums, 0, sizeof(float) * (size_t)width);
-            continue;
-        }
-        /* Lane by lane in a loop that the compiler makes into vectors, and those are added up. */
-        double row = 0;
-        for (int64_t i = 0; i < count * width; i += BUFFER) {
-            float part[8] = {0};
-            const int64_t n = fc_min(BUFFER, count * width - i);
-            int64_t j = 0;
-            for (; j + 8 <= n; j += 8)
-                for (int l = 0; l < 8; l++) part[l] += buffer[i + j + l];
-            for (; j < n; j++) part[0] += buffer[i + j];
-            for (int l = 0; l < 8; l++) row += (double)part[l];
-        }
-        if (kept[1]) *sums++ = (float)row;
-        else total += row;
+        else if (kept[1])
+            for (int64_t i = 0; i < count; i++) *sums++ = (float)sum_of(width, buffer + i * width);
+        else
+            total += sum_of(count * width, buffer);
     }
     if (!kept[1] && !kept[2]) *sums = (float)total;
 }
@@ -146,7 +154,7 @@ fc_status fc_elementwise_backward(const fc_broadcast *s, int second, const float
     /* Of each outer index: sums (kept rows or pieces, columns or 1), and the result's after them. */
     const int64_t columns = kept[2] ? s->width : 1, parts = kept[1] ? s->rows : pieces;
     const int64_t result = (kept[1] ? s->rows : 1) * columns;
-    const int64_t room = fc_max(s->width, 4 * BUFFER) + 2 * BUFFER;
+    const int64_t room = fc_max(s->width, BUFFER) + 2 * BUFFER;
     const int64_t size = fc_volume(s->outer, parts, columns);
     float *memory = fc_floats(fc_plus(size, fc_times(threads, room)));
     double *totals = malloc(sizeof(double) * (size_t)result);

@@ -48,7 +48,7 @@ def split(x: ArrayLike, sizes: Sequence[int], axis: int = -1) -> list[Array]:
     if _door.on_reference():
         return reference.split(x, sizes, axis)
     ends = np.cumsum(sizes)
-    return [np.ascontiguousarray(part) for part in np.split(x, ends[:-1], axis)]
+    return [np.array(part, order="C") for part in np.split(x, ends[:-1], axis)]
 
 
 def crop2d(x: ArrayLike, cropping: Padding = 1) -> Array:
@@ -61,7 +61,7 @@ def crop2d(x: ArrayLike, cropping: Padding = 1) -> Array:
     (top, bottom), (left, right) = _cropping(x.shape, cropping)
     if _door.on_reference():
         return reference.crop2d(x, cropping)
-    return np.ascontiguousarray(x[:, top : x.shape[1] - bottom, left : x.shape[2] - right])
+    return np.array(x[:, top : x.shape[1] - bottom, left : x.shape[2] - right], order="C")
 
 
 def crop2d_backward(dy: ArrayLike, input_shape: tuple[int, int, int, int], cropping: Padding = 1) -> Array:
@@ -90,7 +90,7 @@ def permute(x: ArrayLike, order: Sequence[int]) -> Array:
         )
     if _door.on_reference():
         return reference.permute(x, order)
-    return np.ascontiguousarray(x.transpose(order))
+    return np.array(x.transpose(order), order="C")
 
 
 def dot(a: ArrayLike, b: ArrayLike, axes: int | Pair = -1) -> Array:
