@@ -80,7 +80,7 @@ def elementwise(*shapes: tuple[int, ...]) -> None:
 
 def examples_normalised(*shape: int) -> None:
     x, dy, gamma = normal(*shape), normal(*shape), normal(shape[-1])
-    y, mean, inverse = ops.layer_norm(x, gamma, gamma)
+    _, mean, inverse = ops.layer_norm(x, gamma, gamma)
     ops.layer_norm_backward(dy, x, mean, inverse, gamma)
     _, inverse = ops.rms_norm(x)
     ops.rms_norm_backward(dy, x, inverse)
