@@ -1,7 +1,8 @@
 """The kernels of layers beyond a plain CNN, each checked against NumPy before it is timed.
 
 Depthwise convolution is timed beside convolution with as many groups as channels; the table gives GFLOP/s and
-the share of the peak. Everything else waits for memory: its table is in GB/s, of the arrays that have to be moved.
+the share of the peak. Everything else waits for memory: its table is in GB/s, of the arrays that have to be
+moved.
 """
 
 from __future__ import annotations
