@@ -18,9 +18,10 @@
  * side along which the operands step alike are one; so three suffice for what networks do, and fastconv/ops writes
  * out what takes more.
  *
- * Where rows are short, what is repeated within some of them is written out, so that several rows are done at once. Gradients that are summed are computed a few kilobytes at a time into a buffer in the
- * first-level cache and added up there: each piece of rows, cut by the shapes alone, by itself, and the pieces in
- * double precision in their order.
+ * Where rows are short, what is repeated within some of them is written out, so that several rows are done at once.
+ *
+ * Gradients that are summed are computed a few kilobytes at a time into a buffer in the first-level cache and added up
+ * there: each piece of rows, cut by the shapes alone, by itself, and the pieces in double precision in their order.
  */
 #include <string.h>
 
@@ -43,8 +44,8 @@ static int64_t rows_at_once(const fc_broadcast *s) {
 }
 
 /* `count` rows of an operand side by side: where they lie, or written to `copy`. */
-static const float *side_by_side(const float *p, const int64_t *step, int64_t o, int64_t r, int64_t count, int64_t width,
-                                 float *copy) {
+static const float *side_by_side(const float *p, const int64_t *step, int64_t o, int64_t r, int64_t count,
+                                 int64_t width, float *copy) {
     const float *row = place(p, step, o, r);
     if (count == 1 || (step[1] && step[2])) return row;
     if (step[2])
@@ -57,9 +58,9 @@ static const float *side_by_side(const float *p, const int64_t *step, int64_t o,
 
 /* second < 0: y = a with b. Otherwise the gradient by a (0) or by b (1), not summed, of all rows from `first` to `end`
  * of one outer index. */
-static void compute_rows(const fc_broadcast *s, int second, int64_t o, int64_t first, int64_t end, int64_t at_once,
-                         const float *dy, const float *a, const float *b, float *copies, float *to) {
-    const fc_kernels *kernels = fc_kernels_active();
+static void compute_rows(const fc_kernels *kernels, const fc_broadcast *s, int second, int64_t o, int64_t first,
+                         int64_t end, int64_t at_once, const float *dy, const float *a, const float *b, float *copies,
+                         float *to) {
     const float *a_rows = NULL, *b_rows = NULL; /* written out for the first, and the most, rows */
     for (int64_t r = first, count; r < end; r += count) {
         count = fc_min(at_once, end - r);
@@ -79,6 +80,7 @@ static void compute_rows(const fc_broadcast *s, int second, int64_t o, int64_t f
 
 /* Results of the shape of dy and y. */
 static fc_status whole(const fc_broadcast *s, int second, const float *dy, const float *a, const float *b, float *to) {
+    const fc_kernels *kernels = fc_kernels_active();
     const int threads = fc_threads_for(operations(s));
     const int64_t at_once = rows_at_once(s), step = fc_max(at_once, PIECE / s->width);
     const int64_t blocks = fc_pieces(s->rows, step), cuts = fc_pieces(s->width, PIECE); /* of long rows */
@@ -90,7 +92,7 @@ static fc_status whole(const fc_broadcast *s, int second, const float *dy, const
         const int64_t at = (o * s->rows + first) * s->width + column;
         fc_broadcast part = *s;
         part.width = fc_min(PIECE, s->width - column);
-        compute_rows(&part, second, o, first, fc_min(first + step, s->rows), at_once, dy ? dy + at : NULL,
+        compute_rows(kernels, &part, second, o, first, fc_min(first + step, s->rows), at_once, dy ? dy + at : NULL,
                      a + column * s->a[2], b + column * s->b[2], memory + fc_thread_index() * 2 * BUFFER, to + at);
     }
     fc_free(memory);
@@ -118,21 +120,21 @@ static double sum_of(int64_t n, const float *x) {
 }
 
 /* Of rows [first, end) the sums over what is not kept: rows, columns, or both. */
-static void sum_piece(const fc_broadcast *s, int second, const int64_t *kept, int64_t o, int64_t first, int64_t end,
-                      const float *dy, const float *a, const float *b, float *buffer, float *sums) {
-    const fc_kernels *kernels = fc_kernels_active();
+static void sum_piece(const fc_kernels *kernels, const fc_broadcast *s, int second, const int64_t *kept, int64_t o,
+                      int64_t first, int64_t end, const float *dy, const float *a, const float *b, float *buffer,
+                      float *sums) {
     const int64_t width = s->width, at_once = rows_at_once(s);
     float *copies = buffer + fc_max(width, BUFFER);
     double total = 0;
     dy += (o * s->rows + first) * width;
     if (kept[1] && kept[2]) {
-        compute_rows(s, second, o, first, end, at_once, dy, a, b, copies, sums);
+        compute_rows(kernels, s, second, o, first, end, at_once, dy, a, b, copies, sums);
         return;
     }
     if (kept[2]) memset(sums, 0, sizeof(float) * (size_t)width);
     for (int64_t r = first, count; r < end; r += count, dy += count * width) {
         count = fc_min(end - r, fc_max(1, BUFFER / width));
-        compute_rows(s, second, o, r, r + count, fc_min(at_once, count), dy, a, b, copies, buffer);
+        compute_rows(kernels, s, second, o, r, r + count, fc_min(at_once, count), dy, a, b, copies, buffer);
         if (kept[2])
             kernels->add_rows(count, width, buffer, sums);
         else if (kept[1])
@@ -149,6 +151,7 @@ fc_status fc_elementwise_backward(const fc_broadcast *s, int second, const float
     const int64_t kept[3] = {step[0] || s->outer == 1, step[1] || s->rows == 1, step[2] || s->width == 1};
     if (kept[0] && kept[1] && kept[2]) return whole(s, second, dy, a, b, to);
 
+    const fc_kernels *kernels = fc_kernels_active();
     const int threads = fc_threads_for(operations(s));
     const int64_t rows = fc_max(1, PIECE / s->width), pieces = fc_pieces(s->rows, rows);
     /* Of each outer index: sums (kept rows or pieces, columns or 1), and the result's after them. */
@@ -166,7 +169,7 @@ fc_status fc_elementwise_backward(const fc_broadcast *s, int second, const float
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t task = 0; task < s->outer * pieces; task++) {
         const int64_t o = task / pieces, p = task % pieces;
-        sum_piece(s, second, kept, o, p * rows, fc_min((p + 1) * rows, s->rows), dy, a, b,
+        sum_piece(kernels, s, second, kept, o, p * rows, fc_min((p + 1) * rows, s->rows), dy, a, b,
                   memory + size + fc_thread_index() * room, memory + (o * parts + p * (kept[1] ? rows : 1)) * columns);
     }
     const int64_t together = kept[0] ? 1 : s->outer; /* outer indices of one result */

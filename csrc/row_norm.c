@@ -35,8 +35,7 @@ enum { MOST_PARTS = 16 };
 static double operations(int64_t rows, int64_t W) { return 6.0 * (double)rows * (double)W; }
 
 /* What the row is multiplied with, and its mean where that is taken off. */
-static float inverse_of(const fc_row_norm *norm, const float *x, float *mean) {
-    const fc_kernels *kernels = fc_kernels_active();
+static float inverse_of(const fc_kernels *kernels, const fc_row_norm *norm, const float *x, float *mean) {
     const double W = (double)norm->W;
     double sums[2], offset = 0;
     *mean = 0;
@@ -64,7 +63,7 @@ void fc_row_norm_forward(const fc_row_norm *norm, const float *x, const float *g
 #pragma omp parallel for schedule(static) num_threads(fc_threads_for(operations(norm->rows, norm->W)))
     for (int64_t r = 0; r < norm->rows; r++) {
         float center;
-        inverse[r] = inverse_of(norm, x + r * norm->W, &center);
+        inverse[r] = inverse_of(kernels, norm, x + r * norm->W, &center);
         if (norm->kind == FC_LAYER_NORM) mean[r] = center;
         kernels->normalise_row(norm->W, x + r * norm->W, center, inverse[r], gamma, beta, y + r * norm->W);
     }
@@ -80,10 +79,9 @@ static void add_parts(int64_t parts, int64_t step, int64_t W, const float *sums,
 }
 
 /* The rows of one part. sums: dgamma and dbeta (2, W), and room for a vector of each of their numbers. */
-static void short_rows_backward(const fc_row_norm *norm, int64_t first, int64_t end, const float *dy, const float *x,
-                                const float *mean, const float *inverse, const float *gamma, float *dx, float *sums,
-                                int with_dgamma, int with_dbeta) {
-    const fc_kernels *kernels = fc_kernels_active();
+static void short_rows_backward(const fc_kernels *kernels, const fc_row_norm *norm, int64_t first, int64_t end,
+                                const float *dy, const float *x, const float *mean, const float *inverse,
+                                const float *gamma, float *dx, float *sums, int with_dgamma, int with_dbeta) {
     const int64_t W = norm->W, lanes = kernels->lanes;
     float *dgamma = with_dgamma ? sums + 2 * W : NULL, *dbeta = with_dbeta ? sums + 2 * W + W * lanes : NULL;
     for (int64_t r = first; r < end; r += lanes)
@@ -106,8 +104,8 @@ fc_status fc_row_norm_backward(const fc_row_norm *norm, const float *dy, const f
     for (int64_t p = 0; p < parts; p++) {
         const int64_t first = fc_part(norm->rows, parts, p), end = fc_part(norm->rows, parts, p + 1);
         if (is_short)
-            short_rows_backward(norm, first, end, dy, x, mean, inverse, gamma, dx, sums + p * step, dgamma != NULL,
-                                dbeta != NULL);
+            short_rows_backward(kernels, norm, first, end, dy, x, mean, inverse, gamma, dx, sums + p * step,
+                                dgamma != NULL, dbeta != NULL);
         for (int64_t r = first; !is_short && r < end; r++) {
             const float center = norm->kind == FC_LAYER_NORM ? mean[r] : 0;
             const double of = (double)inverse[r], count = norm->kind == FC_UNIT_NORM ? 1 : (double)W;
@@ -133,9 +131,8 @@ fc_status fc_row_norm_backward(const fc_row_norm *norm, const float *dy, const f
 static int64_t group_room(const fc_folded *f, int64_t sums) { return (f->pieces * sums + 4) * f->period; }
 
 /* mean and inverse (groups) of one image. */
-static void group_moments(const fc_group_norm *norm, const fc_folded *f, const float *image, float *parts, float *mean,
-                          float *inverse) {
-    const fc_kernels *kernels = fc_kernels_active();
+static void group_moments(const fc_kernels *kernels, const fc_group_norm *norm, const fc_folded *f, const float *image,
+                          float *parts, float *mean, float *inverse) {
     const int64_t C = norm->C, D = C / norm->groups, P = f->period;
     for (int64_t p = 0; p < f->pieces; p++) {
         const fc_piece piece = fc_piece_of(f, p);
@@ -175,7 +172,7 @@ fc_status fc_group_norm_forward(const fc_group_norm *norm, const float *x, const
     for (int64_t n = 0; n < norm->N; n++) {
         float *about = memory + fc_thread_index() * group_room(&f, 3), *scale = about + f.period;
         float *shift = scale + f.period;
-        group_moments(norm, &f, x + n * image, about + 4 * f.period, mean + n * G, inverse + n * G);
+        group_moments(kernels, norm, &f, x + n * image, about + 4 * f.period, mean + n * G, inverse + n * G);
         for (int64_t c = 0; c < C; c++) {
             about[c] = mean[n * G + c / D];
             scale[c] = gamma ? inverse[n * G + c / D] * gamma[c] : inverse[n * G + c / D];
