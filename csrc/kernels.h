@@ -133,6 +133,8 @@ typedef struct {
     int roomy;              /* a vector may be read past what the taps see, and past dy */
 } fc_depthwise_rows;
 
+enum { FC_SHORT_ROW = 64 }; /* numbers in a row of normalise_short_rows */
+
 enum { FC_CONNECTED_PIXELS = 12 }; /* in a tile of connected_kernel.h */
 
 /* Of a Winograd tile in a bundle: its channels, and how many of its outputs are inside the image; y_row in vectors. */
@@ -289,6 +291,12 @@ typedef struct {
                               const float *gamma, double sums[2], float *dgamma, float *dbeta);
     void (*normalise_row_backward)(int64_t n, const float *dy, const float *x, float mean, float inverse,
                                    const float *gamma, float shift, float slope, float *dx);
+    /* `count` <= lanes rows of at most FC_SHORT_ROW numbers; dgamma and dbeta (W, lanes) += */
+    void (*normalise_short_rows)(const fc_row_norm *norm, int64_t count, const float *x, const float *gamma,
+                                 const float *beta, float *y, float *mean, float *inverse);
+    void (*normalise_short_rows_backward)(const fc_row_norm *norm, int64_t count, const float *dy, const float *x,
+                                          const float *mean, const float *inverse, const float *gamma, float *dx,
+                                          float *dgamma, float *dbeta);
     void (*normalise_group_backward)(int64_t rows, int64_t C, const float *dy, const float *x,
                                      const fc_norm_gradient *channels, float *dx);
 

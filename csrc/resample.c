@@ -7,8 +7,8 @@
  * x blended, which are whole vectors, and then its pixels, from pixels of that: a few kilobytes in the first-level
  * cache. (affine.c takes any map, and looks up every pixel for it.)
  *
- * Backward the pixels of dy are added up in rows of dx first, and then those rows; tasks are blocks of rows of dx, which
- * take from all rows of dy that touch them, in order. Rows at the edges of blocks are computed twice.
+ * Backward the pixels of dy are added up in rows of dx first, and then those rows; tasks are blocks of rows of dx,
+ * which take from all rows of dy that touch them, in order. Rows at the edges of blocks are computed twice.
  */
 #include <string.h>
 

@@ -64,6 +64,38 @@ def convolve(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, **how: object)
     ops.conv2d_backward_kernel(x, dy, kernel.shape[:2], **how)
 
 
+def depthwise(C: int, M: int, images: tuple[int, int, int] = (3, 7, 13), **arguments: object) -> None:
+    x, kernel = normal(*images, C), normal(3, 2, C, M)
+    y = ops.depthwise_conv2d(x, kernel, normal(C * M), **arguments)
+    dy = normal(*y.shape)
+    ops.depthwise_conv2d_backward_data(dy, kernel, x.shape, **arguments)
+    ops.depthwise_conv2d_backward_kernel(x, dy, (3, 2), **arguments)
+
+
+def elementwise(*shapes: tuple[int, ...]) -> None:
+    a, b = (normal(*shape) for shape in shapes)
+    for operation in ops.ELEMENTWISE:
+        ops.elementwise_backward(normal(*ops.elementwise(a, b, operation).shape), a, b, operation)
+
+
+def examples_normalised(*shape: int) -> None:
+    x, dy, gamma = normal(*shape), normal(*shape), normal(shape[-1])
+    _, mean, inverse = ops.layer_norm(x, gamma, gamma)
+    ops.layer_norm_backward(dy, x, mean, inverse, gamma)
+    _, inverse = ops.rms_norm(x)
+    ops.rms_norm_backward(dy, x, inverse)
+    _, inverse = ops.unit_norm(x)
+    ops.unit_norm_backward(dy, x, inverse)
+    _, mean, inverse = ops.group_norm(x, shape[-1], gamma)
+    ops.group_norm_backward(dy, x, mean, inverse, gamma)
+
+
+def upsampled(C: int) -> None:
+    for interpolation in INTERPOLATIONS:
+        y = ops.upsample2d(normal(2, 3, 5, C), (2, 3), interpolation)
+        ops.upsample2d_backward(normal(*y.shape), (2, 3), interpolation)
+
+
 def poolings(C: int, **arguments: object) -> None:
     x, small = normal(2, 7, 9, C), normal(2, C)
     y, switches = ops.max_pool2d(x, **arguments)
@@ -124,7 +156,19 @@ for isa in fastconv.available_isas():
             convolutions(C_in, C_out, groups, images=(6, 3, 2))
             convolutions(C_in, C_out, groups, padding="same", strides=2)
             convolutions(C_in, C_out, groups, padding=((0, 3), (4, 0)), dilation_rate=2)
+        for C, M in [(1, 1), (3, 1), (8, 2), (17, 1), (32, 1), (65, 1), (5, 3)]:
+            depthwise(C, M)
+            depthwise(C, M, images=(6, 3, 2))
+            depthwise(C, M, images=(2, 70, 13))
+            depthwise(C, M, padding="same", strides=2)
+            depthwise(C, M, padding=((0, 3), (4, 0)), dilation_rate=2, strides=(1, 3))
         for C in (1, 3, 8, 17, 33):
+            elementwise((3, 4, 5, C), (3, 4, 5, C))
+            elementwise((3, 4, 5, C), (3, 1, 1, C))
+            elementwise((3, 4, 5, C), (3, 4, 5, 1))
+            elementwise((3, 40, 50, C), (C,))
+            examples_normalised(3, 5, C)
+            upsampled(C)
             poolings(C)
             poolings(C, pool_size=3, strides=2, padding="same")
             affine_maps(C)

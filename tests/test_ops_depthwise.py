@@ -151,3 +151,122 @@ def test_threads_do_not_change_a_bit(shape):
                 *ops.depthwise_conv2d_backward_kernel(x, dy, size, **arguments),
             )
         )
+
+
+# ---- edges
+
+
+def test_a_single_number():
+    one = np.full((1, 1, 1, 1), 3.0)
+    for _ in each_isa():
+        assert ops.depthwise_conv2d(one, 2 * one, [5.0]).tolist() == [[[[23]]]]
+        assert ops.depthwise_conv2d_backward_data(7 * one, 2 * one, (1, 1, 1, 1)).item() == 7 * 3 * 2 * 3
+        dkernel, dbias = ops.depthwise_conv2d_backward_kernel(one, 7 * one, 1)
+        assert (dkernel.item(), dbias.item()) == (3 * 7 * 3, 21)
+
+
+def test_channels_with_several_filters_stay_together():
+    """Output channel c·M + m is of input channel c."""
+    x = np.float32([1, 10]).reshape(1, 1, 1, 2)
+    kernel = np.float32([[1, 2, 3], [4, 5, 6]]).reshape(1, 1, 2, 3)
+    for _ in each_isa():
+        assert ops.depthwise_conv2d(x, kernel).ravel().tolist() == [1, 2, 3, 40, 50, 60]
+        dy = np.ones((1, 1, 1, 6), np.float32)
+        assert ops.depthwise_conv2d_backward_data(dy, kernel, x.shape).ravel().tolist() == [6, 15]
+
+
+def test_a_window_that_sees_only_padding_gives_the_bias():
+    x, kernel, bias = np.ones((1, 2, 2, 3)), np.ones((1, 1, 3, 1)), np.array([1.0, 2.0, 3.0])
+    for _ in each_isa():
+        y = ops.depthwise_conv2d(x, kernel, bias, padding=4, strides=3)
+        np.testing.assert_array_equal(y, np.broadcast_to(np.float32(bias), (1, 4, 4, 3)))
+        dkernel, dbias = ops.depthwise_conv2d_backward_kernel(x, y, 1, padding=4, strides=3)
+        assert dkernel.tolist() == [[[[0], [0], [0]]]]
+        assert dbias.tolist() == [16, 32, 48]
+        assert not ops.depthwise_conv2d_backward_data(y, kernel, x.shape, padding=4, strides=3).any()
+
+
+def test_pixels_that_no_window_sees_have_no_gradient():
+    for _ in each_isa():
+        dx = ops.depthwise_conv2d_backward_data(
+            np.ones((1, 2, 2, 5)), np.ones((1, 1, 5, 1)), (1, 6, 6, 5), strides=4
+        )
+        seen = np.zeros((6, 6))
+        seen[::4, ::4] = 1
+        np.testing.assert_array_equal(dx, np.broadcast_to(seen[None, ..., None], dx.shape))
+
+
+def test_strides_and_dilation_far_larger_than_the_image():
+    x, kernel = np.ones((2, 3, 3, 4), np.float32), np.ones((2, 2, 4, 1), np.float32)
+    far = {"strides": 10**9, "dilation_rate": 10**9, "padding": ((10**9, 0), (0, 10**9))}
+    for _ in each_isa():
+        y = ops.depthwise_conv2d(x, kernel, **far)
+        assert y.tolist() == np.ones((2, 1, 1, 4)).tolist()
+        dx = ops.depthwise_conv2d_backward_data(y, kernel, x.shape, **far)
+        assert (dx.sum(), dx[:, 0, 0].sum()) == (8, 8)
+        dkernel, _ = ops.depthwise_conv2d_backward_kernel(x, y, 2, **far)
+        assert dkernel[1, 0].ravel().tolist() == [2] * 4
+        assert dkernel.sum() == 8
+
+
+@pytest.mark.parametrize("batch", [0, 1])
+def test_an_empty_batch_and_no_channels(batch):
+    channels = 3 if batch == 0 else 0
+    x, kernel = np.ones((batch, 4, 5, channels)), np.ones((3, 3, channels, 2))
+    y = ops.depthwise_conv2d(x, kernel)
+    assert y.shape == (batch, 2, 3, 2 * channels)
+    assert ops.depthwise_conv2d_backward_data(y, kernel, x.shape).shape == x.shape
+    dkernel, dbias = ops.depthwise_conv2d_backward_kernel(x, y, 3)
+    assert not dkernel.any()
+    assert not dbias.any()
+    assert dbias.shape == (2 * channels,)
+
+
+def test_images_that_are_all_padding():
+    x, kernel = np.ones((2, 0, 3, 4)), np.ones((2, 2, 4, 1))
+    y = ops.depthwise_conv2d(x, kernel, [1.0, 2, 3, 4], padding=1)
+    np.testing.assert_array_equal(y, np.broadcast_to(np.float32([1, 2, 3, 4]), (2, 1, 4, 4)))
+    assert ops.depthwise_conv2d_backward_data(y, kernel, x.shape, padding=1).shape == x.shape
+    dkernel, dbias = ops.depthwise_conv2d_backward_kernel(x, y, 2, padding=1)
+    assert not dkernel.any()
+    assert dbias.tolist() == [8, 16, 24, 32]
+
+
+def test_nan_and_infinity_reach_only_who_sees_them():
+    for value in (np.nan, np.inf):
+        x = np.ones((1, 7, 9, 17), np.float32)
+        x[0, 3, 4, 5] = value
+        for _ in each_isa():
+            y = ops.depthwise_conv2d(x, np.ones((3, 3, 17, 1)), padding="same")
+            touched = np.zeros(y.shape, bool)
+            touched[0, 2:5, 3:6, 5] = True
+            np.testing.assert_array_equal(~np.isfinite(y), touched)
+            dkernel, _ = ops.depthwise_conv2d_backward_kernel(x, np.ones_like(y), 3, padding="same")
+            assert (~np.isfinite(dkernel)).sum() == 9
+            assert not np.isfinite(dkernel[:, :, 5]).any()
+
+
+def test_results_are_written_to_the_arrays_given():
+    random = np.random.default_rng(3)
+    x, dy = normal(random, 2, 5, 5, 6), normal(random, 2, 3, 3, 12)
+    out = np.full((3, 3, 6, 2), np.nan, np.float32), np.full(12, np.nan, np.float32)
+    found = ops.depthwise_conv2d_backward_kernel(x, dy, 3, out=out)
+    assert all(a is b for a, b in zip(found, out, strict=True))
+    for written, expected in zip(out, ops.depthwise_conv2d_backward_kernel(x, dy, 3), strict=True):
+        np.testing.assert_array_equal(written, expected)
+
+
+def test_errors():
+    x, kernel = np.ones((1, 5, 5, 3)), np.ones((3, 3, 3, 2))
+    with pytest.raises(ValueError, match=r"x must have 4 channels, those of kernel \(3, 3, 4, 1\)"):
+        ops.depthwise_conv2d(x, np.ones((3, 3, 4, 1)))
+    with pytest.raises(ValueError, match=r"bias must have shape \(6,\)"):
+        ops.depthwise_conv2d(x, kernel, np.ones(3))
+    with pytest.raises(ValueError, match="kernel must have 4 axes"):
+        ops.depthwise_conv2d(x, np.ones((3, 3, 3)))
+    with pytest.raises(ValueError, match="kernel_size"):
+        ops.depthwise_conv2d(x, np.ones((6, 6, 3, 1)))
+    with pytest.raises(ValueError, match=r"dy must have shape \(1, 3, 3, 6\)"):
+        ops.depthwise_conv2d_backward_data(x, kernel, x.shape)
+    with pytest.raises(ValueError, match="a multiple of the 3 channels of x"):
+        ops.depthwise_conv2d_backward_kernel(x, np.ones((1, 3, 3, 4)), 3)

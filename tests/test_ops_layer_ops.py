@@ -136,7 +136,11 @@ def test_kernels_equal_keras(name, case):
         for array, found in RUNS[name](case, case["dy"]).items():
             expected = case[array]
             # Sums of at most a few hundred products of numbers up to 2, and quotients of such.
-            bound = 1e-6 * np.sqrt(1 + case["x" if "x" in case.arrays else "a"].size) * max(1, abs(expected).max())
+            bound = (
+                1e-6
+                * np.sqrt(1 + case["x" if "x" in case.arrays else "a"].size)
+                * max(1, abs(expected).max())
+            )
             check(found, expected, bound, (isa, name, array))
 
 

@@ -85,8 +85,13 @@ def adaptive_max_pool2d_backward(dy: ArrayLike, switches: ArrayLike, input_shape
     for i, j, rows, columns in _bins(shape, dy.shape[1:3]):
         row, column = np.divmod(switches[:, i, j], shape[2])
         part = dx[:, rows, columns]
-        place = (row - rows.start) * (columns.stop - columns.start) + column - columns.start
-        part += global_max_pool2d_backward(dy[:, i, j], place, part.shape)
+        width = columns.stop - columns.start
+        row, column = row - rows.start, column - columns.start
+        if (row < 0).any() or (row >= part.shape[1]).any() or (column < 0).any() or (column >= width).any():
+            raise ValueError(
+                "switches must be of pixels in their own bins, as adaptive_max_pool2d returns them"
+            )
+        part += global_max_pool2d_backward(dy[:, i, j], row * width + column, part.shape)
     return dx
 
 

@@ -42,13 +42,13 @@ def split(x: ArrayLike, sizes: Sequence[int], axis: int = -1) -> list[Array]:
     """x cut along ``axis`` into parts of these sizes, x's together: the gradient of ``concatenate``."""
     x = _door.array(x, "x")
     axis = _axis(axis, x.ndim, f"x, of shape {x.shape},")
-    sizes = [int(n) for n in sizes]
+    sizes = _whole(sizes, "sizes")
     if sum(sizes) != x.shape[axis] or min(sizes, default=0) < 0:
         raise ValueError(f"sizes {sizes} must add up to {x.shape[axis]}, the size of x along axis {axis}")
     if _door.on_reference():
         return reference.split(x, sizes, axis)
     ends = np.cumsum(sizes)
-    return [np.ascontiguousarray(part) for part in np.split(x, ends[:-1], axis)]
+    return [np.array(part, order="C") for part in np.split(x, ends[:-1], axis)]
 
 
 def crop2d(x: ArrayLike, cropping: Padding = 1) -> Array:
@@ -61,7 +61,7 @@ def crop2d(x: ArrayLike, cropping: Padding = 1) -> Array:
     (top, bottom), (left, right) = _cropping(x.shape, cropping)
     if _door.on_reference():
         return reference.crop2d(x, cropping)
-    return np.ascontiguousarray(x[:, top : x.shape[1] - bottom, left : x.shape[2] - right])
+    return np.array(x[:, top : x.shape[1] - bottom, left : x.shape[2] - right], order="C")
 
 
 def crop2d_backward(dy: ArrayLike, input_shape: tuple[int, int, int, int], cropping: Padding = 1) -> Array:
@@ -83,14 +83,14 @@ def permute(x: ArrayLike, order: Sequence[int]) -> Array:
     The gradient is ``permute(dy, inverse)``, with ``inverse[order[i]] = i``.
     """
     x = _door.array(x, "x")
-    order = tuple(int(a) for a in order)
+    order = tuple(_whole(order, "order"))
     if sorted(order) != list(range(x.ndim)):
         raise ValueError(
             f"order must hold each of the {x.ndim} axes of x once, 0 to {x.ndim - 1}; got {order}"
         )
     if _door.on_reference():
         return reference.permute(x, order)
-    return np.ascontiguousarray(x.transpose(order))
+    return np.array(x.transpose(order), order="C")
 
 
 def dot(a: ArrayLike, b: ArrayLike, axes: int | Pair = -1) -> Array:
@@ -136,6 +136,12 @@ def dot_backward(dy: ArrayLike, a: ArrayLike, b: ArrayLike, axes: int | Pair = -
 
 
 # ---- what they share ----------------------------------------------------------------------------
+
+
+def _whole(given: Sequence[int], name: str) -> list[int]:
+    if isinstance(given, str) or not all(hasattr(n, "__index__") for n in given):
+        raise ValueError(f"{name} must hold whole numbers; got {given!r}")
+    return [int(n) for n in given]
 
 
 def _axis(axis: int, ndim: int, whose: str) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -34,9 +36,11 @@ def elementwise(a: ArrayLike, b: ArrayLike, operation: str) -> Array:
         return reference.elementwise(a, b, operation)
     y = _door.empty(shape)
     if y.size:
-        sizes, a, a_steps, b, b_steps = _three_axes(a, b, shape)
-        kind = _kernels.ELEMENTWISE[operation]
-        _kernels.elementwise(kind, sizes, a.reshape(-1), a_steps, b.reshape(-1), b_steps, y.reshape(-1))
+        axes, a, b = _spread(a, b, shape)
+        kind, steps = _kernels.ELEMENTWISE[operation], (axes.a_steps, axes.b_steps)
+        _kernels.elementwise(
+            kind, axes.sizes, a.reshape(-1), steps[0], b.reshape(-1), steps[1], y.reshape(-1)
+        )
     return y
 
 
@@ -49,6 +53,8 @@ def elementwise_backward(
     it goes to each. ``needs`` says which of the two are wanted; the other is None.
     """
     a, b, shape = _operands(a, b, operation)
+    if not isinstance(needs, (tuple, list)) or len(needs) != 2:
+        raise ValueError(f"needs must be a pair of booleans, for a and for b; got {needs!r}")
     dy = _door.array(dy, "dy")
     _door.check_shape(dy, "dy", shape, "that of a and b, broadcast")
     if _door.on_reference():
@@ -58,7 +64,7 @@ def elementwise_backward(
             np.zeros(x.shape, np.float32) if need else None for x, need in zip((a, b), needs, strict=True)
         )
         return da, db
-    sizes, a_spread, a_steps, b_spread, b_steps = _three_axes(a, b, shape)
+    axes, a_spread, b_spread = _spread(a, b, shape)
     kind = _kernels.ELEMENTWISE[operation]
     gradients: list[Array | None] = []
     for second, (x, spread) in enumerate([(a, a_spread), (b, b_spread)]):
@@ -66,10 +72,8 @@ def elementwise_backward(
             gradients.append(None)
             continue
         dx = _door.empty(spread.shape)
-        _kernels.elementwise_backward(
-            kind, second, sizes, dy.reshape(-1), a_spread.reshape(-1), a_steps, b_spread.reshape(-1), b_steps,
-            dx.reshape(-1),
-        )  # fmt: skip
+        given = (dy.reshape(-1), a_spread.reshape(-1), axes.a_steps, b_spread.reshape(-1), axes.b_steps)
+        _kernels.elementwise_backward(kind, second, axes.sizes, *given, dx.reshape(-1))
         gradients.append(_summed(dx, x.shape))
     return gradients[0], gradients[1]
 
@@ -87,20 +91,36 @@ def _operands(a: ArrayLike, b: ArrayLike, operation: str) -> tuple[Array, Array,
         ) from None
 
 
-def _three_axes(a: Array, b: Array, shape: Shape) -> tuple[Shape, Array, Steps, Array, Steps]:
-    """((outer, rows, width), a, its steps, b, its steps): 0 along axes on which an operand is repeated.
+class _Axes(NamedTuple):
+    sizes: tuple[int, int, int]
+    a_steps: Steps
+    b_steps: Steps
+    written_out: bool  # the operands first, for there were more axes than three
 
-    Neighbouring axes along which both step, or one is repeated, are joined. Where more than three are left,
-    the operands are written out.
-    """
-    sizes, a_whole, b_whole = _joined(a.shape, b.shape, shape)
-    if len(sizes) > 3:
+
+def _spread(a: Array, b: Array, shape: Shape) -> tuple[_Axes, Array, Array]:
+    """The three axes of C, and a and b as they are to be there."""
+    axes = _axes(a.shape, b.shape)
+    if axes.written_out:
         a, b = (np.ascontiguousarray(np.broadcast_to(x, shape)) for x in (a, b))
+    return axes, a, b
+
+
+@lru_cache(maxsize=256)
+def _axes(a: Shape, b: Shape) -> _Axes:
+    """(outer, rows, width), and the steps of a and b: 0 along axes on which an operand is repeated.
+
+    Neighbouring axes along which both step, or one is repeated, are joined.
+    """
+    shape = np.broadcast_shapes(a, b)
+    sizes, a_whole, b_whole = _joined(a, b, shape)
+    written_out = len(sizes) > 3
+    if written_out:
         sizes, a_whole, b_whole = _joined(shape, shape, shape)
     missing = 3 - len(sizes)
-    whole = [1] * missing + sizes
+    outer, rows, width = whole = [1] * missing + sizes
     steps = [_steps(whole, [True] * missing + there) for there in (a_whole, b_whole)]
-    return tuple(whole), a, steps[0], b, steps[1]
+    return _Axes((outer, rows, width), steps[0], steps[1], written_out)
 
 
 def _joined(a: Shape, b: Shape, shape: Shape) -> tuple[list[int], list[bool], list[bool]]:

@@ -2,8 +2,8 @@
 
     KERAS_BACKEND=jax python tests/golden/make_layer_ops.py        (with keras 3.15 and jax)
 
-writes layer_ops.npz beside this file: keys "<operation>/<case>/<array>", with the arguments of the call
-as JSON under "<operation>/<case>/arguments". Gradients are of sum(y · dy), by JAX. Inputs are multiples of 1/16.
+writes layer_ops.npz beside this file: keys "<operation>/<case>/<array>", with the arguments of the call as
+JSON under "<operation>/<case>/arguments". Gradients are of sum(y · dy), by JAX. Inputs are multiples of 1/16.
 """
 
 from __future__ import annotations
