@@ -71,10 +71,10 @@ class Graphed:
 
     def _called_on_tensors(self, inputs: tuple[Any, ...], training: bool | None) -> Any:
         shapes = self._shapes_of(inputs)
-        if self.built:
-            self.check_inputs(shapes)
-        else:
+        if self._input_shape is None:
             self.build(shapes)
+        else:
+            self.check_inputs(shapes)
         arguments = {} if training is None else {"training": bool(training)}
         return self.called(inputs, arguments, self.compute_output_shape(shapes)).result
 
