@@ -411,7 +411,7 @@ class Layer(Structured):
 
     def remember(self, *what: Any) -> None:
         """Keep what ``backward`` will need from this ``forward``, in this thread."""
-        vars(self)["_memory"] = get_ident(), what  # without making a new version
+        object.__setattr__(self, "_memory", (get_ident(), what))  # without making a new version
 
     def recall(self) -> tuple[Any, ...]:
         """What the most recent ``forward`` remembered. RuntimeError if that was in another thread."""
@@ -430,7 +430,7 @@ class Layer(Structured):
         """Let go of the arrays kept for ``backward`` in this thread."""
         thread, _ = self._memory
         if thread == get_ident():
-            vars(self)["_memory"] = thread, None
+            object.__setattr__(self, "_memory", (thread, None))
 
     def _skips_activation(self) -> bool:
         """Whether ``backward_from_logits`` belongs to the ``call`` there is, not to one of a base class."""
