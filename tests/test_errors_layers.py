@@ -175,7 +175,7 @@ def test_shapes_that_cannot_be(layer, shape, message):
         (lambda: layers.Dense(2, input_shape=(0,)), "input_shape is the shape of one example"),
         (
             lambda: layers.deserialize({"class_name": "Conv3D"}),
-            "unknown layer 'Conv3D'; did you mean 'Conv2D'",
+            "Keras' layer 'Conv3D' is not supported: .* layers.Conv2D",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,7 +63,8 @@ def train(
     (x_train, y_train), (x_test, y_test) = digits(images)
     loss = fc.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss, metrics=["accuracy"])
-    with np.errstate(all="ignore"):  # some of them are meant to overflow
+    with np.errstate(all="ignore"), warnings.catch_warnings():  # some of them are meant to overflow
+        warnings.filterwarnings("ignore", ".*training diverged")
         history = model.fit(
             x_train, y_train, epochs=epochs, validation_data=(x_test, y_test), verbose=0, **fit
         )

@@ -130,13 +130,14 @@ class Graphed:
     @contextmanager
     def at(self, node: Node) -> Iterator[None]:
         """Meanwhile the shapes of the layer are those of one of its calls."""
-        own = vars(self)  # which is no change of the layer
-        before = own["_input_shape"], own["_output_shape"]
-        own["_input_shape"], own["_output_shape"] = node.input_shapes, node.output_shapes
+        before = self._input_shape, self._output_shape
+        with unnoticed():
+            self._input_shape, self._output_shape = node.input_shapes, node.output_shapes
         try:
             yield
         finally:
-            own["_input_shape"], own["_output_shape"] = before
+            with unnoticed():
+                self._input_shape, self._output_shape = before
 
     # ---- the stateless pair
 
@@ -147,12 +148,12 @@ class Graphed:
             going = Pass(schedule, training)
             outputs = going.forward(structure.leaves(list(inputs)))
             return structure.packed(schedule.graph.outputs, outputs), (going,)
-        memory = vars(self)
-        memory["_memory"] = me, _ = get_ident(), None
+        me = get_ident()
+        object.__setattr__(self, "_memory", (me, None))  # past __setattr__: it is no change of the layer
         y = self._call(*inputs, training=training)
         if self.activity_regularizer is not None:
             self._activity_losses.append(float(self.activity_regularizer(y)) / max(len(y), 1))
-        thread, saved = memory["_memory"]
+        thread, saved = self._memory
         if thread != me:  # a layer shared by two models, of which another thread runs the other
             saved = None
         return y, saved
@@ -174,12 +175,12 @@ class Graphed:
         return structure.packed(going.schedule.graph.inputs, dx) if input_gradient else None
 
     def _gradient(self, saved: Any, dy: Any, input_gradient: bool, backward: Any) -> Any:
-        memory = vars(self)
-        before, memory["_memory"] = memory["_memory"], (get_ident(), saved)
+        before = self._memory
+        object.__setattr__(self, "_memory", (get_ident(), saved))
         try:
             return backward(dy, input_gradient=input_gradient)
         finally:
-            memory["_memory"] = before
+            object.__setattr__(self, "_memory", before)
 
     # ---- layers made of layers
 

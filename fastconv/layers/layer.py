@@ -406,7 +406,7 @@ class Layer(Graphed, Structured):
         if self._activity_losses:
             self._activity_losses = []
         y, saved = self.compute(*inputs, training=training)
-        vars(self)["_memory"] = get_ident(), saved
+        object.__setattr__(self, "_memory", (get_ident(), saved))
         return y
 
     def _checked_inputs(self, *given: Any) -> tuple[Any, ...]:
@@ -454,7 +454,7 @@ class Layer(Graphed, Structured):
 
     def remember(self, *what: Any) -> None:
         """Keep what ``backward`` will need from this ``forward``, in this thread."""
-        vars(self)["_memory"] = get_ident(), what  # without making a new version
+        object.__setattr__(self, "_memory", (get_ident(), what))  # without making a new version
 
     def recall(self) -> tuple[Any, ...]:
         """What the most recent ``forward`` remembered. RuntimeError if that was in another thread."""
@@ -473,7 +473,7 @@ class Layer(Graphed, Structured):
         """Let go of the arrays kept for ``backward`` in this thread."""
         thread, _ = self._memory
         if thread == get_ident():
-            vars(self)["_memory"] = thread, None
+            object.__setattr__(self, "_memory", (thread, None))
         for part in self.parts():
             part.forget()
 

@@ -160,7 +160,8 @@ class Optimizer:
         """
         self.build(parameters)
         self._rate_of_step = self.learning_rate  # asked for once: a function may answer differently each time
-        scalars, saved = [(name, getattr(self, name)) for name in self.scalars], None
+        saved = None
+        scalars = [(name, getattr(self, name)) for name in self.scalars] if self.scalars else ()
         try:
             arrays = self._arrays_to_update()
             arrays.options = self._options_now()
