@@ -226,6 +226,8 @@ class Layer(Graphed, Structured):
 
     def _told_output_shape(self, shape: Any) -> Any:
         """What ``compute_output_shape`` says; None where only a call can tell."""
+        if self.composes and self._input_shape is None:
+            return None
         if type(self).compute_output_shape is Layer.compute_output_shape:
             return None
         if not self._shape_in_doubt:
