@@ -158,6 +158,9 @@ class Pass:
     def forward(self, inputs: Sequence[Array], remember: bool = True) -> list[Array]:
         """The outputs, in order. Without ``remember`` there is no way back."""
         values = self.values
+        for call in self.schedule.calls:
+            if call.layer._activity_losses:
+                call.layer._activity_losses = []
         for number, array in zip(self.schedule.inputs, inputs, strict=True):
             values[number] = array
         for index, call in enumerate(self.schedule.calls):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastconv._random import generator
+from fastconv.graph import structure
 from fastconv.layers._arguments import whole
 from fastconv.models.ports import Ports, Several, each, length, listed, taken
 from fastconv.parameter import Array
@@ -189,8 +190,9 @@ def is_array(x: Any, y: Any = None) -> bool:
     if isinstance(x, Several):
         return True
     if isinstance(x, (list, tuple)):
-        holds_batches = (
-            len(x) > 0 and isinstance(x[0], tuple) and len(x[0]) > 0 and hasattr(x[0][0], "__array__")
+        first = x[0] if len(x) > 0 and isinstance(x[0], tuple) and len(x[0]) > 0 else None
+        holds_batches = first is not None and (
+            hasattr(first[0], "__array__") or structure.holds_arrays(first[0])
         )
         return y is not None or not holds_batches
     return hasattr(x, "__array__")

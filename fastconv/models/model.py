@@ -8,7 +8,7 @@ from typing import Any
 
 from fastconv._errors import unknown_name
 from fastconv._geometry import Window
-from fastconv.graph import Graph, SymbolicTensor, structure
+from fastconv.graph import Graph, Node, SymbolicTensor, structure
 from fastconv.graph.serialization import graph_config, graph_from_config
 from fastconv.layers import serialization
 from fastconv.layers._arguments import refuse_unless_none
@@ -267,6 +267,9 @@ class Model(Trainer):
         last = self._last_layers()
         return last[0].output_activation if len(last) == 1 else None
 
+    def _skips_activation(self) -> bool:
+        return self.composes and all(layer._skips_activation() for layer in self._last_layers())
+
     @property
     def outputs_distances(self) -> bool:  # type: ignore[override]
         return any(layer.outputs_distances for layer in self._last_layers())
@@ -286,7 +289,11 @@ class Model(Trainer):
             raise ValueError(
                 f"{self} has several ways from input to output: ask for the receptive field of a layer"
             )
-        return tuple(window for layer in chain for window in layer.windows())
+        windows: list[Window] = []
+        for node in chain:
+            with node.layer.at(node):
+                windows += node.layer.windows()
+        return tuple(windows)
 
     def _sum_over_calls(self, count: str) -> int:
         total = 0
@@ -457,14 +464,14 @@ class Model(Trainer):
         plan = self._inference_plans.find(self)
         return plan if plan is not None and plan.pays_for(images) else None
 
-    def _opened(self, training: bool = True) -> list[Layer] | None:
-        """The layers of a chain, and in the place of models among them theirs; None where it is no chain."""
+    def _opened(self, training: bool = True) -> list[Node] | None:
+        """The calls of a chain, and in the place of models among them theirs; None where it is no chain."""
         graph = self.composition(training)
         if graph is None or graph.chain is None:
             return None
-        opened: list[Layer] = []
-        for layer in graph.chain:
-            inner = layer._opened(training) if isinstance(layer, Model) else [layer]
+        opened: list[Node] = []
+        for node in graph.chain:
+            inner = node.layer._opened(training) if isinstance(node.layer, Model) else [node]
             if inner is None:
                 return None
             opened += inner

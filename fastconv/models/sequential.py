@@ -9,6 +9,7 @@ from fastconv.graph import Graph, SymbolicTensor
 from fastconv.layers import serialization
 from fastconv.layers._arguments import truth
 from fastconv.layers._input_errors import input_shape_error
+from fastconv.layers.graphed import distinct
 from fastconv.layers.input_layer import Input, InputLayer
 from fastconv.layers.layer import Layer, Shape, example_shape
 from fastconv.models.model import Model
@@ -46,7 +47,7 @@ class Sequential(Model):
         return list(self._layers)
 
     def parts(self) -> list[Layer]:
-        return list(self._layers)
+        return distinct([*self._layers, *Layer.parts(self)])
 
     def add(self, layer: Layer | SymbolicTensor, rebuild: bool = True) -> None:
         """Put a layer on top. A model whose input shape is known builds it at once."""
@@ -110,6 +111,8 @@ class Sequential(Model):
             input_shape = self.requested_input_shape
             if input_shape is None:
                 raise ValueError(f"{self} needs the shape of its input, such as build((None, 28, 28, 1))")
+        if not self._layers:
+            raise ValueError(f"{self} has no layers: add some, then give it data")
         shape = example_shape(input_shape)
         if not self.built:
             self._check_shapes(shape)
