@@ -100,6 +100,10 @@ class Sequential(Model):
         if any(layer.name == other.name for other in self._layers):
             raise ValueError(f"{self} has a layer named {layer.name!r} already; names must differ")
 
+    @property
+    def _outputs_are_known(self) -> bool:
+        return type(self).call is Model.call
+
     def _last_layers(self) -> list[Layer]:
         return self._layers[-1:]
 

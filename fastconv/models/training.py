@@ -155,10 +155,8 @@ class Trainer(Layer):
         self.jit_compile = jit_compile
         objective = None if loss is None else Objective(loss, loss_weights)
         compiled = Compiled(optimizers.get(optimizer), objective, Measures(metrics, weighted_metrics))
-        if objective is not None and self.built:
-            objective.terms(
-                self._ports.outputs
-            )  # what does not fit is an error now, not after the first batch
+        if objective is not None and self._outputs_are_known:
+            objective.terms(self._ports.outputs)  # what does not fit is an error now, not after a batch
         self._compiled = compiled
         self._looked_for_mistakes = False
         self.run_eagerly = run_eagerly
@@ -818,6 +816,11 @@ class Trainer(Layer):
         in_arrays = isinstance(x, Mapping) or y is not None or hasattr(x, "__array__")
         in_arrays = in_arrays or (structure.holds_arrays(x) and not batches)
         return ports.sorted(x, y, sample_weight) if in_arrays else (x, y, sample_weight)
+
+    @property
+    def _outputs_are_known(self) -> bool:
+        """Whether it is known how many outputs there are."""
+        return self.built
 
     @property
     def _ports(self) -> Ports:
