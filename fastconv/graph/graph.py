@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fastconv.graph import structure
+from fastconv.graph.ports import Ports
 from fastconv.graph.symbolic import Node, SymbolicTensor, shapes_of
 
 if TYPE_CHECKING:
@@ -63,9 +64,14 @@ class Graph:
         return [tensor.name for tensor in self.input_list]
 
     @cached_property
-    def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """(``input_names``, ``output_names``)"""
-        return tuple(self.input_names), tuple(self.output_names)
+    def parts(self) -> list[Layer]:
+        """The layers but for ``Input``."""
+        return [layer for layer in self.layers if not layer.is_input]
+
+    @cached_property
+    def ports(self) -> Ports:
+        """The names of inputs and outputs."""
+        return Ports(tuple(self.input_names), tuple(self.output_names))
 
     @cached_property
     def chain(self) -> list[Node] | None:

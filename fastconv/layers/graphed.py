@@ -48,6 +48,7 @@ class Graphed:
     takes_several = False
     """Whether a list or dictionary of arrays is several inputs, rather than one array."""
 
+    _is_of_the_user = False  # whether it is a class from outside of this package
     _has_parts = False  # whether layers among the attributes are looked for
 
     _needs_numbers: TypeError | None = None  # why ``call`` could not be traced
@@ -61,7 +62,7 @@ class Graphed:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if not cls.__module__.startswith("fastconv."):  # a layer of the user's own may do all of it
-            cls._has_parts = True
+            cls._has_parts = cls._is_of_the_user = True
             if "call" in vars(cls) and "takes_several" not in vars(cls):
                 cls.takes_several = True
 

@@ -563,7 +563,7 @@ class Layer(Graphed, Structured):
     @property
     def parameters(self) -> list[Parameter]:
         """The trainable parameters: what an optimizer steps. Empty where ``trainable`` is False."""
-        if not self._trainable:
+        if not self._trainable or not (self._weights or self._has_parts):
             return []
         own = [weight for weight in self._weights if weight.trainable]
         if self._has_parts:

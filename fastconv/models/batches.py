@@ -13,7 +13,7 @@ import numpy as np
 from fastconv._random import generator
 from fastconv.graph import structure
 from fastconv.layers._arguments import whole
-from fastconv.models.ports import Ports, Several, each, length, listed, taken
+from fastconv.graph.ports import Ports, Several, each, length, listed, taken
 from fastconv.parameter import Array
 from fastconv.utils.batch_source import BatchSource, is_repeatable, load_state_of, one_pass, state_of
 from fastconv.utils.prefetch import Prefetch

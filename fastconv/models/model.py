@@ -12,12 +12,13 @@ from fastconv.graph import Graph, Node, SymbolicTensor, structure
 from fastconv.graph.serialization import graph_config, graph_from_config
 from fastconv.layers import serialization
 from fastconv.layers._arguments import refuse_unless_none
+from fastconv.layers.graphed import distinct
 from fastconv.layers.input_layer import Input
 from fastconv.layers.layer import Layer
 from fastconv.models import summary as tables
 from fastconv.models.screen import screen_width
 from fastconv.models.plan import Plan, Plans
-from fastconv.models.ports import Ports
+from fastconv.graph.ports import Ports
 from fastconv.models.training import Trainer
 
 
@@ -170,10 +171,10 @@ class Model(Trainer):
 
     @property
     def _ports(self) -> Ports:
-        if not self.built:
-            return super()._ports
-        graph = self.composition(training=False)
-        return super()._ports if graph is None else Ports(*graph.names)
+        graph = self._graph
+        if graph is None and self.built:
+            graph = self.composition(training=False)
+        return super()._ports if graph is None else graph.ports
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that place of ``layers``."""
@@ -275,11 +276,9 @@ class Model(Trainer):
         return any(layer.outputs_distances for layer in self._last_layers())
 
     def parts(self) -> list[Layer]:
-        return (
-            super().parts()
-            if self._graph is None
-            else [layer for layer in self._graph.layers if not layer.is_input]
-        )
+        if self._graph is None:
+            return super().parts()
+        return distinct([*self._graph.parts, *super().parts()]) if self._is_of_the_user else self._graph.parts
 
     # ---- what it sees, and what that costs
 

@@ -62,7 +62,7 @@ from fastconv.ops.convolution import algorithm_index
 from fastconv.parameter import Array, Parameter, is_roomy
 
 if TYPE_CHECKING:
-    from fastconv.graph import Graph, Node
+    from fastconv.graph import Node
     from fastconv.models.model import Model
 
 Step = dict[str, Any]
@@ -197,10 +197,9 @@ _abandoned: list[_kernels.Plan] = []
 
 
 class _Found(NamedTuple):
-    """What there was to be found, and for which graph."""
+    """What there was to be found, and when."""
 
     version: object
-    graph: Graph | None
     plan: Plan | None
 
 
@@ -212,17 +211,16 @@ class Plans:
 
     def __init__(self, inference: bool = False) -> None:
         self._inference = inference
-        self._found = _Found(None, None, None)
+        self._found = _Found(None, None)
 
     def find(self, model: Model) -> Plan | None:
         """The plan for the model as it is now; None where there is none."""
         if on_reference():
             return None
-        graph = model.composition(training=not self._inference)
         found, version = self._found, _structure.version()
-        if found.version is not version or found.graph is not graph:
+        if found.version is not version:
             plan = self._made(model._opened(not self._inference), model._input_shape, found.plan)
-            self._found = found = _Found(version, graph, plan)  # in one piece, once the plan is there
+            self._found = found = _Found(version, plan)  # in one piece, once the plan is there
         return found.plan
 
     def _made(self, calls: list[Node] | None, input_shape: Any, earlier: Plan | None) -> Plan | None:

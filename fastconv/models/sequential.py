@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from fastconv._structure import unnoticed
 from fastconv.graph import Graph, SymbolicTensor
 from fastconv.layers import serialization
 from fastconv.layers._arguments import truth
@@ -47,7 +48,7 @@ class Sequential(Model):
         return list(self._layers)
 
     def parts(self) -> list[Layer]:
-        return distinct([*self._layers, *Layer.parts(self)])
+        return distinct([*self._layers, *Layer.parts(self)]) if self._is_of_the_user else self._layers
 
     def add(self, layer: Layer | SymbolicTensor, rebuild: bool = True) -> None:
         """Put a layer on top. A model whose input shape is known builds it at once."""
@@ -83,7 +84,8 @@ class Sequential(Model):
 
     def composition(self, training: bool) -> Graph | None:
         if self._graph is None and self.built:
-            self._graph = Graph(self._tensors[0], self._tensors[-1], owner=str(self))
+            with unnoticed():  # it is what the layers are already
+                self._graph = Graph(self._tensors[0], self._tensors[-1], owner=str(self))
         return super().composition(training)
 
     def _check_addable(self, layer: Any) -> None:

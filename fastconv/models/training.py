@@ -40,7 +40,7 @@ from fastconv.models.mistakes import warn, warn_of_broken_weights, warn_of_likel
 from fastconv.models.moving import Moving
 from fastconv.models.objective import Objective, Value, value_of
 from fastconv.models.plan import Plan, can_train_with
-from fastconv.models.ports import Ports, Several, listed
+from fastconv.graph.ports import Ports, Several, listed
 from fastconv.models.progress import Progress, progress
 from fastconv.models.run import Run
 from fastconv.ops._door import array as floats
@@ -535,7 +535,9 @@ class Trainer(Layer):
     def _measure(self, compiled: Compiled, batch: Batch, y_pred: Any, value: Value) -> None:
         """Take a batch into account in the running losses and metrics."""
         outputs, y, weights = self._by_output(batch.y, y_pred, batch.sample_weight)
-        compiled.measures.update(value, y, outputs, weights, self._ports.outputs, self.outputs_distances)
+        measures = compiled.measures
+        distances = not measures.are_made and self.outputs_distances
+        measures.update(value, y, outputs, weights, self._ports.outputs, distances)
 
     def _by_output(self, y: Any, y_pred: Any, sample_weight: Any) -> tuple[list[Any], list[Any], list[Any]]:
         """(outputs, targets, weights), each a list with an item for every output."""
