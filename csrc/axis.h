@@ -69,8 +69,7 @@ static inline int64_t *fc_find_axes(const fc_conv2d *conv, int backward, fc_axis
         *rows = (fc_axis){.source = conv->OH, .outputs = conv->H, .step = 1, .phases = conv->stride_h};
         *columns = (fc_axis){.source = conv->OW, .outputs = conv->W, .step = 1, .phases = conv->stride_w};
     }
-    int64_t *memory =
-        malloc(sizeof(int64_t) * (size_t)(2 + rows->phases + columns->phases + 2 * (conv->KH + conv->KW)));
+    int64_t *memory = fc_indices(2 + rows->phases + columns->phases + 2 * (conv->KH + conv->KW));
     if (!memory) return NULL;
     fc_lay_out_axis(columns, conv->KW, fc_lay_out_axis(rows, conv->KH, memory));
     (backward ? fc_backward_axis : fc_forward_axis)(rows, conv->KH, conv->dilation_h, conv->pad_top);

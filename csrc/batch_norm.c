@@ -49,7 +49,7 @@ static void join(int64_t C, double seen, double rows, const float *about, const 
 fc_status fc_moments(int64_t rows, int64_t C, const float *x, float *mean, float *variance) {
     const fc_kernels *kernels = fc_kernels_active();
     const fc_folded f = fc_fold(kernels->lanes, rows, C);
-    float *parts = fc_floats(f.pieces * 3 * f.period);
+    float *parts = fc_floats(fc_volume(f.pieces, 3, f.period));
     double *wide = calloc((size_t)C, 2 * sizeof(double));
     if (!parts || !wide) {
         fc_free(parts);
@@ -111,7 +111,7 @@ fc_status fc_batch_norm_backward_weights(int64_t rows, int64_t C, const float *d
                                          const float *variance, double epsilon, float *dgamma, float *dbeta) {
     const fc_kernels *kernels = fc_kernels_active();
     const fc_folded f = fc_fold(kernels->lanes, rows, C);
-    float *about = fc_floats((f.pieces * 2 + 1) * f.period);
+    float *about = fc_floats(fc_times(f.pieces * 2 + 1, f.period));
     double *wide = calloc((size_t)C, 2 * sizeof(double));
     if (!about || !wide) {
         fc_free(about);

@@ -21,7 +21,12 @@
 
 /* A multiplication and an addition for every tap of every connection. */
 static double operations(const fc_conv2d *conv, fc_connections connections) {
-    return 2.0 * (double)(conv->N * conv->OH * conv->OW) * (double)(conv->KH * conv->KW * connections.count);
+    return 2.0 * (double)conv->N * (double)conv->OH * (double)conv->OW * (double)conv->KH * (double)conv->KW *
+           (double)connections.count;
+}
+
+static int sizes_fit(const fc_conv2d *conv, fc_connections connections) {
+    return fc_conv2d_fits(conv, 1) && fc_fits(conv->KH, conv->KW, connections.count, FC_MOST_LANES);
 }
 
 /* ---- images into the lanes ---------------------------------------------------------------------- */
@@ -144,8 +149,9 @@ static fc_status run_gather(gather *g, const fc_conv2d *conv, fc_connections con
                        .columns = fc_extent(columns, fc_most_outputs(columns)), .C = g->C};
     const int64_t source_size = floats_in(&g->strip, V), row_size = columns->outputs * g->K;
 
-    int64_t *numbers = malloc(sizeof(int64_t) * (size_t)(g->K + 1 + (2 + conv->KW) * count + conv->KH));
-    float *memory = fc_floats(fc_round_up(conv->KH * conv->KW * count, 16) + threads * (source_size + row_size * V));
+    int64_t *numbers = fc_indices(g->K + 1 + (2 + conv->KW) * count + conv->KH);
+    float *memory = fc_floats(fc_plus(fc_round_up(conv->KH * conv->KW * count, 16),
+                                      fc_times(threads, source_size + row_size * V)));
     if (!numbers || !memory) {
         free(numbers);
         fc_free(memory);
@@ -186,6 +192,7 @@ static fc_status run_gather(gather *g, const fc_conv2d *conv, fc_connections con
 
 fc_status fc_conv2d_connected_forward(const fc_conv2d *conv, fc_connections connections, const float *x,
                                       const float *kernel, const float *bias, float *y) {
+    if (!sizes_fit(conv, connections)) return FC_TOO_LARGE;
     gather g = {.N = conv->N, .C = conv->C_in, .K = conv->C_out};
     int64_t *axes = fc_find_axes(conv, 0, &g.rows, &g.columns);
     if (!axes) return FC_OUT_OF_MEMORY;
@@ -197,6 +204,7 @@ fc_status fc_conv2d_connected_forward(const fc_conv2d *conv, fc_connections conn
 
 fc_status fc_conv2d_connected_backward_data(const fc_conv2d *conv, fc_connections connections, const float *dy,
                                             const float *kernel, float *dx) {
+    if (!sizes_fit(conv, connections)) return FC_TOO_LARGE;
     gather g = {.N = conv->N, .C = conv->C_out, .K = conv->C_in};
     int64_t *axes = fc_find_axes(conv, 1, &g.rows, &g.columns);
     if (!axes) return FC_OUT_OF_MEMORY;
@@ -236,10 +244,11 @@ static void correlate(const fc_kernels *kernels, const fc_conv2d *conv, fc_conne
 
 fc_status fc_conv2d_connected_backward_kernel(const fc_conv2d *conv, fc_connections connections, const float *x,
                                               const float *dy, float *dkernel, float *dbias) {
+    if (!sizes_fit(conv, connections)) return FC_TOO_LARGE;
     const fc_kernels *kernels = fc_kernels_active();
     const int64_t V = kernels->lanes, size = conv->KH * conv->KW * connections.count;
     const int64_t bundles = fc_pieces(conv->N, V), chunks = fc_min(bundles, 16); /* of bundles, summed together */
-    fc_status status = fc_column_sums(conv->N * conv->OH * conv->OW, conv->C_out, dy, dbias);
+    fc_status status = fc_column_sums(kernels, conv->N * conv->OH * conv->OW, conv->C_out, dy, dbias);
     if (status != FC_OK) return status;
 
     fc_axis rows, columns;
@@ -252,7 +261,7 @@ fc_status fc_conv2d_connected_backward_kernel(const fc_conv2d *conv, fc_connecti
 
     const int threads = fc_threads_for(operations(conv, connections));
     const int64_t x_size = floats_in(&source, V), dy_size = floats_in(&gradient, V);
-    float *memory = fc_floats(threads * (x_size + dy_size + size * V) + chunks * size);
+    float *memory = fc_floats(fc_plus(fc_times(threads, x_size + dy_size + size * V), chunks * size));
     if (!memory) return FC_OUT_OF_MEMORY;
     float *partial = memory + threads * (x_size + dy_size + size * V);
     memset(partial, 0, sizeof(float) * (size_t)(chunks * size));

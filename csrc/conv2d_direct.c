@@ -55,6 +55,7 @@ static void copy_with_halo(const float *image, int64_t H, int64_t W, int64_t C, 
 /* ---- forward and backward-data: one gathering convolution --------------------------------------- */
 
 typedef struct {
+    const fc_kernels *kernels;
     fc_axis rows, columns;
     int64_t N, C, K, groups; /* channels of the source and of the output, in all groups */
     const float *kernel;
@@ -65,7 +66,8 @@ typedef struct {
 
 static int plan_forward(gather *g, const fc_conv2d *conv, const float *kernel) {
     *g = (gather){
-        .N = conv->N, .C = conv->C_in, .K = conv->C_out, .groups = conv->groups, .kernel = kernel, .forward = 1,
+        .kernels = fc_kernels_active(), .N = conv->N, .C = conv->C_in, .K = conv->C_out, .groups = conv->groups,
+        .kernel = kernel, .forward = 1,
         .kernel_tap = conv->C_in / conv->groups * conv->C_out, .kernel_c = conv->C_out, .kernel_k = 1,
         .kernel_group = conv->C_out / conv->groups,
     };
@@ -75,7 +77,8 @@ static int plan_forward(gather *g, const fc_conv2d *conv, const float *kernel) {
 
 static int plan_backward_data(gather *g, const fc_conv2d *conv, const float *kernel) {
     *g = (gather){
-        .N = conv->N, .C = conv->C_out, .K = conv->C_in, .groups = conv->groups, .kernel = kernel,
+        .kernels = fc_kernels_active(), .N = conv->N, .C = conv->C_out, .K = conv->C_in, .groups = conv->groups,
+        .kernel = kernel,
         .kernel_tap = conv->C_in / conv->groups * conv->C_out, .kernel_c = 1, .kernel_k = conv->C_out,
         .kernel_group = conv->C_out / conv->groups,
     };
@@ -115,14 +118,14 @@ static void pack_phase(const gather *g, const phase *f, int64_t group, int64_t k
         for (int64_t q = 0; q < f->column_taps; q++, panel += C * lanes) {
             const int64_t tap = g->rows.tap[g->rows.first[f->row_phase] + r] * kernel_columns +
                                 g->columns.tap[g->columns.first[f->column_phase] + q];
-            fc_pack_panel(C, (fc_weights){kernel + tap * g->kernel_tap, g->kernel_c, g->kernel_k}, channels, lanes,
-                          panel);
+            fc_pack_panel(g->kernels, C, (fc_weights){kernel + tap * g->kernel_tap, g->kernel_c, g->kernel_k}, channels,
+                          lanes, panel);
         }
 }
 
 static fc_status run_gather(const gather *g, int64_t kernel_columns, double flops, const float *source,
                             const float *bias, float *y) {
-    const fc_kernels *kernels = fc_kernels_active();
+    const fc_kernels *kernels = g->kernels;
     const fc_axis *rows = &g->rows, *columns = &g->columns;
     const int64_t lanes = kernels->tile_lanes, tile_pixels = kernels->tile_pixels;
     const int64_t C = g->C / g->groups, K = g->K / g->groups;
@@ -156,14 +159,14 @@ static fc_status run_gather(const gather *g, int64_t kernel_columns, double flop
     const int64_t strip_rows = (block - 1) * rows->step + rows->most - rows->least + 1;
     const int64_t strip_size = padded ? fc_round_up(strip_rows * strip_columns * g->C, 16) : 0;
 
-    phase *plan = malloc(sizeof(phase) * (size_t)phases);
-    int64_t *run_offsets = malloc(sizeof(int64_t) * (size_t)taps);
+    phase *plan = calloc((size_t)phases, sizeof *plan);
+    int64_t *run_offsets = fc_indices(taps);
     const int64_t bias_size = g->groups * panels * lanes;
     /* Few pixels do not make up for copying the weights: rows of whole vectors can be read where they lie. */
     const int in_place = g->forward && g->groups == 1 && K % kernels->lanes == 0 &&
                          g->N * rows->outputs * columns->outputs <= few_pixels;
     const int64_t packed_size = in_place ? 0 : weights_size;
-    float *memory = fc_floats(packed_size + bias_size + strip_size * threads);
+    float *memory = fc_floats(fc_plus(packed_size + bias_size, fc_times(strip_size, threads)));
     if (!plan || !run_offsets || !memory) {
         free(plan);
         free(run_offsets);
@@ -268,6 +271,7 @@ fc_status fc_conv2d_forward_direct(const fc_conv2d *conv, const float *x, const 
                                    float *y) {
     gather g;
     if (conv->N == 0) return FC_OK;
+    if (!fc_conv2d_fits(conv, 1)) return FC_TOO_LARGE;
     if (!plan_forward(&g, conv, kernel)) return FC_OUT_OF_MEMORY;
     fc_status status = run_gather(&g, conv->KW, fc_conv2d_operations(conv), x, bias, y);
     free(g.memory);
@@ -276,7 +280,8 @@ fc_status fc_conv2d_forward_direct(const fc_conv2d *conv, const float *x, const 
 
 fc_status fc_conv2d_backward_data_direct(const fc_conv2d *conv, const float *dy, const float *kernel, float *dx) {
     gather g;
-    if (conv->N == 0) return FC_OK;
+    if (conv->N == 0 || conv->H == 0 || conv->W == 0) return FC_OK;
+    if (!fc_conv2d_fits(conv, 1)) return FC_TOO_LARGE;
     if (!plan_backward_data(&g, conv, kernel)) return FC_OUT_OF_MEMORY;
     fc_status status = run_gather(&g, conv->KW, fc_conv2d_operations(conv), dy, NULL, dx);
     free(g.memory);
@@ -287,6 +292,7 @@ fc_status fc_conv2d_backward_data_direct(const fc_conv2d *conv, const float *dy,
 
 typedef struct {
     const fc_conv2d *conv;
+    const fc_kernels *kernels;
     int64_t lanes, tile_rows;
     int64_t C, K, panels;          /* of a group: channels in, out, and out in tiles */
     int joined;                    /* the taps of a kernel row are one run */
@@ -301,8 +307,8 @@ typedef struct {
 static correlation plan_correlation(const fc_conv2d *conv, const fc_kernels *kernels, int64_t cached) {
     const int64_t H = fc_max((conv->OH - 1) * conv->stride_h + (conv->KH - 1) * conv->dilation_h + 1, 1);
     const int64_t W = fc_max((conv->OW - 1) * conv->stride_w + (conv->KW - 1) * conv->dilation_w + 1, 1);
-    correlation c = {.conv = conv, .lanes = kernels->tile_lanes, .tile_rows = kernels->tile_pixels,
-                     .C = conv->C_in / conv->groups, .K = conv->C_out / conv->groups};
+    correlation c = {.conv = conv, .kernels = kernels, .lanes = kernels->tile_lanes,
+                     .tile_rows = kernels->tile_pixels, .C = conv->C_in / conv->groups, .K = conv->C_out / conv->groups};
     c.panels = fc_pieces(c.K, c.lanes);
     c.joined = conv->groups == 1 && (conv->dilation_w == 1 || conv->KW == 1);
     c.runs = conv->KH * (c.joined ? 1 : conv->KW);
@@ -310,7 +316,7 @@ static correlation plan_correlation(const fc_conv2d *conv, const fc_kernels *ker
     c.run_tiles = fc_pieces(c.length, c.tile_rows);
     c.tiles = conv->groups * c.panels * c.runs * c.run_tiles;
 
-    c.padded = conv->pad_top > 0 || conv->pad_left > 0 || H > conv->H || W > conv->W;
+    c.padded = conv->pad_top != 0 || conv->pad_left != 0 || H > conv->H || W > conv->W;
     c.packed = conv->groups > 1 || conv->C_out > c.lanes || conv->C_out % kernels->lanes;
     c.width = c.padded ? W : conv->W;
     c.x_row = conv->stride_h * c.width * conv->C_in;
@@ -346,7 +352,6 @@ static void pack_strip_of_dy(const correlation *c, const float *dy, int64_t n, i
 static void correlate(const correlation *c, fc_pixels pixels, int64_t first, int64_t end, const float *x,
                       const float *packed, float *dkernel) {
     const fc_conv2d *conv = c->conv;
-    const fc_kernels *kernels = fc_kernels_active();
     for (int64_t t = first; t < end; t++) {
         const int64_t tile = t % c->run_tiles, run = t / c->run_tiles % c->runs;
         const int64_t panel = t / (c->run_tiles * c->runs) % c->panels;
@@ -357,7 +362,7 @@ static void correlate(const correlation *c, fc_pixels pixels, int64_t first, int
         pixels.dy_step = channels;
         pixels.dy_row = conv->OW * channels;
         const int64_t tap = (kh * conv->dilation_h * c->width + kw * conv->dilation_w) * conv->C_in;
-        kernels->outer_tile(&pixels, (int)(next - j), (int)channels, x + tap + group * c->C + j,
+        c->kernels->outer_tile(&pixels, (int)(next - j), (int)channels, x + tap + group * c->C + j,
                             packed + k * pixels.rows * conv->OW, dkernel + (run * c->length + j) * conv->C_out + k,
                             conv->C_out);
     }
@@ -365,8 +370,10 @@ static void correlate(const correlation *c, fc_pixels pixels, int64_t first, int
 
 fc_status fc_conv2d_backward_kernel_direct(const fc_conv2d *conv, const float *x, const float *dy, float *dkernel,
                                            float *dbias) {
+    const fc_kernels *kernels = fc_kernels_active();
+    if (!fc_conv2d_fits(conv, 1)) return FC_TOO_LARGE;
     const int64_t kernel_size = conv->KH * conv->KW * (conv->C_in / conv->groups) * conv->C_out;
-    fc_status status = fc_column_sums(conv->N * conv->OH * conv->OW, conv->C_out, dy, dbias);
+    fc_status status = fc_column_sums(kernels, conv->N * conv->OH * conv->OW, conv->C_out, dy, dbias);
     if (status != FC_OK) return status;
     if (conv->N == 0) {
         memset(dkernel, 0, sizeof(float) * (size_t)kernel_size);
@@ -375,7 +382,7 @@ fc_status fc_conv2d_backward_kernel_direct(const fc_conv2d *conv, const float *x
 
     /* A strip is as much of an image as half a megabyte holds of x and dy, or a few small images. */
     const int64_t cached = 1 << 17;
-    const correlation c = plan_correlation(conv, fc_kernels_active(), cached);
+    const correlation c = plan_correlation(conv, kernels, cached);
 
     /* A kernel of few tiles is summed in chunks of the batch; how many depends on shapes alone. Within a chunk every
      * tile's sum is in the order of the pixels, so that the threads may share the tiles as they like. */
@@ -389,8 +396,8 @@ fc_status fc_conv2d_backward_kernel_direct(const fc_conv2d *conv, const float *x
     const int64_t copied = fc_min(most, fc_max(at_once, fc_pieces(threads, chunks)));
 
     /* The last vector of a pixel of dy may reach past it, in lanes that are never stored: there is room. */
-    const int64_t copies_size = chunks * copied * (c.x_size + c.dy_size) + c.lanes;
-    float *memory = fc_floats(copies_size + (chunks > 1 ? chunks * kernel_size : 0));
+    const int64_t copies_size = fc_plus(fc_volume(chunks, copied, c.x_size + c.dy_size), c.lanes);
+    float *memory = fc_floats(fc_plus(copies_size, chunks > 1 ? fc_times(chunks, kernel_size) : 0));
     if (!memory) return FC_OUT_OF_MEMORY;
     float *x_copies = memory, *dy_copies = x_copies + chunks * copied * c.x_size;
     float *partial = chunks > 1 ? memory + copies_size : dkernel;
@@ -429,7 +436,7 @@ fc_status fc_conv2d_backward_kernel_direct(const fc_conv2d *conv, const float *x
     }
     if (chunks > 1) {
         memset(dkernel, 0, sizeof(float) * (size_t)kernel_size);
-        fc_kernels_active()->add_rows(chunks, kernel_size, partial, dkernel);
+        kernels->add_rows(chunks, kernel_size, partial, dkernel);
     }
     fc_free(memory);
     return FC_OK;

@@ -19,6 +19,7 @@
 #include "threads.h"
 
 typedef struct {
+    const fc_kernels *kernels;
     int64_t image_pixels; /* OH * OW: rows of the matrix for one image */
     int64_t C, K;         /* channels in and out of one group */
     int64_t columns;      /* KH * KW * C */
@@ -26,13 +27,15 @@ typedef struct {
     float *rows;          /* (images * image_pixels, columns) */
 } patches;
 
-static patches plan(const fc_conv2d *conv) {
+static fc_status plan(const fc_conv2d *conv, patches *p) {
     const int64_t cache_floats = 1 << 17; /* half a megabyte */
-    patches p = {.image_pixels = conv->OH * conv->OW, .C = conv->C_in / conv->groups, .K = conv->C_out / conv->groups};
-    p.columns = conv->KH * conv->KW * p.C;
-    p.images = fc_max(1, fc_min(conv->N, cache_floats / fc_max(1, p.image_pixels * p.columns)));
-    p.rows = fc_floats(p.images * p.image_pixels * p.columns);
-    return p;
+    if (!fc_conv2d_fits(conv, 0)) return FC_TOO_LARGE;
+    *p = (patches){.kernels = fc_kernels_active(), .image_pixels = conv->OH * conv->OW,
+                   .C = conv->C_in / conv->groups, .K = conv->C_out / conv->groups};
+    p->columns = conv->KH * conv->KW * p->C;
+    p->images = fc_max(1, fc_min(conv->N, cache_floats / fc_max(1, p->image_pixels * p->columns)));
+    p->rows = fc_floats(fc_volume(p->images, p->image_pixels, p->columns));
+    return p->rows ? FC_OK : FC_OUT_OF_MEMORY;
 }
 
 /* Visit every patch of a block of images of one group: copy it from x, or add it back to dx. */
@@ -74,14 +77,14 @@ static void col2im(const fc_conv2d *conv, const patches *p, float *dx, int64_t i
 
 fc_status fc_conv2d_forward_im2col(const fc_conv2d *conv, const float *x, const float *kernel, const float *bias,
                                    float *y) {
-    const patches p = plan(conv);
-    if (!p.rows) return FC_OUT_OF_MEMORY;
-    fc_status status = FC_OK;
+    patches p;
+    fc_status status = plan(conv, &p);
+    if (status != FC_OK) return status;
     for (int64_t n = 0; n < conv->N && status == FC_OK; n += p.images) {
         const int64_t images = fc_min(p.images, conv->N - n);
         for (int64_t g = 0; g < conv->groups && status == FC_OK; g++) {
             im2col(conv, &p, x + n * conv->H * conv->W * conv->C_in + g * p.C, images);
-            status = fc_matmul(images * p.image_pixels, p.columns, p.K, p.rows, p.columns,
+            status = fc_matmul(p.kernels, images * p.image_pixels, p.columns, p.K, p.rows, p.columns,
                                (fc_weights){kernel + g * p.K, conv->C_out, 1}, bias ? bias + g * p.K : NULL,
                                y + n * p.image_pixels * conv->C_out + g * p.K, conv->C_out);
         }
@@ -91,14 +94,14 @@ fc_status fc_conv2d_forward_im2col(const fc_conv2d *conv, const float *x, const 
 }
 
 fc_status fc_conv2d_backward_data_im2col(const fc_conv2d *conv, const float *dy, const float *kernel, float *dx) {
-    const patches p = plan(conv);
-    if (!p.rows) return FC_OUT_OF_MEMORY;
+    patches p;
+    fc_status status = plan(conv, &p);
+    if (status != FC_OK) return status;
     memset(dx, 0, sizeof(float) * (size_t)(conv->N * conv->H * conv->W * conv->C_in));
-    fc_status status = FC_OK;
     for (int64_t n = 0; n < conv->N && status == FC_OK; n += p.images) {
         const int64_t images = fc_min(p.images, conv->N - n);
         for (int64_t g = 0; g < conv->groups && status == FC_OK; g++) {
-            status = fc_matmul(images * p.image_pixels, p.K, p.columns,
+            status = fc_matmul(p.kernels, images * p.image_pixels, p.K, p.columns,
                                dy + n * p.image_pixels * conv->C_out + g * p.K, conv->C_out,
                                (fc_weights){kernel + g * p.K, 1, conv->C_out}, NULL, p.rows, p.columns);
             if (status == FC_OK) col2im(conv, &p, dx + n * conv->H * conv->W * conv->C_in + g * p.C, images);
@@ -110,15 +113,16 @@ fc_status fc_conv2d_backward_data_im2col(const fc_conv2d *conv, const float *dy,
 
 fc_status fc_conv2d_backward_kernel_im2col(const fc_conv2d *conv, const float *x, const float *dy, float *dkernel,
                                            float *dbias) {
-    const patches p = plan(conv);
-    if (!p.rows) return FC_OUT_OF_MEMORY;
+    patches p;
+    fc_status status = plan(conv, &p);
+    if (status != FC_OK) return status;
     memset(dkernel, 0, sizeof(float) * (size_t)(p.columns * conv->C_out));
-    fc_status status = fc_column_sums(conv->N * p.image_pixels, conv->C_out, dy, dbias);
+    status = fc_column_sums(p.kernels, conv->N * p.image_pixels, conv->C_out, dy, dbias);
     for (int64_t n = 0; n < conv->N && status == FC_OK; n += p.images) {
         const int64_t images = fc_min(p.images, conv->N - n);
         for (int64_t g = 0; g < conv->groups && status == FC_OK; g++) {
             im2col(conv, &p, x + n * conv->H * conv->W * conv->C_in + g * p.C, images);
-            status = fc_matmul_outer(images * p.image_pixels, p.columns, p.K, p.rows, p.columns,
+            status = fc_matmul_outer(p.kernels, images * p.image_pixels, p.columns, p.K, p.rows, p.columns,
                                      dy + n * p.image_pixels * conv->C_out + g * p.K, conv->C_out,
                                      dkernel + g * p.K, conv->C_out);
         }

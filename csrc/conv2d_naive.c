@@ -30,6 +30,7 @@ static int64_t pixel_under(const fc_conv2d *conv, int64_t n, int64_t h, int64_t 
 fc_status fc_conv2d_forward_naive(const fc_conv2d *conv, const float *x, const float *kernel, const float *bias,
                                   float *y) {
     const int64_t C = conv->C_in / conv->groups, K = conv->C_out / conv->groups;
+    if (!fc_conv2d_fits(conv, 0)) return FC_TOO_LARGE;
 #pragma omp parallel for schedule(static) num_threads(fc_threads_for(fc_conv2d_operations(conv)))
     for (int64_t nh = 0; nh < conv->N * conv->OH; nh++) {
         const int64_t n = nh / conv->OH, h = nh % conv->OH;
@@ -52,6 +53,7 @@ fc_status fc_conv2d_forward_naive(const fc_conv2d *conv, const float *x, const f
 
 fc_status fc_conv2d_backward_data_naive(const fc_conv2d *conv, const float *dy, const float *kernel, float *dx) {
     const int64_t C = conv->C_in / conv->groups, K = conv->C_out / conv->groups;
+    if (!fc_conv2d_fits(conv, 0)) return FC_TOO_LARGE;
     const int64_t image = conv->H * conv->W * conv->C_in;
 #pragma omp parallel for schedule(static) num_threads(fc_threads_for(fc_conv2d_operations(conv)))
     for (int64_t n = 0; n < conv->N; n++) {
@@ -75,6 +77,7 @@ fc_status fc_conv2d_backward_data_naive(const fc_conv2d *conv, const float *dy, 
 fc_status fc_conv2d_backward_kernel_naive(const fc_conv2d *conv, const float *x, const float *dy, float *dkernel,
                                           float *dbias) {
     const int64_t C = conv->C_in / conv->groups, K = conv->C_out / conv->groups;
+    if (!fc_conv2d_fits(conv, 0)) return FC_TOO_LARGE;
     /* One thread to an output channel: every element of dkernel is one thread's sum, in one order. */
 #pragma omp parallel for schedule(static) num_threads(fc_threads_for(fc_conv2d_operations(conv)))
     for (int64_t k = 0; k < conv->C_out; k++) {

@@ -62,6 +62,7 @@ enum {
 
 /* A 3x3 convolution at stride 1 from (H, W, C) to (OH, OW, K) images. */
 typedef struct {
+    const fc_kernels *kernels;
     int64_t N, H, W, C, OH, OW, K, pad_top, pad_left;
     int64_t tile_rows, tile_columns, tiles;
     fc_winograd_tile last; /* outputs of the last tile of a column and of a row */
@@ -73,11 +74,12 @@ static int64_t positions_of(int64_t outputs) { return outputs + 2 * fc_pieces(ou
 
 static grid grid_of(int64_t N, int64_t H, int64_t W, int64_t C, int64_t OH, int64_t OW, int64_t K, int64_t pad_top,
                     int64_t pad_left) {
-    grid g = {.N = N, .H = H, .W = W, .C = C, .OH = OH, .OW = OW, .K = K, .pad_top = pad_top, .pad_left = pad_left,
-              .tile_rows = fc_pieces(OH, TILE), .tile_columns = fc_pieces(OW, TILE)};
+    grid g = {.kernels = fc_kernels_active(), .N = N, .H = H, .W = W, .C = C, .OH = OH, .OW = OW, .K = K,
+              .pad_top = pad_top, .pad_left = pad_left, .tile_rows = fc_pieces(OH, TILE),
+              .tile_columns = fc_pieces(OW, TILE)};
     g.tiles = N * g.tile_rows * g.tile_columns;
     g.last = (fc_winograd_tile){(int)(OH - (g.tile_rows - 1) * TILE), (int)(OW - (g.tile_columns - 1) * TILE)};
-    g.flops = 2.0 * (double)(N * positions_of(OH) * positions_of(OW)) * (double)C * (double)K;
+    g.flops = 2.0 * (double)N * (double)positions_of(OH) * (double)positions_of(OW) * (double)C * (double)K;
     return g;
 }
 
@@ -161,7 +163,7 @@ static void transform_input(const grid *g, const block *b, int64_t at, const flo
     const float *pixel[POSITIONS], *ahead[POSITIONS];
     input_pixels(g, b->tile[at], x, zeros, pixel);
     input_pixels(g, tile_ahead(b, at), x, zeros, ahead);
-    fc_kernels_active()->winograd_input(outputs_of(g, b->tile[at]), pixel, ahead, g->C, V + at * g->C, step);
+    g->kernels->winograd_input(outputs_of(g, b->tile[at]), pixel, ahead, g->C, V + at * g->C, step);
 }
 
 static void transform_gradient(const grid *g, const block *b, int64_t at, const float *dy, const float *zeros,
@@ -169,7 +171,7 @@ static void transform_gradient(const grid *g, const block *b, int64_t at, const 
     const float *pixel[TILE * TILE], *ahead[TILE * TILE];
     output_pixels(g, b->tile[at], dy, zeros, pixel);
     output_pixels(g, tile_ahead(b, at), dy, zeros, ahead);
-    fc_kernels_active()->winograd_gradient(outputs_of(g, b->tile[at]), pixel, ahead, g->K, W + at * g->K, step);
+    g->kernels->winograd_gradient(outputs_of(g, b->tile[at]), pixel, ahead, g->K, W + at * g->K, step);
 }
 
 static void transform_output(const grid *g, const block *b, int64_t at, const float *M, int64_t step,
@@ -177,8 +179,8 @@ static void transform_output(const grid *g, const block *b, int64_t at, const fl
     const float *pixel[TILE * TILE], *ahead[TILE * TILE];
     output_pixels(g, b->tile[at], y, NULL, pixel);
     output_pixels(g, tile_ahead(b, at), y, y, ahead);
-    fc_kernels_active()->winograd_output(outputs_of(g, b->tile[at]), M, step, bias, (int)channels,
-                                         (float *const *)pixel, (float *const *)ahead);
+    g->kernels->winograd_output(outputs_of(g, b->tile[at]), M, step, bias, (int)channels, (float *const *)pixel,
+                                (float *const *)ahead);
 }
 
 /* ---- forward and backward-data ------------------------------------------------------------------- */
@@ -191,7 +193,7 @@ typedef struct {
 
 /* A vector of output channels from k on, those past the last one zero. */
 static void transform_weights(const grid *g, const taps *w, int64_t c, int64_t k, float *U, int64_t step) {
-    const fc_kernels *kernels = fc_kernels_active();
+    const fc_kernels *kernels = g->kernels;
     const int64_t channels = fc_min(kernels->lanes, g->K - k);
     if (channels < kernels->lanes)
         for (int64_t i = 0; i < POSITIONS; i++) memset(U + i * step, 0, sizeof(float) * (size_t)kernels->lanes);
@@ -206,7 +208,7 @@ static void transform_weights(const grid *g, const taps *w, int64_t c, int64_t k
 }
 
 static fc_status convolve(const grid *g, const float *x, const taps *w, const float *bias, float *y) {
-    const fc_kernels *kernels = fc_kernels_active();
+    const fc_kernels *kernels = g->kernels;
     const int64_t lanes = kernels->tile_lanes, panels = fc_pieces(g->K, lanes), C = g->C, K = g->K;
     const int64_t blocks = fc_pieces(g->tiles, BLOCK);
     const int64_t u_step = C * lanes + LINE, v_step = BLOCK * C + LINE, m_step = BLOCK * lanes + LINE;
@@ -217,7 +219,7 @@ static fc_status convolve(const grid *g, const float *x, const taps *w, const fl
 
     const int64_t u_size = panels * POSITIONS * u_step, v_size = POSITIONS * v_step, m_size = POSITIONS * m_step;
     const int64_t zeros_size = fc_max(C, lanes), bias_size = panels * lanes;
-    float *memory = fc_floats(u_size + zeros_size + bias_size + (v_size + m_size) * threads);
+    float *memory = fc_floats(fc_plus(u_size + zeros_size + bias_size, fc_times(v_size + m_size, threads)));
     if (!memory) return FC_OUT_OF_MEMORY;
     float *U = memory, *zeros = U + u_size, *padded_bias = zeros + zeros_size, *scratch = padded_bias + bias_size;
     memset(zeros, 0, sizeof(float) * (size_t)(zeros_size + bias_size));
@@ -266,15 +268,17 @@ static fc_status convolve(const grid *g, const float *x, const taps *w, const fl
 
 fc_status fc_conv2d_forward_winograd(const fc_conv2d *conv, const float *x, const float *kernel, const float *bias,
                                      float *y) {
+    if (!fc_conv2d_fits(conv, 0)) return FC_TOO_LARGE;
     const grid g = forward_grid(conv);
-    const taps w = {.kernel = kernel, .tap = g.C * g.K, .row = g.K, .vector = fc_kernels_active()->lanes};
+    const taps w = {.kernel = kernel, .tap = g.C * g.K, .row = g.K, .vector = g.kernels->lanes};
     return convolve(&g, x, &w, bias, y);
 }
 
 fc_status fc_conv2d_backward_data_winograd(const fc_conv2d *conv, const float *dy, const float *kernel, float *dx) {
+    if (!fc_conv2d_fits(conv, 0)) return FC_TOO_LARGE;
     const int64_t C = conv->C_in, K = conv->C_out;
     const grid g = grid_of(conv->N, conv->OH, conv->OW, K, conv->H, conv->W, C, 2 - conv->pad_top, 2 - conv->pad_left);
-    const fc_kernels *kernels = fc_kernels_active();
+    const fc_kernels *kernels = g.kernels;
     const int64_t V = kernels->lanes, vectors = fc_pieces(C, V);
     float *turned = fc_floats(9 * vectors * K * V);
     if (!turned) return FC_OUT_OF_MEMORY;
@@ -295,14 +299,15 @@ fc_status fc_conv2d_backward_data_winograd(const fc_conv2d *conv, const float *d
 
 fc_status fc_conv2d_backward_kernel_winograd(const fc_conv2d *conv, const float *x, const float *dy, float *dkernel,
                                              float *dbias) {
-    const fc_kernels *kernels = fc_kernels_active();
+    if (!fc_conv2d_fits(conv, 0)) return FC_TOO_LARGE;
     const grid g = forward_grid(conv);
+    const fc_kernels *kernels = g.kernels;
     const int64_t C = g.C, K = g.K, lanes = kernels->tile_lanes, panels = fc_pieces(K, lanes);
     /* A task is a panel of output channels by a few register tiles of input channels: of its 36 sums each adds up
      * all tiles' outer products, V and W of one position at a time, while W is in the level-1 or 2 cache. */
     const int64_t bands = fc_pieces(C, BAND), band_most = fc_min(C, BAND + kernels->tile_pixels);
     const int threads = fc_threads_for(g.flops);
-    fc_status status = fc_column_sums(g.N * g.OH * g.OW, K, dy, dbias);
+    fc_status status = fc_column_sums(kernels, g.N * g.OH * g.OW, K, dy, dbias);
     if (status != FC_OK) return status;
     if (g.tiles == 0) memset(dkernel, 0, sizeof(float) * (size_t)(9 * C * K)); /* no block will write it */
 
@@ -312,8 +317,9 @@ fc_status fc_conv2d_backward_kernel_winograd(const fc_conv2d *conv, const float 
     const int64_t m_size = POSITIONS * m_step, zeros_size = fc_max(C, K);
     /* The last vector of W may reach past its tile: there is room after the last one, and what is there is
      * multiplied in lanes that are never stored. */
-    float *memory = fc_floats(POSITIONS * (v_step + w_step) + lanes + zeros_size + m_size * threads);
-    block b = {.tile = malloc(sizeof(int64_t) * (size_t)fc_max(1, most))};
+    float *memory =
+        fc_floats(fc_plus(POSITIONS * (v_step + w_step) + lanes + zeros_size, fc_times(m_size, threads)));
+    block b = {.tile = fc_indices(most)};
     if (!memory || !b.tile) {
         fc_free(memory);
         free(b.tile);

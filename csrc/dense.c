@@ -14,26 +14,27 @@
 
 fc_status fc_dense_forward(int64_t M, int64_t C, int64_t K, const float *x, const float *w, const float *bias,
                            float *y) {
-    return fc_matmul(M, C, K, x, C, (fc_weights){w, K, 1}, bias, y, K);
+    return fc_matmul(fc_kernels_active(), M, C, K, x, C, (fc_weights){w, K, 1}, bias, y, K);
 }
 
 fc_status fc_dense_backward_data(int64_t M, int64_t C, int64_t K, const float *dy, const float *w, float *dx) {
     const fc_kernels *kernels = fc_kernels_active();
     if (M <= 2) { /* too few to make up for packing w^T */
         const int64_t V = kernels->lanes, tasks = fc_pieces(C, V);
-#pragma omp parallel for schedule(static) num_threads(fc_threads_for(2.0 * (double)(M * C) * (double)K))
+#pragma omp parallel for schedule(static) num_threads(fc_threads_for(2.0 * (double)M * (double)C * (double)K))
         for (int64_t t = 0; t < tasks; t++)
             for (int64_t m = 0; m < M; m++)
                 kernels->dot_rows((int)fc_min(V, C - t * V), K, w + t * V * K, K, dy + m * K, dx + m * C + t * V);
         return FC_OK;
     }
-    return fc_matmul(M, K, C, dy, K, (fc_weights){w, 1, K}, NULL, dx, C);
+    return fc_matmul(kernels, M, K, C, dy, K, (fc_weights){w, 1, K}, NULL, dx, C);
 }
 
 fc_status fc_dense_backward_kernel(int64_t M, int64_t C, int64_t K, const float *x, const float *dy, float *dw,
                                    float *dbias) {
-    fc_status status = fc_column_sums(M, K, dy, dbias);
+    const fc_kernels *kernels = fc_kernels_active();
+    fc_status status = fc_column_sums(kernels, M, K, dy, dbias);
     if (status != FC_OK) return status;
     memset(dw, 0, sizeof(float) * (size_t)(C * K));
-    return fc_matmul_outer(M, C, K, x, C, dy, K, dw, K);
+    return fc_matmul_outer(kernels, M, C, K, x, C, dy, K, dw, K);
 }

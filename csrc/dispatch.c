@@ -86,6 +86,16 @@ int fc_openmp(void) {
 int fc_num_threads(void) { return threads; }
 void fc_set_num_threads(int n) { threads = n; }
 
+#if defined(_OPENMP) && defined(__GNUC__) && __GNUC__ >= 9 && !defined(__clang__) && !defined(_WIN32)
+#include <pthread.h>
+
+/* GNU's OpenMP keeps the threads that have helped a thread, for its next kernel. A forked child has the note of them
+ * but not the threads, and would wait for them for ever. So a thread that forks first ends its helpers; the next
+ * kernel starts new ones, on both sides. LLVM's OpenMP does so itself. */
+static void end_helpers(void) { omp_pause_resource_all(omp_pause_hard); }
+__attribute__((constructor)) static void end_helpers_before_fork(void) { pthread_atfork(end_helpers, NULL, NULL); }
+#endif
+
 int fc_thread_index(void) {
 #ifdef _OPENMP
     return omp_get_thread_num();

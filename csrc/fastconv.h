@@ -122,16 +122,17 @@ typedef struct {
 } fc_pool2d;
 
 /* y (N, OH, OW, C) = the maximum of each window;  switches = its tap, kh*KW + kw < 65536 */
-void fc_max_pool2d_forward(const fc_pool2d *pool, const float *x, float *y, uint16_t *switches);
+fc_status fc_max_pool2d_forward(const fc_pool2d *pool, const float *x, float *y, uint16_t *switches);
 /* dx[pixel] = sum of dy over the windows that this pixel won */
-void fc_max_pool2d_backward(const fc_pool2d *pool, const float *dy, const uint16_t *switches, float *dx);
+fc_status fc_max_pool2d_backward(const fc_pool2d *pool, const float *dy, const uint16_t *switches, float *dx);
 /* y = the mean of each window's pixels, those in the padding not counted */
-void fc_avg_pool2d_forward(const fc_pool2d *pool, const float *x, float *y);
-void fc_avg_pool2d_backward(const fc_pool2d *pool, const float *dy, float *dx);
-/* y (N, C) = the maximum over all pixels;  switches = its pixel, h*W + w */
-void fc_global_max_pool2d_forward(int64_t N, int64_t pixels, int64_t C, const float *x, float *y, int32_t *switches);
-void fc_global_max_pool2d_backward(int64_t N, int64_t pixels, int64_t C, const float *dy, const int32_t *switches,
-                                   float *dx);
+fc_status fc_avg_pool2d_forward(const fc_pool2d *pool, const float *x, float *y);
+fc_status fc_avg_pool2d_backward(const fc_pool2d *pool, const float *dy, float *dx);
+/* y (N, C) = the maximum over all pixels, at most 2^31;  switches = its pixel, h*W + w */
+fc_status fc_global_max_pool2d_forward(int64_t N, int64_t pixels, int64_t C, const float *x, float *y,
+                                       int32_t *switches);
+fc_status fc_global_max_pool2d_backward(int64_t N, int64_t pixels, int64_t C, const float *dy, const int32_t *switches,
+                                        float *dx);
 
 /* ---- activations -------------------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "fastconv.h"
+#include "size.h"
 
 /* A sum of products over runs of consecutive floats: what a convolution or a matrix product needs
  * to know besides its operands.  See tile_kernel.h. */
@@ -341,8 +342,28 @@ const fc_kernels *fc_kernels_active(void);
 
 /* A multiplication and an addition for every tap of every output; any of the three passes. */
 static inline double fc_conv2d_operations(const fc_conv2d *conv) {
-    return 2.0 * (double)(conv->N * conv->OH * conv->OW * conv->C_out) *
-           (double)(conv->KH * conv->KW * (conv->C_in / conv->groups));
+    return 2.0 * (double)conv->N * (double)conv->OH * (double)conv->OW * (double)conv->C_out * (double)conv->KH *
+           (double)conv->KW * (double)(conv->C_in / conv->groups);
+}
+
+/* At least as large as any pixel's number along an axis: of the image, or in the padding around it. */
+static inline int64_t fc_span(int64_t n, int64_t outputs, int64_t taps, int64_t stride, int64_t dilation, int64_t pad) {
+    const int64_t reach = fc_plus(fc_times(outputs, stride), fc_times(taps, dilation));
+    return fc_plus(fc_plus(reach, fc_plus(n, outputs)), pad < 0 ? -pad : pad);
+}
+
+/* Whether a convolution's sizes fit: its arrays, patches and places; and if it copies `strips`, of all pixels from the
+ * first to the last that an output sees, those. */
+static inline int fc_conv2d_fits(const fc_conv2d *conv, int strips) {
+    enum { TILE = 2 * FC_MOST_LANES };
+    const int64_t rows =
+        fc_span(conv->H, conv->OH, conv->KH, conv->stride_h, conv->dilation_h, conv->pad_top);
+    const int64_t columns =
+        fc_span(conv->W, conv->OW, conv->KW, conv->stride_w, conv->dilation_w, conv->pad_left);
+    const int64_t N = fc_plus(conv->N, TILE), C = fc_plus(conv->C_in, TILE), K = fc_plus(conv->C_out, TILE);
+    return fc_fits(rows) && fc_fits(columns) && fc_fits(N, conv->H, conv->W, C) && fc_fits(N, conv->OH, conv->OW, K) &&
+           fc_fits(conv->KH, conv->KW, C, K) && fc_fits(conv->OH, conv->OW, conv->KH, conv->KW, C) &&
+           (!strips || fc_fits(N, rows, columns, fc_plus(C, K)));
 }
 
 #endif

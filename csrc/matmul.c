@@ -10,8 +10,8 @@
 #include "memory.h"
 #include "threads.h"
 
-void fc_pack_panel(int64_t rows, fc_weights weights, int64_t channels, int64_t lanes, float *panel) {
-    const fc_kernels *kernels = fc_kernels_active();
+void fc_pack_panel(const fc_kernels *kernels, int64_t rows, fc_weights weights, int64_t channels, int64_t lanes,
+                   float *panel) {
     if (weights.row == 1) { /* a transpose: its columns lie one after another */
         for (int64_t k = 0; k < lanes; k += kernels->lanes)
             kernels->transpose((int)fc_min(kernels->lanes, fc_max(0, channels - k)), kernels->lanes, rows,
@@ -24,16 +24,23 @@ void fc_pack_panel(int64_t rows, fc_weights weights, int64_t channels, int64_t l
     }
 }
 
-fc_status fc_matmul(int64_t M, int64_t C, int64_t K, const float *x, int64_t x_step, fc_weights weights,
-                    const float *bias, float *y, int64_t y_step) {
-    const fc_kernels *kernels = fc_kernels_active();
+/* Whether the product of any two of these sizes fits, rounded up to whole tiles. */
+static int sizes_fit(int64_t M, int64_t C, int64_t K) {
+    enum { TILE = 2 * FC_MOST_LANES };
+    M = fc_plus(M, TILE), C = fc_plus(C, TILE), K = fc_plus(K, TILE);
+    return fc_fits(M, C) && fc_fits(C, K) && fc_fits(M, K);
+}
+
+fc_status fc_matmul(const fc_kernels *kernels, int64_t M, int64_t C, int64_t K, const float *x, int64_t x_step,
+                    fc_weights weights, const float *bias, float *y, int64_t y_step) {
+    if (!sizes_fit(M, C, K)) return FC_TOO_LARGE;
     const int64_t lanes = kernels->tile_lanes, panels = fc_pieces(K, lanes);
     const int64_t row_blocks = fc_pieces(M, 4 * kernels->tile_pixels);
     const int few_rows = weights.column == 1 && M <= 2 * kernels->tile_pixels;
     const int threads = fc_threads_for(2.0 * (double)M * (double)C * (double)K);
     if (M == 0 || K == 0) return FC_OK;
 
-    float *packed = fc_floats(panels * lanes * (C + 1));
+    float *packed = fc_floats(fc_times(panels * lanes, C + 1));
     if (!packed) return FC_OUT_OF_MEMORY;
     float *padded_bias = packed + panels * lanes * C;
     memset(padded_bias, 0, sizeof(float) * (size_t)(panels * lanes));
@@ -46,7 +53,7 @@ fc_status fc_matmul(int64_t M, int64_t C, int64_t K, const float *x, int64_t x_s
             const int64_t channels = fc_min(lanes, K - p * lanes);
             const fc_weights columns = {weights.w + p * lanes * weights.column, weights.row, weights.column};
             if (!few_rows || channels % kernels->lanes)
-                fc_pack_panel(C, columns, channels, lanes, packed + p * lanes * C);
+                fc_pack_panel(kernels, C, columns, channels, lanes, packed + p * lanes * C);
         }
 #pragma omp for schedule(dynamic)
         for (int64_t task = 0; task < panels * row_blocks; task++) {
@@ -70,9 +77,9 @@ fc_status fc_matmul(int64_t M, int64_t C, int64_t K, const float *x, int64_t x_s
     return FC_OK;
 }
 
-fc_status fc_matmul_outer(int64_t M, int64_t C, int64_t K, const float *x, int64_t x_step, const float *dy,
-                          int64_t dy_step, float *dw, int64_t dw_step) {
-    const fc_kernels *kernels = fc_kernels_active();
+fc_status fc_matmul_outer(const fc_kernels *kernels, int64_t M, int64_t C, int64_t K, const float *x, int64_t x_step,
+                          const float *dy, int64_t dy_step, float *dw, int64_t dw_step) {
+    if (!sizes_fit(M, C, K)) return FC_TOO_LARGE;
     const int64_t lanes = kernels->tile_lanes, panels = fc_pieces(K, lanes);
     const int64_t tiles = fc_pieces(C, kernels->tile_pixels);
     const int threads = fc_threads_for(2.0 * (double)M * (double)C * (double)K);
@@ -82,7 +89,7 @@ fc_status fc_matmul_outer(int64_t M, int64_t C, int64_t K, const float *x, int64
      * copy has room to spare. The lanes that do not belong to the row are never stored. */
     float *roomy = NULL;
     if (K % kernels->lanes) {
-        roomy = fc_floats(M * K + lanes);
+        roomy = fc_floats(fc_plus(fc_times(M, K), lanes));
         if (!roomy) return FC_OUT_OF_MEMORY;
         for (int64_t m = 0; m < M; m++) memcpy(roomy + m * K, dy + m * dy_step, sizeof(float) * (size_t)K);
         memset(roomy + M * K, 0, sizeof(float) * (size_t)lanes);
@@ -102,10 +109,10 @@ fc_status fc_matmul_outer(int64_t M, int64_t C, int64_t K, const float *x, int64
     return FC_OK;
 }
 
-fc_status fc_column_sums(int64_t M, int64_t K, const float *a, float *sums) {
-    const fc_kernels *kernels = fc_kernels_active();
+fc_status fc_column_sums(const fc_kernels *kernels, int64_t M, int64_t K, const float *a, float *sums) {
+    if (!sizes_fit(M, 1, K)) return FC_TOO_LARGE;
     const int64_t most = 1024, blocks = fc_pieces(M, most);
-    float *partial = fc_floats(blocks * K);
+    float *partial = fc_floats(fc_times(blocks, K));
     if (!partial) return FC_OUT_OF_MEMORY;
     memset(partial, 0, sizeof(float) * (size_t)(blocks * K));
     memset(sums, 0, sizeof(float) * (size_t)K);

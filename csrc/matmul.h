@@ -5,6 +5,9 @@
 #include "kernels.h"
 #include "size.h"
 
+/* A driver looks its table of kernels up once and hands it on, here too: another thread may select another instruction
+ * set meanwhile, and memory laid out for the vectors of one would be used with those of the other. */
+
 /* A matrix of weights seen through steps, so that its transpose is the same matrix with steps swapped. */
 typedef struct {
     const float *w;
@@ -12,20 +15,21 @@ typedef struct {
 } fc_weights;
 
 /* y[m, k] = bias[k] + sum over c of x[m, c] w[c, k];  bias may be NULL. M x K at y_step, x at x_step. */
-fc_status fc_matmul(int64_t M, int64_t C, int64_t K, const float *x, int64_t x_step, fc_weights weights,
-                    const float *bias, float *y, int64_t y_step);
+fc_status fc_matmul(const fc_kernels *kernels, int64_t M, int64_t C, int64_t K, const float *x, int64_t x_step,
+                    fc_weights weights, const float *bias, float *y, int64_t y_step);
 
 /* dw[c, k] += sum over m of x[m, c] dy[m, k] */
-fc_status fc_matmul_outer(int64_t M, int64_t C, int64_t K, const float *x, int64_t x_step, const float *dy,
-                          int64_t dy_step, float *dw, int64_t dw_step);
+fc_status fc_matmul_outer(const fc_kernels *kernels, int64_t M, int64_t C, int64_t K, const float *x, int64_t x_step,
+                          const float *dy, int64_t dy_step, float *dw, int64_t dw_step);
 
 /* sums[k] = sum over m of a[m, k], in blocks of rows whose size does not depend on threads */
-fc_status fc_column_sums(int64_t M, int64_t K, const float *a, float *sums);
+fc_status fc_column_sums(const fc_kernels *kernels, int64_t M, int64_t K, const float *a, float *sums);
 
 /* Rows of weights for one tile of channels, consecutive and padded with zeros to whole vectors:
  * the tile then streams through them at one step, and edges are no special case.
  * panel (rows, lanes) <- w (rows, channels) */
-void fc_pack_panel(int64_t rows, fc_weights weights, int64_t channels, int64_t lanes, float *panel);
+void fc_pack_panel(const fc_kernels *kernels, int64_t rows, fc_weights weights, int64_t channels, int64_t lanes,
+                   float *panel);
 
 /* The t-th of `pieces` nearly equal parts of [0, n): starts at fc_part(t), ends at fc_part(t + 1).
  * 14 pixels in tiles of at most 12 become 7 + 7, not 12 + 2. Of any n, in fewer than 2^31 pieces. */

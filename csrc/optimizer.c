@@ -71,8 +71,8 @@ static block_range range_of(int64_t block, int64_t count, const fc_parameter *pa
 
 /* ---- norms -------------------------------------------------------------------------------------- */
 
-static void sum_squares_of_blocks(int64_t count, const fc_parameter *parameters, double *sums) {
-    const fc_kernels *kernels = fc_kernels_active();
+static void sum_squares_of_blocks(const fc_kernels *kernels, int64_t count, const fc_parameter *parameters,
+                                  double *sums) {
     const int64_t blocks = block_count(count, parameters);
 #pragma omp parallel for schedule(static) num_threads(threads_for(blocks))
     for (int64_t block = 0; block < blocks; block++) {
@@ -109,7 +109,7 @@ static void scales_from_norms(int64_t count, const fc_parameter *parameters, con
 /* ---- a step ------------------------------------------------------------------------------------- */
 
 /* The kernel on every block. `update` holds the rule. */
-static fc_status run(fc_update_kernel *kernel, fc_update update, double learning_rate, int64_t count,
+static fc_status run(const fc_kernels *kernels, fc_update_kernel *kernel, fc_update update, double learning_rate, int64_t count,
                      const fc_parameter *parameters, const fc_update_options *options) {
     const int64_t blocks = block_count(count, parameters);
     const int by_norm = options->clip_norm > 0 || options->global_clip_norm > 0;
@@ -122,7 +122,7 @@ static fc_status run(fc_update_kernel *kernel, fc_update update, double learning
             free(sums), fc_free(scales);
             return FC_OUT_OF_MEMORY;
         }
-        sum_squares_of_blocks(count, parameters, sums);
+        sum_squares_of_blocks(kernels, count, parameters, sums);
         scales_from_norms(count, parameters, options, sums, scales);
     }
     update.limit = options->clip_value > 0 ? (float)options->clip_value : INFINITY;
@@ -151,20 +151,23 @@ static double missing_weight(double beta, int64_t step) {
 fc_status fc_sgd_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
                       double learning_rate, double momentum, int nesterov) {
     const fc_update update = {.rule.sgd = {(float)learning_rate, (float)momentum, nesterov}};
-    return run(fc_kernels_active()->sgd, update, learning_rate, count, parameters, options);
+    const fc_kernels *kernels = fc_kernels_active();
+    return run(kernels, kernels->sgd, update, learning_rate, count, parameters, options);
 }
 
 fc_status fc_adagrad_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
                           double learning_rate, double epsilon) {
     const fc_update update = {.rule.adagrad = {(float)learning_rate, (float)epsilon}};
-    return run(fc_kernels_active()->adagrad, update, learning_rate, count, parameters, options);
+    const fc_kernels *kernels = fc_kernels_active();
+    return run(kernels, kernels->adagrad, update, learning_rate, count, parameters, options);
 }
 
 fc_status fc_rmsprop_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
                           double learning_rate, double rho, double momentum, double epsilon) {
     const fc_update update = {
         .rule.rmsprop = {(float)learning_rate, (float)rho, (float)(1.0 - rho), (float)momentum, (float)epsilon}};
-    return run(fc_kernels_active()->rmsprop, update, learning_rate, count, parameters, options);
+    const fc_kernels *kernels = fc_kernels_active();
+    return run(kernels, kernels->rmsprop, update, learning_rate, count, parameters, options);
 }
 
 fc_status fc_adam_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
@@ -172,14 +175,16 @@ fc_status fc_adam_step(int64_t count, const fc_parameter *parameters, const fc_u
     const double unbiased = sqrt(missing_weight(beta_2, step)) / missing_weight(beta_1, step);
     const fc_update update = {.rule.adam = {(float)(learning_rate * unbiased), (float)(1.0 - beta_1),
                                             (float)(1.0 - beta_2), (float)epsilon}};
-    return run(fc_kernels_active()->adam, update, learning_rate, count, parameters, options);
+    const fc_kernels *kernels = fc_kernels_active();
+    return run(kernels, kernels->adam, update, learning_rate, count, parameters, options);
 }
 
 fc_status fc_adamax_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
                          double learning_rate, double beta_1, double beta_2, double epsilon, int64_t step) {
     const fc_update update = {.rule.adamax = {(float)(learning_rate / missing_weight(beta_1, step)),
                                               (float)(1.0 - beta_1), (float)beta_2, (float)epsilon}};
-    return run(fc_kernels_active()->adamax, update, learning_rate, count, parameters, options);
+    const fc_kernels *kernels = fc_kernels_active();
+    return run(kernels, kernels->adamax, update, learning_rate, count, parameters, options);
 }
 
 fc_status fc_nadam_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
@@ -193,21 +198,24 @@ fc_status fc_nadam_step(int64_t count, const fc_parameter *parameters, const fc_
                                   .v_scale = (float)(1.0 / missing_weight(beta_2, step)),
                                   .epsilon = (float)epsilon,
                               }};
-    return run(fc_kernels_active()->nadam, update, learning_rate, count, parameters, options);
+    const fc_kernels *kernels = fc_kernels_active();
+    return run(kernels, kernels->nadam, update, learning_rate, count, parameters, options);
 }
 
 fc_status fc_adadelta_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
                            double learning_rate, double rho, double epsilon) {
     const fc_update update = {
         .rule.adadelta = {(float)learning_rate, (float)rho, (float)(1.0 - rho), (float)epsilon}};
-    return run(fc_kernels_active()->adadelta, update, learning_rate, count, parameters, options);
+    const fc_kernels *kernels = fc_kernels_active();
+    return run(kernels, kernels->adadelta, update, learning_rate, count, parameters, options);
 }
 
 /* ---- parts of a step ---------------------------------------------------------------------------- */
 
 fc_status fc_prepare_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options,
                           double learning_rate) {
-    return run(fc_kernels_active()->prepare_step, (fc_update){0}, learning_rate, count, parameters, options);
+    const fc_kernels *kernels = fc_kernels_active();
+    return run(kernels, kernels->prepare_step, (fc_update){0}, learning_rate, count, parameters, options);
 }
 
 static const fc_update_options nothing_around = {.gradient_scale = 1};
@@ -215,9 +223,11 @@ static const fc_update_options nothing_around = {.gradient_scale = 1};
 fc_status fc_average_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options) {
     fc_update_options averaging = nothing_around;
     averaging.average_momentum = options->average_momentum, averaging.overwrite = options->overwrite;
-    return run(fc_kernels_active()->average_step, (fc_update){0}, 0, count, parameters, &averaging);
+    const fc_kernels *kernels = fc_kernels_active();
+    return run(kernels, kernels->average_step, (fc_update){0}, 0, count, parameters, &averaging);
 }
 
 fc_status fc_gather_gradients(int64_t count, const fc_parameter *parameters) {
-    return run(fc_kernels_active()->gather_gradients, (fc_update){0}, 0, count, parameters, &nothing_around);
+    const fc_kernels *kernels = fc_kernels_active();
+    return run(kernels, kernels->gather_gradients, (fc_update){0}, 0, count, parameters, &nothing_around);
 }

@@ -133,6 +133,8 @@ static void surround(const fc_step *steps, int convolutional, tensor *values, te
 }
 
 fc_plan *fc_plan_new(const fc_step *steps, int count) {
+    for (int i = 0; i < count; i++)
+        if (!fc_step_fits(&steps[i], 1)) return NULL;
     fc_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return NULL;
     plan->count = count;
@@ -179,55 +181,56 @@ void fc_plan_free(fc_plan *plan) {
 static int64_t bundles_of(const fc_kernels *kernels, int64_t N) { return fc_pieces(N, kernels->lanes); }
 static int64_t chunks_of(const fc_kernels *kernels, int64_t N) { return fc_min(bundles_of(kernels, N), 16); }
 
-static fc_status lay_out(fc_plan *plan, int64_t N) {
-    const fc_kernels *kernels = fc_kernels_active();
+static fc_status lay_out(fc_plan *plan, const fc_kernels *kernels, int64_t N) {
     const int threads = fc_num_threads();
     if (plan->kernels == kernels && plan->threads == threads && N <= plan->capacity) return FC_OK;
+    for (int i = 0; i < plan->count; i++)
+        if (!fc_step_fits(&plan->steps[i], N)) return FC_TOO_LARGE;
     release(plan);
 
     const int64_t V = kernels->lanes, lanes = kernels->tile_lanes;
     int64_t workspace = 0, most_sums = 0, most_scratch = 0, chunk_size = 0, packed = 0, batch = 0;
     for (int i = 0; i <= plan->convolutional; i++) {
         plan->values[i].at = workspace;
-        workspace += fc_round_up(size_of(&plan->values[i]) * V, 16);
+        workspace = fc_plus(workspace, fc_round_up(size_of(&plan->values[i]) * V, 16));
         plan->gradients[i].at = workspace;
-        workspace += fc_round_up(size_of(&plan->gradients[i]) * V, 16);
+        workspace = fc_plus(workspace, fc_round_up(size_of(&plan->gradients[i]) * V, 16));
     }
     for (int i = 0; i < plan->count; i++) {
         const fc_step *s = &plan->steps[i];
         if (s->kind == FC_CONV) {
             plan->chunk_at[i] = chunk_size;
-            chunk_size += sums_size(s) + s->K;
+            chunk_size = fc_plus(chunk_size, sums_size(s) + s->K);
             most_sums = fc_max(most_sums, kernel_size(s) * V);
             plan->packed_at[i] = packed;
-            packed += fc_round_up(sums_size(s), 16);
+            packed = fc_plus(packed, fc_round_up(sums_size(s), 16));
             const fc_winograd g = winograd_of(s);
             if (fc_winograd_pays(&g)) {
                 plan->transformed_at[i] = packed;
-                packed += fc_round_up(fc_winograd_weights_size(&g), 16);
+                packed = fc_plus(packed, fc_round_up(fc_winograd_weights_size(&g), 16));
                 most_scratch = fc_max(most_scratch, fc_winograd_scratch(&g, kernels));
             }
         } else if (s->kind == FC_DENSE) {
             plan->packed_at[i] = packed;
-            packed += fc_pieces(s->C, lanes) * lanes * s->K;
+            packed = fc_plus(packed, fc_pieces(s->C, lanes) * lanes * s->K);
             plan->batch_at[i] = batch;
-            batch += fc_round_up(N * s->C, 16);
+            batch = fc_plus(batch, fc_round_up(N * s->C, 16));
             plan->batch_gradient_at[i] = batch;
-            batch += fc_round_up(N * s->K + lanes, 16);
+            batch = fc_plus(batch, fc_round_up(N * s->K + lanes, 16));
         }
     }
     plan->sums_at = workspace;
-    workspace += fc_round_up(most_sums, 16);
+    workspace = fc_plus(workspace, fc_round_up(most_sums, 16));
     plan->rows_at = workspace;
-    workspace += fc_round_up(size_of(&plan->values[plan->convolutional]) * V, 16);
+    workspace = fc_plus(workspace, fc_round_up(size_of(&plan->values[plan->convolutional]) * V, 16));
 
     plan->scratch_at = workspace;
-    workspace += fc_round_up(most_scratch, 16);
+    workspace = fc_plus(workspace, fc_round_up(most_scratch, 16));
 
-    plan->memory = fc_floats(workspace * threads);
+    plan->memory = fc_floats(fc_times(workspace, threads));
     plan->packed = fc_floats(packed);
     plan->batch = fc_floats(batch);
-    plan->chunk_sums = fc_floats(chunks_of(kernels, N) * chunk_size);
+    plan->chunk_sums = fc_floats(fc_times(chunks_of(kernels, N), chunk_size));
     if (!plan->memory || !plan->packed || !plan->batch || !plan->chunk_sums) {
         release(plan);
         return FC_OUT_OF_MEMORY;
@@ -249,7 +252,7 @@ static fc_status lay_out(fc_plan *plan, int64_t N) {
 static void pack_dense(const fc_plan *plan, int i, int64_t panel) {
     const fc_step *s = &plan->steps[i];
     const int64_t lanes = plan->kernels->tile_lanes, c = panel * lanes;
-    fc_pack_panel(s->K, (fc_weights){s->kernel + c * s->K, 1, s->K}, fc_min(lanes, s->C - c), lanes,
+    fc_pack_panel(plan->kernels, s->K, (fc_weights){s->kernel + c * s->K, 1, s->K}, fc_min(lanes, s->C - c), lanes,
                   plan->packed + plan->packed_at[i] + panel * lanes * s->K);
 }
 
@@ -563,10 +566,11 @@ static void add_chunks(const fc_plan *plan, int64_t chunks) {
 /* ---- the whole ---------------------------------------------------------------------------------- */
 
 fc_status fc_plan_run(fc_plan *plan, const fc_batch *batch, int training) {
+    const fc_kernels *kernels = fc_kernels_active();
     if (batch->N == 0) return FC_OK;
-    if (fc_layers_drivers(plan->layers) || batch->N < fc_kernels_active()->lanes / 2)
-        return fc_layers_run(plan->layers, batch, training);
-    fc_status status = lay_out(plan, batch->N);
+    if (fc_layers_drivers(plan->layers) || batch->N < kernels->lanes / 2)
+        return fc_layers_run(plan->layers, kernels, batch, training);
+    fc_status status = lay_out(plan, kernels, batch->N);
     if (status != FC_OK) return status;
     const int64_t bundles = bundles_of(plan->kernels, batch->N), chunks = chunks_of(plan->kernels, batch->N);
     if (training) memset(plan->chunk_sums, 0, sizeof(float) * (size_t)(chunks * plan->chunk_size));

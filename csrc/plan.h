@@ -41,6 +41,16 @@ static inline fc_range fc_taps_inside(int64_t taps, int64_t border, int64_t n, i
     return (fc_range){from, until > from ? until : from};
 }
 
+/* Whether the sizes of a step fit: its arrays for N images, borders and all, and its weights, transformed or not. */
+static inline int fc_step_fits(const fc_step *s, int64_t N) {
+    enum { TILE = 2 * FC_MOST_LANES };
+    const int64_t rows = fc_plus(fc_plus(s->H, s->OH), fc_plus(s->size_h, TILE));
+    const int64_t columns = fc_plus(fc_plus(s->W, s->OW), fc_plus(s->size_w, TILE));
+    const int64_t C = fc_plus(s->C, TILE), K = fc_plus(s->K, TILE);
+    return fc_fits(fc_plus(N, TILE), rows, columns, fc_plus(C, K)) && fc_fits(s->size_h, s->size_w, C, K) &&
+           fc_fits(rows, columns, C, K);
+}
+
 typedef struct {
     int64_t N;
     const float *x;       /* (N, H, W, C) */
@@ -52,7 +62,7 @@ typedef struct {
 
 typedef struct fc_plan fc_plan;
 
-fc_plan *fc_plan_new(const fc_step *steps, int count); /* NULL: no memory */
+fc_plan *fc_plan_new(const fc_step *steps, int count); /* NULL: no memory, or steps whose sizes do not fit */
 void fc_plan_free(fc_plan *plan);
 
 /* Forward, and if training the gradients of all weights as well. */
@@ -64,6 +74,6 @@ typedef struct fc_layers fc_layers;
 fc_layers *fc_layers_new(const fc_step *steps, int count);
 void fc_layers_free(fc_layers *layers);
 int fc_layers_drivers(const fc_layers *layers); /* how many steps are left to a driver */
-fc_status fc_layers_run(fc_layers *layers, const fc_batch *batch, int training);
+fc_status fc_layers_run(fc_layers *layers, const fc_kernels *kernels, const fc_batch *batch, int training);
 
 #endif

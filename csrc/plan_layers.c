@@ -85,13 +85,14 @@ static int64_t back_width(const fc_step *s) { return s->W + s->size_w - 1; }
 /* Room for `floats`, and for the vector that reaches past the last of them. */
 static int64_t take(int64_t *used, int64_t floats) {
     const int64_t at = *used;
-    *used += fc_round_up(floats + FC_PLAN_SLACK, 16);
+    *used = fc_plus(*used, fc_round_up(fc_plus(floats, FC_PLAN_SLACK), 16));
     return at;
 }
 
-static fc_status lay_out(fc_layers *l, int64_t N) {
-    const fc_kernels *kernels = fc_kernels_active();
+static fc_status lay_out(fc_layers *l, const fc_kernels *kernels, int64_t N) {
     if (l->kernels == kernels && N <= l->capacity) return FC_OK;
+    for (int i = 0; i < l->count; i++)
+        if (!fc_step_fits(&l->steps[i], N)) return FC_TOO_LARGE;
     fc_free(l->memory);
     l->kernels = NULL;
     int64_t used = 0, most_channels = 1;
@@ -376,8 +377,8 @@ static fc_status run_with_drivers(const fc_layers *l, const fc_batch *batch) {
     return FC_OK;
 }
 
-fc_status fc_layers_run(fc_layers *l, const fc_batch *batch, int training) {
-    fc_status status = lay_out(l, batch->N);
+fc_status fc_layers_run(fc_layers *l, const fc_kernels *kernels, const fc_batch *batch, int training) {
+    fc_status status = lay_out(l, kernels, batch->N);
     if (status != FC_OK) return status;
     if (l->drivers) return run_with_drivers(l, batch);
     const int threads = fc_threads_for(operations(l, batch->N, training));

@@ -46,14 +46,15 @@ typedef struct {
 
 INLINE fc_window NAME(window_at)(const fc_pool2d *pool, const int halving, int64_t n, int64_t h, int64_t w) {
     const int64_t top = h * pool->stride_h - pool->pad_top, left = w * pool->stride_w - pool->pad_left;
-    const int64_t origin = (n * pool->H + top) * pool->W + left;
     fc_window window = {{0, 2}, {0, 2}, 0, 0};
     if (!halving) {
         window.kh = fc_taps_on_image(top, pool->KH, pool->H);
         window.kw = fc_taps_on_image(left, pool->KW, pool->W);
     }
-    window.first = (origin + window.kh.first * pool->W + window.kw.first) * pool->C;
-    window.last = (origin + (window.kh.end - 1) * pool->W + window.kw.end - 1) * pool->C;
+    const int64_t row = n * pool->H + top + window.kh.first, column = left + window.kw.first; /* in the image */
+    const int64_t more = (window.kh.end - window.kh.first - 1) * pool->W + window.kw.end - window.kw.first - 1;
+    window.first = (row * pool->W + column) * pool->C;
+    window.last = window.first + more * pool->C;
     return window;
 }
 

@@ -17,7 +17,7 @@ static double operations(int64_t rows, int64_t K) { return 2.0 * (double)rows * 
 
 /* The slopes as columns, with room for `more` floats behind them; NULL if there is no memory. */
 static float *repeated(const fc_folded *f, const float *alpha, int64_t more) {
-    float *columns = fc_floats(f->period + more);
+    float *columns = fc_floats(fc_plus(f->period, more));
     if (!columns) return NULL;
     memcpy(columns, alpha, sizeof(float) * (size_t)f->C);
     fc_repeat(f, columns);
@@ -42,7 +42,7 @@ fc_status fc_prelu_backward(int64_t rows, int64_t K, const float *dy, const floa
                             float *dalpha) {
     const fc_kernels *kernels = fc_kernels_active();
     const fc_folded f = fc_fold(kernels->lanes, rows, K);
-    float *slopes = repeated(&f, alpha, f.pieces * f.period);
+    float *slopes = repeated(&f, alpha, fc_times(f.pieces, f.period));
     if (!slopes) return FC_OUT_OF_MEMORY;
     float *sums = slopes + f.period;
 #pragma omp parallel for schedule(static) num_threads(fc_threads_for(operations(rows, K)))

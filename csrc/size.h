@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define FC_NO_SIZE INT64_MAX
-/* Multiply-adds that take weeks; 16 times as many floats still have addresses of 64 bits. */
+/* More floats than any machine has; 16 times as many still have addresses of 64 bits. */
 #define FC_LARGEST (INT64_C(1) << 56)
 
 /* Whether a * b fits into *product, for a and b of at least 0. */

@@ -17,10 +17,14 @@ from fastconv._errors import unknown_name
 Pair = tuple[int, int]
 Padding = str | int | Pair | tuple[Pair, Pair]
 
+# More than any image has pixels along an axis. Products of two such numbers fit into the kernels' 64 bits.
+LARGEST = 2**31 - 1
+
 
 def pair(value: Any, argument: str, minimum: int = 1) -> Pair:
-    """``3`` or ``(3, 3)`` as a pair of whole numbers, each at least ``minimum``."""
-    values = (value, value) if _is_whole(value) else value
+    """``3`` or ``(3, 3)`` as a pair of whole numbers, each from ``minimum`` to ``LARGEST``."""
+    given = value.tolist() if hasattr(value, "tolist") else value  # NumPy's arrays and numbers
+    values = (given, given) if _is_whole(given) else given
     if (
         not isinstance(values, (tuple, list))
         or len(values) != 2
@@ -29,6 +33,8 @@ def pair(value: Any, argument: str, minimum: int = 1) -> Pair:
         raise ValueError(
             f"{argument} must be a whole number or a pair of them, each at least {minimum}; got {value!r}"
         )
+    if max(values) > LARGEST:
+        raise ValueError(f"{argument} must be at most {LARGEST:,}, as no image is larger; got {value!r}")
     return int(values[0]), int(values[1])
 
 
@@ -114,6 +120,34 @@ def window(
             f"under padding={padding!r}: use a smaller one, larger images, or padding='same'"
         )
     return Window(axes[0], axes[1], size_pair, stride_pair, dilation_pair)
+
+
+def meeting(view: Window, image: Pair) -> tuple[Window, tuple[slice, slice]]:
+    """The window of those taps that meet the image at some position, and which rows and columns they are.
+
+    Of a window that is dilated by more than the image is large, most taps see nothing but padding. Without
+    them the work grows with the image, not with the dilation. Where no tap meets the image one stays.
+    """
+    axes, kept = [], []
+    parts = (image, (view.rows, view.columns), view.size, view.strides, view.dilation)
+    for n, axis, taps, stride, dilation in zip(*parts, strict=True):
+        last_position = (axis.output - 1) * stride - axis.before
+        first = min(max(-(last_position // dilation), 0), taps - 1)
+        end = max(min((axis.before + n - 1) // dilation + 1, taps), first + 1)
+        axes.append(Axis(axis.output, axis.before - first * dilation, axis.after - (taps - end) * dilation))
+        kept.append(slice(first, end))
+    size = (kept[0].stop - kept[0].start, kept[1].stop - kept[1].start)
+    dilations = (view.dilation[0] if size[0] > 1 else 1, view.dilation[1] if size[1] > 1 else 1)
+    return Window(axes[0], axes[1], size, view.strides, dilations), (kept[0], kept[1])
+
+
+def is_sparse(view: Window, image: Pair) -> bool:
+    """Whether the outputs and taps are few beside the pixels from the first to the last that they see."""
+    parts = (image, view.output_size, view.size, view.strides, view.dilation)
+    return any(
+        (outputs - 1) * stride + (taps - 1) * dilation > 4 * (n + outputs + taps)
+        for n, outputs, taps, stride, dilation in zip(*parts, strict=True)
+    )
 
 
 def image_size(shape: tuple[int, ...]) -> Pair | None:

@@ -1,8 +1,10 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, embedsignature=True
+# cython: nonecheck=True
 """The compiled kernels: csrc/ as Python functions.
 
-Nothing is checked here but memory: fastconv.ops validates, then calls. Arrays are C-contiguous float32
-(the memoryview types insist), outputs are allocated by the caller, and the GIL is released while C runs.
+Nothing is checked here but sizes, memory, and that no array is None: fastconv.ops validates, then calls. Arrays
+are C-contiguous float32 (the memoryview types insist), outputs are allocated by the caller, and the GIL is
+released while C runs.
 """
 
 from cpython.buffer cimport PyBuffer_FillInfo
@@ -74,13 +76,13 @@ cdef extern from "fastconv.h" nogil:
         int64_t stride_h, stride_w
         int64_t pad_top, pad_left
 
-    void fc_max_pool2d_forward(const fc_pool2d *, const float *x, float *y, uint16_t *switches)
-    void fc_max_pool2d_backward(const fc_pool2d *, const float *dy, const uint16_t *switches, float *dx)
-    void fc_avg_pool2d_forward(const fc_pool2d *, const float *x, float *y)
-    void fc_avg_pool2d_backward(const fc_pool2d *, const float *dy, float *dx)
-    void fc_global_max_pool2d_forward(
+    fc_status fc_max_pool2d_forward(const fc_pool2d *, const float *x, float *y, uint16_t *switches)
+    fc_status fc_max_pool2d_backward(const fc_pool2d *, const float *dy, const uint16_t *switches, float *dx)
+    fc_status fc_avg_pool2d_forward(const fc_pool2d *, const float *x, float *y)
+    fc_status fc_avg_pool2d_backward(const fc_pool2d *, const float *dy, float *dx)
+    fc_status fc_global_max_pool2d_forward(
         int64_t N, int64_t pixels, int64_t C, const float *x, float *y, int32_t *switches)
-    void fc_global_max_pool2d_backward(
+    fc_status fc_global_max_pool2d_backward(
         int64_t N, int64_t pixels, int64_t C, const float *dy, const int32_t *switches, float *dx)
 
     ctypedef enum fc_activation:
@@ -394,12 +396,18 @@ backward_kernel_algorithms[:] = [
     fc_conv2d_backward_kernel_winograd]
 
 
+cdef int64_t within(int64_t stride, int64_t outputs, int64_t pixels):
+    """A stride that leads to a second output, or else none longer than the image: work grows with strides."""
+    return min(stride, max(pixels, 1)) if outputs <= 1 else stride
+
+
 cdef fc_conv2d describe(tuple x_shape, tuple kernel_shape, tuple y_shape, window, int64_t groups):
     cdef fc_conv2d conv
     conv.N, conv.H, conv.W, conv.C_in = x_shape
     conv.KH, conv.KW = kernel_shape[:2]
     conv.OH, conv.OW, conv.C_out = y_shape[1:]
-    conv.stride_h, conv.stride_w = window.strides
+    conv.stride_h = within(window.strides[0], conv.OH, conv.H)
+    conv.stride_w = within(window.strides[1], conv.OW, conv.W)
     conv.dilation_h, conv.dilation_w = window.dilation
     conv.pad_top, conv.pad_left = window.rows.before, window.columns.before
     conv.groups = groups
@@ -592,7 +600,8 @@ cdef fc_pool2d describe_pool(tuple x_shape, window):
     pool.N, pool.H, pool.W, pool.C = x_shape
     pool.KH, pool.KW = window.size
     pool.OH, pool.OW = window.output_size
-    pool.stride_h, pool.stride_w = window.strides
+    pool.stride_h = within(window.strides[0], pool.OH, pool.H)
+    pool.stride_w = within(window.strides[1], pool.OW, pool.W)
     pool.pad_top, pool.pad_left = window.rows.before, window.columns.before
     return pool
 
@@ -602,8 +611,10 @@ def max_pool2d(x, window, y, switches) -> None:
     cdef const float[:, :, :, ::1] x_view = x
     cdef float[:, :, :, ::1] y_view = y
     cdef uint16_t[:, :, :, ::1] switches_view = switches
+    cdef fc_status status
     with nogil:
-        fc_max_pool2d_forward(&pool, &x_view[0, 0, 0, 0], &y_view[0, 0, 0, 0], &switches_view[0, 0, 0, 0])
+        status = fc_max_pool2d_forward(&pool, &x_view[0, 0, 0, 0], &y_view[0, 0, 0, 0], &switches_view[0, 0, 0, 0])
+    check(status)
 
 
 def max_pool2d_backward(dy, switches, window, dx) -> None:
@@ -611,38 +622,48 @@ def max_pool2d_backward(dy, switches, window, dx) -> None:
     cdef const float[:, :, :, ::1] dy_view = dy
     cdef const uint16_t[:, :, :, ::1] switches_view = switches
     cdef float[:, :, :, ::1] dx_view = dx
+    cdef fc_status status
     with nogil:
-        fc_max_pool2d_backward(&pool, &dy_view[0, 0, 0, 0], &switches_view[0, 0, 0, 0], &dx_view[0, 0, 0, 0])
+        status = fc_max_pool2d_backward(&pool, &dy_view[0, 0, 0, 0], &switches_view[0, 0, 0, 0], &dx_view[0, 0, 0, 0])
+    check(status)
 
 
 def avg_pool2d(x, window, y) -> None:
     cdef fc_pool2d pool = describe_pool(x.shape, window)
     cdef const float[:, :, :, ::1] x_view = x
     cdef float[:, :, :, ::1] y_view = y
+    cdef fc_status status
     with nogil:
-        fc_avg_pool2d_forward(&pool, &x_view[0, 0, 0, 0], &y_view[0, 0, 0, 0])
+        status = fc_avg_pool2d_forward(&pool, &x_view[0, 0, 0, 0], &y_view[0, 0, 0, 0])
+    check(status)
 
 
 def avg_pool2d_backward(dy, window, dx) -> None:
     cdef fc_pool2d pool = describe_pool(dx.shape, window)
     cdef const float[:, :, :, ::1] dy_view = dy
     cdef float[:, :, :, ::1] dx_view = dx
+    cdef fc_status status
     with nogil:
-        fc_avg_pool2d_backward(&pool, &dy_view[0, 0, 0, 0], &dx_view[0, 0, 0, 0])
+        status = fc_avg_pool2d_backward(&pool, &dy_view[0, 0, 0, 0], &dx_view[0, 0, 0, 0])
+    check(status)
 
 
 def global_max_pool2d(const float[:, :, ::1] x, float[:, ::1] y, int32_t[:, ::1] switches) -> None:
+    cdef fc_status status
     with nogil:
-        fc_global_max_pool2d_forward(
+        status = fc_global_max_pool2d_forward(
             x.shape[0], x.shape[1], x.shape[2], &x[0, 0, 0], &y[0, 0], &switches[0, 0])
+    check(status)
 
 
 def global_max_pool2d_backward(
     const float[:, ::1] dy, const int32_t[:, ::1] switches, float[:, :, ::1] dx
 ) -> None:
+    cdef fc_status status
     with nogil:
-        fc_global_max_pool2d_backward(
+        status = fc_global_max_pool2d_backward(
             dx.shape[0], dx.shape[1], dx.shape[2], &dy[0, 0], &switches[0, 0], &dx[0, 0, 0])
+    check(status)
 
 
 # ---- activations --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import sys
@@ -55,11 +56,15 @@ def get_num_threads() -> int:
 
 def set_num_threads(n: int) -> Restoring:
     """Use ``n`` threads in every kernel, for good or for a ``with`` block. Results do not depend on it."""
-    if isinstance(n, bool) or not hasattr(n, "__index__") or not 1 <= int(n) <= 1024:
-        raise ValueError(f"number of threads must be a whole number from 1 to 1024; got {n!r}")
+    _check_threads(n)
     before = get_num_threads()
     _kernels.set_num_threads(int(n))
     return Restoring(lambda: _kernels.set_num_threads(before))
+
+
+def _check_threads(n: int) -> None:
+    if isinstance(n, bool) or not hasattr(n, "__index__") or not 1 <= int(n) <= 1024:
+        raise ValueError(f"number of threads must be a whole number from 1 to 1024; got {n!r}")
 
 
 def usable_cpus() -> int:
@@ -90,7 +95,11 @@ def _container_quota() -> float | None:
 
 def measure_peak(threads: int | None = None, seconds: float = 0.2) -> float:
     """Multiply-adds this machine can do in registers, in FLOP/s: the roof for every kernel."""
-    return _kernels.fma_peak(get_num_threads() if threads is None else threads, seconds)
+    threads = get_num_threads() if threads is None else threads
+    _check_threads(threads)
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"seconds must be a positive number; got {seconds!r}")
+    return _kernels.fma_peak(threads, seconds)
 
 
 def config() -> dict[str, object]:
@@ -135,7 +144,7 @@ def _configure_from_environment() -> None:
         set_num_threads(int(threads) if threads else usable_cpus())
     except ValueError as error:
         _refuse(f"FASTCONV_NUM_THREADS={threads!r}: {error}")
-    # A forked child has no OpenMP worker threads and would wait for them for ever.
+    # Forked children are workers, as a rule one for each CPU.
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: _kernels.set_num_threads(1))
 

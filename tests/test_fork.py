@@ -46,3 +46,33 @@ print("forked")
 def test_children_forked_while_threads_convolve_can_convolve():
     run = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=300)
     assert run.stdout == "forked\n", run.stderr
+
+
+THREADS_IN_A_CHILD = """
+import os, signal
+import numpy as np
+import fastconv
+from fastconv import ops
+
+x = np.ones((8, 32, 32, 16), np.float32)
+kernel = np.ones((3, 3, 16, 16), np.float32)
+fastconv.set_num_threads(2)
+expected = ops.conv2d(x, kernel)
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    alone = fastconv.get_num_threads()
+    fastconv.set_num_threads(2)
+    os._exit(0 if alone == 1 and np.array_equal(ops.conv2d(x, kernel), expected) else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert fastconv.get_num_threads() == 2 and np.array_equal(ops.conv2d(x, kernel), expected)
+print("forked")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_forked_child_can_use_threads_again():
+    run = subprocess.run(
+        [sys.executable, "-c", THREADS_IN_A_CHILD], capture_output=True, text=True, timeout=300
+    )
+    assert run.stdout == "forked\n", run.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+import sys
 from typing import Any
 
 import numpy as np
@@ -37,7 +39,8 @@ def array(value: ArrayLike, name: str, axes: str | None = None) -> Array:
     except ValueError as error:  # ragged lists
         raise ValueError(f"{name} is not an array: {error}") from None
     if given.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold real numbers; got dtype {given.dtype}")
+        got = "None" if value is None else f"dtype {given.dtype}"
+        raise TypeError(f"{name} must hold real numbers; got {got}")
     if axes is not None:
         check_axes(given, name, axes)
     return laid_out(given, dtype())
@@ -52,6 +55,8 @@ def laid_out(given: Array, dtype: type[np.generic]) -> Array:
 def empty(shape: tuple[int, ...], dtype: type[np.generic] = np.float32) -> Array:
     """A new array, to be filled. Large ones are laid in memory that earlier ones had: csrc/memory.c."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size > sys.maxsize:
+        raise MemoryError(f"no memory for an array of shape {shape}")
     if size < _LARGE:
         return np.empty(shape, dtype)
     return np.ndarray(shape, dtype, buffer=_kernels.Memory(-(-size // 4)))
@@ -61,10 +66,19 @@ def output(given: Array | None, name: str, shape: tuple[int, ...]) -> Array:
     """``given``, an array that a float32 result of this shape can be written to; a new one where None."""
     if given is None:
         return empty(shape)
+    if not isinstance(given, np.ndarray):
+        raise TypeError(f"{name} must be an array to write to, or None; got {type(given).__name__}")
     check_shape(given, name, shape, "the result's shape")
     if given.dtype != np.float32 or not given.flags.carray:
         raise ValueError(f"{name} must be a C-contiguous, writable float32 array; got dtype {given.dtype}")
     return given
+
+
+def outputs(given: Any, kernel_shape: tuple[int, ...], bias_shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """``given``, a pair of arrays or None, as those that dkernel and dbias are written to."""
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise TypeError(f"out must be a pair of arrays, or None for new ones; got {type(given).__name__}")
+    return output(given[0], "out[0]", kernel_shape), output(given[1], "out[1]", bias_shape)
 
 
 def check_axes(given: Array, name: str, axes: str) -> None:
@@ -93,7 +107,23 @@ def check_dy(dy: Array, input_shape: tuple[int, ...], view: Window, channels: in
 
 def image_shape(input_shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
     """``input_shape``, the (N, H, W, C) of the x whose gradient is asked for."""
-    shape = tuple(int(n) for n in input_shape)
-    if len(shape) != 4 or min(shape) < 0:
-        raise ValueError(f"input_shape must be (N, H, W, C); got {input_shape!r}")
+    return sizes(input_shape, "input_shape", "N, H, W, C")  # type: ignore[return-value]
+
+
+def number(value: float, name: str) -> float:
+    """``value`` as a float; ValueError for a whole number larger than any."""
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is too large for a floating-point number") from None
+
+
+def sizes(given: Any, name: str, axes: str) -> tuple[int, ...]:
+    """``given`` as a tuple of whole numbers, one for each of ``axes``."""
+    try:
+        shape = tuple(map(operator.index, given))
+    except TypeError:
+        shape = ()
+    if len(shape) != axes.count(",") + 1 or min(shape) < 0 or max(shape) > sys.maxsize:
+        raise ValueError(f"{name} must be ({axes}), whole numbers of at least 0; got {given!r}")
     return shape

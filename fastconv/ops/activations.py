@@ -93,7 +93,7 @@ def _activate(x: Array, name: str, alpha: float | None, y: Array) -> Array:
 
 
 def _alpha(name: str, alpha: float | None) -> float:
-    return DEFAULT_ALPHA.get(name, 0.0) if alpha is None else alpha
+    return DEFAULT_ALPHA.get(name, 0.0) if alpha is None else _door.number(alpha, "alpha")
 
 
 def _rows(x: Array) -> Array:

@@ -59,4 +59,4 @@ def _clipped(grads: Sequence[ArrayLike], options: UpdateOptions) -> list[Array]:
 def _positive(value: float, name: str) -> float:
     if not value > 0:
         raise ValueError(f"{name} must be positive; got {value!r}")
-    return float(value)
+    return _door.number(value, name)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import _kernels, reference
-from fastconv._geometry import Padding, Pair, pair, window
+from fastconv._geometry import Padding, Pair, is_sparse, meeting, pair, window
 from fastconv.ops import _door
 from fastconv.ops._door import Array
+from fastconv.ops.convolution import conv2d, conv2d_backward_data, conv2d_backward_kernel
 
 
 def conv2d_connected(
@@ -47,8 +50,17 @@ def conv2d_connected(
     if _door.on_reference():
         return reference.conv2d_connected(x, kernel, table, bias, strides, padding, dilation_rate)
     y = _door.empty((x.shape[0], *view.output_size, C_out))
-    if y.size:
-        _kernels.conv2d_connected(x, kernel, bias, maps, filters, view, y)
+    if not y.size:
+        return y
+    view, taps = meeting(view, x.shape[1:3])
+    if is_sparse(view, x.shape[1:3]):
+        for k, e in _of_each_filter(filters):
+            bias_k = None if bias is None else bias[k : k + 1]
+            y[..., k] = conv2d(
+                x[..., maps[e]], kernel[:, :, e, None], bias_k, strides, padding, dilation_rate
+            )[..., 0]
+    else:
+        _kernels.conv2d_connected(x, np.ascontiguousarray(kernel[taps]), bias, maps, filters, view, y)
     return y
 
 
@@ -78,10 +90,24 @@ def conv2d_connected_backward_data(
         return reference.conv2d_connected_backward_data(
             dy, kernel, table, shape, strides, padding, dilation_rate
         )
-    if not dy.size:
+    if not (dy.size and math.prod(shape)):
         return np.zeros(shape, np.float32)
-    dx = _door.empty(shape)
-    _kernels.conv2d_connected_backward_data(dy, kernel, maps, filters, view, dx)
+    view, taps = meeting(view, shape[1:3])
+    if is_sparse(view, shape[1:3]):
+        dx = np.zeros(shape, np.float32)
+        for k, e in _of_each_filter(filters):
+            dx[..., maps[e]] += conv2d_backward_data(
+                dy[..., k : k + 1],
+                kernel[:, :, e, None],
+                (*shape[:3], e.size),
+                strides,
+                padding,
+                dilation_rate,
+            )
+    else:
+        dx = _door.empty(shape)
+        part = np.ascontiguousarray(kernel[taps])
+        _kernels.conv2d_connected_backward_data(dy, part, maps, filters, view, dx)
     return dx
 
 
@@ -111,14 +137,33 @@ def conv2d_connected_backward_kernel(
         return reference.conv2d_connected_backward_kernel(
             x, dy, table, size, strides, padding, dilation_rate, out
         )
-    dkernel = _door.output(out[0], "out[0]", (*size, maps.size))
-    dbias = _door.output(out[1], "out[1]", (table.shape[1],))
-    if dy.size and x.size:
-        _kernels.conv2d_connected_backward_kernel(x, dy, maps, filters, view, dkernel, dbias)
-    else:
+    dkernel, dbias = _door.outputs(out, (*size, maps.size), (table.shape[1],))
+    if not (dy.size and x.size):
         dkernel[...] = 0
         dbias[...] = dy.sum((0, 1, 2))
+        return dkernel, dbias
+    view, taps = meeting(view, x.shape[1:3])
+    if is_sparse(view, x.shape[1:3]):
+        for k, e in _of_each_filter(filters):
+            how = (size, strides, padding, dilation_rate)
+            dkernel_k, dbias[k : k + 1] = conv2d_backward_kernel(x[..., maps[e]], dy[..., k : k + 1], *how)
+            dkernel[:, :, e] = dkernel_k[..., 0]
+    else:
+        met = dkernel
+        if view.size != size:
+            dkernel[...] = 0
+            met = _door.empty((*view.size, maps.size))
+        _kernels.conv2d_connected_backward_kernel(x, dy, maps, filters, view, met, dbias)
+        if met is not dkernel:
+            dkernel[taps] = met
     return dkernel, dbias
+
+
+def _of_each_filter(filters: Array) -> list[tuple[int, Array]]:
+    """Each filter and the numbers of its connections: a convolution of its own. For windows that see few of
+    the pixels between their first and their last, all of which the kernel would lay out.
+    """
+    return [(int(k), np.flatnonzero(filters == k)) for k in np.unique(filters)]
 
 
 def _connection_list(table: Array) -> tuple[Array, Array]:

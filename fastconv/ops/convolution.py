@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import _kernels, reference
 from fastconv._errors import unknown_name
-from fastconv._geometry import Padding, Pair, Window, pair, window
+from fastconv._geometry import Padding, Pair, Window, is_sparse, meeting, pair, window
 from fastconv.ops import _door
 from fastconv.ops._door import Array
 from fastconv.ops.activations import activate_result
@@ -65,7 +67,8 @@ def conv2d(
     else:
         y = _door.empty((x.shape[0], *view.output_size, C_out))
         if y.size:
-            _kernels.conv2d(index, x, kernel, bias, view, groups, y)
+            view, taps, index = _without_padding(view, x.shape[1:3], padding, index)
+            _kernels.conv2d(index, x, kernel if taps is None else _of(kernel, taps), bias, view, groups, y)
     return y if activation is None else activate_result(y, activation)
 
 
@@ -100,10 +103,11 @@ def conv2d_backward_data(
     index = algorithm_index(algorithm, view, groups, kernel.shape, shape[:3])
     if _door.on_reference():
         return reference.conv2d_backward_data(dy, kernel, shape, strides, padding, dilation_rate, groups)
-    if not dy.size:
+    if not (dy.size and math.prod(shape)):
         return np.zeros(shape, np.float32)
     dx = _door.empty(shape)
-    _kernels.conv2d_backward_data(index, dy, kernel, view, groups, dx)
+    view, taps, index = _without_padding(view, shape[1:3], padding, index)
+    _kernels.conv2d_backward_data(index, dy, kernel if taps is None else _of(kernel, taps), view, groups, dx)
     return dx
 
 
@@ -128,7 +132,8 @@ def conv2d_backward_kernel(
     dy = _door.array(dy, "dy", "N, H, W, C")
     size = pair(kernel_size, "kernel_size")
     C_out = dy.shape[3]
-    if groups < 1 or x.shape[3] % groups or C_out % groups:
+    _check_groups(groups)
+    if x.shape[3] % groups or C_out % groups:
         raise ValueError(
             f"groups={groups} must divide the channels of x ({x.shape[3]}) and of dy ({C_out}) evenly"
         )
@@ -139,10 +144,16 @@ def conv2d_backward_kernel(
     if _door.on_reference():
         how = (strides, padding, dilation_rate, groups, algorithm)
         return reference.conv2d_backward_kernel(x, dy, size, *how, out)
-    dkernel = _door.output(out[0], "out[0]", kernel_shape)
-    dbias = _door.output(out[1], "out[1]", (C_out,))
+    dkernel, dbias = _door.outputs(out, kernel_shape, (C_out,))
     if dy.size and x.size:
-        _kernels.conv2d_backward_kernel(index, x, dy, view, groups, dkernel, dbias)
+        view, taps, index = _without_padding(view, x.shape[1:3], padding, index)
+        met = dkernel
+        if taps is not None and view.size != size:
+            dkernel[...] = 0
+            met = _door.empty((*view.size, *kernel_shape[2:]))
+        _kernels.conv2d_backward_kernel(index, x, dy, view, groups, met, dbias)
+        if met is not dkernel:
+            dkernel[taps] = met
     else:
         dkernel[...] = 0
         dbias[...] = dy.sum((0, 1, 2))  # where images are empty but for their padding, y was the bias
@@ -171,6 +182,27 @@ def algorithm_index(algorithm: str, view: Window, groups: int, kernel_shape: Sha
     return _kernels.ALGORITHMS.index(algorithm)
 
 
+def _without_padding(
+    view: Window, image: Pair, padding: Padding, index: int
+) -> tuple[Window, tuple[slice, slice] | None, int]:
+    """The window, the taps of the kernel and the algorithm with which work grows with the image, not with the
+    padding around it. None for all taps.
+    """
+    taps = None
+    if view.dilation != (1, 1):
+        view, taps = meeting(view, image)
+    # "direct" copies all pixels from the first to the last that an output sees, im2col those that taps see.
+    if not isinstance(padding, str) and _kernels.ALGORITHMS[index] == "direct" and is_sparse(view, image):
+        index = _kernels.ALGORITHMS.index("im2col")
+    return view, taps, index
+
+
+def _of(kernel: Array, taps: tuple[slice, slice]) -> Array:
+    """Those taps of a kernel; itself where they are all."""
+    part = kernel[taps]
+    return kernel if part.shape == kernel.shape else np.ascontiguousarray(part)
+
+
 def _leaves_lanes_empty(C_in: int, C_out: int) -> bool:
     """Whether dx has so few channels that a product with all taps at once, and scattering it, is quicker.
 
@@ -187,8 +219,7 @@ def _check_channels(name: str, C_in: int, kernel_shape: tuple[int, ...], groups:
     C, C_out = kernel_shape[2:]
     if min(kernel_shape) < 1:
         raise ValueError(f"kernel must have no empty axis; got shape {kernel_shape}")
-    if isinstance(groups, bool) or not hasattr(groups, "__index__") or groups < 1:
-        raise ValueError(f"groups must be a whole number, at least 1; got {groups!r}")
+    _check_groups(groups)
     if C_out % groups:
         raise ValueError(f"groups={groups} must divide the kernel's {C_out} output channels evenly")
     if C_in != C * groups:
@@ -196,3 +227,8 @@ def _check_channels(name: str, C_in: int, kernel_shape: tuple[int, ...], groups:
             f"{name} has {C_in} channels, but kernel {kernel_shape} with groups={groups} takes {C * groups}: "
             f"images are (N, H, W, C), kernels (KH, KW, C_in / groups, C_out)"
         )
+
+
+def _check_groups(groups: int) -> None:
+    if isinstance(groups, bool) or not hasattr(groups, "__index__") or groups < 1:
+        raise ValueError(f"groups must be a whole number, at least 1; got {groups!r}")

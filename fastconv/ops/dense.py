@@ -63,8 +63,7 @@ def dense_backward_kernel(
     if _door.on_reference():
         return reference.dense_backward_kernel(x, dy, out)
     features, units = x.shape[-1], dy.shape[-1]
-    dkernel = _door.output(out[0], "out[0]", (features, units))
-    dbias = _door.output(out[1], "out[1]", (units,))
+    dkernel, dbias = _door.outputs(out, (features, units), (units,))
     if x.size and dy.size:
         _kernels.dense_backward_kernel(_rows(x), _rows(dy), dkernel, dbias)
     else:

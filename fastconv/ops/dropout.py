@@ -43,7 +43,8 @@ def dropout(
         return np.full(x.shape, fill, np.float32)
     y = _door.empty(x.shape)
     if x.size:
-        _kernels.dropout(seed, call, threshold, scale, shift, fill, x.reshape(-1), y.reshape(-1))
+        line = _door.number(scale, "scale"), _door.number(shift, "shift"), _door.number(fill, "fill")
+        _kernels.dropout(seed, call, threshold, *line, x.reshape(-1), y.reshape(-1))
     return y
 
 

@@ -41,7 +41,8 @@ def affine_transform(
     lead 2³¹ pixels or more away.
     """
     x = _door.array(images, "images", "N, H, W, C")
-    size = x.shape[1:3] if output_size is None else _size(output_size)
+    H, W = x.shape[1:3] if output_size is None else _door.sizes(output_size, "output_size", "height, width")
+    size = H, W
     transform = _transform(transform, x.shape, size)
     _check_modes(interpolation, fill_mode)
     if _door.on_reference():
@@ -51,7 +52,7 @@ def affine_transform(
     y = _door.empty((x.shape[0], *size, x.shape[3]))
     if y.size:
         maps, mode = _maps(transform), _kernels.FILL_MODES[fill_mode]
-        _kernels.affine(x, maps, interpolation == "bilinear", mode, float(fill_value), y)
+        _kernels.affine(x, maps, interpolation == "bilinear", mode, _door.number(fill_value, "fill_value"), y)
     return y
 
 
@@ -117,13 +118,6 @@ def _transform(transform: ArrayLike, shape: tuple[int, ...], output_size: Size) 
 
 def _maps(transform: Array) -> Array:
     return np.ascontiguousarray(transform[:, :6])
-
-
-def _size(output_size: Size) -> Size:
-    H, W = (int(n) for n in output_size)
-    if min(H, W) < 0:
-        raise ValueError(f"output_size must be (height, width); got {output_size!r}")
-    return H, W
 
 
 def _check_modes(interpolation: str, fill_mode: str) -> None:

@@ -11,6 +11,8 @@ from fastconv import _kernels, reference
 from fastconv.ops import _door
 from fastconv.ops._door import Array
 
+_ALWAYS = ("mean", "variance")
+
 
 def moments(x: ArrayLike) -> tuple[Array, Array]:
     """(mean, variance) of each channel: x is (..., C), all leading axes are batch; both are (C,).
@@ -48,7 +50,7 @@ def batch_norm(
         return reference.batch_norm(x, mean, variance, gamma, beta, epsilon)
     y = _door.empty(x.shape)
     if y.size:
-        _kernels.batch_norm(_rows(x), mean, variance, gamma, beta, epsilon, _rows(y))
+        _kernels.batch_norm(_rows(x), mean, variance, gamma, beta, _door.number(epsilon, "epsilon"), _rows(y))
     return y
 
 
@@ -64,7 +66,9 @@ def batch_norm_backward_weights(
     C = x.shape[-1]
     dgamma, dbeta = np.zeros(C, np.float32), np.zeros(C, np.float32)
     if x.size:
-        _kernels.batch_norm_backward_weights(_rows(dy), _rows(x), mean, variance, epsilon, dgamma, dbeta)
+        _kernels.batch_norm_backward_weights(
+            _rows(dy), _rows(x), mean, variance, _door.number(epsilon, "epsilon"), dgamma, dbeta
+        )
     return dgamma, dbeta
 
 
@@ -95,7 +99,15 @@ def batch_norm_backward_data(
     dx = _door.empty(x.shape)
     if dx.size:
         _kernels.batch_norm_backward_data(
-            _rows(dy), _rows(x), mean, variance, gamma, dgamma, dbeta, epsilon, _rows(dx)
+            _rows(dy),
+            _rows(x),
+            mean,
+            variance,
+            gamma,
+            dgamma,
+            dbeta,
+            _door.number(epsilon, "epsilon"),
+            _rows(dx),
         )
     return dx
 
@@ -108,8 +120,11 @@ def _with_channels(x: ArrayLike) -> Array:
 
 
 def _columns(x: Array, **given: ArrayLike | None) -> list[Any]:
-    """Each as an array of one number for each channel of x; None stays None."""
-    columns = {name: None if value is None else _door.array(value, name) for name, value in given.items()}
+    """Each as an array of one number for each channel of x; None stays None but for what is always there."""
+    columns = {
+        name: None if value is None and name not in _ALWAYS else _door.array(value, name)  # type: ignore[arg-type]
+        for name, value in given.items()
+    }
     for name, column in columns.items():
         if column is not None:
             _door.check_shape(column, name, x.shape[-1:], "one number for each channel of x")

@@ -42,7 +42,8 @@ def sgd_update(
 
 def sgd_step(arrays: UpdateArrays, learning_rate: float, momentum: float, nesterov: bool) -> None:
     """``sgd_update`` of many parameters."""
-    arrays.step(_kernels.sgd_step, reference.sgd_update, learning_rate, momentum, nesterov)
+    needed = (bool(momentum),)
+    _checked(arrays).step(_kernels.sgd_step, reference.sgd_update, needed, learning_rate, momentum, nesterov)
 
 
 def adagrad_update(
@@ -55,7 +56,7 @@ def adagrad_update(
 
 def adagrad_step(arrays: UpdateArrays, learning_rate: float, epsilon: float) -> None:
     """``adagrad_update`` of many parameters."""
-    arrays.step(_kernels.adagrad_step, reference.adagrad_update, learning_rate, epsilon)
+    _checked(arrays).step(_kernels.adagrad_step, reference.adagrad_update, (True,), learning_rate, epsilon)
 
 
 def adam_update(
@@ -96,7 +97,10 @@ def adam_step(
     """``adam_update`` of many parameters."""
     _check_step(step)
     scalars = (learning_rate, beta_1, beta_2, epsilon, step)
-    arrays.step(_kernels.adam_step, partial(reference.adam_update, amsgrad=amsgrad), *scalars)
+    needed = (True, True, bool(amsgrad))
+    _checked(arrays).step(
+        _kernels.adam_step, partial(reference.adam_update, amsgrad=amsgrad), needed, *scalars
+    )
 
 
 def adamax_update(
@@ -124,7 +128,7 @@ def adamax_step(
     """``adamax_update`` of many parameters."""
     _check_step(step)
     scalars = (learning_rate, beta_1, beta_2, epsilon, step)
-    arrays.step(_kernels.adamax_step, reference.adamax_update, *scalars)
+    _checked(arrays).step(_kernels.adamax_step, reference.adamax_update, (True, True), *scalars)
 
 
 def nadam_update(
@@ -167,7 +171,7 @@ def nadam_step(
     """``nadam_update`` of many parameters."""
     _check_step(step)
     scalars = (learning_rate, beta_1, beta_2, epsilon, u_t, u_t1, u_product, u_product_1, step)
-    arrays.step(_kernels.nadam_step, reference.nadam_update, *scalars)
+    _checked(arrays).step(_kernels.nadam_step, reference.nadam_update, (True, True), *scalars)
 
 
 def rmsprop_update(
@@ -197,7 +201,10 @@ def rmsprop_step(
     arrays: UpdateArrays, learning_rate: float, rho: float, momentum: float, epsilon: float
 ) -> None:
     """``rmsprop_update`` of many parameters."""
-    arrays.step(_kernels.rmsprop_step, reference.rmsprop_update, learning_rate, rho, momentum, epsilon)
+    needed = (True, False, bool(momentum))
+    _checked(arrays).step(
+        _kernels.rmsprop_step, reference.rmsprop_update, needed, learning_rate, rho, momentum, epsilon
+    )
 
 
 def adadelta_update(
@@ -220,9 +227,17 @@ def adadelta_update(
 
 def adadelta_step(arrays: UpdateArrays, learning_rate: float, rho: float, epsilon: float) -> None:
     """``adadelta_update`` of many parameters."""
-    arrays.step(_kernels.adadelta_step, reference.adadelta_update, learning_rate, rho, epsilon)
+    _checked(arrays).step(
+        _kernels.adadelta_step, reference.adadelta_update, (True, True), learning_rate, rho, epsilon
+    )
+
+
+def _checked(arrays: UpdateArrays) -> UpdateArrays:
+    if not isinstance(arrays, UpdateArrays):
+        raise TypeError(f"a step works on ops.UpdateArrays; got {type(arrays).__name__}")
+    return arrays
 
 
 def _check_step(step: int) -> None:
-    if step < 1:
-        raise ValueError(f"step counts from 1; got {step}")
+    if not 1 <= step < 2**63:
+        raise ValueError(f"step counts from 1, in 64 bits; got {step}")

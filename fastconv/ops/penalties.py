@@ -26,7 +26,9 @@ def l1_l2_penalty(x: ArrayLike, l1: float, l2: float, grad: Array | None = None,
         return reference.l1_l2_penalty(x, l1, l2, grad, scale)
     if not x.size:
         return 0.0
-    return _kernels.l1_l2_penalty(x.reshape(-1), l1, l2, None if grad is None else grad.reshape(-1), scale)
+    factors = _door.number(l1, "l1"), _door.number(l2, "l2")
+    slopes = None if grad is None else grad.reshape(-1)
+    return _kernels.l1_l2_penalty(x.reshape(-1), *factors, slopes, _door.number(scale, "scale"))
 
 
 def _check_grad(grad: Any, x: Array) -> None:

@@ -12,8 +12,8 @@ from fastconv.ops._door import Array
 
 Shape = tuple[int, int, int, int]
 
-# A switch is a uint16.
-_MOST_TAPS = 1 << 16
+# A switch is a uint16, that of a whole image an int32.
+_MOST_TAPS, _MOST_PIXELS = 1 << 16, 1 << 31
 
 
 def max_pool2d(
@@ -130,6 +130,7 @@ def global_max_pool2d(x: ArrayLike) -> tuple[Array, Array]:
     """
     x = _door.array(x, "x", "N, H, W, C")
     N, H, W, C = _check_pixels(x.shape)
+    _check_numbers(x.shape)
     if _door.on_reference():
         return reference.global_max_pool2d(x)
     y, switches = np.empty((N, C), np.float32), np.empty((N, C), np.int32)
@@ -142,6 +143,7 @@ def global_max_pool2d_backward(dy: ArrayLike, switches: ArrayLike, input_shape: 
     """dx, each dy at the pixel that its switch points at, zero elsewhere."""
     dy = _door.array(dy, "dy", "N, C")
     shape = _global_shape(dy, input_shape)
+    _check_numbers(shape)
     switches = _switches(switches, dy.shape, np.int32)
     if _door.on_reference():
         return reference.global_max_pool2d_backward(dy, switches, shape)
@@ -185,9 +187,9 @@ def _view(
 
 
 def _sees_only_padding(axis: Axis, pixels: int, taps: int, stride: int) -> bool:
-    """True if the first or the last window along the axis does."""
+    """True if the first or the last window along the axis does, or all of an axis without pixels."""
     last = (axis.output - 1) * stride - axis.before
-    return axis.output > 0 and (taps <= axis.before or last >= pixels)
+    return axis.output > 0 and (not pixels or taps <= axis.before or last >= pixels)
 
 
 def _whole_image(shape: tuple[int, ...]) -> Window:
@@ -208,6 +210,14 @@ def _check_pixels(shape: tuple[int, ...]) -> Shape:
     if not H * W:
         raise ValueError(f"images of {H}x{W} pixels have no maximum and no average; got shape {shape}")
     return N, H, W, C
+
+
+def _check_numbers(shape: tuple[int, ...]) -> None:
+    if shape[1] * shape[2] > _MOST_PIXELS:
+        raise ValueError(
+            f"images of {shape[1]}x{shape[2]} pixels have more than the {_MOST_PIXELS:,} that switches can "
+            "number"
+        )
 
 
 def _global_shape(dy: Array, input_shape: Shape) -> Shape:

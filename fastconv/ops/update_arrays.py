@@ -63,6 +63,7 @@ class UpdateArrays:
         self.rows, self.names = list(rows), names
         self.kept = list(kept or [Kept()] * len(self.rows))
         self.options = UpdateOptions()
+        self._complete: set[tuple[bool, ...]] = set()
         for (value, grad, *state), (gathered, average, _) in zip(self.rows, self.kept, strict=True):
             own = dict(zip(names, state, strict=True))
             _check(value, grad, **own, gathered=gathered, average=average)
@@ -74,16 +75,37 @@ class UpdateArrays:
         self,
         native: Callable[..., None],
         formula: Callable[..., None],
+        needed: tuple[bool, ...],
         learning_rate: float,
         *scalars: Any,
     ) -> None:
-        """The rule, and all that ``options`` ask for, in one call."""
+        """The rule, and all that ``options`` ask for, in one call. ``needed`` says of each of the rule's own
+        arrays whether it must be there, and not be None.
+        """
+        if needed not in self._complete:
+            self._check_complete(needed, formula)
         if _door.on_reference():
             for (value, _, *state), grad in zip(self.rows, self.prepare(learning_rate), strict=True):
                 formula(value, grad, *state, learning_rate, *scalars)
             self.average()
         else:
-            native(self._parameters, self.options, learning_rate, *scalars)
+            try:
+                native(self._parameters, self.options, learning_rate, *scalars)
+            except OverflowError as error:  # a whole number
+                raise ValueError(f"a number of the step is too large: {error}") from None
+
+    def _check_complete(self, needed: tuple[bool, ...], formula: Callable[..., None]) -> None:
+        rule = getattr(formula, "func", formula).__name__.removesuffix("_update")
+        for number, (_, _, *own) in enumerate(self.rows):
+            if len(own) != len(needed):
+                raise ValueError(
+                    f"{rule} has {len(needed)} arrays of its own for every parameter, None for one not kept; "
+                    f"row {number} has {len(own)}"
+                )
+            for name, array, must_be in zip(self.names, own, needed, strict=True):
+                if must_be and array is None:
+                    raise ValueError(f"{rule} needs {name} for every parameter; in row {number} it is None")
+        self._complete.add(needed)
 
     # ---- the parts of a step, for rules in Python
 
@@ -107,10 +129,14 @@ class UpdateArrays:
             _kernels.average_step(self._parameters, self.options)
 
     def gather(self) -> None:
-        """Add the gradients to those that wait for a step."""
+        """Add the gradients to those that wait for a step. ValueError where there is no room for them."""
+        for row, (gathered, _, _) in enumerate(self.kept):
+            if gathered is None:
+                raise ValueError(
+                    f"gathering gradients needs Kept.gathered for every parameter; row {row} has none"
+                )
         if _door.on_reference():
             for (_, grad, *_), (gathered, _, _) in zip(self.rows, self.kept, strict=True):
-                assert gathered is not None
                 gathered += grad
         else:
             _kernels.gather_gradients(self._parameters)

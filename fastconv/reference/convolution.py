@@ -151,4 +151,5 @@ def conv2d_backward_kernel(
                             pixel, dtap = pixels[n][row][column], dkernel[kh][kw]
                             for c in range(C):
                                 dtap[c][k] += dz * pixel[first + c]
-    return written(np.array(dkernel, np.float64), out[0]), written(np.array(dbias, np.float64), out[1])
+    kernel = np.array(dkernel, np.float64).reshape(KH, KW, C, C_out)
+    return written(kernel, out[0]), written(np.array(dbias, np.float64), out[1])

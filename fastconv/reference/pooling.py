@@ -190,11 +190,7 @@ def beats(value: float, best: float) -> bool:
 def seen(view: Window, image: Pair, h: int, w: int) -> Iterator[tuple[int, int, int, int]]:
     """(kh, kw, row, column) of every pixel inside the image that window (h, w) covers."""
     (H, W), (KH, KW), (s_h, s_w) = image, view.size, view.strides
-    for kh in range(KH):
-        row = h * s_h + kh - view.rows.before
-        if not 0 <= row < H:
-            continue
-        for kw in range(KW):
-            column = w * s_w + kw - view.columns.before
-            if 0 <= column < W:
-                yield kh, kw, row, column
+    top, left = h * s_h - view.rows.before, w * s_w - view.columns.before
+    for row in range(max(top, 0), min(top + KH, H)):
+        for column in range(max(left, 0), min(left + KW, W)):
+            yield row - top, column - left, row, column

@@ -10,6 +10,8 @@
 #include "arrays.h"
 #include "fastconv.h"
 #include "formulas.h"
+#include "matmul.h"
+#include "memory.h"
 #include "plan.h"
 
 static double *widened(const float *array, int64_t count) {
@@ -613,7 +615,8 @@ static void test_plan(int64_t N, const char *isa) {
             if (steps[i].kernel) steps[i].dkernel[0] = steps[i].dbias[0] = NAN;
         const fc_batch batch = {.N = N, .x = x, .targets = {.labels = labels}, .scale = 1.0f / (float)N,
                                 .probabilities = probabilities, .losses = fresh(N)};
-        const fc_status status = way % 2 ? fc_layers_run(layers, &batch, 1) : fc_plan_run(plan, &batch, 1);
+        const fc_status status =
+            way % 2 ? fc_layers_run(layers, fc_kernels_active(), &batch, 1) : fc_plan_run(plan, &batch, 1);
         snprintf(what, sizeof what, "%s, plan of %lld images, in %s", isa, (long long)N, way % 2 ? "layers" : "bundles");
         report(status == FC_OK, what, "no memory");
         /* logits of up to about 50, so rounded by some 1e-6, which is how much their probabilities then differ */
@@ -658,7 +661,57 @@ static void test_affine(int64_t N, int64_t H, int64_t W, int64_t C, int64_t OH, 
     free(wide_x), free(wide_dy);
 }
 
+/* ---- sizes ---------------------------------------------------------------------------------------- */
+
+static void test_sizes(void) {
+    const int64_t huge = INT64_C(1) << 62, none = FC_NO_SIZE;
+    report(fc_times(3, 5) == 15 && fc_times(0, none) == 0 && fc_times(1, huge) == huge, "fc_times", "wrong");
+    report(fc_times(huge, 2) == none && fc_times(none, 2) == none && fc_times(-1, 2) == none, "fc_times", "wraps");
+    report(fc_plus(3, 5) == 8 && fc_plus(huge, huge) == none && fc_plus(none, 0) == none && fc_plus(5, -1) == none,
+           "fc_plus", "wraps");
+    report(fc_round_up(17, 16) == 32 && fc_round_up(none - 3, 16) == none, "fc_round_up", "wraps");
+    report(fc_volume(2, 3, 4) == 24 && fc_volume(huge, huge, huge) == none, "fc_volume", "wraps");
+    report(fc_fits(1 << 28, 1 << 28) && !fc_fits(1 << 28, 1 << 28, 2), "fc_fits", "wrong bound");
+    report(fc_part(14, 2, 1) == 7 && fc_part(huge, 3, 2) == huge / 3 * 2 + 1 % 3 * 2 / 3, "fc_part", "wraps");
+    const int64_t counts[] = {-1, INT64_MIN, none, huge, none / 4, none / 8};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        report(!fc_floats(counts[i]), "fc_floats", "gave memory that there cannot be");
+        report(!fc_indices(counts[i]), "fc_indices", "gave memory that there cannot be");
+    }
+}
+
+/* Windows whose places do not fit into 64 bits: refused, before anything is read or written. */
+static void test_windows_too_large(void) {
+    const fc_conv2d near = {.N = 1, .H = 8, .W = 8, .C_in = 1, .KH = 2, .KW = 2, .C_out = 1, .OH = 8, .OW = 8,
+                            .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .groups = 1};
+    fc_conv2d far[4] = {near, near, near, near};
+    far[0].dilation_w = INT64_C(1) << 62;
+    far[1].stride_h = (INT64_C(1) << 61) - 17;
+    far[2].pad_top = INT64_C(1) << 60;
+    far[3].OH = far[3].OW = far[3].KH = far[3].KW = INT64_C(1) << 32;
+    const int64_t zero = 0;
+    const fc_connections one = {1, &zero, &zero};
+    for (int i = 0; i < 4; i++) {
+        for (size_t a = 0; a < sizeof algorithms / sizeof *algorithms; a++) {
+            report(algorithms[a].forward(&far[i], NULL, NULL, NULL, NULL) == FC_TOO_LARGE, "a window", "taken");
+            report(algorithms[a].backward_data(&far[i], NULL, NULL, NULL) == FC_TOO_LARGE, "a window", "taken");
+            report(algorithms[a].backward_kernel(&far[i], NULL, NULL, NULL, NULL) == FC_TOO_LARGE, "a window", "taken");
+        }
+        report(fc_conv2d_connected_forward(&far[i], one, NULL, NULL, NULL, NULL) == FC_TOO_LARGE, "a window", "taken");
+        report(fc_conv2d_connected_backward_data(&far[i], one, NULL, NULL, NULL) == FC_TOO_LARGE, "a window", "taken");
+        report(fc_conv2d_connected_backward_kernel(&far[i], one, NULL, NULL, NULL, NULL) == FC_TOO_LARGE, "a window",
+               "taken");
+    }
+    const int64_t wide = INT64_C(1) << 40;
+    report(fc_dense_forward(wide, 1, wide, NULL, NULL, NULL, NULL) == FC_TOO_LARGE, "dense", "taken");
+    report(fc_global_max_pool2d_forward(1, wide, 1, NULL, NULL, NULL) == FC_TOO_LARGE, "global pooling", "taken");
+    const fc_step step = {.kind = FC_DENSE, .H = 1, .W = 1, .C = wide, .OH = 1, .OW = 1, .K = wide, .size_h = 1,
+                          .size_w = 1};
+    report(fc_plan_new(&step, 1) == NULL, "a plan", "taken");
+}
+
 int main(void) {
+    test_sizes(), test_windows_too_large();
     for (int isa = 0; isa < fc_isa_count(); isa++) {
         const int before = passed;
         fc_isa_select(isa);
