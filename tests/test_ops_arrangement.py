@@ -104,6 +104,8 @@ def test_errors():
         ops.concatenate([x, x], 3)
     with pytest.raises(ValueError, match=r"sizes \[1, 2\] must add up to 4"):
         ops.split(x, (1, 2))
+    with pytest.raises(ValueError, match="sizes must hold whole numbers"):
+        ops.split(x, (0.5, 3.5))
     with pytest.raises(ValueError, match="leaves nothing of images of 3x4 pixels"):
         ops.crop2d(np.ones((1, 3, 4, 1)), 2)
     with pytest.raises(ValueError, match="cropping must be numbers"):

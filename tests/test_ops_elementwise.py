@@ -161,5 +161,7 @@ def test_errors():
         ops.elementwise(a, a, "power")
     with pytest.raises(ValueError, match=r"dy must have shape \(2, 3\)"):
         ops.elementwise_backward(np.ones(3), a, a, "add")
+    with pytest.raises(ValueError, match="needs must be a pair"):
+        ops.elementwise_backward(a, a, a, "add", needs=(True,))
     with pytest.raises(TypeError, match="b must hold real numbers"):
         ops.elementwise(a, a * 1j, "add")

@@ -142,5 +142,7 @@ def test_errors():
         ops.conv1d(x, kernel, padding="full")
     with pytest.raises(ValueError, match="padding"):
         ops.max_pool1d(x, padding="causal")
+    with pytest.raises(ValueError, match=r"switches must have shape \(1, 2, 2\)"):
+        ops.max_pool1d_backward(np.ones((1, 2, 2)), 3, (1, 5, 2))
     with pytest.raises(ValueError, match=r"input_shape must be \(N, L, C\)"):
         ops.conv1d_backward_data(np.ones((1, 3, 4)), kernel, (1, 1, 5, 2))

@@ -42,7 +42,7 @@ def split(x: ArrayLike, sizes: Sequence[int], axis: int = -1) -> list[Array]:
     """x cut along ``axis`` into parts of these sizes, x's together: the gradient of ``concatenate``."""
     x = _door.array(x, "x")
     axis = _axis(axis, x.ndim, f"x, of shape {x.shape},")
-    sizes = [int(n) for n in sizes]
+    sizes = _whole(sizes, "sizes")
     if sum(sizes) != x.shape[axis] or min(sizes, default=0) < 0:
         raise ValueError(f"sizes {sizes} must add up to {x.shape[axis]}, the size of x along axis {axis}")
     if _door.on_reference():
@@ -83,7 +83,7 @@ def permute(x: ArrayLike, order: Sequence[int]) -> Array:
     The gradient is ``permute(dy, inverse)``, with ``inverse[order[i]] = i``.
     """
     x = _door.array(x, "x")
-    order = tuple(int(a) for a in order)
+    order = tuple(_whole(order, "order"))
     if sorted(order) != list(range(x.ndim)):
         raise ValueError(
             f"order must hold each of the {x.ndim} axes of x once, 0 to {x.ndim - 1}; got {order}"
@@ -136,6 +136,12 @@ def dot_backward(dy: ArrayLike, a: ArrayLike, b: ArrayLike, axes: int | Pair = -
 
 
 # ---- what they share ----------------------------------------------------------------------------
+
+
+def _whole(given: Sequence[int], name: str) -> list[int]:
+    if isinstance(given, str) or not all(hasattr(n, "__index__") for n in given):
+        raise ValueError(f"{name} must hold whole numbers; got {given!r}")
+    return [int(n) for n in given]
 
 
 def _axis(axis: int, ndim: int, whose: str) -> int:

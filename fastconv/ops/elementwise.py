@@ -53,6 +53,8 @@ def elementwise_backward(
     it goes to each. ``needs`` says which of the two are wanted; the other is None.
     """
     a, b, shape = _operands(a, b, operation)
+    if not isinstance(needs, (tuple, list)) or len(needs) != 2:
+        raise ValueError(f"needs must be a pair of booleans, for a and for b; got {needs!r}")
     dy = _door.array(dy, "dy")
     _door.check_shape(dy, "dy", shape, "that of a and b, broadcast")
     if _door.on_reference():

@@ -215,8 +215,9 @@ def max_pool1d_backward(
 ) -> Array:
     """dx, of ``input_shape`` (N, L, C)."""
     how = _pool(pool_size, strides, padding)
-    rows = np.asarray(switches)[:, None]
-    return max_pool2d_backward(_line(dy, "dy"), rows, _row(input_shape), **how)[:, 0]
+    line, given = _line(dy, "dy"), np.asarray(switches)
+    _door.check_shape(given, "switches", (line.shape[0], *line.shape[2:]), "that of dy")
+    return max_pool2d_backward(line, given[:, None], _row(input_shape), **how)[:, 0]
 
 
 def avg_pool1d(
