@@ -132,7 +132,8 @@ RIGHT: dict[str, Callable[[], dict[str, Any]]] = {
         "x": X, "dy": floats(2, 3, 3, 4), "kernel_size": 3, "strides": 2, "padding": "same",
     },
     "conv2d_transpose": lambda: {
-        "x": X, "kernel": floats(3, 2, 4, 2), "bias": floats(4), "strides": 2, "output_padding": 1,
+        "x": X, "kernel": floats(3, 3, 4, 2), "bias": floats(4), "strides": 2, "padding": "same",
+        "output_padding": 1,
     },
     "conv2d_transpose_backward_data": lambda: {
         "dy": floats(2, 12, 10, 4), "kernel": floats(3, 3, 4, 2), "input_shape": X.shape, "strides": 2,
