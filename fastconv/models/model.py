@@ -115,6 +115,9 @@ class Model(Trainer):
             return self._graph if self.composes else None
         return super().composition(training)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_plans": Plans(), "_inference_plans": Plans(inference=True)}
+
     def _tracks(self, name: str) -> bool:
         return name in ("_plans", "_inference_plans", "_compiled", "_own_metrics") or super()._tracks(name)
 
