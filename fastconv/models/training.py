@@ -619,7 +619,7 @@ class Trainer(Layer):
         return checked_batch(*parts, class_weight)
 
     def _learn(self, batch: Batch) -> Logs:
-        """``train_step``; one that fails or is interrupted leaves weights, optimizer and random states as they were."""
+        """``train_step``; one that fails or is interrupted leaves weights, optimizer and random states as is."""
         with self._turns.lock, self._moving.put_back_on_error(self):
             return self._logs("train_step", batch)
 
@@ -664,6 +664,7 @@ class Trainer(Layer):
             and knows(loss, "derivative_at_logits", "call", "derivative")
             and self._skips_activation()
         )
+
     def _own_loss_and_gradients(self, batch: Batch) -> tuple[Array, float, list[Parameter]]:
         """The same with the loss of a subclass."""
         y_pred = self.forward(batch.x, training=True)
