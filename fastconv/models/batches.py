@@ -16,6 +16,7 @@ from fastconv.layers._arguments import whole
 from fastconv.graph.ports import Ports, Several, each, length, listed, taken
 from fastconv.parameter import Array
 from fastconv.utils.batch_source import BatchSource, is_repeatable, load_state_of, one_pass, state_of
+from fastconv.utils.packing import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from fastconv.utils.prefetch import Prefetch
 from fastconv.utils.py_dataset import PyDataset
 
@@ -30,16 +31,13 @@ class Batch(NamedTuple):
     def packed(self) -> Any:
         """What ``train_step`` and its like are given, as in Keras: x, (x, y) or (x, y, sample_weight)."""
         if self.sample_weight is not None:
-            return tuple(self)
-        return self.x if self.y is None else (self.x, self.y)
+            return tuple(self)  # whether there are targets or not
+        return pack_x_y_sample_weight(self.x, self.y)
 
     @classmethod
     def of(cls, data: Any) -> Batch:
         """The way back from ``packed``: missing parts are None. Raises ValueError for more than three."""
-        parts = data if isinstance(data, (tuple, list)) and not isinstance(data, Several) else (data,)
-        if not 1 <= len(parts) <= 3:
-            raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight); got {len(parts)} items")
-        return cls(*parts, *(None,) * (3 - len(parts)))
+        return cls(*unpack_x_y_sample_weight((data,) if isinstance(data, Several) else data))
 
 
 class ArrayBatches(BatchSource):

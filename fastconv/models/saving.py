@@ -29,8 +29,8 @@ import numpy as np
 from fastconv._atomic_file import check_readable, write_atomically
 from fastconv._errors import unknown_name
 from fastconv._plain import plain
-from fastconv._undrawn import make_room, values_come_later
 from fastconv._registry import custom_object, get_registered_name
+from fastconv._undrawn import make_room, values_come_later
 from fastconv.callbacks import History
 from fastconv.models.matching import load_matching
 from fastconv.parameter import Array

@@ -670,7 +670,7 @@ class Trainer(Layer):
         return checked_batch(*parts, class_weight)
 
     def _learn(self, batch: Batch) -> Logs:
-        """``train_step``; one that fails or is interrupted leaves weights, optimizer and random states as they were."""
+        """``train_step``; where it raises, weights, optimizer and random states stay as they were."""
         with self._turns.lock, self._moving.put_back_on_error(self):
             return self._logs("train_step", batch)
 
