@@ -419,7 +419,7 @@ class Layer(Graphed, Structured):
 
     def _checked_inputs(self, *given: Any) -> tuple[Any, ...]:
         """The arguments of a call as floats, of shapes that suit the layer; builds it if it is not."""
-        if len(given) == 1 and not (self.takes_several and structure.holds_arrays(given[0])):
+        if len(given) == 1 and not (structure.holds_arrays(given[0]) and self.takes_several):
             batch = floats(given[0], f"the input of {self}")
             self.check_input(batch.shape)
             if self._input_shape is None:
@@ -567,7 +567,10 @@ class Layer(Graphed, Structured):
             return []
         own = [weight for weight in self._weights if weight.trainable]
         if self._has_parts:
-            own += distinct(parameter for part in self.parts() for parameter in part.parameters)
+            for part in self.parts():
+                own += part.parameters
+            if len(set(map(id, own))) < len(own):  # parts that share weights
+                own = distinct(own)
         return own
 
     @property

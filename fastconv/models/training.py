@@ -785,7 +785,7 @@ class Trainer(Layer):
 
     def _checked(self, x: ArrayLike) -> Array:
         """x as floats, of a shape the model takes; of several inputs a list."""
-        if self.takes_several and structure.holds_arrays(x):
+        if isinstance(x, (list, tuple, dict)) and self.takes_several and structure.holds_arrays(x):
             return x  # ``forward`` looks at each of them
         batch = floats(x, f"the input of {self}")
         self.check_input(batch.shape)
