@@ -427,3 +427,51 @@ def test_where_the_field_cannot_be_told():
     shown = []
     model.summary(print_fn=shown.append)
     assert "gated" in shown[0]
+
+
+# ---- open sizes
+
+
+def test_images_of_any_size():
+    x = layers.Input((None, None, 3))
+    y = layers.Conv2D(4, 3, padding="same", activation="relu")(x)
+    y = layers.MaxPooling2D(2)(layers.ZeroPadding2D(1)(layers.Add()([y, layers.Conv2D(4, 1)(x)])))
+    model = Model(x, layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling2D()(y)))
+    assert model.input_shape == (None, None, None, 3)
+    assert y.shape == (None, None, None, 4)
+    assert model.output_shape == (None, 2)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    for size in (6, 9, 14):
+        batch = images(8, size)
+        model.fit(batch, np.arange(8) % 2, verbose=0)
+        assert model.predict(batch, verbose=0).shape == (8, 2)
+    shown = []
+    model.summary(print_fn=shown.append)
+    assert "(None, None, None, 4)" in shown[0]
+    with pytest.raises(ValueError, match=r"the input .* has the shape \(None, None, None, 3\), got \(None, 6, 6, 2\)"):
+        model(images(channels=2))
+
+
+def test_weights_that_depend_on_an_open_size_are_an_error():
+    x = layers.Input((None, None, 3))
+    with pytest.raises(ValueError, match=r"Dense .* depends on a size of its input that is left open"):
+        layers.Dense(2)(layers.Flatten()(x))
+
+
+def test_a_sequential_model_takes_other_sizes_where_its_layers_do():
+    model = Sequential(
+        [layers.Input((8, 8, 3)), layers.Conv2D(4, 3, activation="relu"), layers.GlobalAveragePooling2D(),
+         layers.Dense(2, activation="softmax")]
+    )  # fmt: skip
+    small, large = images(4, 8), images(4, 10)
+    before = model.predict(small, verbose=0)
+    by_hand = large
+    for layer in model.layers:
+        by_hand = layer.forward(by_hand)
+    np.testing.assert_allclose(model.predict(large, verbose=0), by_hand, atol=1e-6)
+    np.testing.assert_array_equal(model.predict(small, verbose=0), before)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(large, np.arange(4) % 2, verbose=0)
+    functional = Model(model.inputs, model.outputs)
+    with pytest.raises(ValueError, match=r"has the shape \(None, 8, 8, 3\), got \(None, 10, 10, 3\)"):
+        functional(large)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastconv import ops
 from fastconv._errors import unknown_name
-from fastconv._geometry import Padding, Pair, Window, explicit_padding, pair, window
+from fastconv._geometry import Padding, Pair, Window, closed, explicit_padding, opened, pair, window
 from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
@@ -105,7 +105,8 @@ class Convolution(WeightedLayer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self.check_input((None, *input_shape))
         *places, channels = input_shape
-        sizes = self._output_size(self._pair(tuple(places)))
+        image = self._pair(tuple(places))
+        sizes = opened(self._output_size(closed(image)), image)
         return (*sizes[2 - self.rank :], self.output_channels(channels))
 
     def _output_size(self, image: Pair) -> Pair:

@@ -82,7 +82,7 @@ class Graphed:
     def _called_on_tensors(self, inputs: tuple[Any, ...], training: bool | None) -> Any:
         shapes = self._shapes_of(inputs)
         if self._input_shape is None:
-            self.build(shapes)
+            self.build(structure.map_shapes(lambda shape: (None, *shape), shapes))
         else:
             self.check_inputs(shapes)
         arguments = {} if training is None else {"training": bool(training)}

@@ -9,13 +9,14 @@ from typing import Any
 from fastconv._numbers import is_whole
 from fastconv.graph.symbolic import Node, SymbolicTensor
 from fastconv.layers._arguments import refuse_unless_none, whole
-from fastconv.layers.layer import Layer, Shape
+from fastconv.layers.layer import Layer, Shape, checked_sizes
 from fastconv.parameter import Array
 
 
 class InputLayer(Layer):
     """Where a model begins: the shape of one example, ``Input(shape=(28, 28, 1))``. It computes nothing.
 
+    None in the shape leaves a size open: ``Input((None, None, 3))`` is for images of any size.
     ``batch_size``, or the first size of ``batch_shape``, is kept and changes nothing: batches of any size are
     taken.
     """
@@ -52,14 +53,9 @@ class InputLayer(Layer):
             raise ValueError(
                 f"Input: shape must be a tuple, the shape of one example; write Input(shape=({shape},))"
             )
-        if any(size is None for size in shape):
-            raise ValueError(
-                "Input: shape is that of one example without the batch axis, as (28, 28, 1); "
-                f"got {tuple(shape)}. Sizes left open with None are not supported: cut or pad the examples "
-                "to one size"
-            )
         self.batch_size = None if batch_size is None else whole(batch_size, "Input: batch_size")
-        super().__init__(name=name, input_shape=shape, dtype=dtype, **unknown)
+        super().__init__(name=name, dtype=dtype, **unknown)
+        self.requested_input_shape = checked_sizes(list(shape), shape)
         self._input_shape = self._output_shape = self.requested_input_shape
         self._begin()
 

@@ -308,7 +308,12 @@ class Layer(Graphed, Structured):
         check_dtype(dtype, f"{self}: add_weight")
         if overwrite_with_gradient:
             raise unsupported_argument(f"{self}: add_weight", "overwrite_with_gradient")
-        sizes = () if shape is None else (shape,) if is_whole(shape) else shape
+        sizes = () if shape is None else (shape,) if is_whole(shape) else tuple(shape)
+        if None in sizes:
+            raise ValueError(
+                f"{self}: the shape of its weights, {sizes}, depends on a size of its input that is left open "
+                "(None): give Input that size, or put a global pooling in between"
+            )
         sizes = tuple(whole(n, f"{self}: every size of a weight's shape", 0) for n in sizes)  # type: ignore[union-attr]
         name = self._unused_name() if name is None else name
 
@@ -429,7 +434,7 @@ class Layer(Graphed, Structured):
         shapes = shapes_of(inputs)
         self.check_inputs(shapes)
         if self._input_shape is None:
-            self.build(shapes)
+            self.build(structure.map_shapes(lambda one: (None, *one), shapes))
         return inputs
 
     def _call(self, *inputs: Any, training: bool) -> Any:
@@ -730,18 +735,24 @@ class Layer(Graphed, Structured):
 
 
 def example_shape(shape: Sequence[int | None]) -> Shape:
-    """``shape`` as a tuple of whole numbers; a leading None is the batch axis and is left out."""
+    """``shape`` as a tuple of whole numbers; a leading None is the batch axis and is left out.
+
+    None behind it is a size that is left open: (None, None, None, 3) are images of any size.
+    """
     if is_whole(shape):
         raise ValueError(f"input_shape is the shape of one example, a tuple; write ({shape},), got {shape}")
     axes: list[Any] = list(shape)
-    if axes and axes[0] is None:
-        axes = axes[1:]
-    if not all(is_whole(n) and int(n) > 0 for n in axes):
+    return checked_sizes(axes[1:] if axes and axes[0] is None else axes, shape)
+
+
+def checked_sizes(axes: Sequence[Any], given: Any) -> Shape:
+    """The sizes of one example, without the batch axis: whole numbers, or None where a size is left open."""
+    if not all(n is None or (is_whole(n) and int(n) > 0) for n in axes):
         raise ValueError(
-            f"input_shape is the shape of one example in whole numbers, as (28, 28, 1); got {tuple(shape)!r}"
-            + (". Sizes left open with None are not supported" if None in axes else "")
+            "input_shape is the shape of one example in whole numbers, as (28, 28, 1), or None for a size left "
+            f"open; got {tuple(given)!r}"
         )
-    return tuple(int(n) for n in axes)
+    return tuple(None if n is None else int(n) for n in axes)  # type: ignore[misc]
 
 
 def _without_batch(shapes: Any) -> Any:

@@ -222,9 +222,19 @@ class Model(Trainer):
         """Pass shapes through all layers. Raises ValueError, naming the layer, where one does not fit."""
         return self.composed_output_shape(input_shape)
 
+    def check_input(self, shape: Any) -> None:
+        self.check_inputs(tuple(shape[1:]))
+
     def check_inputs(self, shapes: Any) -> None:
+        """Raise a ValueError where inputs of these shapes, without the batch axis, do not fit.
+
+        A model made from tensors takes the shapes it was made for, with any size where they are open; a subclass
+        with a ``call`` of its own takes whatever its layers take.
+        """
         graph = self.composition(training=False) if self.built else None
         if graph is None or shapes == self._input_shape:
+            return
+        if not self._calls_layers_in_order and self._takes(shapes):
             return
         expected, given = structure.shape_leaves(self._input_shape), structure.shape_leaves(shapes)
         if len(expected) != len(given):
@@ -238,6 +248,17 @@ class Model(Trainer):
                     f"{self}: the input {name!r} has the shape {(None, *wanted)}, got {(None, *came)}; "
                     "None is the batch, or a size left open"
                 )
+
+    def _takes(self, shapes: Any) -> bool:
+        """Whether the layers take inputs of other shapes than those that the model was built for."""
+        graph = self.composition(training=False)
+        if graph is None:
+            return False
+        try:
+            graph.output_shapes(shapes)
+        except ValueError:
+            return False
+        return True
 
     # ---- forward and backward
 

@@ -141,13 +141,20 @@ class Sequential(Model):
             shape = told
 
     def check_input(self, shape: Sequence[int | None]) -> None:
+        """Raise a ValueError where the layers do not take an input of this shape, with the batch axis.
+
+        Images of another size than the model was built for are taken if all layers take them, as in Keras.
+        """
         if shape[1:] == self._input_shape:  # as nearly always: the layers were built for it
             return
         if not self._layers:
             raise ValueError(f"{self} has no layers: add some, then give it data")
         self._layers[0].check_input(shape)
         expected = self._input_shape or self.requested_input_shape
-        if expected is not None and tuple(shape[1:]) != expected:
+        if expected is None or tuple(shape[1:]) == expected:
+            return
+        fits = self.built and len(shape) == len(expected) + 1
+        if not (fits and self._takes(tuple(shape[1:]))):
             raise input_shape_error(self, ("N", *expected), shape)
 
     def check_inputs(self, shapes: Any) -> None:

@@ -8,6 +8,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from fastconv._geometry import image_size
+from fastconv.graph import structure
 from fastconv.layers.layer import Layer
 from fastconv.models.receptive_field import ReceptiveField, receptive_field
 from fastconv.models.summary_table import Row, SummaryTable
@@ -93,7 +94,12 @@ def _params(entry: Entry) -> str:
 
 
 def _multiply_adds(entry: Entry) -> str:
-    return f"{entry.layer.count_multiply_adds():,}"
+    return "?" if _is_open(entry.layer) else f"{entry.layer.count_multiply_adds():,}"
+
+
+def _is_open(layer: Layer) -> bool:
+    """Whether sizes of the layer are left open."""
+    return any(None in shape for shape in structure.shape_leaves(list(layer.shapes())))
 
 
 def _dense_params(entry: Entry) -> str:
@@ -145,7 +151,7 @@ def _totals(model: Any, show_dense: bool) -> Iterator[str]:
     yield f"Total params: {_size(model.weights)}"
     yield f"Trainable params: {_size(model.trainable_weights)}"
     yield f"Non-trainable params: {_size(model.non_trainable_weights)}"
-    if not model.built:
+    if not model.built or _is_open(model):
         return
     yield f"Multiply-adds: {model.count_multiply_adds():,}"
     yield f"Connections: {model.count_connections():,}"

@@ -687,9 +687,10 @@ class Trainer(Layer):
         if not self._looked_for_mistakes:
             self._looked_for_mistakes = True
             warn_of_likely_mistakes(self, loss, listed(batch.x))
-        plan = self._plan() if loss is not None and can_train_with(loss) else None
+        x = self._checked(batch.x)
+        plan = self._plan() if loss is not None and can_train_with(loss) and self._is_as_built(x) else None
         if plan is not None:  # whose layers have no penalties on their outputs
-            y_pred, total = plan.train(self._checked(batch.x), batch.y, loss, batch.sample_weight)
+            y_pred, total = plan.train(x, batch.y, loss, batch.sample_weight)
             value = Value(total, [total], [])
         else:
             y_pred, value = self._forward_and_back(objective, batch)
@@ -757,8 +758,8 @@ class Trainer(Layer):
         """The outputs for one batch, by a plan where there is one."""
         batch = self._checked(x)
         with self._turns.lock:
-            several = isinstance(batch, (list, dict))
-            plan = None if several else self._plan() or self._inference_plan(len(batch))
+            planned = self._is_as_built(batch)
+            plan = (self._plan() or self._inference_plan(len(batch))) if planned else None
             return self.forward(batch, training=False) if plan is None else plan.predict(batch)
 
     def forward(self, x: Any, training: bool = False, *more: Any) -> Any:
@@ -782,6 +783,10 @@ class Trainer(Layer):
             state = copy.deepcopy(self.__getstate__(), memo)
         getattr(copied, "__setstate__", vars(copied).update)(state)
         return copied
+
+    def _is_as_built(self, x: Any) -> bool:
+        """Whether x is one array of the shape that the model was built for, and plans are made for."""
+        return isinstance(x, np.ndarray) and x.shape[1:] == self._input_shape
 
     def _checked(self, x: ArrayLike) -> Array:
         """x as floats, of a shape the model takes; of several inputs a list."""
