@@ -120,15 +120,7 @@ def test_kernels_and_reference_agree(model, seed):
 @given(graphs(most=8), st.integers(0, 2**32 - 1))
 def test_gradients_are_central_differences(model, seed):
     rng = np.random.default_rng(seed)
-    smooth = (layers.MaxPooling2D, layers.Maximum, layers.Minimum)
-    flat = [layer for layer in model._leaves() if isinstance(layer, smooth)]
-    if flat or len(model.inputs) > 1:
-        return
-    set_backend("reference")
-    try:
-        gradcheck(model, [rng.standard_normal((2, *t.shape[1:])) for t in model.inputs])
-    finally:
-        set_backend("native")
+    assert gradcheck(model, [rng.standard_normal((2, *t.shape[1:])) for t in model.inputs], samples=10)
 
 
 @settings(max_examples=max(1, EXAMPLES // 8), **QUIET)

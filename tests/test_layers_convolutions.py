@@ -35,7 +35,7 @@ def test_output_shapes_and_gradients(name, reference):
     layer = make()
     assert layer.compute_output_shape(shape) == expected
     x = RNG.standard_normal((2, *shape))
-    gradcheck(layer, x)
+    assert gradcheck(layer, x)
     assert layer.forward(x).shape == (2, *expected)
 
 
