@@ -27,53 +27,28 @@ class Missing(NamedTuple):
     remedy: str
 
 
-_GRAPH = (
-    "models are chains of layers, models.Sequential, whose parts may be Sequential models. A branch inside "
-    "the "
-    "chain is a layer of your own: a subclass of layers.Layer with call and backward"
-)
+_TENSORS = "layers.Input(shape) returns a symbolic tensor, layers are called on it, and models.Model(inputs, outputs) "
 _1D = "there are only 2-D layers: give signals (N, W, C) a height of one, x[:, None], and use {instead}"
 _KERAS = "use keras.layers.{name} of Keras itself"
 
 _GRAPHS = (
-    Missing(". models", "Model", _GRAPH),
-    Missing(".", "Function KerasTensor Operation", _GRAPH),
+    Missing(".", "Function KerasTensor Operation", _TENSORS + "is what they make of it"),
     Missing(
         "layers",
-        "Add Subtract Multiply Average Maximum Minimum Concatenate Dot "
-        "add subtract multiply average maximum minimum concatenate dot",
-        "it has several inputs, and " + _GRAPH,
+        "add subtract multiply average maximum minimum concatenate",
+        "a layer is called on the list of tensors: layers.Add()([a, b]), layers.Concatenate()([a, b]) and their like",
     ),
-    Missing("utils", "get_source_inputs", "model.layers are the layers from first to last; " + _GRAPH),
+    Missing(
+        "layers",
+        "Dot dot",
+        "layers.Multiply()([a, b]) multiplies number by number; ops.dot is the product of arrays",
+    ),
+    Missing("utils", "get_source_inputs", "models.Model.inputs are the symbolic inputs of a model"),
     Missing("utils", "plot_model model_to_dot", "model.summary prints the layers as a table"),
-    Missing("layers", "Identity", 'layers.Activation("linear") returns its input'),
     Missing(
         "layers",
         "Lambda Wrapper",
         "a function needs its derivative here: write a subclass of layers.Layer with call and backward",
-    ),
-    Missing(
-        "layers",
-        "DepthwiseConv2D",
-        "layers.Conv2D(filters=n, kernel_size=3, groups=n) on n channels does the same",
-    ),
-    Missing(
-        "layers",
-        "SeparableConv2D SeparableConvolution2D",
-        "layers.Conv2D(filters=n, kernel_size=3, groups=n) on n channels, then layers.Conv2D(filters, 1)",
-    ),
-    Missing(
-        "layers",
-        "Conv2DTranspose Convolution2DTranspose",
-        "ops.conv2d_backward_data is the transposed convolution of arrays; a layer of your own, a subclass "
-        "of "
-        "layers.Layer, may call it",
-    ),
-    Missing(
-        "layers",
-        "Conv1D Convolution1D Conv1DTranspose Convolution1DTranspose DepthwiseConv1D SeparableConv1D "
-        "SeparableConvolution1D",
-        _1D.format(instead="layers.Conv2D with kernels of (1, width)"),
     ),
     Missing(
         "layers",
@@ -316,7 +291,6 @@ _PARTS = (
     Missing("random", "set_seed", "utils.set_random_seed"),
 )
 
-_NO_TENSORS = "arrays are NumPy's here, nothing is symbolic: np.asarray"
 _DTYPES = 'everything is float32; fastconv.set_backend("reference") computes in double precision'
 _VERBOSE = "verbose=0 keeps model.fit, model.evaluate and model.predict silent"
 
@@ -335,7 +309,9 @@ _PROGRAM = (
         "a smaller batch_size in model.fit takes less memory; nothing is computed twice",
     ),
     Missing(
-        ".", "StatelessScope SymbolicScope", "nothing is traced: call the layer, layer.forward, on an array"
+        ".",
+        "StatelessScope SymbolicScope",
+        "a layer is called on an array, layer.forward(x), or on the symbolic tensor that layers.Input returns",
     ),
     Missing(".", "name_scope", "give each layer its name: layers.Dense(10, name='block1_dense')"),
     Missing(
@@ -358,7 +334,8 @@ _PROGRAM = (
     Missing(
         ".",
         "tree",
-        "models take one array, no nested structures; a list comprehension over model.weights will do",
+        "model.fit and model.predict take nested lists and dictionaries as they are; for other things a list "
+        "comprehension, over model.weights say, will do",
     ),
     Missing(".", "visualization", "visualize.plot_images and its like draw arrays"),
     Missing(
@@ -370,7 +347,11 @@ _PROGRAM = (
     Missing(
         ".", "experimental estimator premade", "models.Sequential and layers.Dense make linear models too"
     ),
-    Missing("backend utils", "is_keras_tensor", _NO_TENSORS),
+    Missing(
+        "backend utils",
+        "is_keras_tensor",
+        "isinstance(x, np.ndarray) tells arrays from symbolic tensors, which layers.Input returns",
+    ),
     Missing("backend utils", "standardize_dtype", "np.dtype(x).name"),
     Missing("backend", "is_float_dtype is_int_dtype", "np.issubdtype(dtype, np.floating), or np.integer"),
     Missing("backend", "result_type", "np.result_type"),
@@ -378,9 +359,8 @@ _PROGRAM = (
     Missing(
         "backend",
         "function",
-        "visualize.extract_features(model, x, layer) gives the outputs of a layer; a layer is called on an "
-        "array, "
-        "layer.forward(x)",
+        "models.Model(inputs, outputs) computes outputs from inputs, both symbolic tensors; "
+        "visualize.extract_features(model, x, layer) gives the outputs of a layer",
     ),
     Missing(
         "backend", "learning_phase set_learning_phase", "say so in the call: model.forward(x, training=True)"
@@ -407,10 +387,11 @@ _PROGRAM = (
     Missing(
         "backend",
         "conv2d conv2d_transpose depthwise_conv2d separable_conv2d",
-        "ops.conv2d, ops.conv2d_backward_data",
+        "ops.conv2d, ops.conv2d_transpose, ops.depthwise_conv2d",
     ),
+    Missing("backend", "conv1d", "ops.conv1d"),
     Missing(
-        "backend", "conv1d conv3d pool3d resize_volumes", "there are 2-D operations alone, such as ops.conv2d"
+        "backend", "conv3d pool3d resize_volumes", "there are no volumes; ops.conv2d takes slices as channels"
     ),
     Missing("backend", "pool2d resize_images", "ops.max_pool2d, ops.avg_pool2d; layers.Resizing"),
     Missing("backend", "batch_normalization", "ops.batch_norm"),
@@ -481,17 +462,21 @@ _OPS = (
         "ops", "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy", "losses.{name}"
     ),
     Missing("ops", "ctc_loss ctc_decode", "there is no CTC; a loss of your own is a subclass of losses.Loss"),
-    Missing("ops", "conv depthwise_conv separable_conv", "ops.conv2d, which has groups"),
-    Missing("ops", "conv_transpose", "ops.conv2d_backward_data"),
-    Missing("ops", "max_pool", "ops.max_pool2d"),
-    Missing("ops", "average_pool", "ops.avg_pool2d"),
+    Missing(
+        "ops",
+        "conv depthwise_conv separable_conv",
+        "ops.conv2d, which has groups; ops.depthwise_conv2d, ops.conv1d",
+    ),
+    Missing("ops", "conv_transpose", "ops.conv2d_transpose, ops.conv1d_transpose"),
+    Missing("ops", "max_pool", "ops.max_pool2d, ops.max_pool1d"),
+    Missing("ops", "average_pool", "ops.avg_pool2d, ops.avg_pool1d"),
     Missing(
         "ops",
         "adaptive_average_pool adaptive_max_pool",
-        "ops.avg_pool2d, ops.max_pool2d, ops.global_avg_pool2d",
+        "ops.adaptive_avg_pool2d, ops.adaptive_max_pool2d",
     ),
     Missing("ops", "batch_normalization", "ops.batch_norm"),
-    Missing("ops", "layer_normalization rms_normalization", "np.mean and np.var along the axis"),
+    Missing("ops", "layer_normalization rms_normalization", "ops.layer_norm, ops.rms_norm"),
     Missing("ops", "dot_product_attention", "np.einsum and activations.softmax"),
     Missing("ops", "one_hot multi_hot", "utils.to_categorical; np.max over the labels of one example"),
     Missing("ops", "normalize", "utils.normalize"),

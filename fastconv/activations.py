@@ -17,6 +17,7 @@ from fastconv._errors import unknown_or_missing, unsupported_argument
 from fastconv._numbers import is_real
 from fastconv._public import publish
 from fastconv._structure import Structured
+from fastconv.graph.symbolic import SymbolicTensor
 from fastconv.ops._door import array as floats
 from fastconv.parameter import Array
 
@@ -25,7 +26,7 @@ _PARAMETER = {"leaky_relu": "negative_slope", "elu": "alpha", "celu": "alpha"}
 
 
 class ActivationFunction(Structured):
-    """y = φ(x) element by element; softmax and log_softmax along the last axis.
+    """y = φ(x) element by element; softmax and log_softmax along the last axis. Of a symbolic tensor y is one too.
 
     Leaky ReLU has slope 0.2, ELU and CELU depth 1 (Keras), unless ``alpha`` says otherwise:
     ``leaky_relu.with_parameters(negative_slope=0.1)``.
@@ -42,9 +43,16 @@ class ActivationFunction(Structured):
         """True where the derivative is made of the input x; of all others it is made of the output y."""
         return self.name in ops.NEEDS_INPUT
 
-    def __call__(self, x: ArrayLike, **parameters: Any) -> Array:
+    def __call__(self, x: Any, **parameters: Any) -> Any:
         if parameters:
             return self.with_parameters(**parameters)(x)
+        if isinstance(x, SymbolicTensor):
+            from fastconv.layers.activation import Activation
+
+            return Activation(self)(x)
+        return self._of(x)
+
+    def _of(self, x: ArrayLike) -> Array:
         return ops.activation(x, self.name, self.alpha)
 
     def backward(self, dy: Array, kept: Array) -> Array:
@@ -94,9 +102,7 @@ class ShapedRelu(ActivationFunction):
         super().__init__("shaped_relu")
         self.negative_slope, self.max_value, self.threshold = negative_slope, max_value, threshold
 
-    def __call__(self, x: ArrayLike, **parameters: Any) -> Array:
-        if parameters:
-            return self.with_parameters(**parameters)(x)
+    def _of(self, x: ArrayLike) -> Array:
         x = floats(x, "x")
         above = x.copy() if self.max_value is None else np.minimum(x, x.dtype.type(self.max_value))
         return np.where(x <= self.threshold, self._below(x), above)

@@ -54,7 +54,12 @@ MaxPool2D = MaxPooling2D
 AvgPool2D = AveragePooling2D
 GlobalAvgPool2D = GlobalAveragePooling2D
 GlobalMaxPool2D = GlobalMaxPooling2D
+Convolution1D = Conv1D
+Convolution1DTranspose = Conv1DTranspose
 Convolution2D = Conv2D
+Convolution2DTranspose = Conv2DTranspose
+SeparableConvolution1D = SeparableConv1D
+SeparableConvolution2D = SeparableConv2D
 
 __all__ = [
     "ELU",
@@ -73,7 +78,10 @@ __all__ = [
     "Conv1DTranspose",
     "Conv2D",
     "Conv2DTranspose",
+    "Convolution1D",
+    "Convolution1DTranspose",
     "Convolution2D",
+    "Convolution2DTranspose",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
@@ -110,6 +118,8 @@ __all__ = [
     "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
+    "SeparableConvolution1D",
+    "SeparableConvolution2D",
     "Softmax",
     "SpatialDropout2D",
     "Subsampling2D",
@@ -121,7 +131,8 @@ __all__ = [
 
 publish(__name__)
 
-# Every layer is known to files by its class's name; the last two are made by operators on symbolic tensors.
-for _layer in {*(globals()[_name] for _name in __all__), Divide, WithNumber}:
+# Every layer but the bases is known to files by its class's name; Divide and WithNumber are made by operators on
+# symbolic tensors.
+for _layer in {*(globals()[_name] for _name in __all__), Divide, WithNumber} - {Layer, RandomLayer}:
     if isinstance(_layer, type) and issubclass(_layer, Layer):
         add_class(_layer)

@@ -91,16 +91,10 @@ class InputLayer(Layer):
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         return dy if input_gradient else None
 
-    def call(self, x: Array, training: bool = False) -> Array:
-        return x
-
-    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        return dy if input_gradient else None
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         raise TypeError(
-            f"{self} holds no numbers: it begins a chain of layers, models.Sequential([Input(...), ...]). "
-            "Layers that are called on it, and Model(inputs, outputs), are not supported"
+            f"{self} holds no numbers: it begins a model, models.Sequential([InputLayer(...), ...]); "
+            "layers are called on what Input(shape) returns"
         )
 
 def Input(
