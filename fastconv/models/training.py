@@ -347,7 +347,7 @@ class Trainer(Layer):
         validation = None
         if validation_data is not None:
             validation = self._epochs(
-                *self._arranged(*unpacked(validation_data)),
+                *self._arranged(*unpacked(validation_data, self._ports)),
                 validation_batch_size or batch_size,
                 validation_steps,
                 "validation_steps",
@@ -816,6 +816,7 @@ class Trainer(Layer):
 
     def _arranged(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """Data as given to ``fit``, in the order of the model's inputs and outputs; batches from elsewhere stay."""
+        self._build_for_several(x, y)
         ports = self._ports
         if ports.is_plain:
             return without_structure(x, y, sample_weight, self._example_shape)
@@ -823,6 +824,15 @@ class Trainer(Layer):
         in_arrays = isinstance(x, Mapping) or y is not None or hasattr(x, "__array__")
         in_arrays = in_arrays or (structure.holds_arrays(x) and not batches)
         return ports.sorted(x, y, sample_weight) if in_arrays else (x, y, sample_weight)
+
+    def _build_for_several(self, x: Any, y: Any) -> None:
+        """Build a model with a ``call`` of its own, for inputs (x0, x1, ...) as long as the targets, if any."""
+        if self._outputs_are_known or not isinstance(x, (list, tuple)) or len(x) < 2:
+            return
+        if all(isinstance(part, np.ndarray) and part.ndim for part in x):
+            lengths = {len(part) for part in (*x, *structure.leaves(y)[:1]) if part is not None}
+            if len(lengths) == 1:
+                self.build([(None, *part.shape[1:]) for part in x])
 
     @property
     def _outputs_are_known(self) -> bool:
