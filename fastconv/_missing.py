@@ -27,16 +27,21 @@ class Missing(NamedTuple):
     remedy: str
 
 
-_TENSORS = "layers.Input(shape) returns a symbolic tensor, layers are called on it, and models.Model(inputs, outputs) "
 _1D = "there are only 2-D layers: give signals (N, W, C) a height of one, x[:, None], and use {instead}"
 _KERAS = "use keras.layers.{name} of Keras itself"
 
 _GRAPHS = (
-    Missing(".", "Function KerasTensor Operation", _TENSORS + "is what they make of it"),
+    Missing(
+        ".",
+        "Function KerasTensor Operation",
+        "layers.Input(shape) returns a symbolic tensor, and models.Model(inputs, outputs) is made of what layers "
+        "make of it",
+    ),
     Missing(
         "layers",
         "add subtract multiply average maximum minimum concatenate",
-        "a layer is called on the list of tensors: layers.Add()([a, b]), layers.Concatenate()([a, b]) and their like",
+        "a layer is called on the list of tensors: layers.Add()([a, b]), layers.Concatenate()([a, b]) and "
+        "their like",
     ),
     Missing(
         "layers",
@@ -311,7 +316,7 @@ _PROGRAM = (
     Missing(
         ".",
         "StatelessScope SymbolicScope",
-        "a layer is called on an array, layer.forward(x), or on the symbolic tensor that layers.Input returns",
+        "layers are called on arrays, layer.forward(x), or on the symbolic tensor that layers.Input returns",
     ),
     Missing(".", "name_scope", "give each layer its name: layers.Dense(10, name='block1_dense')"),
     Missing(

@@ -131,8 +131,8 @@ __all__ = [
 
 publish(__name__)
 
-# Every layer but the bases is known to files by its class's name; Divide and WithNumber are made by operators on
-# symbolic tensors.
+# Every layer but the bases is known to files by its class's name; Divide and WithNumber are made by operators
+# on symbolic tensors.
 for _layer in {*(globals()[_name] for _name in __all__), Divide, WithNumber} - {Layer, RandomLayer}:
     if isinstance(_layer, type) and issubclass(_layer, Layer):
         add_class(_layer)

@@ -347,7 +347,7 @@ def refuse_unusable(value: Any, name: str) -> None:
     if isinstance(value, Mapping):
         keys = ", ".join(map(repr, list(value)[:5]))
         raise ValueError(
-            f"{name} is a dictionary ({keys}), and a model here has one input and one output: give the array "
+            f"{name} is a dictionary ({keys}), and the model has one input and one output: give the array "
             f"itself, or put the columns together with np.column_stack(list({name}.values()))"
         )
 

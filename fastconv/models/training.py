@@ -40,7 +40,7 @@ from fastconv.models.mistakes import warn, warn_of_broken_weights, warn_of_likel
 from fastconv.models.moving import Moving
 from fastconv.models.objective import Objective, Value, value_of
 from fastconv.models.plan import Plan, can_train_with
-from fastconv.graph.ports import Ports, Several, listed
+from fastconv.graph.ports import Ports, Several, each, listed
 from fastconv.models.progress import Progress, progress
 from fastconv.models.run import Run
 from fastconv.ops._door import array as floats
@@ -662,8 +662,8 @@ class Trainer(Layer):
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
         """The model's outputs for one batch."""
-        batch, _, _ = without_structure(x, None, None, self._example_shape)
-        return apart_from(self.predict_step(as_numbers(batch, "x")), x)
+        batch, _, _ = self._arranged(x, None, None)
+        return apart_from(self.predict_step(each(batch, lambda part: as_numbers(part, "x"))), x)
 
     def _batch(self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> Batch:
         parts = self._arranged(x, y, sample_weight)
@@ -826,13 +826,18 @@ class Trainer(Layer):
         return ports.sorted(x, y, sample_weight) if in_arrays else (x, y, sample_weight)
 
     def _build_for_several(self, x: Any, y: Any) -> None:
-        """Build a model with a ``call`` of its own, for inputs (x0, x1, ...) as long as the targets, if any."""
+        """Build a model with a ``call`` of its own, for inputs (x0, x1, ...) as long as the targets, if any.
+
+        Vectors are examples.
+        """
         if self._outputs_are_known or not isinstance(x, (list, tuple)) or len(x) < 2:
             return
-        if all(isinstance(part, np.ndarray) and part.ndim for part in x):
-            lengths = {len(part) for part in (*x, *structure.leaves(y)[:1]) if part is not None}
-            if len(lengths) == 1:
-                self.build([(None, *part.shape[1:]) for part in x])
+        if not all(isinstance(part, np.ndarray) and part.ndim > 1 for part in x):
+            return
+        targets = structure.leaves(y)[0] if structure.holds_arrays(y) else y
+        count = len(targets) if hasattr(targets, "__len__") else len(x[0])
+        if all(len(part) == count for part in x):
+            self.build([(None, *part.shape[1:]) for part in x])
 
     @property
     def _outputs_are_known(self) -> bool:
