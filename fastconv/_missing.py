@@ -34,8 +34,8 @@ _GRAPHS = (
     Missing(
         ".",
         "Function KerasTensor Operation",
-        "layers.Input(shape) returns a symbolic tensor, and models.Model(inputs, outputs) is made of what layers "
-        "make of it",
+        "layers.Input(shape) returns a symbolic tensor, and models.Model(inputs, outputs) is made of what "
+        "layers make of it",
     ),
     Missing(
         "layers",

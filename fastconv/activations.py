@@ -26,8 +26,8 @@ _PARAMETER = {"leaky_relu": "negative_slope", "elu": "alpha", "celu": "alpha"}
 
 
 class ActivationFunction(Structured):
-    """y = φ(x) element by element; softmax and log_softmax along the last axis. Called on a symbolic tensor it
-    returns one.
+    """y = φ(x) element by element; softmax and log_softmax along the last axis. Called on a symbolic tensor,
+    it returns one.
 
     Leaky ReLU has slope 0.2, ELU and CELU depth 1 (Keras), unless ``alpha`` says otherwise:
     ``leaky_relu.with_parameters(negative_slope=0.1)``.
