@@ -32,11 +32,11 @@ class Graphed:
         outputs, saved = layer.compute(*inputs, training=True)
         dx = layer.gradient(saved, dy)
 
-    where ``saved`` is whatever ``call`` handed to ``remember``, so that a layer may run several times before its
-    gradients are asked for. ``forward`` and ``backward`` are the same with one slot for ``saved``.
+    where ``saved`` is whatever ``call`` handed to ``remember``, so that a layer may run several times before
+    its gradients are asked for. ``forward`` and ``backward`` are the same with one slot for ``saved``.
 
-    A layer whose ``call`` does nothing but call other layers, its attributes, needs no ``backward``: ``call`` is
-    run once on symbolic tensors, and what it did is its ``composition``.
+    A layer whose ``call`` does nothing but call other layers, its attributes, needs no ``backward``: ``call``
+    is run once on symbolic tensors, and what it did is its ``composition``.
     """
 
     training_by_itself = False
@@ -105,7 +105,8 @@ class Graphed:
         for leaf in structure.leaves(list(inputs)):
             if not isinstance(leaf, SymbolicTensor):
                 raise TypeError(
-                    f"{self}: called on symbolic tensors and {type(leaf).__name__} together; a constant belongs into a "
+                    f"{self}: called on symbolic tensors and {type(leaf).__name__} together; a constant "
+                    "belongs into a "
                     "layer (Rescaling, Lambda, or one of your own)"
                 )
         return shapes_of(inputs)
@@ -133,7 +134,8 @@ class Graphed:
         node = self._first_node
         if node is None:
             raise AttributeError(
-                f"{self} has no input and output yet: it was not called on a symbolic tensor, as in layer(Input(shape))"
+                f"{self} has no input and output yet: it was not called on a symbolic tensor, as in "
+                "layer(Input(shape))"
             )
         return node
 
@@ -169,7 +171,8 @@ class Graphed:
         return y, saved
 
     def gradient(self, saved: Any, dy: Any, input_gradient: bool = True) -> Any:
-        """The chain rule for one ``compute``: fills ``parameter.grad`` and returns dx, nested as the inputs were."""
+        """The chain rule for one ``compute``: fills ``parameter.grad`` and returns dx, nested as the inputs
+        were."""
         return self._gradient(saved, dy, input_gradient, self.backward)
 
     def gradient_from_logits(self, saved: Any, dz: Array, input_gradient: bool = True) -> Any:
@@ -236,7 +239,8 @@ class Graphed:
         return found[1]
 
     def _build_composition(self, shapes: Any) -> Any:
-        """Build the parts, by calling ``call`` once for training and once for inference; returns the output shape."""
+        """Build the parts, by calling ``call`` once for training and once for inference; returns the output
+        shape."""
         self._input_shape = shapes
         try:
             if any(self.composition(training) is None for training in (True, False)):
@@ -251,7 +255,11 @@ class Graphed:
         """The shapes of the outputs of a layer that composes others, for inputs of these shapes."""
         graph = self.composition(training=False)
         if graph is None:  # its call needs numbers
-            return self._output_shape if input_shapes == self._input_shape else self._tried_output_shape(input_shapes)
+            return (
+                self._output_shape
+                if input_shapes == self._input_shape
+                else self._tried_output_shape(input_shapes)
+            )
         if input_shapes == self._input_shape:
             return structure.mapped(lambda tensor: tensor.shape[1:], graph.outputs)
         return graph.output_shapes(input_shapes)

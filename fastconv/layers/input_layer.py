@@ -91,25 +91,14 @@ class InputLayer(Layer):
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         return dy if input_gradient else None
 
-    def call(self, x: Array, training: bool = False) -> Array:
-        return x
-
-    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        return dy if input_gradient else None
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        raise TypeError(
-            f"{self} holds no numbers: it begins a chain of layers, models.Sequential([Input(...), ...]). "
-            "Layers that are called on it, and Model(inputs, outputs), are not supported"
-        )
 
 def Input(
     shape: Sequence[int | None] | None = None, batch_size: int | None = None, **options: Any
 ) -> SymbolicTensor:
     """The input of a model, for examples of this shape (without the batch axis): a symbolic tensor.
 
-    Layers are called on it, ``Conv2D(8, 3)(Input((28, 28, 1)))``; in a list of layers it begins a ``Sequential``.
-    ``options`` are those of ``InputLayer``: ``batch_size``, ``batch_shape``, ``name``.
+    Layers are called on it, ``Conv2D(8, 3)(Input((28, 28, 1)))``; in a list of layers it begins a
+    ``Sequential``. ``options`` are those of ``InputLayer``: ``batch_size``, ``batch_shape``, ``name``.
     """
     if "tensor" in options:
         refuse_unless_none("Input", tensor=options.pop("tensor"))

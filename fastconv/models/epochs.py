@@ -6,10 +6,10 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from fastconv._random import generator_state, set_generator_state
+from fastconv.graph.ports import Ports
 from fastconv.layers._arguments import whole
 from fastconv.models.batches import Batch, Batches, batches
 from fastconv.models.mistakes import warn
-from fastconv.graph.ports import Ports
 from fastconv.utils.batch_source import load_state_of, state_of
 
 

@@ -6,9 +6,9 @@ with
     r_l = r_{l-1} + (k - 1) d j_{l-1}        (d: dilation)
     j_l = j_{l-1} s
 
-beginning with r = j = 1, a pixel. Where feature maps are added or put behind one another, a unit sees what it sees
-through any of them. Hubel & Wiesel (1959) found it in cats: a cell of the visual cortex answers
-to a small part of what the eye sees, and its neighbour to the part beside it.
+beginning with r = j = 1, a pixel. Where feature maps are added or put behind one another, a unit sees what it
+sees through any of them. Hubel & Wiesel (1959) found it in cats: a cell of the visual cortex answers to a
+small part of what the eye sees, and its neighbour to the part beside it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from fastconv.layers.layer import Layer
 
 
 class _Step(NamedTuple):
-    """One layer on the way from the image: the numbers of the tensors it reads and makes, and through which windows."""
+    """One layer on the way from the image: the numbers of the tensors it reads and makes, and through which
+    windows."""
 
     reads: tuple[int, ...]
     makes: int
@@ -38,8 +39,8 @@ class ReceptiveField:
     stride    how far apart the fields of two neighbours lie
     offset    the first row and column that unit (0, 0) sees: negative where that is in the padding
 
-    ``image`` is the (H, W) of the input, ``map_size`` that of the layer's output. The outputs of a layer that has no
-    feature map, such as ``Dense``, count as one unit (0, 0), which sees what they see together.
+    ``image`` is the (H, W) of the input, ``map_size`` that of the layer's output. The outputs of a layer that
+    has no feature map, such as ``Dense``, count as one unit (0, 0), which sees what they see together.
     """
 
     size: Pair
@@ -54,14 +55,15 @@ class ReceptiveField:
     def box(self, i: int = 0, j: int = 0) -> tuple[int, int, int, int]:
         """(top, left, bottom, right) of what unit (i, j) sees: ``image[top:bottom, left:right]``.
 
-        It ends where the image ends. Where dilation or long strides leave gaps it is the smallest box around the
-        pixels.
+        It ends where the image ends. Where dilation or long strides leave gaps it is the smallest box around
+        the pixels.
         """
         for place, count, axis in ((i, self.map_size[0], "rows"), (j, self.map_size[1], "columns")):
             if not 0 <= place < count:
                 raise IndexError(f"the layer has {count} {axis} of units, from 0; got {place}")
         rows, columns = (
-            _seen(self._steps, axis, self.image[axis], place, self._from, self._to) for axis, place in enumerate((i, j))
+            _seen(self._steps, axis, self.image[axis], place, self._from, self._to)
+            for axis, place in enumerate((i, j))
         )
         return rows.start, columns.start, rows.stop, columns.stop
 
@@ -69,10 +71,10 @@ class ReceptiveField:
 def receptive_field(model: Any, layer: Layer | str) -> ReceptiveField:
     """What one unit of a layer sees of the input of a built model of images.
 
-    ``layer`` is one of the model's, or of the models inside it, or the name of one. Random layers are taken at rest, as
-    in ``predict``; of a layer that is called several times the first call counts. Raises ValueError where there is no
-    image or more than one, or where a layer on the way cannot tell which pixels it combines (``Resizing``), among them
-    layers that add feature maps whose units lie differently far apart.
+    ``layer`` is one of the model's, or of the models inside it, or the name of one. Random layers are taken
+    at rest, as in ``predict``; of a layer that is called several times the first call counts. Raises
+    ValueError where there is no image or more than one, or where a layer on the way cannot tell which pixels
+    it combines (``Resizing``), among them layers that add feature maps whose units lie differently far apart.
 
     >>> receptive_field(model, "conv2d_2").size
     (14, 14)
@@ -80,7 +82,7 @@ def receptive_field(model: Any, layer: Layer | str) -> ReceptiveField:
     model.shapes()
     schedule: Schedule = model.schedule(False)
     begin, image = _image(model, schedule)
-    found, made = schedule.find(layer)
+    _, made = schedule.find(layer)
     calls = _calls_between(schedule, begin, made[0])
     steps: list[_Step] = []
     fields: dict[int, tuple[_Along, _Along]] = {begin: (_PIXEL, _PIXEL)}
@@ -94,10 +96,14 @@ def receptive_field(model: Any, layer: Layer | str) -> ReceptiveField:
         for number in call.outputs:
             own = step._replace(makes=number)
             steps.append(own)
-            fields[number] = tuple(_through(call, own, [fields[n][axis] for n in own.reads], axis) for axis in (0, 1))  # type: ignore[assignment]
+            fields[number] = tuple(
+                _through(call, own, [fields[n][axis] for n in own.reads], axis) for axis in (0, 1)
+            )  # type: ignore[assignment]
             sizes[number] = step.windows[-1].output_size if step.windows else size.pop() if size else image
     along = fields[made[0]]
-    if image_size(_output_shape(schedule, made[0], model)) is None:  # no feature map: what all of it sees together
+    if (
+        image_size(_output_shape(schedule, made[0], model)) is None
+    ):  # no feature map: what all of it sees together
         seen = [_seen(steps, axis, image[axis], 0, begin, made[0]) for axis in (0, 1)]
         along = tuple(_Along(len(pixels), len(pixels), pixels.start) for pixels in seen)  # type: ignore[assignment]
     size, stride, offset = zip(*along, strict=True)
@@ -125,7 +131,9 @@ def _image(model: Any, schedule: Schedule) -> tuple[int, Pair]:
             f"{model} has inputs {', '.join(map(str, shapes))}; only images (H, W, C) have receptive fields"
         )
     if len(found) > 1:
-        raise ValueError(f"{model} has {len(found)} images as inputs: ask a Model that begins with one of them")
+        raise ValueError(
+            f"{model} has {len(found)} images as inputs: ask a Model that begins with one of them"
+        )
     return found[0]
 
 
@@ -162,7 +170,8 @@ def _through(call: Call, step: _Step, below: Sequence[_Along], axis: int) -> _Al
     strides = {one.stride for one in below}
     if len(strides) > 1:
         raise ValueError(
-            f"{call.layer} combines feature maps whose units lie {sorted(strides)} pixels apart: which pixels an output "
+            f"{call.layer} combines feature maps whose units lie {sorted(strides)} pixels apart: which "
+            "pixels an output "
             "sees depends on its place"
         )
     offset = min(one.offset for one in below)

@@ -21,6 +21,7 @@ from fastconv.callbacks import CallbackList, History, ProgbarLogger
 from fastconv.callbacks.callback import Callback
 from fastconv.callbacks.callback_list import flat
 from fastconv.graph import structure
+from fastconv.graph.ports import Ports, Several, listed
 from fastconv.layers._arguments import whole
 from fastconv.layers.layer import Layer, apart_from
 from fastconv.losses import Loss
@@ -40,7 +41,6 @@ from fastconv.models.mistakes import warn, warn_of_broken_weights, warn_of_likel
 from fastconv.models.moving import Moving
 from fastconv.models.objective import Objective, Value, value_of
 from fastconv.models.plan import Plan, can_train_with
-from fastconv.graph.ports import Ports, Several, listed
 from fastconv.models.progress import Progress, progress
 from fastconv.models.run import Run
 from fastconv.ops._door import array as floats
@@ -141,8 +141,8 @@ class Trainer(Layer):
             ``compute_loss`` or ``train_step`` needs no loss
         metrics : names or objects; "accuracy" finds out by itself which kind
         weighted_metrics : as ``metrics``, but these take ``sample_weight`` and ``class_weight`` into account
-            of a model with several outputs, ``loss`` is one for all, or a list or dictionary by output, and so are
-            ``metrics`` and ``weighted_metrics``, lists of lists
+            of a model with several outputs, ``loss`` is one for all, or a list or dictionary by output, and
+            so are ``metrics`` and ``weighted_metrics``, lists of lists
         loss_weights : what each output's loss is multiplied by; a list or dictionary by output
         jit_compile : whether a small network may run as a plan, whole steps in one call of C (see
             ``models.plan``): "auto" and True where it can and pays, False never. A network that cannot is run
@@ -815,7 +815,8 @@ class Trainer(Layer):
         return self._compiled
 
     def _arranged(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-        """Data as given to ``fit``, in the order of the model's inputs and outputs; batches from elsewhere stay."""
+        """Data as given to ``fit``, in the order of the model's inputs and outputs; batches from elsewhere
+        stay."""
         ports = self._ports
         if ports.is_plain:
             return without_structure(x, y, sample_weight, self._example_shape)
