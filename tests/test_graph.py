@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import Model, Sequential, layers
+from fastconv import Model, Sequential, layers, utils
 from fastconv.graph import SymbolicTensor
 
 RNG = np.random.default_rng(3)
@@ -153,6 +153,33 @@ def test_an_output_without_a_gradient_changes_nothing():
     assert not model.get_layer("other").kernel.grad.any()
     assert model.get_layer("one").kernel.grad.any()
     assert model.get_layer("below").kernel.grad.any()
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        lambda: layers.Dense(3, activation="softmax"),
+        lambda: Sequential([layers.Dense(3), layers.Softmax()]),
+        lambda: Sequential([layers.Dense(3), layers.Activation("softmax", activity_regularizer="l2")]),
+    ],
+)
+def test_probabilities_of_a_loss_that_are_read_by_another_layer_too(last):
+    """Cross-entropy and softmax are derived together, and what the other layer adds goes through softmax."""
+
+    def model(between):
+        utils.set_random_seed(0)
+        x = layers.Input((4,))
+        kinds = last()(layers.Dense(5, activation="tanh")(x))
+        return Model(x, [layers.Identity()(kinds) if between else kinds, layers.Dense(2)(kinds)])
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(6, 4)), [np.eye(3)[rng.integers(3, size=6)], rng.normal(size=(6, 2))]
+    together, apart = model(between=False), model(between=True)
+    for network in (together, apart):
+        network.compile("sgd", ["categorical_crossentropy", "mse"])
+        network.train_on_batch(x, y)
+    for one, other in zip(together.get_weights(), apart.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_nothing_is_computed_below_what_learns(monkeypatch):

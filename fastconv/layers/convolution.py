@@ -75,12 +75,12 @@ class Convolution(WeightedLayer):
         return y if self.rank == 2 else y[:, 0]
 
     def _pair(self, sizes: Sizes) -> Pair:
-        return sizes if self.rank == 2 else (1, sizes[0])  # type: ignore[return-value]
+        return sizes if self.rank == 2 else (1, sizes[0])
 
     @property
     def _image_padding(self) -> Padding:
         if self.rank == 2 or self.padding in ("valid", "same"):
-            return self.padding  # type: ignore[no-any-return]
+            return self.padding
         if self.padding == "causal":
             return (0, 0), ((self.kernel_size[0] - 1) * self.dilation_rate[0], 0)
         return (0, 0), self.padding

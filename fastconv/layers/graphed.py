@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fastconv._structure import unnoticed, version
 from fastconv.graph import structure
@@ -58,6 +58,25 @@ class Graphed:
     name: str
     _memory: tuple[int | None, tuple[Any, ...] | None]
     _input_shape: Any
+    _output_shape: Any
+
+    if TYPE_CHECKING:  # what ``Layer`` has of its own
+        forward: Any
+        backward: Any
+        backward_from_logits: Any
+        to_logits: Any
+        build: Any
+        check_inputs: Any
+        compute_output_shape: Any
+        recall: Any
+        activity_regularizer: Any
+        _call: Any
+        _activity_losses: Any
+        _tracks: Any
+        _compositions: Any
+        _schedules: Any
+        _untraced_output_shape: Any
+        _tried_output_shape: Any
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -90,7 +109,7 @@ class Graphed:
 
     def called(self, args: tuple[Any, ...], kwargs: dict[str, Any], output_shapes: Any) -> Node:
         """Note a call of the layer on symbolic tensors."""
-        node = Node(self, args, kwargs, output_shapes)
+        node = Node(cast(Any, self), args, kwargs, output_shapes)
         if self._first_node is None:
             self._first_call = weakref.ref(node)
         return node
@@ -179,6 +198,10 @@ class Graphed:
         """As ``gradient``, from the gradient with respect to the layer's pre-activation."""
         return self._gradient(saved, dz, input_gradient, self.backward_from_logits)
 
+    def gradient_at_logits(self, saved: Any, dy: Array) -> Any:
+        """The gradient with respect to the layer's pre-activation, from the one at its output."""
+        return self._gradient(saved, dy, True, lambda dy, input_gradient: self.to_logits(dy))
+
     def back_through(
         self, gradients: Any, input_gradient: bool, from_logits: Sequence[bool] | None = None
     ) -> Any:
@@ -232,7 +255,7 @@ class Graphed:
             graph = None
             try:
                 with unnoticed():
-                    graph = trace(self, input_tensors(self._input_shape), training)
+                    graph = trace(cast(Any, self), input_tensors(self._input_shape), training)
             except Untraceable as error:  # then it has no derivative, but may be called all the same
                 self._needs_numbers = error
             self._compositions[training] = found = version(), graph
@@ -275,7 +298,7 @@ class Graphed:
             return None
         made = self._schedules.get(training)
         if made is None or made.graph is not graph or not made.is_current():
-            self._schedules[training] = made = Schedule(graph, self, training, composition_of)
+            self._schedules[training] = made = Schedule(graph, cast(Any, self), training, composition_of)
         return made
 
 

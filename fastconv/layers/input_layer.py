@@ -25,7 +25,7 @@ class InputLayer(Layer):
 
     def __init__(
         self,
-        shape: Sequence[int] | None = None,
+        shape: Sequence[int | None] | None = None,
         batch_size: int | None = None,
         dtype: Any = None,
         sparse: bool | None = None,
@@ -46,7 +46,7 @@ class InputLayer(Layer):
             if not len(batch_shape):
                 raise ValueError("Input: batch_shape has the batch axis in front, as (None, 28, 28, 1)")
             batch_size, *rest = batch_shape
-            shape = rest  # type: ignore[assignment]
+            shape = rest
         if shape is None:
             raise ValueError("Input needs the shape of one example, such as Input(shape=(28, 28, 1))")
         if is_whole(shape):

@@ -470,6 +470,10 @@ class Layer(Graphed, Structured):
         """As ``backward``, from the gradient at what goes *into* the layer's activation."""
         raise NotImplementedError(f"{self} does not end in an activation function")
 
+    def to_logits(self, dy: Array) -> Array:
+        """The gradient at what goes *into* the layer's activation, from the one at its output."""
+        raise NotImplementedError(f"{self} does not end in an activation function")
+
     def remember(self, *what: Any) -> None:
         """Keep what ``backward`` will need from this ``forward``, in this thread."""
         object.__setattr__(self, "_memory", (get_ident(), what))  # without making a new version
@@ -759,7 +763,7 @@ def checked_sizes(axes: Sequence[Any], given: Any) -> Shape:
             "left "
             f"open; got {tuple(given)!r}"
         )
-    return tuple(None if n is None else int(n) for n in axes)  # type: ignore[misc]
+    return tuple(None if n is None else int(n) for n in axes)
 
 
 def _without_batch(shapes: Any) -> Any:

@@ -80,12 +80,12 @@ class ElementwiseMerge(Merge):
         if not input_gradient:
             return None
         shapes, whole, partial = self.recall()
-        dy = self.finish(dy, len(shapes))
+        rest: Any = self.finish(dy, len(shapes))
         gradients = []
         for before, x in zip(reversed(partial[:-1]), reversed(whole[1:]), strict=True):
-            dy, dx = ops.elementwise_backward(dy, before, x, self.operation)
+            rest, dx = ops.elementwise_backward(rest, before, x, self.operation)
             gradients.append(dx)
-        return [dx.reshape(shape) for dx, shape in zip([dy, *reversed(gradients)], shapes, strict=True)]
+        return [dx.reshape(shape) for dx, shape in zip([rest, *reversed(gradients)], shapes, strict=True)]
 
 
 class Add(ElementwiseMerge):

@@ -278,7 +278,7 @@ def split_off_validation(
             f"{'training' if cut == 0 else 'validation'}"
         )
     first, last = ([taken(part, which) for part in data] for which in (slice(cut), slice(cut, n)))
-    return tuple(first), tuple(last)  # type: ignore[return-value]
+    return tuple(first), tuple(last)
 
 
 def unpacked(data: Any) -> tuple[Any, Any, Any]:

@@ -165,6 +165,7 @@ def epochs_of(
     steps_argument: str,
     shuffle: bool | str = False,
     class_weight: Mapping[int, float] | None = None,
+    *,
     ports: Ports | None = None,
 ) -> Epochs:
     """The epochs of the data given to a model; errors speak of ``steps_argument``."""

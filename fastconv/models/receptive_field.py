@@ -13,9 +13,9 @@ small part of what the eye sees, and its neighbour to the part beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from fastconv._geometry import Axis, Pair, Window, image_size
 from fastconv.graph.schedule import Call, Schedule
@@ -90,22 +90,20 @@ def receptive_field(model: Any, layer: Layer | str) -> ReceptiveField:
     for call in calls:
         with call.layer.at(call.node):
             step = _Step(tuple(n for n in call.inputs if n in fields), call.outputs[0], call.layer.windows())
-        size = {sizes[number] for number in step.reads}
-        if len(size) > 1:
-            raise ValueError(f"{call.layer} combines feature maps of the sizes {sorted(size)}")
+        read = {sizes[number] for number in step.reads}
+        if len(read) > 1:
+            raise ValueError(f"{call.layer} combines feature maps of the sizes {sorted(read)}")
         for number in call.outputs:
             own = step._replace(makes=number)
             steps.append(own)
-            fields[number] = tuple(
+            fields[number] = _both(
                 _through(call, own, [fields[n][axis] for n in own.reads], axis) for axis in (0, 1)
-            )  # type: ignore[assignment]
-            sizes[number] = step.windows[-1].output_size if step.windows else size.pop() if size else image
+            )
+            sizes[number] = step.windows[-1].output_size if step.windows else read.pop() if read else image
     along = fields[made[0]]
-    if (
-        image_size(_output_shape(schedule, made[0], model)) is None
-    ):  # no feature map: what all of it sees together
+    if image_size(_output_shape(schedule, made[0], model)) is None:  # no feature map: all of it together
         seen = [_seen(steps, axis, image[axis], 0, begin, made[0]) for axis in (0, 1)]
-        along = tuple(_Along(len(pixels), len(pixels), pixels.start) for pixels in seen)  # type: ignore[assignment]
+        along = _both(_Along(len(pixels), len(pixels), pixels.start) for pixels in seen)
     size, stride, offset = zip(*along, strict=True)
     return ReceptiveField(size, stride, offset, image, sizes[made[0]], tuple(steps), begin, made[0])
 
@@ -118,13 +116,18 @@ class _Along(NamedTuple):
     offset: int
 
 
+def _both(along: Iterable[_Along]) -> tuple[_Along, _Along]:
+    rows, columns = along
+    return rows, columns
+
+
 _PIXEL = _Along(1, 1, 0)
 
 
 def _image(model: Any, schedule: Schedule) -> tuple[int, Pair]:
     """The number of the input that is an image, and its size."""
     shapes = [tensor.shape[1:] for tensor in schedule.graph.input_list]
-    images = [(number, image_size(shape)) for number, shape in zip(schedule.inputs, shapes, strict=True)]
+    images = [(number, image_size(cast(Any, shape))) for number, shape in zip(schedule.inputs, shapes, strict=True)]
     found = [(number, size) for number, size in images if size is not None]
     if not found:
         raise ValueError(

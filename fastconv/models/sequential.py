@@ -29,12 +29,13 @@ class Sequential(Model):
     """
 
     def __init__(
-        self, layers: Iterable[Layer | SymbolicTensor] | None = None, trainable: bool = True, name: str | None = None
+        self,
+        layers: Iterable[Layer | SymbolicTensor] | None = None,
+        trainable: bool = True,
+        name: str | None = None,
     ) -> None:
         self._layers: list[Layer] = []
-        self._tensors: list[
-            SymbolicTensor
-        ] = []  # once the input is known: it, and what each layer makes of it
+        self._tensors: list[SymbolicTensor] = []  # the input, once known, and what each layer makes of it
         super().__init__(name=name)
         self._trainable = truth(trainable, f"{type(self).__name__}: trainable")
         for layer in layers or ():
@@ -52,8 +53,9 @@ class Sequential(Model):
 
     def add(self, layer: Layer | SymbolicTensor, rebuild: bool = True) -> None:
         """Put a layer on top. A model whose input shape is known builds it at once."""
-        if isinstance(layer, SymbolicTensor) and layer.node.is_input:
-            layer = layer.node.layer
+        self._add(layer.node.layer if isinstance(layer, SymbolicTensor) and layer.node.is_input else layer)
+
+    def _add(self, layer: Any) -> None:
         self._check_addable(layer)
         if not self._trainable:
             layer.trainable = False

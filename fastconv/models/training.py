@@ -689,8 +689,8 @@ class Trainer(Layer):
             warn_of_likely_mistakes(self, loss, listed(batch.x))
         x = self._checked(batch.x)
         plan = self._plan() if loss is not None and can_train_with(loss) and self._is_as_built(x) else None
-        if plan is not None:  # whose layers have no penalties on their outputs
-            y_pred, total = plan.train(x, batch.y, loss, batch.sample_weight)
+        if plan is not None and loss is not None:  # whose layers have no penalties on their outputs
+            y_pred, total = plan.train(x, _targets(batch.y), loss, batch.sample_weight)
             value = Value(total, [total], [])
         else:
             y_pred, value = self._forward_and_back(objective, batch)
@@ -791,7 +791,7 @@ class Trainer(Layer):
     def _checked(self, x: ArrayLike) -> Array:
         """x as floats, of a shape the model takes; of several inputs a list."""
         if isinstance(x, (list, tuple, dict)) and self.takes_several and structure.holds_arrays(x):
-            return x  # ``forward`` looks at each of them
+            return x  # type: ignore[return-value]  # ``forward`` looks at each of them
         batch = floats(x, f"the input of {self}")
         self.check_input(batch.shape)
         return batch
@@ -824,6 +824,10 @@ class Trainer(Layer):
         in_arrays = isinstance(x, Mapping) or y is not None or hasattr(x, "__array__")
         in_arrays = in_arrays or (structure.holds_arrays(x) and not batches)
         return ports.sorted(x, y, sample_weight) if in_arrays else (x, y, sample_weight)
+
+    def _last_layers(self) -> list[Layer]:
+        """The layers that make the outputs; none before they are known."""
+        return []
 
     @property
     def _outputs_are_known(self) -> bool:
