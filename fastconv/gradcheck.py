@@ -166,7 +166,9 @@ def gradcheck(
             restart()
             with set_backend("reference"):
                 fresh = copy.deepcopy(exact)
-                y = fresh.forward(given([arrays[name].copy() for name in inputs]), training)  # may be a view of x
+                y = fresh.forward(
+                    given([arrays[name].copy() for name in inputs]), training
+                )  # may be a view of x
                 return structure.leaves(y), sum(fresh.losses)
 
         y, penalties = output()
@@ -177,13 +179,19 @@ def gradcheck(
         restart()
         with set_backend(backend):
             subject = exact if backend == "reference" else tested
-            gradients = _gradients(subject, given(points), dict(zip(inputs, points, strict=True)), r, training)
+            gradients = _gradients(
+                subject, given(points), dict(zip(inputs, points, strict=True)), r, training
+            )
 
         def change() -> float:
             """How far f has moved from where it began; outputs that did not move add no rounding error."""
             moved, penalties_there = output()
             outputs = zip(moved, y, r, strict=True)
-            return sum(float(np.sum((there - here) * by)) for there, here, by in outputs) + penalties_there - penalties
+            return (
+                sum(float(np.sum((there - here) * by)) for there, here, by in outputs)
+                + penalties_there
+                - penalties
+            )
 
         lines = [line for name, array in arrays.items() for line in _lines(name, array, samples, random)]
         if not lines:
@@ -295,7 +303,8 @@ def _gradients(
         if gradients[name] is None or gradients[name].shape != point.shape:
             got = "None" if gradients[name] is None else f"shape {gradients[name].shape}"
             raise ValueError(
-                f"gradcheck: backward must return d{name} of the shape of {name}, {point.shape}; it returned {got}"
+                f"gradcheck: backward must return d{name} of the shape of {name}, {point.shape}; it returned "
+                f"{got}"
             )
     penalize(subject.parameters)
     return gradients | {name: parameter.grad for name, parameter in _named(subject.parameters)}

@@ -1,4 +1,5 @@
-"""Networks that are no chains: what they compute, forward and backward, and what they say when it cannot be."""
+"""Networks that are no chains: what they compute, forward and backward, and what they say when it cannot
+be."""
 
 import copy
 import pickle
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import Input, Model, Sequential, activations, layers
+from fastconv import Input, Model, Sequential, activations, layers, utils
 from fastconv.graph import SymbolicTensor
 
 RNG = np.random.default_rng(3)
@@ -180,6 +181,33 @@ def test_an_output_without_a_gradient_changes_nothing():
     assert not model.get_layer("other").kernel.grad.any()
     assert model.get_layer("one").kernel.grad.any()
     assert model.get_layer("below").kernel.grad.any()
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        lambda: layers.Dense(3, activation="softmax"),
+        lambda: Sequential([layers.Dense(3), layers.Softmax()]),
+        lambda: Sequential([layers.Dense(3), layers.Activation("softmax", activity_regularizer="l2")]),
+    ],
+)
+def test_probabilities_of_a_loss_that_are_read_by_another_layer_too(last):
+    """Cross-entropy and softmax are derived together, and what the other layer adds goes through softmax."""
+
+    def model(between):
+        utils.set_random_seed(0)
+        x = layers.Input((4,))
+        kinds = last()(layers.Dense(5, activation="tanh")(x))
+        return Model(x, [layers.Identity()(kinds) if between else kinds, layers.Dense(2)(kinds)])
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(6, 4)), [np.eye(3)[rng.integers(3, size=6)], rng.normal(size=(6, 2))]
+    together, apart = model(between=False), model(between=True)
+    for network in (together, apart):
+        network.compile("sgd", ["categorical_crossentropy", "mse"])
+        network.train_on_batch(x, y)
+    for one, other in zip(together.get_weights(), apart.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_nothing_is_computed_below_what_learns(monkeypatch):
@@ -361,11 +389,11 @@ def test_what_needs_numbers_says_what_to_write():
 def test_outputs_that_depend_on_something_else():
     a, b = layers.Input((3,), name="a"), layers.Input((3,), name="b")
     y = layers.Add()([a, b])
-    with pytest.raises(ValueError, match="depend on the input 'b' .* add it to inputs"):
+    with pytest.raises(ValueError, match=r"depend on the input 'b' .* add it to inputs"):
         Model(a, y)
     with pytest.raises(ValueError, match="no output depends on the input 'b'"):
         Model([a, b], layers.Dense(1)(a))
-    with pytest.raises(TypeError, match="symbolic tensors, got .*Dense.*call it on a tensor"):
+    with pytest.raises(TypeError, match=r"symbolic tensors, got .*Dense.*call it on a tensor"):
         Model(a, layers.Dense(1))
     with pytest.raises(ValueError, match="outputs is missing"):
         Model(a)
@@ -436,8 +464,8 @@ def test_a_unit_sees_what_it_sees_on_any_way():
     dy[0, 5, 4] = 1
     pixels = np.nonzero(features.backward(dy, input_gradient=True)[0, :, :, 0])
     top, left, bottom, right = field.box(5, 4)
-    assert top <= pixels[0].min() and pixels[0].max() < bottom
-    assert left <= pixels[1].min() and pixels[1].max() < right
+    assert top <= pixels[0].min() <= pixels[0].max() < bottom
+    assert left <= pixels[1].min() <= pixels[1].max() < right
     assert field.box(5, 4) == (8, 4, 14, 14)
 
 

@@ -1,5 +1,5 @@
-"""Random graphs: the compiled kernels against the reference, one way of running against another, and gradients against
-central differences.
+"""Random graphs: the compiled kernels against the reference, one way of running against another, and
+gradients against central differences.
 """
 
 import os
@@ -24,7 +24,9 @@ def one_to_one(draw, channels):
         return layers.Conv2D(draw(st.integers(1, 4)), draw(st.sampled_from([1, 3, (1, 3)])), padding="same",
                              activation=activation)  # fmt: skip
     if kind == 1:
-        return layers.DepthwiseConv2D(3, padding="same", depth_multiplier=draw(st.integers(1, 2)), activation=activation)
+        return layers.DepthwiseConv2D(
+            3, padding="same", depth_multiplier=draw(st.integers(1, 2)), activation=activation
+        )
     if kind == 2:
         return layers.BatchNormalization()
     if kind == 3:
@@ -91,14 +93,21 @@ def run(model, x, dys):
     """Outputs, gradients with respect to inputs and parameters, moving averages."""
     ys = model.forward(x, training=True)
     dx = model.backward(dys, input_gradient=True)
-    return [*ys, *dx, *(p.grad.copy() for p in model.parameters), *(w.numpy() for w in model.non_trainable_weights)]
+    return [
+        *ys,
+        *dx,
+        *(p.grad.copy() for p in model.parameters),
+        *(w.numpy() for w in model.non_trainable_weights),
+    ]
 
 
 @settings(max_examples=EXAMPLES, **QUIET)
 @given(graphs(), st.integers(0, 2**32 - 1))
 def test_kernels_and_reference_agree(model, seed):
     rng = np.random.default_rng(seed)
-    start = [rng.uniform(0.2, 1, w.shape).astype(np.float32) * rng.choice([-1, 1], w.shape) for w in model.weights]
+    start = [
+        rng.uniform(0.2, 1, w.shape).astype(np.float32) * rng.choice([-1, 1], w.shape) for w in model.weights
+    ]
     start = [abs(v) if "variance" in w.name else v for v, w in zip(start, model.weights, strict=True)]
     x = [rng.standard_normal((3, *t.shape[1:])).astype(np.float32) for t in model.inputs]
     dys = [rng.standard_normal((3, 2)).astype(np.float32) for _ in model.outputs]

@@ -1,7 +1,8 @@
 """Graphs to and from plain dictionaries: each layer once, with its calls, in Keras' notation.
 
-A tensor in the arguments of a call is ``{"class_name": "__keras_tensor__", "config": {"shape": ..., "dtype": ...,
-"keras_history": [layer, call, output]}}``: the output number ``output`` of call number ``call`` of a layer.
+A tensor in the arguments of a call is ``{"class_name": "__keras_tensor__", "config": {"shape": ..., "dtype":
+..., "keras_history": [layer, call, output]}}``: the output number ``output`` of call number ``call`` of a
+layer.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def graph_from_config(
                 del waiting[name]
         if not progress:
             raise ValueError(
-                f"{owner}: the layers {sorted(waiting)} wait for tensors that nothing makes: the file has a cycle, or "
+                f"{owner}: the layers {sorted(waiting)} wait for tensors that nothing makes: the file has a "
+                "cycle, or "
                 "a layer is missing"
             )
     return Graph(_tensors_at(config["input_layers"], made), _tensors_at(config["output_layers"], made), owner)

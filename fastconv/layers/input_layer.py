@@ -25,7 +25,7 @@ class InputLayer(Layer):
 
     def __init__(
         self,
-        shape: Sequence[int] | None = None,
+        shape: Sequence[int | None] | None = None,
         batch_size: int | None = None,
         dtype: Any = None,
         sparse: bool | None = None,
@@ -46,7 +46,7 @@ class InputLayer(Layer):
             if not len(batch_shape):
                 raise ValueError("Input: batch_shape has the batch axis in front, as (None, 28, 28, 1)")
             batch_size, *rest = batch_shape
-            shape = rest  # type: ignore[assignment]
+            shape = rest
         if shape is None:
             raise ValueError("Input needs the shape of one example, such as Input(shape=(28, 28, 1))")
         if is_whole(shape):
@@ -91,19 +91,14 @@ class InputLayer(Layer):
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         return dy if input_gradient else None
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        raise TypeError(
-            f"{self} holds no numbers: it begins a model, models.Sequential([InputLayer(...), ...]); "
-            "layers are called on what Input(shape) returns"
-        )
 
 def Input(
     shape: Sequence[int | None] | None = None, batch_size: int | None = None, **options: Any
 ) -> SymbolicTensor:
     """The input of a model, for examples of this shape (without the batch axis): a symbolic tensor.
 
-    Layers are called on it, ``Conv2D(8, 3)(Input((28, 28, 1)))``; in a list of layers it begins a ``Sequential``.
-    ``options`` are those of ``InputLayer``: ``batch_size``, ``batch_shape``, ``name``.
+    Layers are called on it, ``Conv2D(8, 3)(Input((28, 28, 1)))``; in a list of layers it begins a
+    ``Sequential``. ``options`` are those of ``InputLayer``: ``batch_size``, ``batch_shape``, ``name``.
     """
     if "tensor" in options:
         refuse_unless_none("Input", tensor=options.pop("tensor"))

@@ -40,7 +40,8 @@ def clone_model(
         raise unsupported_argument("clone_model", "call_function")
     if not isinstance(model, Model) or not (isinstance(model, Sequential) or model._graph is not None):
         raise TypeError(
-            f"clone_model clones Sequential models and Model(inputs, outputs), got {model!r}; make another one with its "
+            f"clone_model clones Sequential models and Model(inputs, outputs), got {model!r}; make another "
+            "one with its "
             "class, and copy the weights with set_weights"
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 from fastconv._errors import unknown_name
 from fastconv._geometry import Window
 from fastconv.graph import Graph, Node, SymbolicTensor, structure
+from fastconv.graph.ports import Ports
 from fastconv.graph.serialization import graph_config, graph_from_config
 from fastconv.layers import serialization
 from fastconv.layers._arguments import refuse_unless_none
@@ -17,9 +18,8 @@ from fastconv.layers.graphed import distinct
 from fastconv.layers.input_layer import Input
 from fastconv.layers.layer import Layer
 from fastconv.models import summary as tables
-from fastconv.models.screen import screen_width
 from fastconv.models.plan import Plan, Plans
-from fastconv.graph.ports import Ports
+from fastconv.models.screen import screen_width
 from fastconv.models.training import Trainer
 
 
@@ -34,18 +34,18 @@ class Model(Trainer):
     A layer may be called several times: its weights are shared, and its gradients add up. A model called on a
     tensor is a part of another model.
 
-    A subclass that makes layers in ``__init__`` and composes them in ``call(self, x, training=None)`` needs no
-    ``inputs`` and ``outputs``: ``call`` is run once on symbolic tensors, for training and for inference.
+    A subclass that makes layers in ``__init__`` and composes them in ``call(self, x, training=None)`` needs
+    no ``inputs`` and ``outputs``: ``call`` is run once on symbolic tensors, for training and for inference.
 
     Parameters
     ----------
-    inputs, outputs : one symbolic tensor, or nested lists, tuples and dictionaries of them. A list of one tensor
-        is that tensor
+    inputs, outputs : one symbolic tensor, or nested lists, tuples and dictionaries of them; a list of
+        one tensor is that tensor
     trainable : False freezes all layers
     name : "model", "model_1", ... where None
 
-    Raises TypeError where inputs or outputs hold something else, ValueError where an output depends on an input
-    that is not in ``inputs``, an input leads to no output, or two layers have one name.
+    Raises TypeError where inputs or outputs hold something else, ValueError where an output depends on an
+    input that is not in ``inputs``, an input leads to no output, or two layers have one name.
     """
 
     _has_parts = True
@@ -75,7 +75,8 @@ class Model(Trainer):
             self._set_graph(graph)
         elif type(self) is Model:
             raise TypeError(
-                "Model needs inputs and outputs, Model(inputs, outputs); or write a subclass that makes its layers in "
+                "Model needs inputs and outputs, Model(inputs, outputs); or write a subclass that makes its "
+                "layers in "
                 "__init__ and composes them in call(self, x, training=None)"
             )
         if not trainable:
@@ -87,7 +88,9 @@ class Model(Trainer):
         return self._input_shape is not None
 
     @built.setter
-    def built(self, value: bool) -> None:  # Keras' subclasses say so in ``build``; there is nothing to be told here
+    def built(
+        self, value: bool
+    ) -> None:  # Keras' subclasses say so in ``build``; there is nothing to be told here
         pass
 
     def _contains(self, model: Layer) -> bool:
@@ -200,15 +203,15 @@ class Model(Trainer):
 
     @property
     def input_shape(self) -> Any:
-        """(None, H, W, C), say: as in Keras None stands for the batch. Nested as the inputs. AttributeError where the
-        model is not built.
+        """(None, H, W, C), say: as in Keras None stands for the batch. Nested as the inputs. AttributeError
+        where the model is not built.
         """
         return self._known(self._input_shape, "input_shape")
 
     @property
     def output_shape(self) -> Any:
-        """(None, classes), say: as in Keras None stands for the batch. Nested as the outputs. AttributeError where the
-        model is not built.
+        """(None, classes), say: as in Keras None stands for the batch. Nested as the outputs. AttributeError
+        where the model is not built.
         """
         return self._known(self._output_shape, "output_shape")
 
@@ -238,8 +241,8 @@ class Model(Trainer):
     def check_inputs(self, shapes: Any) -> None:
         """Raise a ValueError where inputs of these shapes, without the batch axis, do not fit.
 
-        A model made from tensors takes the shapes it was made for, with any size where they are open; a subclass
-        with a ``call`` of its own takes whatever its layers take.
+        A model made from tensors takes the shapes it was made for, with any size where they are open; a
+        subclass with a ``call`` of its own takes whatever its layers take.
         """
         graph = self.composition(training=False) if self.built else None
         if graph is None or shapes == self._input_shape:
@@ -275,9 +278,9 @@ class Model(Trainer):
     def backward(self, dy: Any, input_gradient: bool = False) -> Any:
         """The chain rule through all layers: fills ``parameter.grad`` everywhere.
 
-        ``dy`` is nested as the outputs, with None where the loss does not depend on one. By default nothing is
-        computed below the first layers that have something to learn; with ``input_gradient=True`` it goes on to
-        the inputs and returns their gradients. Frozen layers on the way pass the gradient on.
+        ``dy`` is nested as the outputs, with None where the loss does not depend on one. By default nothing
+        is computed below the first layers that have something to learn; with ``input_gradient=True`` it goes
+        on to the inputs and returns their gradients. Frozen layers on the way pass the gradient on.
         """
         with self._turns.lock:
             return self.back_through(dy, input_gradient)
@@ -354,7 +357,8 @@ class Model(Trainer):
         own = self.random_state()
         if own.keys() != state.keys():
             raise ValueError(
-                f"{self}: this is the random state of layers {sorted(state)}, but those that draw are {sorted(own)}"
+                f"{self}: this is the random state of layers {sorted(state)}, but those that draw are "
+                f"{sorted(own)}"
             )
         for layer in self.layers:
             if layer.name in state:

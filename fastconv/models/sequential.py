@@ -19,8 +19,8 @@ from fastconv.models.model import Model
 class Sequential(Model):
     """y = layer_n( ... layer_2(layer_1(x)))
 
-    A ``Model`` whose graph is a chain. Models may share layers: ``Sequential(other.layers[:-1])`` is made of the
-    other's, all but the top, with their weights.
+    A ``Model`` whose graph is a chain. Models may share layers: ``Sequential(other.layers[:-1])`` is made of
+    the other's, all but the top, with their weights.
 
     The weights are made as soon as the shape of the input is known: from ``Input(shape)`` as the first item,
     from ``input_shape=`` of the first layer, from ``build(shape)``, or from the first batch.
@@ -29,12 +29,13 @@ class Sequential(Model):
     """
 
     def __init__(
-        self, layers: Iterable[Layer] | None = None, trainable: bool = True, name: str | None = None
+        self,
+        layers: Iterable[Layer | SymbolicTensor] | None = None,
+        trainable: bool = True,
+        name: str | None = None,
     ) -> None:
         self._layers: list[Layer] = []
-        self._tensors: list[
-            SymbolicTensor
-        ] = []  # once the input is known: it, and what each layer makes of it
+        self._tensors: list[SymbolicTensor] = []  # the input, once known, and what each layer makes of it
         super().__init__(name=name)
         self._trainable = truth(trainable, f"{type(self).__name__}: trainable")
         for layer in layers or ():
@@ -52,8 +53,9 @@ class Sequential(Model):
 
     def add(self, layer: Layer | SymbolicTensor, rebuild: bool = True) -> None:
         """Put a layer on top. A model whose input shape is known builds it at once."""
-        if isinstance(layer, SymbolicTensor) and layer.node.is_input:
-            layer = layer.node.layer
+        self._add(layer.node.layer if isinstance(layer, SymbolicTensor) and layer.node.is_input else layer)
+
+    def _add(self, layer: Any) -> None:
         self._check_addable(layer)
         if not self._trainable:
             layer.trainable = False
@@ -76,7 +78,8 @@ class Sequential(Model):
         return layer
 
     def _stack(self, layers: list[Layer], tensors: list[SymbolicTensor]) -> None:
-        """Be made of these layers, and what they make of each other: new lists, for other threads go by the old."""
+        """Be made of these layers, and what they make of each other: new lists, for other threads go by the
+        old."""
         built = bool(layers) and bool(tensors)
         self._layers, self._tensors, self._graph = layers, tensors, None
         self._input_shape = tensors[0].shape[1:] if built else None

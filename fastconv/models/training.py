@@ -21,6 +21,7 @@ from fastconv.callbacks import CallbackList, History, ProgbarLogger
 from fastconv.callbacks.callback import Callback
 from fastconv.callbacks.callback_list import flat
 from fastconv.graph import structure
+from fastconv.graph.ports import Ports, Several, each, listed
 from fastconv.layers._arguments import whole
 from fastconv.layers.layer import Layer, apart_from
 from fastconv.losses import Loss
@@ -40,7 +41,6 @@ from fastconv.models.mistakes import warn, warn_of_broken_weights, warn_of_likel
 from fastconv.models.moving import Moving
 from fastconv.models.objective import Objective, Value, value_of
 from fastconv.models.plan import Plan, can_train_with
-from fastconv.graph.ports import Ports, Several, each, listed
 from fastconv.models.progress import Progress, progress
 from fastconv.models.run import Run
 from fastconv.ops._door import array as floats
@@ -141,8 +141,8 @@ class Trainer(Layer):
             ``compute_loss`` or ``train_step`` needs no loss
         metrics : names or objects; "accuracy" finds out by itself which kind
         weighted_metrics : as ``metrics``, but these take ``sample_weight`` and ``class_weight`` into account
-            of a model with several outputs, ``loss`` is one for all, or a list or dictionary by output, and so are
-            ``metrics`` and ``weighted_metrics``, lists of lists
+            of a model with several outputs, ``loss`` is one for all, or a list or dictionary by output, and
+            so are ``metrics`` and ``weighted_metrics``, lists of lists
         loss_weights : what each output's loss is multiplied by; a list or dictionary by output
         jit_compile : whether a small network may run as a plan, whole steps in one call of C (see
             ``models.plan``): "auto" and True where it can and pays, False never. A network that cannot is run
@@ -689,8 +689,8 @@ class Trainer(Layer):
             warn_of_likely_mistakes(self, loss, listed(batch.x))
         x = self._checked(batch.x)
         plan = self._plan() if loss is not None and can_train_with(loss) and self._is_as_built(x) else None
-        if plan is not None:  # whose layers have no penalties on their outputs
-            y_pred, total = plan.train(x, batch.y, loss, batch.sample_weight)
+        if plan is not None and loss is not None:  # whose layers have no penalties on their outputs
+            y_pred, total = plan.train(x, _targets(batch.y), loss, batch.sample_weight)
             value = Value(total, [total], [])
         else:
             y_pred, value = self._forward_and_back(objective, batch)
@@ -791,7 +791,7 @@ class Trainer(Layer):
     def _checked(self, x: ArrayLike) -> Array:
         """x as floats, of a shape the model takes; of several inputs a list."""
         if isinstance(x, (list, tuple, dict)) and self.takes_several and structure.holds_arrays(x):
-            return x  # ``forward`` looks at each of them
+            return x  # type: ignore[return-value]  # ``forward`` looks at each of them
         batch = floats(x, f"the input of {self}")
         self.check_input(batch.shape)
         return batch
@@ -815,7 +815,8 @@ class Trainer(Layer):
         return self._compiled
 
     def _arranged(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-        """Data as given to ``fit``, in the order of the model's inputs and outputs; batches from elsewhere stay."""
+        """Data as given to ``fit``, in the order of the model's inputs and outputs; batches from elsewhere
+        stay."""
         self._build_for_several(x, y)
         ports = self._ports
         if ports.is_plain:
@@ -837,7 +838,12 @@ class Trainer(Layer):
         targets = structure.leaves(y)[0] if structure.holds_arrays(y) else y
         count = len(targets) if hasattr(targets, "__len__") else len(x[0])
         if all(len(part) == count for part in x):
-            self.build([(None, *part.shape[1:]) for part in x])
+            shapes: Any = [(None, *part.shape[1:]) for part in x]
+            self.build(shapes)
+
+    def _last_layers(self) -> list[Layer]:
+        """The layers that make the outputs; none before they are known."""
+        return []
 
     @property
     def _outputs_are_known(self) -> bool:
