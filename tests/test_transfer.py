@@ -456,7 +456,7 @@ def test_a_clone_function_may_replace_layers():
         TypeError, match="clone_function must return a layer; for Conv2D 'c1' it returned None"
     ):
         clone_model(network(), clone_function=lambda layer: None)
-    with pytest.raises(TypeError, match="clones Sequential models, got 3"):
+    with pytest.raises(TypeError, match=r"clones Sequential models and Model\(inputs, outputs\), got 3"):
         clone_model(3)
     with pytest.raises(ValueError, match="'call_function' is not supported"):
         clone_model(network(), call_function=print)

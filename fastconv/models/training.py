@@ -255,10 +255,11 @@ class Trainer(Layer):
         if optimizer.excluded_from_weight_decay is not None:
             excluded = optimizer.excluded_from_weight_decay.get_config(self.weights)
             serialized_optimizer["config"]["exclude_from_weight_decay"] = excluded
+        weights = None if objective is None else objective.loss_weights
         return {
             "optimizer": serialized_optimizer,
             "loss": None if objective is None else objective.serialized(),
-            "loss_weights": None if objective is None else objective.loss_weights,
+            **({} if weights is None else {"loss_weights": weights}),
             "metrics": serialized(measures.unweighted),
             "weighted_metrics": serialized(measures.weighted),
             "jit_compile": self._jit_compile,
