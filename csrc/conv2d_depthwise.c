@@ -361,8 +361,8 @@ fc_status fc_conv2d_depthwise_backward_kernel(const fc_conv2d *conv, const float
     const int64_t image = conv->H * conv->W * conv->C_in;
     const int64_t room = fc_round_up(p.strip_size + p.kernels->lanes, 16);
     float *memory = fc_floats(fc_plus(parts * size, fc_times(threads, room)));
-    const int64_t pixels = conv->N * conv->OH * conv->OW;
-    status = memory ? fc_column_sums(p.kernels, pixels, conv->C_out, dy, dbias) : FC_OUT_OF_MEMORY;
+    status = memory ? fc_column_sums(p.kernels, conv->N * conv->OH * conv->OW, conv->C_out, dy, dbias)
+                    : FC_OUT_OF_MEMORY;
     if (status != FC_OK) {
         fc_free(memory);
         free(p.numbers);

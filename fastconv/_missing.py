@@ -240,13 +240,6 @@ _PARTS = (
         "callbacks.ModelCheckpoint or callbacks.BackupAndRestore keeps the training",
     ),
     Missing(
-        "callbacks",
-        "ProgbarLogger",
-        "model.fit shows its progress by itself: verbose=1 is a bar, 2 lines, 0 nothing; utils.Progbar is "
-        "for "
-        "loops of your own",
-    ),
-    Missing(
         "datasets",
         "boston_housing california_housing cifar100 imdb reuters",
         "keras.datasets.{name}.load_data() of Keras itself gives arrays, which model.fit takes",

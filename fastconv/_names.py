@@ -6,6 +6,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _counts: Counter[str] = Counter()
 _taken: set[str] = set()
@@ -32,6 +36,17 @@ def take_name(name: str) -> str:
     """Note a name chosen by hand, or loaded from a file, so that no automatic one collides with it."""
     _taken.add(name)
     return name
+
+
+def by_occurrence(things: Iterable[T], name_of: Callable[[T], str]) -> dict[tuple[str, int], T]:
+    """{(name, how many before it have that name): thing}, where names may repeat."""
+    seen: Counter[str] = Counter()
+    known = {}
+    for thing in things:
+        name = name_of(thing)
+        known[name, seen[name]] = thing
+        seen[name] += 1
+    return known
 
 
 def restart_names() -> None:

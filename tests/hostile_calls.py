@@ -50,7 +50,7 @@ def switches(x: np.ndarray, whole: bool = False) -> np.ndarray:
 
 
 TABLE = np.array([[1, 0, 1], [0, 1, 1]], bool)
-X, SMALL = floats(2, 6, 5, 2), floats(3, 4)
+X, SMALL, LINE = floats(2, 6, 5, 2), floats(3, 4), floats(2, 7, 2)
 
 
 def rows(states: int, many: int = 2) -> ops.UpdateArrays:
@@ -122,6 +122,93 @@ RIGHT: dict[str, Callable[[], dict[str, Any]]] = {
     "rbf_backward_data": lambda: {"dy": floats(3, 5), "x": SMALL, "prototypes": floats(5, 4)},
     "rbf_backward_kernel": lambda: {"dy": floats(3, 5), "x": SMALL, "prototypes": floats(5, 4)},
     "softmax_cross_entropy": lambda: {"logits": SMALL, "labels": [0, 3, 1], "sample_weight": positive(3)},
+    "depthwise_conv2d": lambda: {
+        "x": X, "kernel": floats(3, 2, 2, 2), "bias": floats(4), "padding": "same", "dilation_rate": 2,
+    },
+    "depthwise_conv2d_backward_data": lambda: {
+        "dy": floats(2, 3, 3, 4), "kernel": floats(3, 3, 2, 2), "input_shape": X.shape, "strides": 2,
+        "padding": "same",
+    },
+    "depthwise_conv2d_backward_kernel": lambda: {
+        "x": X, "dy": floats(2, 3, 3, 4), "kernel_size": 3, "strides": 2, "padding": "same",
+    },
+    "conv2d_transpose": lambda: {
+        "x": X, "kernel": floats(3, 3, 4, 2), "bias": floats(4), "strides": 2, "padding": "same",
+        "output_padding": 1,
+    },
+    "conv2d_transpose_backward_data": lambda: {
+        "dy": floats(2, 12, 10, 4), "kernel": floats(3, 3, 4, 2), "input_shape": X.shape, "strides": 2,
+        "padding": "same",
+    },
+    "conv2d_transpose_backward_kernel": lambda: {
+        "x": X, "dy": floats(2, 12, 10, 4), "kernel_size": 3, "strides": 2, "padding": "same",
+    },
+    "conv1d": lambda: {"x": LINE, "kernel": floats(3, 2, 4), "bias": floats(4), "padding": "causal"},
+    "conv1d_backward_data": lambda: {
+        "dy": floats(2, 7, 4), "kernel": floats(3, 2, 4), "input_shape": LINE.shape, "padding": "same",
+    },
+    "conv1d_backward_kernel": lambda: {"x": LINE, "dy": floats(2, 7, 4), "kernel_size": 3, "padding": "same"},
+    "depthwise_conv1d": lambda: {"x": LINE, "kernel": floats(3, 2, 2), "bias": floats(4), "strides": 2},
+    "depthwise_conv1d_backward_data": lambda: {
+        "dy": floats(2, 7, 4), "kernel": floats(3, 2, 2), "input_shape": LINE.shape, "padding": "same",
+    },
+    "depthwise_conv1d_backward_kernel": lambda: {
+        "x": LINE, "dy": floats(2, 7, 4), "kernel_size": 3, "padding": "same",
+    },
+    "conv1d_transpose": lambda: {"x": LINE, "kernel": floats(3, 4, 2), "bias": floats(4), "strides": 2},
+    "conv1d_transpose_backward_data": lambda: {
+        "dy": floats(2, 14, 4), "kernel": floats(3, 4, 2), "input_shape": LINE.shape, "strides": 2,
+        "padding": "same",
+    },
+    "conv1d_transpose_backward_kernel": lambda: {
+        "x": LINE, "dy": floats(2, 14, 4), "kernel_size": 3, "strides": 2, "padding": "same",
+    },
+    "avg_pool1d": lambda: {"x": LINE, "pool_size": 2, "strides": 1, "padding": "same"},
+    "avg_pool1d_backward": lambda: {"dy": floats(2, 3, 2), "input_shape": LINE.shape},
+    "max_pool1d": lambda: {"x": LINE, "pool_size": 2, "strides": 1, "padding": "same"},
+    "max_pool1d_backward": lambda: {
+        "dy": floats(2, 3, 2), "switches": ops.max_pool1d(LINE)[1], "input_shape": LINE.shape,
+    },
+    "global_avg_pool1d": lambda: {"x": LINE},
+    "global_avg_pool1d_backward": lambda: {"dy": floats(2, 2), "input_shape": LINE.shape},
+    "global_max_pool1d": lambda: {"x": LINE},
+    "global_max_pool1d_backward": lambda: {
+        "dy": floats(2, 2), "switches": ops.global_max_pool1d(LINE)[1], "input_shape": LINE.shape,
+    },
+    "upsample1d": lambda: {"x": LINE, "size": 3},
+    "upsample1d_backward": lambda: {"dy": floats(2, 6, 2), "size": 3},
+    "upsample2d": lambda: {"x": X, "size": (2, 3), "interpolation": "bilinear"},
+    "upsample2d_backward": lambda: {"dy": floats(2, 4, 6, 2), "size": (2, 3), "interpolation": "bilinear"},
+    "adaptive_avg_pool2d": lambda: {"x": X, "output_size": (4, 3)},
+    "adaptive_avg_pool2d_backward": lambda: {"dy": floats(2, 4, 3, 2), "input_shape": X.shape},
+    "adaptive_max_pool2d": lambda: {"x": X, "output_size": (4, 3)},
+    "adaptive_max_pool2d_backward": lambda: {
+        "dy": floats(2, 4, 3, 2), "switches": ops.adaptive_max_pool2d(X, (4, 3))[1], "input_shape": X.shape,
+    },
+    "elementwise": lambda: {"a": X, "b": floats(2, 1, 1, 2), "operation": "multiply"},
+    "elementwise_backward": lambda: {
+        "dy": floats(2, 6, 5, 2), "a": X, "b": floats(6, 1, 2), "operation": "maximum", "needs": (True, True),
+    },
+    "layer_norm": lambda: {"x": SMALL, "gamma": floats(4), "beta": floats(4), "axis": -1},
+    "layer_norm_backward": lambda: {
+        "dy": SMALL, "x": SMALL, "mean": floats(3), "inverse": positive(3), "gamma": floats(4),
+    },
+    "rms_norm": lambda: {"x": X, "scale": floats(6, 5), "axis": (1, 2)},
+    "rms_norm_backward": lambda: {"dy": SMALL, "x": SMALL, "inverse": positive(3), "scale": floats(4)},
+    "unit_norm": lambda: {"x": SMALL, "axis": 0},
+    "unit_norm_backward": lambda: {"dy": SMALL, "x": SMALL, "inverse": positive(3)},
+    "group_norm": lambda: {"x": floats(2, 3, 5, 4), "groups": 2, "gamma": floats(4), "beta": floats(4)},
+    "group_norm_backward": lambda: {
+        "dy": floats(2, 3, 4), "x": floats(2, 3, 4), "mean": floats(2, 2), "inverse": positive(2, 2),
+        "gamma": floats(4),
+    },
+    "concatenate": lambda: {"arrays": [SMALL, floats(3, 2)], "axis": 1},
+    "split": lambda: {"x": SMALL, "sizes": (1, 3), "axis": 1},
+    "crop2d": lambda: {"x": X, "cropping": ((1, 2), (0, 1))},
+    "crop2d_backward": lambda: {"dy": floats(2, 4, 3, 2), "input_shape": X.shape, "cropping": 1},
+    "permute": lambda: {"x": X, "order": (0, 3, 1, 2)},
+    "dot": lambda: {"a": SMALL, "b": floats(3, 5, 4), "axes": (1, 2)},
+    "dot_backward": lambda: {"dy": floats(3, 5), "a": SMALL, "b": floats(3, 5, 4), "axes": (1, 2)},
     # Optimizers change their arguments.
     "sgd_update": lambda: {
         "value": floats(5), "grad": floats(5), "velocity": floats(5), "learning_rate": 0.1, "momentum": 0.9,
@@ -339,6 +426,11 @@ def windows() -> Iterator[tuple[str, dict[str, Any]]]:
         yield "conv2d", {"x": x, "kernel": kernel, "bias": floats(K), **conv}
         yield "conv2d_backward_data", {"dy": dy, "kernel": kernel, "input_shape": shape, **conv}
         yield "conv2d_backward_kernel", {"x": x, "dy": dy, "kernel_size": size, **conv}
+    conv, M = {**how, "dilation_rate": dilation}, choice.choice((1, 3))
+    deep, filters = floats(N, OH, OW, C * M), floats(*size, C, M)
+    yield "depthwise_conv2d", {"x": x, "kernel": filters, "bias": floats(C * M), **conv}
+    yield "depthwise_conv2d_backward_data", {"dy": deep, "kernel": filters, "input_shape": shape, **conv}
+    yield "depthwise_conv2d_backward_kernel", {"x": x, "dy": deep, "kernel_size": size, **conv}
     table = np.ones((C, K), bool)
     table[0, : K // 2] = C == 1
     conv, kernel = {**how, "dilation_rate": dilation, "connections": table}, floats(*size, int(table.sum()))

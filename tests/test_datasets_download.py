@@ -37,6 +37,11 @@ class Server(ThreadingHTTPServer):
         self.release = threading.Event()  # lets the hanging answers end when the test does
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
+    def __exit__(self, *error):
+        self.release.set()
+        self.shutdown()
+        super().__exit__(*error)
+
     def address(self, behaviour: str) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/{behaviour}/"
 
@@ -70,11 +75,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    server = Server()
-    yield server
-    server.release.set()
-    server.shutdown()
-    server.server_close()
+    with Server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -22,11 +22,8 @@ MD5 = hashlib.md5(CONTENT["a.bin"]).hexdigest()
 
 @pytest.fixture
 def server():
-    server = Server()
-    yield server
-    server.release.set()
-    server.shutdown()
-    server.server_close()
+    with Server() as server:
+        yield server
 
 
 @pytest.fixture

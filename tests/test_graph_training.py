@@ -123,7 +123,7 @@ def test_predict_nests_as_the_outputs():
     ("arguments", "message"),
     [
         ({"loss": {"nobody": "mse"}}, r"keys \['nobody'\], but the outputs are \['kind', 'size'\]"),
-        ({"loss": ["mse"]}, "loss has 1 items, but there are 2 outputs"),
+        ({"loss": ["mse"]}, "loss has 1 items, but the model has 2 outputs"),
         ({"loss": LOSSES, "loss_weights": [1]}, "loss_weights has 1 items"),
         ({"loss": {"kind": None, "size": None}}, "judges none of the outputs"),
     ],

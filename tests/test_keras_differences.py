@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+import threading
 import warnings
 from pathlib import Path
 
@@ -151,6 +152,57 @@ def exhausted_generator():
     classifier().fit(((X, Y) for _ in range(3)), epochs=2, verbose=0)
 
 
+def layer_in_a_layer():
+    class Outer(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = [Dense(2)]
+
+        def call(self, x, training=False):
+            return self.inner[0](x)
+
+    Sequential([layers.Input((3,)), Outer()])
+
+
+def trainable_in_words():
+    Dense(2).trainable = "no"
+
+
+def loss_computed_otherwise():
+    class Net(Sequential):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return 1.0
+
+    model = Net([layers.Input((3,)), Dense(2, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(X, Y, verbose=0)
+
+
+def log_into_a_file_with_other_columns(tmp_path):
+    (tmp_path / "log.csv").write_text("epoch,nothing\n0,1\n")
+    fit(callbacks=[callbacks.CSVLogger(tmp_path / "log.csv", append=True)])
+
+
+def evaluate_in_a_second_thread():
+    """While ``fit`` runs in the first."""
+    model = classifier()
+    errors = []
+
+    def evaluate():
+        try:
+            model.evaluate(X, Y, verbose=0)
+        except RuntimeError as error:
+            errors.append(error)
+
+    def in_a_second_thread(*_):
+        thread = threading.Thread(target=evaluate)
+        thread.start()
+        thread.join()
+
+    model.fit(X, Y, verbose=0, callbacks=[callbacks.LambdaCallback(on_train_begin=in_a_second_thread)])
+    raise errors[0]
+
+
 CCE = losses.CategoricalCrossentropy()
 SCE = losses.SparseCategoricalCrossentropy()
 HALF = [[0.5, 0.5]]
@@ -195,10 +247,6 @@ ERRORS = {
             "tanh_shrink",
             "threshold",
         )
-    ],
-    "`activations.relu(x, max_value=6)`, `softmax(x, axis=0)`": [
-        (lambda: activations.relu(X, max_value=6), "layers ReLU and Softmax"),
-        (lambda: activations.softmax(X, axis=0), "layers ReLU and Softmax"),
     ],
     "`BatchNormalization(axis=...)`": [(lambda: layers.BatchNormalization(axis=1)(IMAGES), "axis")],
     "`renorm`, `synchronized`, masks": [
@@ -310,6 +358,7 @@ ERRORS = {
         (exhausted_generator, "steps_per_epoch"),
         (lambda: fit(epochs=2, validation_data=iter([(X, Y)])), "validation"),
     ],
+    "threads": [(evaluate_in_a_second_thread, "evaluate|another thread")],
     "`PyDataset`": [(lambda: utils.PyDataset(use_multiprocessing=True), "use_multiprocessing")],
     "`summary(positions=..., layer_range=...)`": [
         (lambda: classifier().summary(positions=[0.5]), "positions"),
@@ -333,6 +382,25 @@ ERRORS = {
         (lambda: callbacks.TensorBoard("logs", profile_batch=2), "profile_batch"),
         (lambda: callbacks.TensorBoard("logs", embeddings_freq=1), "embeddings_freq"),
     ],
+    "`activations.softmax(x, axis=0)`": [
+        (lambda: activations.softmax(X, axis=0), "the layer Softmax has an axis"),
+    ],
+    "layers inside a layer, as attributes or in lists": [(layer_in_a_layer, "Sequential")],
+    '`trainable=1`, `layer.trainable = "no"`': [(trainable_in_words, "trainable")],
+    "only one of `input_axes` and `output_axes`": [
+        (lambda: fastconv.initializers.VarianceScaling(input_axes=0)((2, 3)), "output_axes"),
+    ],
+    "`compute_loss` overridden": [(loss_computed_otherwise, "compute_loss_gradient")],
+    "`class_weight` with keys that are no class numbers, weights that are negative or no numbers": [
+        (lambda: fit(class_weight={"0": 0.5}), "class_weight"),
+        (lambda: fit(class_weight={0: -1.0}), "class_weight"),
+        (lambda: fit(class_weight={0: None}), "class_weight"),
+    ],
+    "an epoch for which there is no data": [(lambda: fit(iter([]), None), "no batch|no data|nothing")],
+    "objects that are no `Callback`": [(lambda: fit(callbacks=[object()]), "callback|Callback")],
+    "`CSVLogger(append=True)` on a file with other columns": [
+        (log_into_a_file_with_other_columns, "nothing|columns"),
+    ],
 }
 
 
@@ -350,5 +418,5 @@ def test_what_the_page_calls_an_error_is_one(subject, tmp_path):
         arguments = {"tmp_path": tmp_path} if "tmp_path" in call.__code__.co_varnames else {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with pytest.raises((ValueError, TypeError), match=message):
+            with pytest.raises((ValueError, TypeError, RuntimeError), match=message):
                 call(**arguments)

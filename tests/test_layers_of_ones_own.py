@@ -272,36 +272,51 @@ def test_a_layer_without_a_backward_says_what_is_missing():
     ],
     ids=["itself", "list", "tuple", "dictionary", "set"],
 )
-@pytest.mark.parametrize("inner", [layers.Dense(2), Sequential([layers.Dense(2)])], ids=["layer", "model"])
-def test_layers_inside_a_layer_are_an_error(hold, inner):
+@pytest.mark.parametrize(
+    "made", [lambda: layers.Dense(5), lambda: Sequential([layers.Dense(5)])], ids=["layer", "model"]
+)
+def test_layers_inside_a_layer_are_its_parts(hold, made):
+    inner = made()
+
     class Block(layers.Layer):
         def __init__(self):
             super().__init__()
             self.inner = hold(inner)
 
+        def call(self, x):
+            return x + inner(x)
+
     class Later(layers.Layer):
         def __init__(self):
             super().__init__()
-            self.parts = []
-            self.parts.append(hold(inner))
+            self.held = []
+            self.held.append(hold(inner))
 
         def call(self, x):
-            return x
+            return inner(x) - x
 
     class Network(Sequential):
         def __init__(self):
-            super().__init__()
+            super().__init__([layers.Input((5,)), layers.Activation("tanh")])
             self.head = hold(inner)
 
-    for cls in (Block, Network):
-        with pytest.raises(
-            TypeError, match=f"{cls.__name__}: the attribute '.*' holds the layer .*in a Sequential"
-        ):
-            cls()
-    with pytest.raises(TypeError, match="Later: the attribute 'parts' holds the layer"):
-        Later()(X)
-    with pytest.raises(TypeError, match="Later: the attribute 'parts' holds the layer"):
-        Sequential([layers.Input((5,)), Later()])
+        def call(self, x):
+            return inner(super().call(x))
+
+    for cls in (Block, Later):
+        model = Sequential([layers.Input((5,)), cls()])
+        assert model.layers[0].parts() == [inner]
+        assert [weight.shape for weight in model.weights] == [(5, 5), (5,)]
+    model = Network()
+    assert [weight.shape for weight in model.weights] == [(5, 5), (5,)]
+    for trained in (Sequential([layers.Input((5,)), Block()]), model):
+        before = inner.get_weights()[0]
+        trained.compile("sgd", "mse")
+        trained.fit(X, 2 * X, verbose=0)
+        assert np.abs(inner.get_weights()[0] - before).max() > 0
+        trained.trainable = False
+        assert inner.trainable is False
+        inner.trainable = True
 
 
 def test_weights_that_are_not_the_layers_own_are_an_error():
@@ -316,7 +331,7 @@ def test_weights_that_are_not_the_layers_own_are_an_error():
         Own()(X)
     dense = layers.Dense(2)
     dense(X)
-    with pytest.raises(TypeError, match="no weight of this layer"):
+    with pytest.raises(TypeError, match="no weight of this layer or its parts"):
         layers.Dense(2).kernel = dense.kernel
 
 

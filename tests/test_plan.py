@@ -40,6 +40,7 @@ from fastconv.losses import (
 )
 from fastconv.models import Sequential
 from fastconv.models.plan import NoPlan, Plan, can_train_with
+from fastconv.models.training import _fuses
 from fastconv.parameter import Parameter
 
 CLASSES = 7
@@ -172,7 +173,7 @@ def by_layers(model: Sequential, x, y, loss, sample_weight=None) -> tuple[np.nda
 def by_plan(model: Sequential, x, y, loss, sample_weight=None) -> tuple[np.ndarray, list[np.ndarray]]:
     for parameter in model.parameters:
         parameter.grad = np.full(parameter.shape, 7.0)  # a gradient left out would show
-    probabilities, value = Plan(model._opened()).train(x, y, loss, sample_weight)
+    probabilities, value = Plan([call.layer for call in model._opened()]).train(x, y, loss, sample_weight)
     assert value == pytest.approx(loss(y, probabilities, sample_weight), rel=1e-5)
     return probabilities, [parameter.grad.copy() for parameter in model.parameters]
 
@@ -760,6 +761,9 @@ def test_a_model_that_overrides_call_runs_as_it_is(nested):
     for found in (model.predict(x, verbose=0), model.predict_on_batch(x), model(x)):
         np.testing.assert_allclose(found, squares / squares.sum(-1, keepdims=True), atol=1e-6)
     assert model._plan() is None
+    model.compile("sgd", "mse")
+    with pytest.raises(TypeError, match=r"no derivative: its call does more than call layers\. \*\* needs numbers"):
+        model.train_on_batch(x, squares)
 
 
 def test_what_comes_before_a_plan_must_return_what_it_says():
@@ -898,11 +902,11 @@ def test_all_of_our_losses_fuse_still():
     model = Sequential([Input((4,)), Dense(3, activation="softmax")])
     nested = Sequential([Input((4,)), Dense(8), Sequential([Dense(3, activation="softmax")])])
     for loss in (SparseCategoricalCrossentropy(), CategoricalCrossentropy(), CategoricalFocalCrossentropy()):
-        assert model._fuses_with(loss)
-        assert nested._fuses_with(loss)
+        assert _fuses(loss, model._last_layers()[0])
+        assert _fuses(loss, nested._last_layers()[0])
     binary = Sequential([Input((4,)), Dense(1), Activation("sigmoid")])
-    assert binary._fuses_with(BinaryCrossentropy())
-    assert binary._fuses_with(BinaryFocalCrossentropy())
+    assert _fuses(BinaryCrossentropy(), binary._last_layers()[0])
+    assert _fuses(BinaryFocalCrossentropy(), binary._last_layers()[0])
 
 
 def test_an_activation_of_ones_own_class():

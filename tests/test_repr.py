@@ -54,7 +54,7 @@ from fastconv.parameter import Parameter
         (layers.SpatialDropout2D(0.5, name="d"), "SpatialDropout2D(name='d', rate=0.5)"),
         (layers.BatchNormalization(momentum=0.9, name="b"), "BatchNormalization(name='b', momentum=0.9)"),
         (layers.RandomBrightness(0.2, name="b"), "RandomBrightness(name='b', factor=(-0.2, 0.2))"),
-        (layers.Input((4, 4, 1), name="i"), "InputLayer(name='i', shape=[4, 4, 1])"),
+        (layers.InputLayer((4, 4, 1), name="i"), "InputLayer(name='i', shape=[4, 4, 1])"),
         (optimizers.Adam(), "Adam(learning_rate=0.001)"),
         (optimizers.SGD(0.1, momentum=0.9, clipnorm=1), "SGD(learning_rate=0.1, momentum=0.9, clipnorm=1)"),
         (

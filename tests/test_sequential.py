@@ -233,8 +233,8 @@ def test_a_model_cannot_be_a_part_of_itself():
 
 def test_an_input_may_say_the_size_of_a_batch():
     for given in (
-        layers.Input((3,), 16),
-        layers.Input(batch_shape=(16, 3)),
+        layers.Input((3,), 16).node.layer,
+        layers.Input(batch_shape=(16, 3)).node.layer,
         layers.InputLayer(batch_shape=np.array([16, 3])),
         layers.InputLayer(np.array([3]), batch_size=np.int64(16)),
     ):

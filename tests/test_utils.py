@@ -199,6 +199,26 @@ def test_progbar_draws_a_bar(capsys, target):
     assert ("3/3" if target else "3image") in last
 
 
+def test_progbar_takes_any_output(monkeypatch):
+    class Written:
+        text = ""
+
+        def write(self, text):
+            self.text += text
+
+        def flush(self):
+            pass
+
+    for verbose, end in ((1, "| 3/3 ["), (2, "3/3 - ")):
+        for output in (None, Written()):
+            monkeypatch.setattr("sys.stdout", output)
+            bar = utils.Progbar(3, verbose=verbose)
+            bar.update(3, [("loss", 2.0)])
+        monkeypatch.undo()
+        assert end in output.text
+        assert output.text.endswith(" loss: 2.0000\n")
+
+
 def test_progbar_refuses():
     with pytest.raises(ValueError, match="verbose must be 0"):
         utils.Progbar(3, verbose=3)

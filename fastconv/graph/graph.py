@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fastconv.graph import structure
+from fastconv.graph.ports import Ports
 from fastconv.graph.symbolic import Node, SymbolicTensor, shapes_of
 
 if TYPE_CHECKING:
@@ -63,25 +64,30 @@ class Graph:
         return [tensor.name for tensor in self.input_list]
 
     @cached_property
-    def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """(``input_names``, ``output_names``)"""
-        return tuple(self.input_names), tuple(self.output_names)
+    def parts(self) -> list[Layer]:
+        """The layers but for ``Input``."""
+        return [layer for layer in self.layers if not layer.is_input]
 
     @cached_property
-    def chain(self) -> list[Layer] | None:
-        """The layers between the input and the output, where each follows the one before; else None."""
+    def ports(self) -> Ports:
+        """The names of inputs and outputs."""
+        return Ports(tuple(self.input_names), tuple(self.output_names))
+
+    @cached_property
+    def chain(self) -> list[Node] | None:
+        """The calls between the input and the output, where each follows the one before; else None."""
         at = self.input_list[0]
-        layers = []
+        calls: list[Node] = []
         for node in self.nodes:
             if node.is_input:
                 continue
             plain = node.args == (at,) and not node.kwargs and isinstance(node.result, SymbolicTensor)
-            if not plain or node.layer in layers:
+            if not plain or any(node.layer is call.layer for call in calls):
                 return None
-            layers.append(node.layer)
+            calls.append(node)
             at = node.outputs[0]
         single = structure.is_leaf(self.inputs) and structure.is_leaf(self.outputs)
-        return layers if single and self.output_list[0] is at else None
+        return calls if single and self.output_list[0] is at else None
 
     def apply(self, inputs: Any, training: bool | None) -> Any:
         """Call the layers in order on other inputs, nested as the graph's: arrays, or symbolic tensors."""

@@ -40,8 +40,10 @@ class Call(NamedTuple):
     @property
     def parameters(self) -> list[Parameter]:
         """What learns: nothing in a frozen model, whatever its layers say."""
-        learns = all(owner.trainable for owner in self.owners)
-        return self.layer.parameters if learns else []
+        for owner in self.owners:
+            if not owner.trainable:
+                return []
+        return self.layer.parameters
 
     @property
     def is_plain(self) -> bool:
@@ -158,6 +160,9 @@ class Pass:
     def forward(self, inputs: Sequence[Array], remember: bool = True) -> list[Array]:
         """The outputs, in order. Without ``remember`` there is no way back."""
         values = self.values
+        for call in self.schedule.calls:
+            if call.layer._activity_losses:
+                call.layer._activity_losses = []
         for number, array in zip(self.schedule.inputs, inputs, strict=True):
             values[number] = array
         for index, call in enumerate(self.schedule.calls):
@@ -203,7 +208,8 @@ class Pass:
                 logits[number] = gradient if number not in logits else logits[number] + gradient
             else:
                 _add(slots, owned, number, gradient)
-        needed = self._needed(input_gradient)
+        learned = [call.parameters for call in calls]
+        needed = self._needed(learned, input_gradient)
         filled: set[int] = set()
         for index in range(len(calls) - 1, -1, -1):
             call, saved = calls[index], self._saved[index]
@@ -213,21 +219,22 @@ class Pass:
                 self._saved[index] = None
                 for number in call.outputs:
                     slots[number] = None
-            parameters = call.parameters
+            parameters = learned[index]
             needs = [needed[number] for number in call.inputs]
             if (dz is None and not any(given is not None for given in dy)) or not (parameters or any(needs)):
                 continue
-            before = [(p, p.grad.copy()) for p in parameters if id(p) in filled]
+            again = [(p, p.grad.copy()) for p in parameters if id(p) in filled]  # of a layer called before
             dx = self._gradient(call, saved, dy, dz, needs)
-            for parameter, earlier in before:
+            for parameter, earlier in again:
                 parameter.grad += earlier
             filled.update(map(id, parameters))
             for number, need, array in zip(call.inputs, needs, dx, strict=True):
                 if need and array is not None:
                     _add(slots, owned, number, array)
-        for parameter in _parameters(calls):
-            if id(parameter) not in filled:  # nothing of the loss depends on it
-                parameter.grad[...] = 0
+        for parameters in learned:
+            for parameter in parameters:
+                if id(parameter) not in filled:  # nothing of the loss depends on it
+                    parameter.grad[...] = 0
         return [slots[number] for number in self.schedule.inputs]
 
     def _gradient(
@@ -253,13 +260,13 @@ class Pass:
             return [None] * len(needs)
         return [given] if len(needs) == 1 and structure.is_leaf(given) else structure.leaves(given)
 
-    def _needed(self, input_gradient: bool) -> list[bool]:
+    def _needed(self, learned: Sequence[list[Parameter]], input_gradient: bool) -> list[bool]:
         """Of each tensor, whether its gradient leads to something that learns."""
         needed = [False] * self.schedule.size
         for number in self.schedule.inputs:
             needed[number] = input_gradient
-        for call in self.schedule.calls:
-            if call.parameters or any(needed[number] for number in call.inputs):
+        for call, parameters in zip(self.schedule.calls, learned, strict=True):
+            if parameters or any(needed[number] for number in call.inputs):
                 for number in call.outputs:
                     needed[number] = True
         return needed
@@ -287,7 +294,3 @@ def _add(slots: list[Array | None], owned: list[bool], number: int, gradient: Ar
         slots[number] = present + gradient
         owned[number] = True
 
-
-def _parameters(calls: Iterable[Call]) -> list[Parameter]:
-    found = {id(p): p for call in calls for p in call.parameters}
-    return list(found.values())

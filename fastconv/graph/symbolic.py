@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 Shape = tuple[int | None, ...]
 
 
+class Untraceable(TypeError, AttributeError):
+    """Something needs numbers of a tensor that has none."""
+
+
 class SymbolicTensor:
     """One result of a layer's call: a shape without numbers. Other layers may be called on it.
 
@@ -116,12 +120,30 @@ class SymbolicTensor:
             "indexing", "use a Cropping2D, Reshape, Permute or Lambda layer to take a part of a tensor"
         )
 
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):  # which Python and NumPy ask for to see what this is
+            raise AttributeError(name)
+        self._has_no_numbers(f"the attribute {name!r}")
+
+    def __pow__(self, other: Any) -> NoReturn:
+        self._has_no_numbers("**")
+
+    def __matmul__(self, other: Any) -> NoReturn:
+        self._has_no_numbers("@")
+
+    def _compare(self, other: Any) -> NoReturn:
+        self._has_no_numbers("a comparison")
+
+    __lt__ = __le__ = __gt__ = __ge__ = _compare
+    __rpow__ = __pow__
+    __rmatmul__ = __matmul__
+
     def _has_no_numbers(self, what: str, instead: str = "") -> NoReturn:
         remedy = instead or (
             "write it with layers or + - * /, put it into a layer of your own with call and backward, "
             "or into Lambda(function, gradient=...)"
         )
-        raise TypeError(
+        raise Untraceable(
             f"{what} needs numbers, and {self!r} has none yet: the model is being described, not run; {remedy}"
         )
 

@@ -14,7 +14,14 @@ from fastconv._structure import unnoticed, version
 from fastconv.graph import structure
 from fastconv.graph.graph import Graph
 from fastconv.graph.schedule import Pass, Schedule
-from fastconv.graph.symbolic import Node, SymbolicTensor, holds_symbolic, input_tensors, shapes_of
+from fastconv.graph.symbolic import (
+    Node,
+    SymbolicTensor,
+    Untraceable,
+    holds_symbolic,
+    input_tensors,
+    shapes_of,
+)
 from fastconv.graph.tracing import trace
 from fastconv.parameter import Array
 
@@ -41,7 +48,10 @@ class Graphed:
     takes_several = False
     """Whether a list or dictionary of arrays is several inputs, rather than one array."""
 
+    _is_of_the_user = False  # whether it is a class from outside of this package
     _has_parts = False  # whether layers among the attributes are looked for
+
+    _needs_numbers: TypeError | None = None  # why ``call`` could not be traced
 
     _lets_go = False  # whether what was remembered is let go on the way back
 
@@ -52,7 +62,7 @@ class Graphed:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if not cls.__module__.startswith("fastconv."):  # a layer of the user's own may do all of it
-            cls._has_parts = True
+            cls._has_parts = cls._is_of_the_user = True
             if "call" in vars(cls) and "takes_several" not in vars(cls):
                 cls.takes_several = True
 
@@ -170,6 +180,10 @@ class Graphed:
         self, gradients: Any, input_gradient: bool, from_logits: Sequence[bool] | None = None
     ) -> Any:
         """``backward`` of a layer that composes others: through all of these."""
+        if self._needs_numbers is not None and self.composition(training=True) is None:
+            raise TypeError(
+                f"{self} has no derivative: its call does more than call layers. {self._needs_numbers}"
+            ) from self._needs_numbers
         (going,) = self.recall()
         dx = going.backward(structure.leaves(gradients), from_logits, input_gradient, let_go=self._lets_go)
         return structure.packed(going.schedule.graph.inputs, dx) if input_gradient else None
@@ -212,8 +226,12 @@ class Graphed:
         if found is None or found[0] is not version():
             if self._input_shape is None:
                 raise ValueError(f"{self} has no shape yet: build it first, or call it on a batch")
-            with unnoticed():
-                graph = trace(self, input_tensors(self._input_shape), training)
+            graph = None
+            try:
+                with unnoticed():
+                    graph = trace(self, input_tensors(self._input_shape), training)
+            except Untraceable as error:  # then it has no derivative, but may be called all the same
+                self._needs_numbers = error
             self._compositions[training] = found = version(), graph
         return found[1]
 
@@ -221,8 +239,8 @@ class Graphed:
         """Build the parts, by calling ``call`` once for training and once for inference; returns the output shape."""
         self._input_shape = shapes
         try:
-            for training in (True, False):
-                self.composition(training)
+            if any(self.composition(training) is None for training in (True, False)):
+                return self._untraced_output_shape(shapes)
             return self.composed_output_shape(shapes)
         except BaseException:
             self._input_shape = None
@@ -232,7 +250,8 @@ class Graphed:
     def composed_output_shape(self, input_shapes: Any) -> Any:
         """The shapes of the outputs of a layer that composes others, for inputs of these shapes."""
         graph = self.composition(training=False)
-        assert graph is not None
+        if graph is None:  # its call needs numbers
+            return self._output_shape if input_shapes == self._input_shape else self._tried_output_shape(input_shapes)
         if input_shapes == self._input_shape:
             return structure.mapped(lambda tensor: tensor.shape[1:], graph.outputs)
         return graph.output_shapes(input_shapes)

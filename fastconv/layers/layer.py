@@ -87,7 +87,7 @@ class Layer(Graphed, Structured):
     """
 
     _changes_while_running: ClassVar[frozenset[str]] = frozenset(
-        {"_activity_losses", "_compositions", "_first_call", "_schedules"}
+        {"_activity_losses", "_compositions", "_first_call", "_needs_numbers", "_schedules"}
     )
 
     input_rank: int | None = None
@@ -138,7 +138,7 @@ class Layer(Graphed, Structured):
         self._input_shape: Any = None
         self._output_shape: Any = None
         self._activity_losses: list[float] = []
-        self._compositions: dict[bool, tuple[object, Graph]] = {}
+        self._compositions: dict[bool, tuple[object, Graph | None]] = {}
         self._schedules: dict[bool, Schedule] = {}
         self._needs_no_build = (
             type(self).build is Layer.build and type(self).create_weights is Layer.create_weights
@@ -260,7 +260,13 @@ class Layer(Graphed, Structured):
                 f"{self} does not say its output shape before it is built: build it first, or define "
                 "compute_output_shape(input_shape)"
             )
-        tried = _attempt(copy.deepcopy, self) or self
+        return self._called_on_zeros(_attempt(copy.deepcopy, self) or self, shape)
+
+    def _untraced_output_shape(self, shape: Any) -> Any:
+        """The same for a layer whose parts are built by this call."""
+        return self._called_on_zeros(self, shape)
+
+    def _called_on_zeros(self, tried: Layer, shape: Any) -> Any:
         zeros = structure.map_shapes(lambda one: np.zeros((1, *one), _door.dtype()), shape)
         try:
             with np.errstate(all="ignore"):
@@ -421,7 +427,7 @@ class Layer(Graphed, Structured):
 
     def _checked_inputs(self, *given: Any) -> tuple[Any, ...]:
         """The arguments of a call as floats, of shapes that suit the layer; builds it if it is not."""
-        if len(given) == 1 and not (self.takes_several and structure.holds_arrays(given[0])):
+        if len(given) == 1 and not (structure.holds_arrays(given[0]) and self.takes_several):
             batch = floats(given[0], f"the input of {self}")
             self.check_input(batch.shape)
             if self._input_shape is None:
@@ -565,11 +571,14 @@ class Layer(Graphed, Structured):
     @property
     def parameters(self) -> list[Parameter]:
         """The trainable parameters: what an optimizer steps. Empty where ``trainable`` is False."""
-        if not self._trainable:
+        if not self._trainable or not (self._weights or self._has_parts):
             return []
         own = [weight for weight in self._weights if weight.trainable]
         if self._has_parts:
-            own += distinct(parameter for part in self.parts() for parameter in part.parameters)
+            for part in self.parts():
+                own += part.parameters
+            if len(set(map(id, own))) < len(own):  # parts that share weights
+                own = distinct(own)
         return own
 
     @property

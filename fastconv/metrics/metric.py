@@ -50,7 +50,7 @@ class Metric:
 
         ``dtype`` and ``aggregation`` are there for Keras' sake.
         """
-        value = initializers.get("zeros" if initializer is None else initializer)(tuple(shape))
+        value = (initializers.get(initializer) or initializers.Zeros())(tuple(shape))
         name = name or f"variable_{len(self._added)}"
         variable = Parameter(value, name, path=f"{self.name}/{name}", trainable=False)
         self._added = [*self._added, variable]

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastconv._random import generator
+from fastconv.graph import structure
 from fastconv.layers._arguments import whole
-from fastconv.models.ports import Ports, Several, each, length, listed, taken
+from fastconv.graph.ports import Ports, Several, each, length, listed, taken
 from fastconv.parameter import Array
 from fastconv.utils.batch_source import BatchSource, is_repeatable, load_state_of, one_pass, state_of
+from fastconv.utils.packing import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from fastconv.utils.prefetch import Prefetch
 from fastconv.utils.py_dataset import PyDataset
 
@@ -29,16 +31,13 @@ class Batch(NamedTuple):
     def packed(self) -> Any:
         """What ``train_step`` and its like are given, as in Keras: x, (x, y) or (x, y, sample_weight)."""
         if self.sample_weight is not None:
-            return tuple(self)
-        return self.x if self.y is None else (self.x, self.y)
+            return tuple(self)  # whether there are targets or not
+        return pack_x_y_sample_weight(self.x, self.y)
 
     @classmethod
     def of(cls, data: Any) -> Batch:
         """The way back from ``packed``: missing parts are None. Raises ValueError for more than three."""
-        parts = data if isinstance(data, (tuple, list)) and not isinstance(data, Several) else (data,)
-        if not 1 <= len(parts) <= 3:
-            raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight); got {len(parts)} items")
-        return cls(*parts, *(None,) * (3 - len(parts)))
+        return cls(*unpack_x_y_sample_weight((data,) if isinstance(data, Several) else data))
 
 
 class ArrayBatches(BatchSource):
@@ -189,8 +188,9 @@ def is_array(x: Any, y: Any = None) -> bool:
     if isinstance(x, Several):
         return True
     if isinstance(x, (list, tuple)):
-        holds_batches = (
-            len(x) > 0 and isinstance(x[0], tuple) and len(x[0]) > 0 and hasattr(x[0][0], "__array__")
+        first = x[0] if len(x) > 0 and isinstance(x[0], tuple) and len(x[0]) > 0 else None
+        holds_batches = first is not None and (
+            hasattr(first[0], "__array__") or structure.holds_arrays(first[0])
         )
         return y is not None or not holds_batches
     return hasattr(x, "__array__")

@@ -9,7 +9,7 @@ from fastconv._random import generator_state, set_generator_state
 from fastconv.layers._arguments import whole
 from fastconv.models.batches import Batch, Batches, batches
 from fastconv.models.mistakes import warn
-from fastconv.models.ports import Ports
+from fastconv.graph.ports import Ports
 from fastconv.utils.batch_source import load_state_of, state_of
 
 

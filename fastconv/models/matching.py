@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
+from operator import attrgetter
 from typing import Any, NamedTuple
 
+from fastconv._names import by_occurrence
 from fastconv.parameter import Array
 
 
@@ -66,8 +67,8 @@ def _by_name(
     theirs: Sequence[LayerWeights], own: Sequence[LayerWeights], where: Any, model: Any
 ) -> list[Pair]:
     """Pairs of one name; where a name occurs repeatedly, the first with the first and so on."""
-    known = _numbered(theirs)
-    pairs: list[Pair] = [(known[key], layer) for key, layer in _numbered(own).items() if key in known]
+    known, wanted = (by_occurrence(layers, attrgetter("layer")) for layers in (theirs, own))
+    pairs: list[Pair] = [(known[key], layer) for key, layer in wanted.items() if key in known]
     if not pairs:
         names = (", ".join(layer.layer for layer in layers) or "none" for layers in (theirs, own))
         raise ValueError(
@@ -75,15 +76,6 @@ def _by_name(
             f"{next(names)}; in the model: {next(names)}"
         )
     return pairs
-
-
-def _numbered(layers: Iterable[LayerWeights]) -> dict[tuple[str, int], LayerWeights]:
-    seen: Counter[str] = Counter()
-    numbered = {}
-    for layer in layers:
-        numbered[layer.layer, seen[layer.layer]] = layer
-        seen[layer.layer] += 1
-    return numbered
 
 
 def _misfit(saved: LayerWeights | None, own: LayerWeights | None) -> str | None:

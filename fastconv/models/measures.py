@@ -101,6 +101,11 @@ class Measures:
             metric.reset_state()
 
     @property
+    def are_made(self) -> bool:
+        """Whether the metrics are there, which the first batch decides."""
+        return self._metrics is not None
+
+    @property
     def all(self) -> list[Metric]:
         """The running losses, then the metric objects."""
         return [self.loss, *self.output_losses, *self.metrics]

@@ -11,16 +11,17 @@ from typing import Any
 from fastconv._errors import unknown_name
 from fastconv._geometry import Window
 from fastconv._registry import custom_object_scope
-from fastconv.graph import Graph, SymbolicTensor, structure
+from fastconv.graph import Graph, Node, SymbolicTensor, structure
 from fastconv.graph.serialization import graph_config, graph_from_config
 from fastconv.layers import serialization
 from fastconv.layers._arguments import refuse_unless_none
+from fastconv.layers.graphed import distinct
 from fastconv.layers.input_layer import Input
 from fastconv.layers.layer import Layer
 from fastconv.models import summary as tables
 from fastconv.models.screen import screen_width
 from fastconv.models.plan import Plan, Plans
-from fastconv.models.ports import Ports
+from fastconv.graph.ports import Ports
 from fastconv.models.training import Trainer
 
 
@@ -117,6 +118,9 @@ class Model(Trainer):
             return self._graph if self.composes else None
         return super().composition(training)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_plans": Plans(), "_inference_plans": Plans(inference=True)}
+
     def _tracks(self, name: str) -> bool:
         return name in ("_plans", "_inference_plans", "_compiled", "_own_metrics") or super()._tracks(name)
 
@@ -173,10 +177,10 @@ class Model(Trainer):
 
     @property
     def _ports(self) -> Ports:
-        if not self.built:
-            return super()._ports
-        graph = self.composition(training=False)
-        return super()._ports if graph is None else Ports(*graph.names)
+        graph = self._graph
+        if graph is None and self.built:
+            graph = self.composition(training=False)
+        return super()._ports if graph is None else graph.ports
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that place of ``layers``."""
@@ -270,16 +274,17 @@ class Model(Trainer):
         last = self._last_layers()
         return last[0].output_activation if len(last) == 1 else None
 
+    def _skips_activation(self) -> bool:
+        return self.composes and all(layer._skips_activation() for layer in self._last_layers())
+
     @property
     def outputs_distances(self) -> bool:  # type: ignore[override]
         return any(layer.outputs_distances for layer in self._last_layers())
 
     def parts(self) -> list[Layer]:
-        return (
-            super().parts()
-            if self._graph is None
-            else [layer for layer in self._graph.layers if not layer.is_input]
-        )
+        if self._graph is None:
+            return super().parts()
+        return distinct([*self._graph.parts, *super().parts()]) if self._is_of_the_user else self._graph.parts
 
     def _parts_of_layer(self) -> list[Any]:
         return []
@@ -292,7 +297,11 @@ class Model(Trainer):
             raise ValueError(
                 f"{self} has several ways from input to output: ask for the receptive field of a layer"
             )
-        return tuple(window for layer in chain for window in layer.windows())
+        windows: list[Window] = []
+        for node in chain:
+            with node.layer.at(node):
+                windows += node.layer.windows()
+        return tuple(windows)
 
     def _sum_over_calls(self, count: str) -> int:
         total = 0
@@ -482,14 +491,14 @@ class Model(Trainer):
         plan = self._inference_plans.find(self)
         return plan if plan is not None and plan.pays_for(images) else None
 
-    def _opened(self, training: bool = True) -> list[Layer] | None:
-        """The layers of a chain, and in the place of models among them theirs; None where it is no chain."""
+    def _opened(self, training: bool = True) -> list[Node] | None:
+        """The calls of a chain, and in the place of models among them theirs; None where it is no chain."""
         graph = self.composition(training)
         if graph is None or graph.chain is None:
             return None
-        opened: list[Layer] = []
-        for layer in graph.chain:
-            inner = layer._opened(training) if isinstance(layer, Model) else [layer]
+        opened: list[Node] = []
+        for node in graph.chain:
+            inner = node.layer._opened(training) if isinstance(node.layer, Model) else [node]
             if inner is None:
                 return None
             opened += inner

@@ -111,9 +111,8 @@ def _by_output(given: Any, names: Sequence[str], argument: str, for_all: bool) -
         return [given.get(name) for name in names]
     if isinstance(given, (list, tuple)):
         if len(given) != len(names):
-            raise ValueError(
-                f"compile: {argument} has {len(given)} items, but there are {len(names)} outputs: {list(names)}"
-            )
+            outputs = "one output" if len(names) == 1 else f"{len(names)} outputs, {list(names)}"
+            raise ValueError(f"compile: {argument} has {len(given)} items, but the model has {outputs}")
         return [_by_output(item, [name], argument, not isinstance(item, (list, tuple, Mapping)))[0]
                 for item, name in zip(given, names, strict=True)]  # fmt: skip
     raise ValueError(

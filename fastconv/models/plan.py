@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from contextlib import ExitStack
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -61,7 +62,7 @@ from fastconv.ops.convolution import algorithm_index
 from fastconv.parameter import Array, Parameter, is_roomy
 
 if TYPE_CHECKING:
-    from fastconv.graph import Graph
+    from fastconv.graph import Node
     from fastconv.models.model import Model
 
 Step = dict[str, Any]
@@ -90,6 +91,7 @@ class Description(NamedTuple):
 
     before: list[Layer]  # those at the bottom that run as they are
     first: Layer  # the next one
+    input_shape: Shape  # of that one
     steps: list[Step]
 
     def is_same_as(self, other: Description) -> bool:
@@ -98,6 +100,7 @@ class Description(NamedTuple):
         return (
             len(own) == len(others)
             and all(map(operator.is_, own, others))
+            and self.input_shape == other.input_shape
             and len(self.steps) == len(other.steps)
             and all(map(_is_same, self.steps, other.steps))
         )
@@ -114,7 +117,7 @@ def describe(layers: list[Layer], inference: bool = False) -> Description:
     """The layers as a plan takes them. Raises NoPlan where they do not suit."""
     before, planned = _split(layers)
     steps = _steps(planned, inference)
-    return Description(before, planned[0], steps)
+    return Description(before, planned[0], planned[0].shapes()[0], steps)
 
 
 class Plan:
@@ -168,16 +171,16 @@ class Plan:
 
     def _prepared(self, x: Array, training: bool) -> Array:
         """x as the layers before the plan leave it. Nothing there learns, so no gradient goes back."""
-        before, first, _ = self.description
+        before, first, input_shape, _ = self.description
         for layer in before:
             x = layer.forward(x, training)
             layer.forget()
         if before:
             x = floats(x, f"the input of {first}")
-            if x.shape[1:] != first.input_shape:
+            if x.shape[1:] != input_shape:
                 raise ValueError(
                     f"{before[-1]} returned images of shape {x.shape[1:]} to {first}, which was built for "
-                    f"{first.input_shape}: call and compute_output_shape of a layer must agree, and its "
+                    f"{input_shape}: call and compute_output_shape of a layer must agree, and its "
                     "arguments stay as they are once it is built"
                 )
         return x
@@ -194,10 +197,9 @@ _abandoned: list[_kernels.Plan] = []
 
 
 class _Found(NamedTuple):
-    """What there was to be found, and for which graph."""
+    """What there was to be found, and when."""
 
     version: object
-    graph: Graph | None
     plan: Plan | None
 
 
@@ -209,27 +211,30 @@ class Plans:
 
     def __init__(self, inference: bool = False) -> None:
         self._inference = inference
-        self._found = _Found(None, None, None)
+        self._found = _Found(None, None)
 
     def find(self, model: Model) -> Plan | None:
         """The plan for the model as it is now; None where there is none."""
         if on_reference():
             return None
-        graph = model.composition(training=not self._inference)
         found, version = self._found, _structure.version()
-        if found.version is not version or found.graph is not graph:
+        if found.version is not version:
             plan = self._made(model._opened(not self._inference), model._input_shape, found.plan)
-            self._found = found = _Found(version, graph, plan)  # in one piece, once the plan is there
+            self._found = found = _Found(version, plan)  # in one piece, once the plan is there
         return found.plan
 
-    def _made(self, layers: list[Layer] | None, input_shape: Any, earlier: Plan | None) -> Plan | None:
+    def _made(self, calls: list[Node] | None, input_shape: Any, earlier: Plan | None) -> Plan | None:
+        if calls is None or len({id(call.layer) for call in calls}) < len(calls):
+            return None
+        layers = [call.layer for call in calls]
         try:
-            if layers is None:
-                raise NoPlan("the layers are no chain")
-            _check_sizes(layers, input_shape)
-            if earlier is not None and earlier.description.is_same_as(describe(layers, self._inference)):
-                return earlier
-            return Plan(layers, self._inference)
+            with ExitStack() as shapes:
+                for call in calls:
+                    shapes.enter_context(call.layer.at(call))
+                _check_sizes(layers, input_shape)
+                if earlier is not None and earlier.description.is_same_as(describe(layers, self._inference)):
+                    return earlier
+                return Plan(layers, self._inference)
         except NoPlan:
             return None
 

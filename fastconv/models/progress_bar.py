@@ -12,8 +12,8 @@ from fastconv.models.screen import BETWEEN, INDENT, screen_width, wrapped
 
 # What stands before the metrics, from the widest to the narrowest.
 _COUNTED = (
-    "{desc}: {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]",
-    "{desc}: {percentage:3.0f}%|{bar:10}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]",
+    "{desc}: {percentage:3.0f}%|{bar:WIDE}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]",
+    "{desc}: {percentage:3.0f}%|{bar:NARROW}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]",
     "{desc}: {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]",
     "{desc}: {n_fmt}/{total_fmt} [{elapsed}<{remaining}]",
     "{desc}: {n_fmt}/{total_fmt}",
@@ -22,9 +22,19 @@ _UNCOUNTED = ("{desc}: {n_fmt}{unit} [{elapsed}, {rate_fmt}]", "{desc}: {n_fmt}{
 
 
 class MetricsBar(tqdm):  # type: ignore[misc,unused-ignore]
-    """A bar of tqdm's with ``metrics``, such as "loss: 0.3012", beside it, or below where they do not fit."""
+    """A bar of tqdm's with ``metrics``, such as "loss: 0.3012", beside it, or below where they do not fit.
+
+    ``bar_width`` is that of the bar alone, in characters.
+    """
 
     metrics: Sequence[str] = ()
+
+    def __init__(self, *, bar_width: int = 20, **options: Any) -> None:
+        self._formats = [
+            line.replace("WIDE", f"{max(bar_width, 1)}").replace("NARROW", f"{max(bar_width // 2, 1)}")
+            for line in _COUNTED
+        ]
+        super().__init__(**options)
 
     def lines(self, width: int) -> list[str]:
         """One line, in which the bar gives way to the metrics; where they do not fit, more lines below."""
@@ -53,7 +63,7 @@ class MetricsBar(tqdm):  # type: ignore[misc,unused-ignore]
 
     def _heads(self) -> list[str]:
         state = {**self.format_dict, "ncols": None, "postfix": None}
-        formats = _COUNTED if self.total else _UNCOUNTED
+        formats = self._formats if self.total else _UNCOUNTED
         return [self.format_meter(**{**state, "bar_format": bar_format}) for bar_format in formats]
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from fastconv._structure import unnoticed
 from fastconv.graph import Graph, SymbolicTensor
 from fastconv.layers import serialization
 from fastconv.layers._arguments import truth
 from fastconv.layers._input_errors import input_shape_error
+from fastconv.layers.graphed import distinct
 from fastconv.layers.input_layer import Input, InputLayer
 from fastconv.layers.layer import Layer, Shape, example_shape
 from fastconv.models.model import Model
@@ -46,7 +48,7 @@ class Sequential(Model):
         return list(self._layers)
 
     def parts(self) -> list[Layer]:
-        return list(self._layers)
+        return distinct([*self._layers, *Layer.parts(self)]) if self._is_of_the_user else self._layers
 
     def _drawing_parts(self) -> dict[str, Layer]:
         return {layer.name: layer for layer in self._layers}
@@ -85,7 +87,8 @@ class Sequential(Model):
 
     def composition(self, training: bool) -> Graph | None:
         if self._graph is None and self.built:
-            self._graph = Graph(self._tensors[0], self._tensors[-1], owner=str(self))
+            with unnoticed():  # it is what the layers are already
+                self._graph = Graph(self._tensors[0], self._tensors[-1], owner=str(self))
         return super().composition(training)
 
     def _check_addable(self, layer: Any) -> None:
@@ -102,6 +105,10 @@ class Sequential(Model):
         if any(layer.name == other.name for other in self._layers):
             raise ValueError(f"{self} has a layer named {layer.name!r} already; names must differ")
 
+    @property
+    def _outputs_are_known(self) -> bool:
+        return type(self).call is Model.call
+
     def _last_layers(self) -> list[Layer]:
         return self._layers[-1:]
 
@@ -113,6 +120,8 @@ class Sequential(Model):
             input_shape = self.requested_input_shape
             if input_shape is None:
                 raise ValueError(f"{self} needs the shape of its input, such as build((None, 28, 28, 1))")
+        if not self._layers:
+            raise ValueError(f"{self} has no layers: add some, then give it data")
         shape = example_shape(input_shape)
         if not self.built:
             self._check_shapes(shape)

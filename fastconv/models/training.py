@@ -40,7 +40,7 @@ from fastconv.models.mistakes import warn, warn_of_broken_weights, warn_of_likel
 from fastconv.models.moving import Moving
 from fastconv.models.objective import Objective, Value, value_of
 from fastconv.models.plan import Plan, can_train_with
-from fastconv.models.ports import Ports, Several, listed
+from fastconv.graph.ports import Ports, Several, each, listed
 from fastconv.models.progress import Progress, progress
 from fastconv.models.run import Run
 from fastconv.ops._door import array as floats
@@ -155,10 +155,8 @@ class Trainer(Layer):
         self.jit_compile = jit_compile
         objective = None if loss is None else Objective(loss, loss_weights)
         compiled = Compiled(optimizers.get(optimizer), objective, Measures(metrics, weighted_metrics))
-        if objective is not None and self.built:
-            objective.terms(
-                self._ports.outputs
-            )  # what does not fit is an error now, not after the first batch
+        if objective is not None and self._outputs_are_known:
+            objective.terms(self._ports.outputs)  # what does not fit is an error now, not after a batch
         self._compiled = compiled
         self._looked_for_mistakes = False
         self.run_eagerly = run_eagerly
@@ -538,7 +536,9 @@ class Trainer(Layer):
     def _measure(self, compiled: Compiled, batch: Batch, y_pred: Any, value: Value) -> None:
         """Take a batch into account in the running losses and metrics."""
         outputs, y, weights = self._by_output(batch.y, y_pred, batch.sample_weight)
-        compiled.measures.update(value, y, outputs, weights, self._ports.outputs, self.outputs_distances)
+        measures = compiled.measures
+        distances = not measures.are_made and self.outputs_distances
+        measures.update(value, y, outputs, weights, self._ports.outputs, distances)
 
     def _by_output(self, y: Any, y_pred: Any, sample_weight: Any) -> tuple[list[Any], list[Any], list[Any]]:
         """(outputs, targets, weights), each a list with an item for every output."""
@@ -663,15 +663,15 @@ class Trainer(Layer):
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
         """The model's outputs for one batch."""
-        batch, _, _ = without_structure(x, None, None, self._example_shape)
-        return apart_from(self.predict_step(as_numbers(batch, "x")), x)
+        batch, _, _ = self._arranged(x, None, None)
+        return apart_from(self.predict_step(each(batch, lambda array: as_numbers(array, "x"))), x)
 
     def _batch(self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> Batch:
         parts = self._arranged(x, y, sample_weight)
         return checked_batch(*parts, class_weight)
 
     def _learn(self, batch: Batch) -> Logs:
-        """``train_step``; one that fails or is interrupted leaves weights, optimizer and random states as they were."""
+        """``train_step``; where it raises, weights, optimizer and random states stay as they were."""
         with self._turns.lock, self._moving.put_back_on_error(self):
             return self._logs("train_step", batch)
 
@@ -786,7 +786,7 @@ class Trainer(Layer):
 
     def _checked(self, x: ArrayLike) -> Array:
         """x as floats, of a shape the model takes; of several inputs a list."""
-        if self.takes_several and structure.holds_arrays(x):
+        if isinstance(x, (list, tuple, dict)) and self.takes_several and structure.holds_arrays(x):
             return x  # ``forward`` looks at each of them
         batch = floats(x, f"the input of {self}")
         self.check_input(batch.shape)
@@ -819,6 +819,11 @@ class Trainer(Layer):
         in_arrays = isinstance(x, Mapping) or y is not None or hasattr(x, "__array__")
         in_arrays = in_arrays or (structure.holds_arrays(x) and not batches)
         return ports.sorted(x, y, sample_weight) if in_arrays else (x, y, sample_weight)
+
+    @property
+    def _outputs_are_known(self) -> bool:
+        """Whether it is known how many outputs there are."""
+        return self.built
 
     @property
     def _ports(self) -> Ports:

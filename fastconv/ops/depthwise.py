@@ -99,8 +99,7 @@ def depthwise_conv2d_backward_kernel(
     _door.check_dy(dy, x.shape, view, channels, "depthwise_conv2d")
     if _door.on_reference():
         return reference.depthwise_conv2d_backward_kernel(x, dy, size, strides, padding, dilation_rate, out)
-    dkernel = _door.output(out[0], "out[0]", (*size, C, channels // C if C else 0))
-    dbias = _door.output(out[1], "out[1]", (channels,))
+    dkernel, dbias = _door.outputs(out, (*size, C, channels // C if C else 0), (channels,))
     if dy.size and x.size:
         _kernels.conv2d_depthwise_backward_kernel(x, dy, view, dkernel, dbias)
     else:

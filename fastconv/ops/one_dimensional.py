@@ -330,4 +330,6 @@ def _number(value: int, name: str, minimum: int = 1) -> int:
 
 
 def _out(out: tuple[Array | None, Array | None]) -> tuple[Array | None, Array | None]:
-    return None if out[0] is None else out[0][None], out[1]
+    if not isinstance(out, (tuple, list)) or len(out) != 2 or not isinstance(out[0], np.ndarray):
+        return out  # to be refused, or nothing to write to
+    return out[0][None], out[1]

@@ -141,7 +141,8 @@ def group_norm(
     y = _door.empty(x.shape)
     mean, inverse = (np.empty((x.shape[0], groups), np.float32) for _ in range(2))
     if x.size:
-        _kernels.group_norm(_pixels(x), groups, gamma, beta, epsilon, _pixels(y), mean, inverse)
+        how = (groups, gamma, beta, _door.number(epsilon, "epsilon"))
+        _kernels.group_norm(_pixels(x), *how, _pixels(y), mean, inverse)
     return y, mean, inverse
 
 
@@ -237,7 +238,7 @@ def _forward(
     y = _door.empty(rows.shape)
     mean, inverse = np.empty(rows.shape[0], np.float32), np.empty(rows.shape[0], np.float32)
     if rows.size:
-        how = (_kernels.ROW_NORMS[kind], rows, _flat(gamma), _flat(beta), epsilon)
+        how = (_kernels.ROW_NORMS[kind], rows, _flat(gamma), _flat(beta), _door.number(epsilon, "epsilon"))
         _kernels.row_norm(*how, y, mean if kind == "layer" else None, inverse)
     return _back(y, x.shape, order), mean.reshape(shape), inverse.reshape(shape)
 
@@ -258,7 +259,7 @@ def _backward(
     dgamma, dbeta = (np.zeros(x_rows.shape[1], np.float32) for _ in range(2))
     if x.size:
         wanted = {"layer": (dgamma, dbeta), "rms": (dgamma, None), "unit": (None, None)}[kind]
-        given = (_flat(mean), _flat(inverse), _flat(gamma), epsilon)
+        given = (_flat(mean), _flat(inverse), _flat(gamma), _door.number(epsilon, "epsilon"))
         _kernels.row_norm_backward(_kernels.ROW_NORMS[kind], dy_rows, x_rows, *given, dx, *wanted)
     return _back(dx, x.shape, order), dgamma.reshape(sizes), dbeta.reshape(sizes)
 

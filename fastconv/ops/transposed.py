@@ -111,10 +111,8 @@ def conv2d_transpose_backward_kernel(
         return reference.conv2d_transpose_backward_kernel(
             x, dy, size, strides, padding, output_padding, dilation_rate, algorithm, out
         )
-    dkernel, _ = conv2d_backward_kernel(
-        dy, x, size, **how.convolution, algorithm=algorithm, out=(out[0], None)
-    )
-    dbias = _door.output(out[1], "out[1]", (dy.shape[3],))
+    dkernel, dbias = _door.outputs(out, (*size, dy.shape[3], x.shape[3]), dy.shape[3:])
+    conv2d_backward_kernel(dy, x, size, **how.convolution, algorithm=algorithm, out=(dkernel, None))
     dbias[...] = elementwise_backward(dy, dy, dbias, "add", needs=(False, True))[1]
     return dkernel, dbias
 

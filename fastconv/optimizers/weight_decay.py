@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
+from fastconv._names import by_occurrence
 from fastconv.parameter import Parameter
+
+_path = attrgetter("path")
 
 
 class DecayExclusion:
@@ -40,16 +43,17 @@ class DecayExclusion:
 
     def find(self, weights: Sequence[Parameter]) -> None:
         """Look the numbered ones up among all weights of a model."""
-        known = _numbered(weights)
+        known = by_occurrence(weights, _path)
         self.parameters += [known[place] for place in self.numbered if place in known]
         self.numbered = [place for place in self.numbered if place not in known]
 
     def get_config(self, weights: Sequence[Parameter] = ()) -> dict[str, Any]:
         """Plain strings and numbers, for ``DecayExclusion(**config)``; ``weights`` are all of the model."""
-        several = {path for path, number in _numbered(weights) if number}
+        known = by_occurrence(weights, _path)
+        several = {path for path, number in known if number}
         numbered = [
             place
-            for place, weight in _numbered(weights).items()
+            for place, weight in known.items()
             if weight.path in several and any(weight is excluded for excluded in self.parameters)
         ]
         by_path = [excluded.path for excluded in self.parameters if excluded.path not in several]
@@ -57,12 +61,3 @@ class DecayExclusion:
         if numbered or self.numbered:
             config["numbered"] = [list(place) for place in (*self.numbered, *numbered)]
         return config
-
-
-def _numbered(weights: Iterable[Parameter]) -> dict[tuple[str, int], Parameter]:
-    seen: Counter[str] = Counter()
-    known = {}
-    for weight in weights:
-        known[weight.path, seen[weight.path]] = weight
-        seen[weight.path] += 1
-    return known

@@ -86,29 +86,28 @@ class Progbar:
 
     def _show(self, finalize: bool) -> None:
         from fastconv.models.progress import format_logs
+        from fastconv.models.screen import BETWEEN
 
-        if self.verbose == 1:
+        if self.verbose == 1 and sys.stdout is not None:
             if self._bar is None:
                 self._bar = self._opened()
-            self._bar.set_postfix_str(format_logs(self.values), refresh=False)
+            self._bar.metrics = format_logs(self.values)
             self._bar.update(self._seen - self._bar.n)
             if finalize:
                 self._bar.close()
         elif self.verbose == 2 and finalize:
             seconds = time.perf_counter() - self._start
             count = f"{self._seen}/{self.target}" if self.target else f"{self._seen}"
-            logs = format_logs(self.values)
-            print(f"{count} - {seconds:.1f}s" + (f" - {logs}" if logs else ""), flush=True)
+            said = [count, f"{seconds:.1f}s", *format_logs(self.values)]
+            print(BETWEEN.join(said), flush=True)
 
     def _opened(self) -> Any:
-        from tqdm import tqdm
+        from fastconv.models.progress_bar import TerminalBar
 
-        bar = "{n_fmt}/{total_fmt} {bar:" + str(self.width) + "} {elapsed}{postfix}"
-        return tqdm(
+        return TerminalBar(
             file=sys.stdout,
             total=self.target,
             unit=self.unit_name,
             mininterval=self.interval,
-            dynamic_ncols=True,
-            bar_format=bar if self.target else None,
+            bar_width=self.width,
         )
