@@ -66,7 +66,7 @@ def test_features_of_models_inside_and_of_several_inputs():
     np.testing.assert_array_equal(features["relu"], np.maximum(features["block/sum"], 0))
     twins = started("siamese")
     a, b = (RNG.standard_normal((3, 12, 12, 1)).astype(np.float32) for _ in range(2))
-    both = visualize.extract_features(twins, "subtract", [a, b])
+    both = visualize.extract_features(twins, 3, [a, b])
     twin = twins.layers[2]
     np.testing.assert_allclose(both, twin.predict(a, verbose=0) - twin.predict(b, verbose=0), atol=1e-6)
     np.testing.assert_allclose(

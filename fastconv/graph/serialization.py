@@ -22,7 +22,7 @@ _TENSOR = "__keras_tensor__"
 
 def graph_config(graph: Graph, serialize: Callable[[Layer], dict[str, Any]]) -> dict[str, Any]:
     """{"layers": [...], "input_layers": ..., "output_layers": ...}"""
-    places = _places(graph)
+    places = tensor_places(graph)
     calls: dict[int, list[Node]] = {id(layer): [] for layer in graph.layers}
     for node in graph.nodes:
         if node.inputs:
@@ -47,8 +47,8 @@ def graph_config(graph: Graph, serialize: Callable[[Layer], dict[str, Any]]) -> 
         layers.append(entry)
     return {
         "layers": layers,
-        "input_layers": _tensor_places(graph.inputs, places),
-        "output_layers": _tensor_places(graph.outputs, places),
+        "input_layers": _nested_places(graph.inputs, places),
+        "output_layers": _nested_places(graph.outputs, places),
     }
 
 
@@ -160,7 +160,7 @@ def _checked_call(name: str, number: int, call: Any, owner: str) -> _Call:
     return _Call(name, number, args, kwargs, needs)
 
 
-def _places(graph: Graph) -> dict[int, list[Any]]:
+def tensor_places(graph: Graph) -> dict[int, list[Any]]:
     """[layer's name, which of its calls, which output] for each tensor's id."""
     seen: defaultdict[str, int] = defaultdict(int)
     places = {}
@@ -171,7 +171,7 @@ def _places(graph: Graph) -> dict[int, list[Any]]:
     return places
 
 
-def _tensor_places(tensors: Any, places: Mapping[int, list[Any]]) -> Any:
+def _nested_places(tensors: Any, places: Mapping[int, list[Any]]) -> Any:
     """Nested as the tensors; a single one is one place, as in Keras."""
     return structure.mapped(lambda tensor: places[id(tensor)], tensors)
 

@@ -649,8 +649,7 @@ class Layer(Graphed, Structured):
 
     def count_multiply_adds(self) -> int:
         """How many products of a weight with an input one image takes; biases and pooling have none."""
-        self.shapes()
-        return 0
+        return self._sum_over_calls("count_multiply_adds")
 
     def count_connections(self) -> int:
         """The connections of all units for one image: a unit's inputs, plus one for its bias.
@@ -659,8 +658,18 @@ class Layer(Graphed, Structured):
         the padding count too. Layers that have no units of their own, such as activations, dropout and
         rescaling, have none.
         """
+        return self._sum_over_calls("count_connections")
+
+    def _sum_over_calls(self, count: str) -> int:
+        """The sum of a count over the calls that a layer is composed of; 0 of one that is not."""
         self.shapes()
-        return 0
+        graph = self.composition(training=False)
+        total = 0
+        for node in () if graph is None else graph.nodes:
+            if not node.is_input:
+                with node.layer.at(node):
+                    total += getattr(node.layer, count)()
+        return total
 
     # ---- randomness
 

@@ -303,21 +303,6 @@ class Model(Trainer):
                 windows += node.layer.windows()
         return tuple(windows)
 
-    def _sum_over_calls(self, count: str) -> int:
-        total = 0
-        for node in self.graph.nodes:
-            if node.is_input:
-                continue
-            with node.layer.at(node):
-                total += getattr(node.layer, count)()
-        return total
-
-    def count_multiply_adds(self) -> int:
-        return self._sum_over_calls("count_multiply_adds")
-
-    def count_connections(self) -> int:
-        return self._sum_over_calls("count_connections")
-
     # ---- randomness
 
     def _drawing_parts(self) -> dict[str, Layer]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv.graph import Pass
-from fastconv.graph.ports import Several, each, length, listed, taken
+from fastconv.graph.ports import each, length, listed, taken
 from fastconv.layers._arguments import whole
 from fastconv.layers.layer import Layer
 from fastconv.models.model import Model
@@ -52,12 +52,7 @@ def extract_features(
     for which in asked:
         path = find_layer(model, which)
         wanted[which if isinstance(which, str) else path] = path
-    arranged, _, _ = model._arranged(x, None, None)
-    inputs = each(arranged, lambda array: floats(array, f"the input of {model}"))
-    if isinstance(inputs, Several):
-        model.check_inputs([array.shape[1:] for array in inputs])
-    else:
-        model.check_input(inputs.shape)
+    inputs = each(model._inputs(x), lambda array: floats(array, f"the input of {model}"))
     batch_size = whole(batch_size, "batch_size")
     schedule = schedule_of(model)
     made = {path: schedule.find(paths[path])[1] for path in wanted.values()}
