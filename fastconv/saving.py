@@ -24,8 +24,8 @@ from fastconv._registry import (
     register_keras_serializable,
     saved_name,
 )
-from fastconv.models.saving import load_model, load_weights, save_model, save_weights
 from fastconv.models.model import Model
+from fastconv.models.saving import load_model, load_weights, save_model, save_weights
 from fastconv.optimizers import schedules
 
 CustomObjectScope = custom_object_scope

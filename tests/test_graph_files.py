@@ -8,8 +8,8 @@ from pathlib import Path
 import graph_networks as networks
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
 from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 import fastconv
 from fastconv import Model, Sequential, layers, saving
@@ -489,7 +489,9 @@ def test_below_what_is_frozen_nothing_is_computed(monkeypatch):
     model = Model(base.input, head(base.layers[-2].output))
     asked = []
     backward = layers.Conv2D.backward
-    monkeypatch.setattr(layers.Conv2D, "backward", lambda self, *a, **k: asked.append(self) or backward(self, *a, **k))
+    monkeypatch.setattr(
+        layers.Conv2D, "backward", lambda self, *a, **k: asked.append(self) or backward(self, *a, **k)
+    )
     model.compile("sgd", "sparse_categorical_crossentropy")
     before = model.get_weights()
     model.train_on_batch(RNG.random((4, 16, 16, 3), np.float32), np.array([0, 1, 2, 3]))

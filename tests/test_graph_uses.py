@@ -56,10 +56,14 @@ def test_what_depends_on_no_dropout_is_computed_once(monkeypatch):
     model, (x, _) = two_heads(), data(5)
     calls = []
     call = layers.Conv2D.call
-    monkeypatch.setattr(layers.Conv2D, "call", lambda self, *a, **k: calls.append(self.name) or call(self, *a, **k))
+    monkeypatch.setattr(
+        layers.Conv2D, "call", lambda self, *a, **k: calls.append(self.name) or call(self, *a, **k)
+    )
     seen = []
     dense = layers.Dense.call
-    monkeypatch.setattr(layers.Dense, "call", lambda self, *a, **k: seen.append(self.name) or dense(self, *a, **k))
+    monkeypatch.setattr(
+        layers.Dense, "call", lambda self, *a, **k: seen.append(self.name) or dense(self, *a, **k)
+    )
     mean, std = monte_carlo_predict(model, x, samples=6, batch_size=3)
     assert calls == ["conv"] * 2
     assert seen == (["dense", "size"] + ["kind"] * 6) * 2
@@ -149,7 +153,9 @@ def test_callbacks_see_the_logs_of_both_heads(tmp_path):
     watched = [
         callbacks.EarlyStopping("val_kind_loss", patience=5, restore_best_weights=True),
         callbacks.ReduceLROnPlateau("size_loss", patience=5),
-        callbacks.ModelCheckpoint(tmp_path / "best.safetensors", "val_kind_accuracy", mode="max", save_best_only=True),
+        callbacks.ModelCheckpoint(
+            tmp_path / "best.safetensors", "val_kind_accuracy", mode="max", save_best_only=True
+        ),
         callbacks.CSVLogger(str(tmp_path / "log.csv")),
     ]
     with warnings.catch_warnings():
@@ -157,7 +163,15 @@ def test_callbacks_see_the_logs_of_both_heads(tmp_path):
         history = model.fit(x, y, batch_size=8, epochs=2, validation_split=0.25, callbacks=watched, verbose=0)
     with (tmp_path / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
-    names = {"loss", "kind_loss", "size_loss", "kind_accuracy", "val_loss", "val_kind_loss", "val_kind_accuracy"}
+    names = {
+        "loss",
+        "kind_loss",
+        "size_loss",
+        "kind_accuracy",
+        "val_loss",
+        "val_kind_loss",
+        "val_kind_accuracy",
+    }
     assert names <= rows[0].keys() - {"epoch"}
     assert [float(row["kind_loss"]) for row in rows] == pytest.approx(history.history["kind_loss"])
     best = int(np.argmax(history.history["val_kind_accuracy"]))
@@ -183,7 +197,9 @@ def test_likely_mistakes_are_named_output_by_output():
         model.train_on_batch(images, [np.array([0, 1, 2, 0]), np.ones((4, 1))])
     said = [str(warning.message) for warning in caught]
     assert any("takes probabilities, but Dense 'kind', an output of Model" in text for text in said)
-    assert any("Dense 'sure', an output of Model" in text and "leave out one of the two" in text for text in said)
+    assert any(
+        "Dense 'sure', an output of Model" in text and "leave out one of the two" in text for text in said
+    )
     assert any("uint8 images" in text for text in said)
     # A layer that scales bytes counts in a model inside, too.
     body = Sequential([layers.Input((4, 4, 1)), layers.Rescaling(1 / 255), layers.Flatten()])

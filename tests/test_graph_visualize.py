@@ -81,7 +81,9 @@ def test_features_of_a_subclass_and_of_a_layer_that_is_no_layer():
     x = IMAGES[:2]
     features = visualize.extract_features(model, [layer.name for layer in model.layers], x)
     np.testing.assert_allclose(features[model.out.name], model.predict(x, verbose=0), atol=1e-6)
-    with pytest.raises(ValueError, match="computes nothing: the layers of .* are 'stem', 'block', 'block/conv'"):
+    with pytest.raises(
+        ValueError, match="computes nothing: the layers of .* are 'stem', 'block', 'block/conv'"
+    ):
         visualize.extract_features(residual(), 0, x)
     with pytest.raises(ValueError, match="unknown layer 'image'"):
         visualize.extract_features(residual(), "image", x)
@@ -145,7 +147,10 @@ def test_without_rectifiers_all_modes_are_the_gradient():
     model = Model(image, layers.Subtract(name="difference")([y, layers.Conv2D(3, 1)(y)]))
     networks.start(model)
     images = RNG.standard_normal((2, 8, 8, 2)).astype(np.float32)
-    found = {mode: visualize.deconvnet(model, -1, images, map=1, unit=(1, 1), mode=mode) for mode in visualize.MODES}
+    found = {
+        mode: visualize.deconvnet(model, -1, images, map=1, unit=(1, 1), mode=mode)
+        for mode in visualize.MODES
+    }
     expected = gradient(model, images, one_hot((2, 3, 3, 3), slice(None), 1, 1, 1))
     for signals in found.values():
         np.testing.assert_allclose(signals, expected, atol=1e-6)
@@ -205,14 +210,18 @@ def test_the_way_back_leaves_gradients_and_weights_alone():
 
 def test_several_inputs_and_outputs_are_errors_with_a_remedy():
     model = started("two_in_two_out")
-    with pytest.raises(ValueError, match="several inputs, image, extra: ask a Model that begins with one of them"):
+    with pytest.raises(
+        ValueError, match="several inputs, image, extra: ask a Model that begins with one of them"
+    ):
         visualize.deconvnet(model, "kind", IMAGES)
     image = layers.Input((12, 12, 3))
     x = layers.GlobalAveragePooling2D(name="mean")(layers.Conv2D(4, 3, name="conv")(image))
     heads = [layers.Dense(3, activation="softmax", name="kind")(x), layers.Dense(1, name="size")(x)]
     model = Model(image, heads)
     for ask in (visualize.saliency, visualize.occlusion):
-        with pytest.raises(ValueError, match="several outputs, kind, size: ask a Model that ends in one of them"):
+        with pytest.raises(
+            ValueError, match="several outputs, kind, size: ask a Model that ends in one of them"
+        ):
             ask(model, IMAGES)
     assert visualize.deconvnet(model, "conv", IMAGES).shape == IMAGES.shape
     one = visualize.saliency(Model(image, heads[0]), IMAGES)
@@ -278,20 +287,27 @@ def test_histograms_of_weights_and_gradients_of_two_heads():
 
 def test_filters_of_a_graph():
     model = residual()
-    np.testing.assert_array_equal(visualize.filter_images(model).shape, visualize.filter_images(model, "stem").shape)
+    np.testing.assert_array_equal(
+        visualize.filter_images(model).shape, visualize.filter_images(model, "stem").shape
+    )
     with pytest.raises(ValueError, match="the convolutions are stem, block/conv, branch1, branch3"):
         visualize.filter_images(model, "pool")
 
 
 def test_a_chain_gives_what_the_same_graph_gives():
     image = layers.Input((12, 12, 3))
-    stack = [layers.Conv2D(4, 3, activation="relu", name="a"), layers.MaxPooling2D(name="b"), layers.Flatten(name="f")]
+    stack = [
+        layers.Conv2D(4, 3, activation="relu", name="a"),
+        layers.MaxPooling2D(name="b"),
+        layers.Flatten(name="f"),
+    ]
     stack.append(layers.Dense(3, activation="softmax", name="d"))
     chain = Sequential([image, *stack])
     graph = Model(chain.input, chain.output)
     for mode in visualize.MODES:
         np.testing.assert_array_equal(
-            visualize.deconvnet(chain, "b", IMAGES, mode=mode), visualize.deconvnet(graph, "b", IMAGES, mode=mode)
+            visualize.deconvnet(chain, "b", IMAGES, mode=mode),
+            visualize.deconvnet(graph, "b", IMAGES, mode=mode),
         )
         np.testing.assert_array_equal(
             visualize.saliency(chain, IMAGES, mode=mode), visualize.saliency(graph, IMAGES, mode=mode)

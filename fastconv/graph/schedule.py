@@ -307,4 +307,3 @@ def _add(slots: list[Array | None], owned: list[bool], number: int, gradient: Ar
     else:
         slots[number] = present + gradient
         owned[number] = True
-

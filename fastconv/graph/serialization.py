@@ -76,7 +76,9 @@ def graph_from_config(
             calls.append(_checked_call(name, number, call, owner))
     _make(calls, layers, made, owner)
     return Graph(
-        _tensors_at(config["input_layers"], made, owner), _tensors_at(config["output_layers"], made, owner), owner
+        _tensors_at(config["input_layers"], made, owner),
+        _tensors_at(config["output_layers"], made, owner),
+        owner,
     )
 
 

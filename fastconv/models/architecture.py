@@ -25,9 +25,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     try:
         config = json.loads(json_string)
     except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"this is not the text of model.to_json(), it is no JSON: {reason(error)}"
-        ) from None
+        raise ValueError(f"this is not the text of model.to_json(), it is no JSON: {reason(error)}") from None
     try:
         model = deserialize_keras_object(config, custom_objects)
     except WRONG_DESCRIPTION as error:

@@ -12,6 +12,7 @@ from fastconv._errors import unknown_name
 from fastconv._geometry import Window
 from fastconv._registry import custom_object_scope
 from fastconv.graph import Graph, Node, SymbolicTensor, structure
+from fastconv.graph.ports import Ports
 from fastconv.graph.serialization import graph_config, graph_from_config
 from fastconv.layers import serialization
 from fastconv.layers._arguments import refuse_unless_none
@@ -19,9 +20,8 @@ from fastconv.layers.graphed import distinct
 from fastconv.layers.input_layer import Input
 from fastconv.layers.layer import Layer
 from fastconv.models import summary as tables
-from fastconv.models.screen import screen_width
 from fastconv.models.plan import Plan, Plans
-from fastconv.graph.ports import Ports
+from fastconv.models.screen import screen_width
 from fastconv.models.training import Trainer
 
 
@@ -87,7 +87,9 @@ class Model(Trainer):
         return self._input_shape is not None
 
     @built.setter
-    def built(self, value: bool) -> None:  # Keras' subclasses say so in ``build``; there is nothing to be told here
+    def built(
+        self, value: bool
+    ) -> None:  # Keras' subclasses say so in ``build``; there is nothing to be told here
         pass
 
     def _contains(self, model: Layer) -> bool:
@@ -306,7 +308,9 @@ class Model(Trainer):
     # ---- randomness
 
     def _drawing_parts(self) -> dict[str, Layer]:
-        return super()._drawing_parts() if self._graph is None else {layer.name: layer for layer in self.parts()}
+        return (
+            super()._drawing_parts() if self._graph is None else {layer.name: layer for layer in self.parts()}
+        )
 
     # ---- looking at it, keeping it
 

@@ -61,7 +61,8 @@ class ReceptiveField:
             if not 0 <= place < count:
                 raise IndexError(f"the layer has {count} {axis} of units, from 0; got {place}")
         rows, columns = (
-            _seen(self._steps, axis, self.image[axis], place, self._from, self._to) for axis, place in enumerate((i, j))
+            _seen(self._steps, axis, self.image[axis], place, self._from, self._to)
+            for axis, place in enumerate((i, j))
         )
         return rows.start, columns.start, rows.stop, columns.stop
 
@@ -80,7 +81,9 @@ def receptive_field(model: Any, layer: Layer | str) -> ReceptiveField:
     model.shapes()
     schedule: Schedule | None = model.schedule(False)
     if schedule is None:
-        raise ValueError(f"{model} computes by a call of its own: which pixels its outputs see cannot be told")
+        raise ValueError(
+            f"{model} computes by a call of its own: which pixels its outputs see cannot be told"
+        )
     begin, image = _image(model, schedule)
     found, made = schedule.find(layer)
     calls = _calls_between(schedule, begin, made[0])
@@ -96,12 +99,16 @@ def receptive_field(model: Any, layer: Layer | str) -> ReceptiveField:
         for number in call.outputs:
             own = step._replace(makes=number)
             steps.append(own)
-            fields[number] = tuple(_through(call, own, [fields[n][axis] for n in own.reads], axis) for axis in (0, 1))  # type: ignore[assignment]
+            fields[number] = tuple(
+                _through(call, own, [fields[n][axis] for n in own.reads], axis) for axis in (0, 1)
+            )  # type: ignore[assignment]
             sizes[number] = step.windows[-1].output_size if step.windows else size.pop() if size else image
     if made[0] not in fields:
         raise ValueError(f"{found} does not depend on the image that {model} is given")
     along = fields[made[0]]
-    if image_size(_output_shape(schedule, made[0], model)) is None:  # no feature map: what all of it sees together
+    if (
+        image_size(_output_shape(schedule, made[0], model)) is None
+    ):  # no feature map: what all of it sees together
         seen = [_seen(steps, axis, image[axis], 0, begin, made[0]) for axis in (0, 1)]
         along = tuple(_Along(len(pixels), len(pixels), pixels.start) for pixels in seen)  # type: ignore[assignment]
     size, stride, offset = zip(*along, strict=True)
@@ -129,7 +136,9 @@ def _image(model: Any, schedule: Schedule) -> tuple[int, Pair]:
             f"{model} has inputs {', '.join(map(str, shapes))}; only images (H, W, C) have receptive fields"
         )
     if len(found) > 1:
-        raise ValueError(f"{model} has {len(found)} images as inputs: ask a Model that begins with one of them")
+        raise ValueError(
+            f"{model} has {len(found)} images as inputs: ask a Model that begins with one of them"
+        )
     return found[0]
 
 

@@ -302,7 +302,15 @@ def _make_layers(path: PathLike, config: Mapping[str, Any], custom: Mapping[str,
     return model
 
 
-WRONG_DESCRIPTION = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, NotImplementedError)
+WRONG_DESCRIPTION = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    NotImplementedError,
+)
 """What making a model of a description that is none may raise."""
 
 
@@ -366,9 +374,7 @@ def _restore_random_state(model: Model, state: Mapping[str, Any], path: PathLike
     try:
         model.set_random_state(state)
     except WRONG_DESCRIPTION as error:
-        raise ValueError(
-            f"{path}: cannot restore the state of its random layers: {reason(error)}"
-        ) from error
+        raise ValueError(f"{path}: cannot restore the state of its random layers: {reason(error)}") from error
 
 
 def _restore_optimizer(model: Model, arrays: Mapping[str, Array], path: PathLike) -> None:

@@ -76,7 +76,9 @@ def show(text: str) -> None:
 
 
 def _sees_one_image(model: Any) -> bool:
-    return model.built and sum(image_size(shape) is not None for shape in shape_leaves(model._input_shape)) == 1
+    return (
+        model.built and sum(image_size(shape) is not None for shape in shape_leaves(model._input_shape)) == 1
+    )
 
 
 def _has_branches(model: Any, expand_nested: bool) -> bool:

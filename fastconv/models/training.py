@@ -21,6 +21,7 @@ from fastconv.callbacks import CallbackList, History, ProgbarLogger
 from fastconv.callbacks.callback import Callback
 from fastconv.callbacks.callback_list import flat
 from fastconv.graph import structure
+from fastconv.graph.ports import Ports, Several, each, listed
 from fastconv.layers._arguments import whole
 from fastconv.layers.layer import Layer, apart_from
 from fastconv.losses import Loss
@@ -40,7 +41,6 @@ from fastconv.models.mistakes import warn, warn_of_broken_weights, warn_of_likel
 from fastconv.models.moving import Moving
 from fastconv.models.objective import Objective, Value, value_of
 from fastconv.models.plan import Plan, can_train_with
-from fastconv.graph.ports import Ports, Several, each, listed
 from fastconv.models.progress import Progress, progress
 from fastconv.models.run import Run
 from fastconv.ops._door import array as floats

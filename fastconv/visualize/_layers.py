@@ -47,7 +47,9 @@ def find_layer(model: Any, which: LayerLike) -> str:
     elif hasattr(which, "__index__") and not isinstance(which, bool):
         layer = model.get_layer(index=int(which))
         if layer.is_input:
-            raise ValueError(f"{layer} computes nothing: the layers of {model} are {', '.join(map(repr, paths))}")
+            raise ValueError(
+                f"{layer} computes nothing: the layers of {model} are {', '.join(map(repr, paths))}"
+            )
         places = [layer.name]
     else:
         raise TypeError(f"a layer is given as a name, an index or a Layer, got {which!r}")
@@ -80,7 +82,9 @@ def schedule_of(model: Model) -> Schedule:
     """The calls of a model as it predicts. ValueError where it does not compute by its layers."""
     schedule = model.schedule(training=False)
     if schedule is None:
-        raise ValueError(f"{model} cannot be looked into: it computes by a call of its own, not by its layers")
+        raise ValueError(
+            f"{model} cannot be looked into: it computes by a call of its own, not by its layers"
+        )
     return schedule
 
 

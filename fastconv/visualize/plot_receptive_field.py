@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv.models.receptive_field import receptive_field as field_of
 from fastconv.models.model import Model
+from fastconv.models.receptive_field import receptive_field as field_of
 from fastconv.visualize._figure import COLORS, SMALL, as_picture, fitted, new_figure, show_image, width_of
 from fastconv.visualize._inputs import one_image
 from fastconv.visualize._layers import LayerLike, find_layer, layer_paths

@@ -79,9 +79,7 @@ def plot_top_activations(
     return figure
 
 
-def _block(
-    model: Model, layer: LayerLike, top: TopActivations, m: int, mode: str
-) -> tuple[Array, Array]:
+def _block(model: Model, layer: LayerLike, top: TopActivations, m: int, mode: str) -> tuple[Array, Array]:
     """(projections, patches) of the strongest units of feature map m, as pictures, empty beyond the image."""
     images = top.x[top.images[m]]
     signals = deconvnet(model, layer, images, map=m, unit=top.positions[m], mode=mode)
