@@ -18,6 +18,7 @@ from fastconv._errors import unknown_name
 from fastconv._numbers import is_whole
 
 Pair = tuple[int, int]
+OpenPair = tuple[int | None, int | None]
 Padding = str | int | Pair | tuple[Pair, Pair]
 
 # More than any image has pixels along an axis. Products of two such numbers fit into the kernels' 64 bits.
@@ -111,6 +112,8 @@ def window(
     ``strides=None`` means ``strides=size``, as pooling layers have it.
     Raises ValueError where an argument is malformed or the window does not fit into the image.
     """
+    if None in image:
+        raise ValueError(f"the size of the image is left open: {image}")
     size_pair = pair(size, size_name)
     stride_pair = size_pair if strides is None else pair(strides, "strides")
     dilation_pair = pair(dilation_rate, "dilation_rate")
@@ -126,6 +129,21 @@ def window(
             f"under padding={padding!r}: use a smaller one, larger images, or padding='same'"
         )
     return Window(axes[0], axes[1], size_pair, stride_pair, dilation_pair)
+
+
+_STAND_IN = 2**30  # for a size that is open: larger than any window
+
+
+def closed(image: OpenPair) -> Pair:
+    """The image with a large number in the place of each size that is open, to compute shapes with."""
+    height, width = (_STAND_IN if n is None else n for n in image)
+    return height, width
+
+
+def opened(size: Pair, image: OpenPair) -> OpenPair:
+    """The size of what was made of ``closed(image)``: None along the axes along which the image is open."""
+    height, width = (None if n is None else m for n, m in zip(image, size, strict=True))
+    return height, width
 
 
 def meeting(view: Window, image: Pair) -> tuple[Window, tuple[slice, slice]]:

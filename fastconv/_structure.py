@@ -24,8 +24,8 @@ def version() -> object:
 
 @contextmanager
 def unnoticed() -> Iterator[None]:
-    """Meanwhile, what this thread assigns makes no new version: for layers that are made on the way, and which nobody
-    has looked at.
+    """Meanwhile, what this thread assigns makes no new version: for layers that are made on the way, and
+    which nobody has looked at.
     """
     before = getattr(_unnoticed, "now", False)
     _unnoticed.now = True

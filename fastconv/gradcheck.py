@@ -12,18 +12,19 @@ either backend.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from fastconv import _random
 from fastconv._backend import set_backend
 from fastconv._errors import unknown_name
-from fastconv.parameter import Array
+from fastconv.graph import structure
+from fastconv.parameter import Array, Parameter
 from fastconv.regularizers import penalize
 
 
@@ -96,7 +97,7 @@ class GradientCheck:
 
 def gradcheck(
     layer_or_model: Any,
-    x: ArrayLike,
+    x: Any,
     *,
     backend: str = "reference",
     training: bool = False,
@@ -106,6 +107,8 @@ def gradcheck(
     seed: int = 0,
 ) -> GradientCheck:
     """Check the gradients of a layer or a model at ``x`` (N, ...): by x and by every trainable parameter.
+
+    Of several inputs ``x`` is a list or dictionary of arrays, whose gradients are called "x[0]", "x[1]", ...
 
     >>> assert fastconv.gradcheck(Conv2D(4, 3, strides=2, activation="tanh"), x)
 
@@ -141,33 +144,54 @@ def gradcheck(
     random = np.random.default_rng(seed)
     with _same_random_numbers(seed) as restart:
         tested = copy.deepcopy(layer_or_model)
-        if not tested.built:
-            tested.build(np.shape(x)[1:])
-        exact = _in_float64(tested)
-        point = np.array(x, precision.dtype)  # the very numbers that the backend computes with
-        arrays = {"x": point.astype(np.float64)}
-        arrays |= {parameter.path: parameter.value for parameter in exact.parameters}
+        if structure.holds_arrays(x):
+            points = [np.array(one, precision.dtype) for one in structure.leaves(x)]
+            nested = x
+        else:
+            points, nested = [np.array(x, precision.dtype)], None
+        # These are the very numbers that the backend computes with.
+        inputs = ["x"] if nested is None else [f"x[{number}]" for number in range(len(points))]
 
-        def output() -> tuple[Array, float]:
+        def given(leaves: list[Array]) -> Any:
+            return leaves[0] if nested is None else structure.packed(nested, leaves)
+
+        if not tested.built:
+            tested.build(structure.mapped(lambda one: (None, *np.shape(one)[1:]), given(points)))
+        exact = _in_float64(tested)
+        arrays = {name: point.astype(np.float64) for name, point in zip(inputs, points, strict=True)}
+        arrays |= {name: parameter.value for name, parameter in _named(exact.parameters)}
+
+        def output() -> tuple[list[Array], float]:
             """y and penalties at ``arrays``, by a fresh copy: layers may remember things between calls."""
             restart()
             with set_backend("reference"):
                 fresh = copy.deepcopy(exact)
-                return fresh.forward(arrays["x"].copy(), training), sum(fresh.losses)  # y may be a view of x
+                y = fresh.forward(
+                    given([arrays[name].copy() for name in inputs]), training
+                )  # may be a view of x
+                return structure.leaves(y), sum(fresh.losses)
 
         y, penalties = output()
-        if not np.isfinite(y).all():
+        if not all(np.isfinite(one).all() for one in y):
             raise ValueError("gradcheck: the output has NaN or infinite elements, which have no slope")
-        r = random.standard_normal(y.shape, dtype=np.float32)  # exact in both backends
+        r = [random.standard_normal(one.shape, dtype=np.float32) for one in y]  # exact in both backends
 
         restart()
         with set_backend(backend):
-            gradients = _gradients(exact if backend == "reference" else tested, point, r, training)
+            subject = exact if backend == "reference" else tested
+            gradients = _gradients(
+                subject, given(points), dict(zip(inputs, points, strict=True)), r, training
+            )
 
         def change() -> float:
             """How far f has moved from where it began; outputs that did not move add no rounding error."""
             moved, penalties_there = output()
-            return float(np.sum((moved - y) * r)) + penalties_there - penalties
+            outputs = zip(moved, y, r, strict=True)
+            return (
+                sum(float(np.sum((there - here) * by)) for there, here, by in outputs)
+                + penalties_there
+                - penalties
+            )
 
         lines = [line for name, array in arrays.items() for line in _lines(name, array, samples, random)]
         if not lines:
@@ -266,19 +290,36 @@ def _relative_error(analytic: float, numeric: float, least: float) -> float:
     return abs(analytic - numeric) / divisor if divisor else 0.0
 
 
-def _gradients(subject: Any, x: Array, r: Array, training: bool) -> dict[str, Array]:
+def _gradients(
+    subject: Any, x: Any, points: dict[str, Array], r: list[Array], training: bool
+) -> dict[str, Array]:
     """What ``backward`` says: the gradient of f by x and by each parameter."""
     for parameter in subject.parameters:
         parameter.grad[...] = np.nan  # a gradient that backward forgets to write is then no gradient
-    subject.forward(x, training)
-    dx = subject.backward(r, input_gradient=True)
-    if dx is None or dx.shape != x.shape:
-        got = "None" if dx is None else f"shape {dx.shape}"
-        raise ValueError(
-            f"gradcheck: backward must return dx of the shape of x, {x.shape}; it returned {got}"
-        )
+    y = subject.forward(x, training)
+    dx = structure.leaves(subject.backward(structure.packed(y, r), input_gradient=True))
+    gradients = dict(zip(points, dx, strict=True))
+    for name, point in points.items():
+        if gradients[name] is None or gradients[name].shape != point.shape:
+            got = "None" if gradients[name] is None else f"shape {gradients[name].shape}"
+            raise ValueError(
+                f"gradcheck: backward must return d{name} of the shape of {name}, {point.shape}; it returned "
+                f"{got}"
+            )
     penalize(subject.parameters)
-    return {"x": dx} | {parameter.path: parameter.grad for parameter in subject.parameters}
+    return gradients | {name: parameter.grad for name, parameter in _named(subject.parameters)}
+
+
+def _named(parameters: Sequence[Parameter]) -> list[tuple[str, Parameter]]:
+    """Parameters with their paths, numbered where models inside repeat one."""
+    count = Counter(parameter.path for parameter in parameters)
+    seen: Counter[str] = Counter()
+    named = []
+    for parameter in parameters:
+        path = parameter.path
+        named.append((path if count[path] == 1 else f"{path} #{seen[path]}", parameter))
+        seen[path] += 1
+    return named
 
 
 def _in_float64(subject: Any) -> Any:

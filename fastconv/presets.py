@@ -107,14 +107,14 @@ def default_dnn(
     rate = usual_rate if max_learning_rate is None else max_learning_rate
     normalized = len(sizes) >= DEEP if batch_norm is None else batch_norm
 
-    layers: list[Layer] = [Input(shape)]
+    layers: list[Layer] = []
     if len(shape) > 1:
         layers.append(Flatten())
     for units in sizes:
         layers += _hidden(units, normalized, l2)
     layers.append(Dense(classes, activation="softmax", kernel_regularizer=_penalty(l2)))
 
-    model = Sequential(layers, name=name)
+    model = Sequential([Input(shape), *layers], name=name)
     model.compile(make(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return Ready(model, [EarlyStopping(patience=patience, restore_best_weights=True), OneCycle(rate)])
 

@@ -1,7 +1,7 @@
 """Networks that are no chains, each as one function of the library that builds it: ``keras`` or ``fastconv``.
 
-``tests/golden/make_graphs.py`` trains them in Keras and keeps the losses; ``tests/test_graph_training.py`` trains
-them in fastconv on the same weights and batches.
+``tests/golden/make_graphs.py`` trains them in Keras and keeps the losses; ``tests/test_graph_training.py``
+trains them in fastconv on the same weights and batches.
 """
 
 import numpy as np

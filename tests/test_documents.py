@@ -74,6 +74,18 @@ def test_the_readmes_python_runs_in_order(tmp_path, monkeypatch, capsys):
     assert 'Model: "lenet5"' in capsys.readouterr().out
 
 
+def test_the_layer_in_architecture_learns():
+    session = {}
+    (code,) = blocks(CHECKOUT / "docs" / "architecture.md", "python")
+    exec(compile(code, "docs/architecture.md", "exec"), session)
+    model = session["model"]
+    model.compile(fastconv.optimizers.SGD(0.2), "mse")
+    x = np.random.default_rng(0).normal(size=(32, 4))
+    losses = model.fit(x, 3 * x, epochs=40, verbose=0).history["loss"]
+    assert losses[-1] < 0.05 * losses[0]
+    assert fastconv.gradcheck(session["Scale"](), x[:2]).passed
+
+
 # ---- all documents
 
 

@@ -130,7 +130,10 @@ def test_a_model_that_is_not_compiled(method):
         ({"loss": "sparse_categorical_crossentorpy"}, "did you mean 'sparse_categorical_crossentropy'"),
         ({"loss": "mse", "metrics": ["acuracy"]}, "unknown metric 'acuracy'; did you mean 'accuracy'"),
         ({"loss": "mse", "metrics": "accuracy"}, r"metrics must be a list, such as metrics=\['accuracy'\]"),
-        ({"loss": "mse", "loss_weights": [1.0, 2.0]}, "loss_weights has 2 items, but the model has one output"),
+        (
+            {"loss": "mse", "loss_weights": [1.0, 2.0]},
+            "loss_weights has 2 items, but the model has one output",
+        ),
     ],
 )
 def test_compile_arguments_that_cannot_be(arguments, message):

@@ -1,4 +1,5 @@
-"""Training networks that are no chains: Keras' losses on the same weights and batches, and Keras' ways to say it."""
+"""Training networks that are no chains: Keras' losses on the same weights and batches, and Keras' ways to say
+it."""
 
 import json
 from pathlib import Path
@@ -141,7 +142,7 @@ def test_data_that_does_not_fit_the_inputs():
         ValueError, match=r"x is a dictionary with the keys \['image'\]; the inputs .*'extra'"
     ):
         model.fit({"image": x["image"]}, y, verbose=0)
-    with pytest.raises(ValueError, match="x must be a list of 2 arrays.*got 1 items"):
+    with pytest.raises(ValueError, match=r"x must be a list of 2 arrays.*got 1 items"):
         model.fit([x["image"]], y, verbose=0)
     with pytest.raises(ValueError, match="same length"):
         model.fit({**x, "extra": x["extra"][:5]}, y, verbose=0)

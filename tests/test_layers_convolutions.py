@@ -1,4 +1,5 @@
-"""The convolutions beside ``Conv2D``: shapes, gradients, and what a sequence has in common with an image of one row."""
+"""The convolutions beside ``Conv2D``: shapes, gradients, and what a sequence has in common with an image of
+one row."""
 
 import numpy as np
 import pytest
@@ -11,9 +12,17 @@ MADE = {
     "conv1d causal": (lambda: layers.Conv1D(2, 3, padding="causal", dilation_rate=2), (7, 2), (7, 2)),
     "conv1d groups": (lambda: layers.Conv1D(4, 2, groups=2), (5, 4), (4, 4)),
     "conv1d padded": (lambda: layers.Conv1D(2, 3, padding=(2, 0)), (5, 2), (5, 2)),
-    "depthwise": (lambda: layers.DepthwiseConv2D((3, 2), 2, "same", 2, activation="tanh"), (5, 4, 3), (3, 2, 6)),
+    "depthwise": (
+        lambda: layers.DepthwiseConv2D((3, 2), 2, "same", 2, activation="tanh"),
+        (5, 4, 3),
+        (3, 2, 6),
+    ),
     "depthwise1d": (lambda: layers.DepthwiseConv1D(3, depth_multiplier=2), (6, 2), (4, 4)),
-    "separable": (lambda: layers.SeparableConv2D(4, 3, depth_multiplier=2, activation="tanh"), (5, 4, 3), (3, 2, 4)),
+    "separable": (
+        lambda: layers.SeparableConv2D(4, 3, depth_multiplier=2, activation="tanh"),
+        (5, 4, 3),
+        (3, 2, 4),
+    ),
     "separable1d": (lambda: layers.SeparableConv1D(3, 2, strides=2), (6, 2), (3, 3)),
     "transpose": (lambda: layers.Conv2DTranspose(2, 3, 2, "same", activation="tanh"), (3, 4, 3), (6, 8, 2)),
     "transpose valid": (lambda: layers.Conv2DTranspose(2, (2, 3), (3, 2)), (3, 4, 3), (9, 9, 2)),
@@ -35,7 +44,7 @@ def test_output_shapes_and_gradients(name, reference):
     layer = make()
     assert layer.compute_output_shape(shape) == expected
     x = RNG.standard_normal((2, *shape))
-    gradcheck(layer, x)
+    assert gradcheck(layer, x)
     assert layer.forward(x).shape == (2, *expected)
 
 
@@ -93,7 +102,7 @@ def test_a_causal_convolution_sees_nothing_that_comes_later():
 def test_arguments_that_cannot_be():
     with pytest.raises(ValueError, match="Conv1D: kernel_size"):
         layers.Conv1D(2, (3, 3))
-    with pytest.raises(ValueError, match="unknown padding 'full'.*'causal'"):
+    with pytest.raises(ValueError, match=r"unknown padding 'full'.*'causal'"):
         layers.Conv1D(2, 3, padding="full")
     with pytest.raises(ValueError, match='Conv2DTranspose: padding must be "valid" or "same"'):
         layers.Conv2DTranspose(2, 3, padding=1)

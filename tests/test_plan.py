@@ -762,7 +762,9 @@ def test_a_model_that_overrides_call_runs_as_it_is(nested):
         np.testing.assert_allclose(found, squares / squares.sum(-1, keepdims=True), atol=1e-6)
     assert model._plan() is None
     model.compile("sgd", "mse")
-    with pytest.raises(TypeError, match=r"no derivative: its call does more than call layers\. \*\* needs numbers"):
+    with pytest.raises(
+        TypeError, match=r"no derivative: its call does more than call layers\. \*\* needs numbers"
+    ):
         model.train_on_batch(x, squares)
 
 

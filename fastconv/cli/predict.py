@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     status, answered = 0, False
     for path in arguments.images:
         try:
-            pixels = read_image(path, shape[1:], arguments.invert)  # type: ignore[arg-type]
+            pixels = read_image(path, shape[1:], arguments.invert)
         except (ValueError, OSError) as error:
             print(f"fastconv: error: {error}", file=sys.stderr)
             status = 2

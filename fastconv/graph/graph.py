@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,9 @@ class Graph:
     nodes             the calls on the way, each after those whose results it takes; ``Input`` among them
     layers            the layers called, each once, in the order of their first calls
 
-    Raises TypeError where ``inputs`` or ``outputs`` hold something else than symbolic tensors, ValueError where
-    an output needs a tensor that no input leads to, an input leads to no output, an input is given twice, or two
-    layers have the same name.
+    Raises TypeError where ``inputs`` or ``outputs`` hold something else than symbolic tensors, ValueError
+    where an output needs a tensor that no input leads to, an input leads to no output, an input is given
+    twice, or two layers have the same name.
     """
 
     def __init__(self, inputs: Any, outputs: Any, owner: str = "the model") -> None:
@@ -43,12 +43,14 @@ class Graph:
         for tensor in self.input_list:
             if id(tensor) not in used:
                 raise ValueError(
-                    f"{owner}: no output depends on the input {tensor.name!r}; leave it out of inputs, or use it"
+                    f"{owner}: no output depends on the input {tensor.name!r}; leave it out of inputs, or "
+                    "use it"
                 )
 
     @cached_property
     def output_names(self) -> list[str]:
-        """What logs and dictionaries call the outputs: names of layers, told apart where a layer gives two."""
+        """What logs and dictionaries call the outputs: names of layers, told apart where a layer gives
+        two."""
         names: list[str] = []
         for tensor in self.output_list:
             name, number = tensor.name, 0
@@ -95,10 +97,10 @@ class Graph:
         for node in self.nodes:
             if node.is_input:
                 continue
-            args = structure.mapped(lambda tensor: values[id(tensor)], node.args)
+            args = _looked_up(node.args, values)
             result = node.layer(*args, training=node.kwargs.get("training", training))
             values |= dict(zip(map(id, node.outputs), structure.leaves(result), strict=True))
-        return structure.mapped(lambda tensor: values[id(tensor)], self.outputs)
+        return _looked_up(self.outputs, values)
 
     def rebuilt(self, new_layer: Callable[[Layer], Layer], owner: str) -> Graph:
         """The same calls of other layers: of ``new_layer(layer)`` in the place of each."""
@@ -106,36 +108,29 @@ class Graph:
         made: dict[int, Any] = {}
         for node in self.nodes:
             layer = layers[id(node.layer)]
-            if node.is_input:
-                result = layer.output
-            else:
-                result = layer(
-                    *structure.mapped(lambda leaf: made.get(id(leaf), leaf), node.args), **node.kwargs
-                )
+            result = layer.output if node.is_input else layer(*_looked_up(node.args, made), **node.kwargs)
             made |= dict(zip(map(id, node.outputs), structure.leaves(result), strict=True))
-        inputs, outputs = (
-            structure.mapped(lambda tensor: made[id(tensor)], tensors)
-            for tensors in (self.inputs, self.outputs)
-        )
+        inputs, outputs = _looked_up(self.inputs, made), _looked_up(self.outputs, made)
         return Graph(inputs, outputs, owner)
 
     def output_shapes(self, input_shapes: Any) -> Any:
         """The shapes of the outputs for inputs of other shapes than the graph was made with, all without the
         batch axis and nested as the inputs. Raises ValueError, naming the layer, where one does not fit.
         """
-        shapes = dict(zip(map(id, self.input_list), structure.shape_leaves(input_shapes), strict=True))
+        given = map(_Shaped, structure.shape_leaves(input_shapes))
+        tensors = dict(zip(map(id, self.input_list), given, strict=True))
         for node in self.nodes:
             if node.is_input:
                 continue
-            given = structure.mapped(lambda tensor: _Shaped(shapes[id(tensor)]), node.args)
-            made = shapes_of(given)
-            node.layer.check_inputs(made)
-            outputs = structure.shape_leaves(node.layer.compute_output_shape(made))
-            shapes |= dict(zip(map(id, node.outputs), outputs, strict=True))
-        return structure.mapped(lambda tensor: shapes[id(tensor)], self.outputs)
+            shapes = shapes_of(_looked_up(node.args, tensors))
+            node.layer.check_inputs(shapes)
+            outputs = map(_Shaped, structure.shape_leaves(node.layer.compute_output_shape(shapes)))
+            tensors |= dict(zip(map(id, node.outputs), outputs, strict=True))
+        return structure.mapped(lambda tensor: tensors[id(tensor)].shape[1:], self.outputs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Calls one after another, tensors by their places: a chain of tensors would be a recursion for pickle."""
+        """Calls one after another, tensors by their places: a chain of tensors would be a recursion for
+        pickle."""
         places = {
             id(tensor): _Place(number, index)
             for number, node in enumerate(self.nodes)
@@ -182,6 +177,13 @@ def _restored(calls: Sequence[tuple[Layer, Any, dict[str, Any], Any]], inputs: A
     return Graph(structure.mapped(tensor, inputs), structure.mapped(tensor, outputs))
 
 
+def _looked_up(nested: Any, values: Mapping[int, Any]) -> Any:
+    """What there is for each tensor, by its id."""
+    return structure.mapped(
+        lambda leaf: values[id(leaf)] if isinstance(leaf, SymbolicTensor) else leaf, nested
+    )
+
+
 class _Shaped:
     """Stands for a tensor where only its shape matters."""
 
@@ -207,10 +209,11 @@ def _checked_tensors(given: Any, what: str, owner: str) -> list[SymbolicTensor]:
 def _sorted_nodes(
     inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor], owner: str
 ) -> list[Node]:
-    """The calls from inputs to outputs in Keras' order: by their distance from the outputs, the farthest first.
+    """The calls from inputs to outputs in Keras' order: by their distance from the outputs, the farthest
+    first.
 
-    The distance is that of the longest way, and a layer called several times has the largest of its calls'. Among
-    equals the order is that of a search, depth first, from the outputs.
+    The distance is that of the longest way, and a layer called several times has the largest of its calls'.
+    Among equals the order is that of a search, depth first, from the outputs.
     """
     finished, visited = _search(inputs, outputs, owner)
     distance: dict[int, int] = {}
@@ -228,8 +231,8 @@ def _sorted_nodes(
 def _search(
     inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor], owner: str
 ) -> tuple[list[Node], dict[int, int]]:
-    """The calls in the order in which a search from the outputs leaves them, and the numbers in which it first
-    meets them. Without recursion: graphs may be thousands of calls deep.
+    """The calls in the order in which a search from the outputs leaves them, and the numbers in which it
+    first meets them. Without recursion: graphs may be thousands of calls deep.
     """
     # A model may begin in the middle of another one: the calls below its inputs are not its own.
     given = {id(tensor) for tensor in inputs}
@@ -246,7 +249,7 @@ def _search(
     for output in outputs:
         pending = [meet(output)] if id(output.node) not in visited and id(output) not in inside else []
         while pending:
-            node, rest = pending[-1]
+            _, rest = pending[-1]
             below = next(rest, None)
             if below is None:
                 finished.append(pending.pop()[0])
@@ -258,7 +261,8 @@ def _search(
 def _refuse_unconnected(tensor: SymbolicTensor, owner: str) -> None:
     if tensor.node.is_input:
         raise ValueError(
-            f"{owner}: the outputs depend on the input {tensor.name!r} {tensor.shape}, which is not among inputs; "
+            f"{owner}: the outputs depend on the input {tensor.name!r} {tensor.shape}, which is not among "
+            "inputs; "
             "add it to inputs"
         )
     if not tensor.node.inputs:
@@ -279,6 +283,7 @@ def _check_names(layers: Sequence[Layer], owner: str) -> None:
     for layer in layers:
         if layer.name in seen:
             raise ValueError(
-                f"{owner}: two layers are named {layer.name!r}, {seen[layer.name]!r} and {layer!r}; names must differ"
+                f"{owner}: two layers are named {layer.name!r}, {seen[layer.name]!r} and {layer!r}; names "
+                "must differ"
             )
         seen[layer.name] = layer

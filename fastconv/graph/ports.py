@@ -30,8 +30,8 @@ class Ports(NamedTuple):
     def sorted(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """The parts of a batch, or of all data, in the order of inputs and outputs.
 
-        Raises ValueError where a list has another length, or a dictionary other keys. One ``sample_weight`` is for all
-        outputs.
+        Raises ValueError where a list has another length, or a dictionary other keys. One ``sample_weight``
+        is for all outputs.
         """
         x = _in_order(x, self.inputs, "x", "inputs")
         if y is not None:
@@ -76,7 +76,8 @@ def _in_order(part: Any, names: Sequence[str], argument: str, what: str) -> Any:
     if isinstance(part, Mapping):
         if set(part) != set(names):
             raise ValueError(
-                f"{argument} is a dictionary with the keys {sorted(map(str, part))}; the {what} of the model are "
+                f"{argument} is a dictionary with the keys {sorted(map(str, part))}; the {what} of the model "
+                "are "
                 f"{list(names)}"
             )
         part = [part[name] for name in names]

@@ -169,6 +169,7 @@ class Pass:
         self.training = training
         self.values: list[Any] = [None] * schedule.size
         self._saved: list[Any] = [None] * len(schedule.calls)
+        self._shapes: dict[int, Any] = {}  # (shape, dtype) of each output of a call with several
         self._keep = frozenset(keep)
 
     def forward(self, inputs: Sequence[Array], remember: bool = True) -> list[Array]:
@@ -189,6 +190,7 @@ class Pass:
             else:
                 for number, array in zip(call.outputs, structure.leaves(result), strict=True):
                     values[number] = array
+                    self._shapes[number] = array.shape, array.dtype
             for number in call.last_reads:
                 if number not in self._keep:
                     values[number] = None
@@ -258,16 +260,14 @@ class Pass:
         wanted = any(needs)
         if dz is not None:
             if dy[0] is not None:  # the output is read by other calls too
-                dz = dz + layer.activation_gradient(saved, dy[0])
+                dz = dz + layer.gradient_at_logits(saved, dy[0])
             given = layer.gradient_from_logits(saved, dz, wanted)
         elif len(dy) == 1:
             given = layer.gradient(saved, dy[0], wanted)
         else:
-            shapes = [output.shape[1:] for output in call.node.outputs]
-            present = next(array for array in dy if array is not None)
             whole = [
-                np.zeros((len(present), *shape), present.dtype) if array is None else array
-                for array, shape in zip(dy, shapes, strict=True)
+                np.zeros(*self._shapes[number]) if array is None else array
+                for array, number in zip(dy, call.outputs, strict=True)
             ]
             given = layer.gradient(saved, structure.packed(call.node.result, whole), wanted)
         if not wanted:

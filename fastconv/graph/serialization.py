@@ -1,7 +1,8 @@
 """Graphs to and from plain dictionaries: each layer once, with its calls, in Keras' notation.
 
-A tensor in the arguments of a call is ``{"class_name": "__keras_tensor__", "config": {"shape": ..., "dtype": ...,
-"keras_history": [layer, call, output]}}``: the output number ``output`` of call number ``call`` of a layer.
+A tensor in the arguments of a call is ``{"class_name": "__keras_tensor__", "config": {"shape": ..., "dtype":
+..., "keras_history": [layer, call, output]}}``: the output number ``output`` of call number ``call`` of a
+layer.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Nested lists, tuples and dictionaries of tensors, as models take and return them.
 
-A *leaf* is whatever is no list, tuple or dictionary. Leaves are counted in the order of the structure; those of
-a dictionary in the order of its sorted keys, as in Keras, so that two dictionaries with the same keys match.
+A *leaf* is whatever is no list, tuple or dictionary. Leaves are counted in the order of the structure; those
+of a dictionary in the order of its sorted keys, as in Keras, so that two dictionaries with the same keys
+match.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def is_shape(shapes: Any) -> bool:
 
 
 def holds_arrays(given: Any) -> bool:
-    """Whether this is a list, tuple or dictionary of arrays, several inputs, rather than one array or numbers."""
+    """Whether this is a list, tuple or dictionary of arrays, several inputs, rather than one array or
+    numbers."""
     if isinstance(given, Mapping):
         return True
     return (

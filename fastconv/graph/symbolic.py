@@ -1,7 +1,7 @@
 """Tensors without numbers, and the calls of layers that make them.
 
-``Input((28, 28, 1))`` returns a ``SymbolicTensor``; a layer called on one returns another and records the call
-as a ``Node``. Nodes belong to the tensors, not to the layers: a layer may be called any number of times.
+``Input((28, 28, 1))`` returns a ``SymbolicTensor``; a layer called on one returns another and records the
+call as a ``Node``. Nodes belong to the tensors, not to the layers: a layer may be called any number of times.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class SymbolicTensor:
     index       its place among the results of that call
     name        the name of the layer that makes it
 
-    ``+ - * /`` and unary minus with tensors and numbers are layers too. Whatever needs numbers, such as NumPy's
-    functions, ``if`` or ``float``, raises TypeError: there are none before ``predict`` or ``fit``.
+    ``+ - * /`` and unary minus with tensors and numbers are layers too. Whatever needs numbers, such as
+    NumPy's functions, ``if`` or ``float``, raises TypeError: there are none before ``predict`` or ``fit``.
     """
 
     __slots__ = ("__weakref__", "index", "node", "shape")
@@ -144,7 +144,8 @@ class SymbolicTensor:
             "or into Lambda(function, gradient=...)"
         )
         raise Untraceable(
-            f"{what} needs numbers, and {self!r} has none yet: the model is being described, not run; {remedy}"
+            f"{what} needs numbers, and {self!r} has none yet: the model is being described, not run; "
+            f"{remedy}"
         )
 
     # What refers to tensors compares them by identity.

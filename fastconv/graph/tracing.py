@@ -1,7 +1,8 @@
 """The graph of a layer or model whose ``call`` only composes other layers, found by calling it once.
 
-``call`` is run on tensors without numbers, so that whatever it does to them is recorded. It runs once for training
-and once for inference: a branch on ``training`` is fine, a branch on values is a TypeError that says what to write.
+``call`` is run on tensors without numbers, so that whatever it does to them is recorded. It runs once for
+training and once for inference: a branch on ``training`` is fine, a branch on values is a TypeError that says
+what to write.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 def trace(layer: Layer, inputs: Any, training: bool) -> Graph:
     """The graph of ``layer.call(*inputs, training)``, from the symbolic tensors in ``inputs``, a tuple.
 
-    Raises TypeError where ``call`` needs numbers, or returns something else than tensors that follow from these.
+    Raises TypeError where ``call`` needs numbers, or returns something else than tensors that follow from
+    these.
     """
     result = layer.compose(*inputs, training=training)
     where = f"{layer}: call()"

@@ -64,8 +64,11 @@ class ActivatedLayer(Layer):
         return y
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        return self.backward_from_logits(self.to_logits(dy), input_gradient)
+
+    def to_logits(self, dy: Array) -> Array:
         *_, kept = self.recall()
-        return self.backward_from_logits(self.activation.backward(dy, kept), input_gradient)
+        return self.activation.backward(dy, kept)
 
     def with_activity_gradient(self, dz: Array) -> Array:
         """dz, and what the penalty on the outputs adds to it."""

@@ -22,7 +22,7 @@ class WithNumber(Layer):
         super().__init__(**options)
         self.operation, self.number, self.number_first = operation, float(number), bool(number_first)
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         self.remember(x)
         return ops.elementwise(*self._operands(x), self.operation)
 
@@ -50,7 +50,8 @@ def combine(operation: str, left: Any, right: Any) -> SymbolicTensor:
     tensor, number = (left, right) if tensors[0] else (right, left)
     if isinstance(number, bool) or not isinstance(number, (int, float, np.number)):
         raise TypeError(
-            f"cannot {operation} {tensor!r} and {type(number).__name__}: only numbers and symbolic tensors; an array "
+            f"cannot {operation} {tensor!r} and {type(number).__name__}: only numbers and symbolic tensors; "
+            "an array "
             "of constants belongs into a layer such as Rescaling(scale, offset)"
         )
     return WithNumber(operation, float(number), number_first=not tensors[0])(tensor)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastconv import ops
 from fastconv._errors import unknown_name
-from fastconv._geometry import Padding, Pair, Window, explicit_padding, pair, window
+from fastconv._geometry import Padding, Pair, Window, closed, explicit_padding, opened, pair, window
 from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
@@ -18,11 +18,12 @@ from fastconv.layers.weighted import WeightedLayer
 from fastconv.parameter import Array
 from fastconv.regularizers import RegularizerLike
 
-Sizes = tuple[int, ...]
+Sizes = tuple[Any, ...]
 
 
 class Convolution(WeightedLayer):
-    """Base of all convolutions: a window of ``kernel_size`` that moves by ``strides``, in one direction or two.
+    """Base of all convolutions: a window of ``kernel_size`` that moves by ``strides``, in one direction or
+    two.
 
     A sequence (N, L, C) is an image of one row, (N, 1, L, C): that is how those of ``rank`` 1 are computed. A
     subclass says in ``kernel_shape`` which weights it has, and computes on images in ``convolve``,
@@ -74,12 +75,12 @@ class Convolution(WeightedLayer):
         return y if self.rank == 2 else y[:, 0]
 
     def _pair(self, sizes: Sizes) -> Pair:
-        return sizes if self.rank == 2 else (1, sizes[0])  # type: ignore[return-value]
+        return sizes if self.rank == 2 else (1, sizes[0])
 
     @property
     def _image_padding(self) -> Padding:
         if self.rank == 2 or self.padding in ("valid", "same"):
-            return self.padding  # type: ignore[no-any-return]
+            return self.padding
         if self.padding == "causal":
             return (0, 0), ((self.kernel_size[0] - 1) * self.dilation_rate[0], 0)
         return (0, 0), self.padding
@@ -105,7 +106,8 @@ class Convolution(WeightedLayer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self.check_input((None, *input_shape))
         *places, channels = input_shape
-        sizes = self._output_size(self._pair(tuple(places)))
+        image = self._pair(tuple(places))
+        sizes = opened(self._output_size(closed(image)), image)
         return (*sizes[2 - self.rank :], self.output_channels(channels))
 
     def _output_size(self, image: Pair) -> Pair:
@@ -147,7 +149,7 @@ class Convolution(WeightedLayer):
         """dx, for images x of this shape."""
         raise NotImplementedError
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         return self.activate(self._as_given(self.convolve(self._images(x))), x)
 
     def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
@@ -341,8 +343,8 @@ class Conv1D(_Filters):
     """y[n,i,k] = φ( bias[k] + Σu Σc x[n, i·s + u·d, c] · kernel[u,c,k] )
 
     (N, L, C) → (N, L', filters): convolution along a sequence. Weights: kernel (K, C / groups, filters), bias
-    (filters,). Arguments as those of ``Conv2D``; ``padding`` may be "causal" too, zeros in front so that no output
-    sees what comes after it, or a pair (before, after).
+    (filters,). Arguments as those of ``Conv2D``; ``padding`` may be "causal" too, zeros in front so that no
+    output sees what comes after it, or a pair (before, after).
     """
 
     rank = 1

@@ -87,8 +87,8 @@ class _Depthwise(Convolution):
 class DepthwiseConv2D(_Depthwise):
     """y[n,i,j,c·M+m] = φ( bias[c·M+m] + Σu Σv x[n, i·s_h+u·d_h, j·s_w+v·d_w, c] · kernel[u,v,c,m] )
 
-    (N, H, W, C) → (N, H', W', C·M), M being ``depth_multiplier``: every channel by itself, with M filters of its own.
-    Weights: kernel (KH, KW, C, M), bias (C·M,). Arguments as those of ``Conv2D``.
+    (N, H, W, C) → (N, H', W', C·M), M being ``depth_multiplier``: every channel by itself, with M filters of
+    its own. Weights: kernel (KH, KW, C, M), bias (C·M,). Arguments as those of ``Conv2D``.
 
     Howard et al. 2017, *MobileNets: efficient convolutional neural networks for mobile vision applications*,
     section 3.1.
@@ -98,7 +98,8 @@ class DepthwiseConv2D(_Depthwise):
 
 
 class DepthwiseConv1D(_Depthwise):
-    """y[n,i,c·M+m] = φ( bias[c·M+m] + Σu x[n, i·s+u·d, c] · kernel[u,c,m] ): ``DepthwiseConv2D`` along a sequence.
+    """y[n,i,c·M+m] = φ( bias[c·M+m] + Σu x[n, i·s+u·d, c] · kernel[u,c,m] ): ``DepthwiseConv2D`` along a
+    sequence.
 
     (N, L, C) → (N, L', C·M). Weights: kernel (K, C, M), bias (C·M,). ``padding`` as in ``Conv1D``.
     """
@@ -187,7 +188,7 @@ class _Separable(Convolution):
                 constraint=self.bias_constraint,
             )
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         images = self._images(x)
         between = ops.depthwise_conv2d(
             images, self._image_kernel(self.depthwise_kernel.value), None, **self._sliding
@@ -238,8 +239,8 @@ class _Separable(Convolution):
 
 
 class SeparableConv2D(_Separable):
-    """A depthwise convolution, each channel by itself, then one of 1×1, which mixes the channels; φ and the bias come
-    last.
+    """A depthwise convolution, each channel by itself, then one of 1×1, which mixes the channels; φ and the
+    bias come last.
 
     (N, H, W, C) → (N, H', W', filters). Weights: depthwise_kernel (KH, KW, C, M), pointwise_kernel
     (1, 1, C·M, filters), bias (filters,); M is ``depth_multiplier``. Other arguments as those of ``Conv2D``.
@@ -251,8 +252,8 @@ class SeparableConv2D(_Separable):
 
 
 class SeparableConv1D(_Separable):
-    """``SeparableConv2D`` along a sequence: (N, L, C) → (N, L', filters). Weights: depthwise_kernel (K, C, M),
-    pointwise_kernel (1, C·M, filters), bias (filters,). ``padding`` as in ``Conv1D``.
+    """``SeparableConv2D`` along a sequence: (N, L, C) → (N, L', filters). Weights: depthwise_kernel (K, C,
+    M), pointwise_kernel (1, C·M, filters), bias (filters,). ``padding`` as in ``Conv1D``.
     """
 
     rank = 1

@@ -19,7 +19,7 @@ class Flatten(Layer):
         check_data_format(data_format, "Flatten")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return (math.prod(input_shape),)
+        return (None if None in input_shape else math.prod(input_shape),)
 
     def windows(self) -> tuple[Window, ...]:
         """Together the outputs see the whole map."""

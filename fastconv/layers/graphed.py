@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fastconv._structure import unnoticed, version
 from fastconv.graph import structure
@@ -32,11 +32,11 @@ class Graphed:
         outputs, saved = layer.compute(*inputs, training=True)
         dx = layer.gradient(saved, dy)
 
-    where ``saved`` is whatever ``call`` handed to ``remember``, so that a layer may run several times before its
-    gradients are asked for. ``forward`` and ``backward`` are the same with one slot for ``saved``.
+    where ``saved`` is whatever ``call`` handed to ``remember``, so that a layer may run several times before
+    its gradients are asked for. ``forward`` and ``backward`` are the same with one slot for ``saved``.
 
-    A layer whose ``call`` does nothing but call other layers, its attributes, needs no ``backward``: ``call`` is
-    run once on symbolic tensors, and what it did is its ``composition``.
+    A layer whose ``call`` does nothing but call other layers, its attributes, needs no ``backward``: ``call``
+    is run once on symbolic tensors, and what it did is its ``composition``.
     """
 
     training_by_itself = False
@@ -58,6 +58,25 @@ class Graphed:
     name: str
     _memory: tuple[int | None, tuple[Any, ...] | None]
     _input_shape: Any
+    _output_shape: Any
+
+    if TYPE_CHECKING:  # what ``Layer`` has of its own
+        forward: Any
+        backward: Any
+        backward_from_logits: Any
+        to_logits: Any
+        build: Any
+        check_inputs: Any
+        compute_output_shape: Any
+        recall: Any
+        activity_regularizer: Any
+        _call: Any
+        _activity_losses: Any
+        _tracks: Any
+        _compositions: Any
+        _schedules: Any
+        _untraced_output_shape: Any
+        _tried_output_shape: Any
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -82,7 +101,7 @@ class Graphed:
     def _called_on_tensors(self, inputs: tuple[Any, ...], training: bool | None) -> Any:
         shapes = self._shapes_of(inputs)
         if self._input_shape is None:
-            self.build(shapes)
+            self.build(structure.map_shapes(lambda shape: (None, *shape), shapes))
         else:
             self.check_inputs(shapes)
         arguments = {} if training is None else {"training": bool(training)}
@@ -90,7 +109,7 @@ class Graphed:
 
     def called(self, args: tuple[Any, ...], kwargs: dict[str, Any], output_shapes: Any) -> Node:
         """Note a call of the layer on symbolic tensors."""
-        node = Node(self, args, kwargs, output_shapes)
+        node = Node(cast(Any, self), args, kwargs, output_shapes)
         if self._first_node is None:
             self._first_call = weakref.ref(node)
         return node
@@ -105,7 +124,8 @@ class Graphed:
         for leaf in structure.leaves(list(inputs)):
             if not isinstance(leaf, SymbolicTensor):
                 raise TypeError(
-                    f"{self}: called on symbolic tensors and {type(leaf).__name__} together; a constant belongs into a "
+                    f"{self}: called on symbolic tensors and {type(leaf).__name__} together; a constant "
+                    "belongs into a "
                     "layer (Rescaling, Lambda, or one of your own)"
                 )
         return shapes_of(inputs)
@@ -133,7 +153,8 @@ class Graphed:
         node = self._first_node
         if node is None:
             raise AttributeError(
-                f"{self} has no input and output yet: it was not called on a symbolic tensor, as in layer(Input(shape))"
+                f"{self} has no input and output yet: it was not called on a symbolic tensor, as in "
+                "layer(Input(shape))"
             )
         return node
 
@@ -169,12 +190,17 @@ class Graphed:
         return y, saved
 
     def gradient(self, saved: Any, dy: Any, input_gradient: bool = True) -> Any:
-        """The chain rule for one ``compute``: fills ``parameter.grad`` and returns dx, nested as the inputs were."""
+        """The chain rule for one ``compute``: fills ``parameter.grad`` and returns dx, nested as the inputs
+        were."""
         return self._gradient(saved, dy, input_gradient, self.backward)
 
     def gradient_from_logits(self, saved: Any, dz: Array, input_gradient: bool = True) -> Any:
         """As ``gradient``, from the gradient with respect to the layer's pre-activation."""
         return self._gradient(saved, dz, input_gradient, self.backward_from_logits)
+
+    def gradient_at_logits(self, saved: Any, dy: Array) -> Any:
+        """The gradient with respect to the layer's pre-activation, from the one at its output."""
+        return self._gradient(saved, dy, True, lambda dy, input_gradient: self.to_logits(dy))
 
     def back_through(
         self, gradients: Any, input_gradient: bool, from_logits: Sequence[bool] | None = None
@@ -229,14 +255,15 @@ class Graphed:
             graph = None
             try:
                 with unnoticed():
-                    graph = trace(self, input_tensors(self._input_shape), training)
+                    graph = trace(cast(Any, self), input_tensors(self._input_shape), training)
             except Untraceable as error:  # then it has no derivative, but may be called all the same
                 self._needs_numbers = error
             self._compositions[training] = found = version(), graph
         return found[1]
 
     def _build_composition(self, shapes: Any) -> Any:
-        """Build the parts, by calling ``call`` once for training and once for inference; returns the output shape."""
+        """Build the parts, by calling ``call`` once for training and once for inference; returns the output
+        shape."""
         self._input_shape = shapes
         try:
             if any(self.composition(training) is None for training in (True, False)):
@@ -251,7 +278,11 @@ class Graphed:
         """The shapes of the outputs of a layer that composes others, for inputs of these shapes."""
         graph = self.composition(training=False)
         if graph is None:  # its call needs numbers
-            return self._output_shape if input_shapes == self._input_shape else self._tried_output_shape(input_shapes)
+            return (
+                self._output_shape
+                if input_shapes == self._input_shape
+                else self._tried_output_shape(input_shapes)
+            )
         if input_shapes == self._input_shape:
             return structure.mapped(lambda tensor: tensor.shape[1:], graph.outputs)
         return graph.output_shapes(input_shapes)
@@ -267,7 +298,7 @@ class Graphed:
             return None
         made = self._schedules.get(training)
         if made is None or made.graph is not graph or not made.is_current():
-            self._schedules[training] = made = Schedule(graph, self, training, composition_of)
+            self._schedules[training] = made = Schedule(graph, cast(Any, self), training, composition_of)
         return made
 
 

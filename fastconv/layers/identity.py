@@ -11,7 +11,7 @@ from fastconv.parameter import Array
 class Identity(Layer):
     """y = x: a place in a graph with a name."""
 
-    def call(self, x: Array, training: bool) -> Array:
+    def call(self, x: Array, training: bool = False) -> Array:
         return x
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:

@@ -9,13 +9,14 @@ from typing import Any
 from fastconv._numbers import is_whole
 from fastconv.graph.symbolic import Node, SymbolicTensor
 from fastconv.layers._arguments import refuse_unless_none, whole
-from fastconv.layers.layer import Layer, Shape
+from fastconv.layers.layer import Layer, Shape, checked_sizes
 from fastconv.parameter import Array
 
 
 class InputLayer(Layer):
     """Where a model begins: the shape of one example, ``Input(shape=(28, 28, 1))``. It computes nothing.
 
+    None in the shape leaves a size open: ``Input((None, None, 3))`` is for images of any size.
     ``batch_size``, or the first size of ``batch_shape``, is kept and changes nothing: batches of any size are
     taken.
     """
@@ -24,7 +25,7 @@ class InputLayer(Layer):
 
     def __init__(
         self,
-        shape: Sequence[int] | None = None,
+        shape: Sequence[int | None] | None = None,
         batch_size: int | None = None,
         dtype: Any = None,
         sparse: bool | None = None,
@@ -45,21 +46,16 @@ class InputLayer(Layer):
             if not len(batch_shape):
                 raise ValueError("Input: batch_shape has the batch axis in front, as (None, 28, 28, 1)")
             batch_size, *rest = batch_shape
-            shape = rest  # type: ignore[assignment]
+            shape = rest
         if shape is None:
             raise ValueError("Input needs the shape of one example, such as Input(shape=(28, 28, 1))")
         if is_whole(shape):
             raise ValueError(
                 f"Input: shape must be a tuple, the shape of one example; write Input(shape=({shape},))"
             )
-        if any(size is None for size in shape):
-            raise ValueError(
-                "Input: shape is that of one example without the batch axis, as (28, 28, 1); "
-                f"got {tuple(shape)}. Sizes left open with None are not supported: cut or pad the examples "
-                "to one size"
-            )
         self.batch_size = None if batch_size is None else whole(batch_size, "Input: batch_size")
-        super().__init__(name=name, input_shape=shape, dtype=dtype, **unknown)
+        super().__init__(name=name, dtype=dtype, **unknown)
+        self.requested_input_shape = checked_sizes(list(shape), shape)
         self._input_shape = self._output_shape = self.requested_input_shape
         self._begin()
 
@@ -95,25 +91,14 @@ class InputLayer(Layer):
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         return dy if input_gradient else None
 
-    def call(self, x: Array, training: bool = False) -> Array:
-        return x
-
-    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        return dy if input_gradient else None
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        raise TypeError(
-            f"{self} holds no numbers: it begins a chain of layers, models.Sequential([Input(...), ...]). "
-            "Layers that are called on it, and Model(inputs, outputs), are not supported"
-        )
 
 def Input(
     shape: Sequence[int | None] | None = None, batch_size: int | None = None, **options: Any
 ) -> SymbolicTensor:
     """The input of a model, for examples of this shape (without the batch axis): a symbolic tensor.
 
-    Layers are called on it, ``Conv2D(8, 3)(Input((28, 28, 1)))``; in a list of layers it begins a ``Sequential``.
-    ``options`` are those of ``InputLayer``: ``batch_size``, ``batch_shape``, ``name``.
+    Layers are called on it, ``Conv2D(8, 3)(Input((28, 28, 1)))``; in a list of layers it begins a
+    ``Sequential``. ``options`` are those of ``InputLayer``: ``batch_size``, ``batch_shape``, ``name``.
     """
     if "tensor" in options:
         refuse_unless_none("Input", tensor=options.pop("tensor"))

@@ -34,7 +34,7 @@ from fastconv.regularizers import Regularizer
 if TYPE_CHECKING:
     from fastconv.graph import Graph, Schedule
 
-Shape = tuple[int, ...]
+Shape = tuple[Any, ...]  # of whole numbers; None where a size is left open
 
 _CONTAINERS = (list, tuple, dict, set, frozenset)
 _OWN_BOOKS = {"_weights", "_learnable", "_memory", "_given", "_layers", "_graph", "_tensors", "_compositions",
@@ -75,9 +75,9 @@ class Layer(Graphed, Structured):
 
     A layer written for Keras may override ``build(input_shape)`` in place of ``create_weights``, and then
     gets a shape with the batch axis, (None, 28, 28, 1). Its ``compute_output_shape`` may count that axis too.
-    Layers among its attributes are parts of a layer: their weights are its own, too. A layer whose ``call`` does
-    nothing but call its parts, and add, subtract, multiply or divide what they return, needs no ``backward`` and no
-    ``compute_output_shape``: see ``composition``.
+    Layers among its attributes are parts of a layer: their weights are its own, too. A layer whose ``call``
+    does nothing but call its parts, and add, subtract, multiply or divide what they return, needs no
+    ``backward`` and no ``compute_output_shape``: see ``composition``.
 
     Parameters
     ----------
@@ -161,7 +161,8 @@ class Layer(Graphed, Structured):
         super().__setattr__(name, value)
 
     def _refuse_untracked(self, name: str, value: Any) -> None:
-        """An error for an attribute that holds weights that are neither this layer's nor those of its parts."""
+        """An error for an attribute that holds weights that are neither this layer's nor those of its
+        parts."""
         if self._tracks(name):
             return
         for part in layers_and_weights(value):
@@ -170,7 +171,8 @@ class Layer(Graphed, Structured):
             if isinstance(part, Parameter) and not any(part is weight for weight in self.weights):
                 raise TypeError(
                     f"{type(self).__name__}: the attribute {name!r} holds {part!r}, which is no weight of "
-                    "this layer or its parts: it would be neither trained nor saved. Make it with self.add_weight"
+                    "this layer or its parts: it would be neither trained nor saved. Make it with "
+                    "self.add_weight"
                 )
 
     def _tracks(self, name: str) -> bool:
@@ -223,8 +225,8 @@ class Layer(Graphed, Structured):
         """Hook of ``build``: layers with weights override it."""
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Shape of one output for one input of ``input_shape``, both without the batch axis; nested as inputs and
-        outputs are where there are several.
+        """Shape of one output for one input of ``input_shape``, both without the batch axis; nested as inputs
+        and outputs are where there are several.
 
         Raises ValueError for a layer that does not say so and is not built: it is found by a call.
         """
@@ -281,7 +283,8 @@ class Layer(Graphed, Structured):
         for one in structure.shape_leaves(shapes):
             if one[:1] != (1,):
                 raise ValueError(
-                    f"{self}: call must return an array with one output for each example, and for one example "
+                    f"{self}: call must return an array with one output for each example, and for one "
+                    "example "
                     f"{shape} returned shape {one}"
                 )
         return _without_batch(shapes)
@@ -316,8 +319,14 @@ class Layer(Graphed, Structured):
         check_dtype(dtype, f"{self}: add_weight")
         if overwrite_with_gradient:
             raise unsupported_argument(f"{self}: add_weight", "overwrite_with_gradient")
-        sizes = () if shape is None else (shape,) if is_whole(shape) else shape
-        sizes = tuple(whole(n, f"{self}: every size of a weight's shape", 0) for n in sizes)  # type: ignore[union-attr]
+        sizes: Any = () if shape is None else (shape,) if is_whole(shape) else tuple(shape)  # type: ignore[arg-type]
+        if None in sizes:
+            raise ValueError(
+                f"{self}: the shape of its weights, {sizes}, depends on a size of its input that is left "
+                "open "
+                "(None): give Input that size, or put a global pooling in between"
+            )
+        sizes = tuple(whole(n, f"{self}: every size of a weight's shape", 0) for n in sizes)
         name = self._unused_name() if name is None else name
 
         def draw() -> Array:
@@ -414,9 +423,9 @@ class Layer(Graphed, Structured):
     def forward(self, x: Any, training: bool = False, *more: Any) -> Any:
         """The layer's output for a batch ``x`` (N, ...); builds the layer on its first call.
 
-        Layers with several inputs get them in a list or dictionary, or as ``more`` arguments. The output may be x
-        itself, or share its memory, where a layer passes numbers on: that is how layers are chained. What ``layer(x)``
-        returns never does.
+        Layers with several inputs get them in a list or dictionary, or as ``more`` arguments. The output may
+        be x itself, or share its memory, where a layer passes numbers on: that is how layers are chained.
+        What ``layer(x)`` returns never does.
         """
         inputs = self._checked_inputs(x, *more)
         if self._activity_losses:
@@ -437,21 +446,22 @@ class Layer(Graphed, Structured):
         shapes = shapes_of(inputs)
         self.check_inputs(shapes)
         if self._input_shape is None:
-            self.build(shapes)
+            self.build(structure.map_shapes(lambda one: (None, *one), shapes))
         return inputs
 
     def _call(self, *inputs: Any, training: bool) -> Any:
         """``call``, of a layer that does not know of ``training`` too."""
-        return self.call(*inputs, training=training) if self._call_takes_training else self.call(*inputs)
+        call: Any = self.call
+        return call(*inputs, training=training) if self._call_takes_training else call(*inputs)
 
-    def call(self, x: Array, training: bool = False) -> Array:
+    def call(self, x: Any, training: bool = False) -> Any:
         """Hook of ``forward``: the formula, on floats (float32, or float64 on the reference backend).
 
         An override that has no argument ``training`` is called without.
         """
         raise NotImplementedError(f"{type(self).__name__} has no call(x, training)")
 
-    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+    def backward(self, dy: Any, input_gradient: bool = True) -> Any:
         """Chain rule: from d loss / d y to d loss / d x, filling ``parameter.grad`` on the way.
 
         Belongs to the most recent ``forward``. With ``input_gradient=False`` dx is not computed and None
@@ -466,6 +476,10 @@ class Layer(Graphed, Structured):
 
     def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
         """As ``backward``, from the gradient at what goes *into* the layer's activation."""
+        raise NotImplementedError(f"{self} does not end in an activation function")
+
+    def to_logits(self, dy: Array) -> Array:
+        """The gradient at what goes *into* the layer's activation, from the one at its output."""
         raise NotImplementedError(f"{self} does not end in an activation function")
 
     def remember(self, *what: Any) -> None:
@@ -498,7 +512,8 @@ class Layer(Graphed, Structured):
         return knows(self, "backward_from_logits", "call", "activate", "backward", "forward")
 
     def _leaves(self) -> list[Layer]:
-        """The layer itself and its parts; of a model the layers of which it is made, also of models inside it."""
+        """The layer itself and its parts; of a model the layers of which it is made, also of models inside
+        it."""
         return [self, *distinct(leaf for part in self.parts() for leaf in part._leaves())]
 
     # ---- penalties
@@ -771,18 +786,25 @@ class Layer(Graphed, Structured):
 
 
 def example_shape(shape: Sequence[int | None]) -> Shape:
-    """``shape`` as a tuple of whole numbers; a leading None is the batch axis and is left out."""
+    """``shape`` as a tuple of whole numbers; a leading None is the batch axis and is left out.
+
+    None behind it is a size that is left open: (None, None, None, 3) are images of any size.
+    """
     if is_whole(shape):
         raise ValueError(f"input_shape is the shape of one example, a tuple; write ({shape},), got {shape}")
     axes: list[Any] = list(shape)
-    if axes and axes[0] is None:
-        axes = axes[1:]
-    if not all(is_whole(n) and int(n) > 0 for n in axes):
+    return checked_sizes(axes[1:] if axes and axes[0] is None else axes, shape)
+
+
+def checked_sizes(axes: Sequence[Any], given: Any) -> Shape:
+    """The sizes of one example, without the batch axis: whole numbers, or None where a size is left open."""
+    if not all(n is None or (is_whole(n) and int(n) > 0) for n in axes):
         raise ValueError(
-            f"input_shape is the shape of one example in whole numbers, as (28, 28, 1); got {tuple(shape)!r}"
-            + (". Sizes left open with None are not supported" if None in axes else "")
+            "input_shape is the shape of one example in whole numbers, as (28, 28, 1), or None for a size "
+            "left "
+            f"open; got {tuple(given)!r}"
         )
-    return tuple(int(n) for n in axes)
+    return tuple(None if n is None else int(n) for n in axes)
 
 
 def _without_batch(shapes: Any) -> Any:

@@ -37,8 +37,8 @@ class Merge(Layer):
 class ElementwiseMerge(Merge):
     """Base of y = ((x₀ ∘ x₁) ∘ x₂) ∘ ..., number by number, for inputs whose shapes NumPy broadcasts.
 
-    A tensor of lower rank gets axes of size 1 behind the batch axis. Sizes of 1 are repeated, so that (N, 1, 1, C)
-    and (N, H, W, C) make (N, H, W, C), as squeeze-and-excitation has it.
+    A tensor of lower rank gets axes of size 1 behind the batch axis. Sizes of 1 are repeated, so that (N, 1,
+    1, C) and (N, H, W, C) make (N, H, W, C), as squeeze-and-excitation has it.
     """
 
     operation: str
@@ -63,7 +63,7 @@ class ElementwiseMerge(Merge):
             common.append((n if m == 1 else m) if n is None or m is None or 1 in (n, m) else n)
         return tuple(common)
 
-    def call(self, inputs: Sequence[Array], training: bool) -> Array:
+    def call(self, inputs: Sequence[Array], training: bool = False) -> Array:
         rank = max(x.ndim for x in inputs)
         whole = [x.reshape(len(x), *(1,) * (rank - x.ndim), *x.shape[1:]) for x in inputs]
         partial = [whole[0]]
@@ -80,12 +80,12 @@ class ElementwiseMerge(Merge):
         if not input_gradient:
             return None
         shapes, whole, partial = self.recall()
-        dy = self.finish(dy, len(shapes))
+        rest: Any = self.finish(dy, len(shapes))
         gradients = []
         for before, x in zip(reversed(partial[:-1]), reversed(whole[1:]), strict=True):
-            dy, dx = ops.elementwise_backward(dy, before, x, self.operation)
+            rest, dx = ops.elementwise_backward(rest, before, x, self.operation)
             gradients.append(dx)
-        return [dx.reshape(shape) for dx, shape in zip([dy, *reversed(gradients)], shapes, strict=True)]
+        return [dx.reshape(shape) for dx, shape in zip([rest, *reversed(gradients)], shapes, strict=True)]
 
 
 class Add(ElementwiseMerge):
@@ -142,8 +142,8 @@ class Minimum(ElementwiseMerge):
 
 
 class Concatenate(Merge):
-    """One tensor behind the other along ``axis``, by default the channels: what Inception's branches and the skips of
-    a U-Net end in. All other sizes must be equal.
+    """One tensor behind the other along ``axis``, by default the channels: what Inception's branches and the
+    skips of a U-Net end in. All other sizes must be equal.
 
     Szegedy et al. 2015, *Going deeper with convolutions*; Ronneberger et al. 2015, *U-Net*.
     """
@@ -184,7 +184,7 @@ class Concatenate(Merge):
         first[axis] = None if None in sizes else sum(sizes)  # type: ignore[arg-type]
         return tuple(first)
 
-    def call(self, inputs: Sequence[Array], training: bool) -> Array:
+    def call(self, inputs: Sequence[Array], training: bool = False) -> Array:
         axis = self._axis([x.shape[1:] for x in inputs]) + 1
         self.remember(axis, [x.shape[axis] for x in inputs])
         return ops.concatenate(inputs, axis)

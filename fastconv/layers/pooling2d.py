@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from fastconv._geometry import Padding, Pair, Window, explicit_padding, pair, window
+from fastconv._geometry import Padding, Pair, Window, closed, explicit_padding, opened, pair, window
 from fastconv._repr import call_of
 from fastconv.layers._arguments import check_data_format, errors_named
 from fastconv.layers.layer import Layer, Shape
@@ -34,7 +34,8 @@ class Pooling2D(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self.check_input((None, *input_shape))
         height, width, channels = input_shape
-        return (*self._window((height, width)).output_size, channels)
+        image = (height, width)
+        return (*opened(self._window(closed(image)).output_size, image), channels)
 
     def _window(self, image: Pair) -> Window:
         with errors_named(self):

@@ -26,6 +26,8 @@ class Reshape(Layer):
         self.target_shape = tuple(map(int, sizes))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
+        if None in input_shape:  # what is open decides what is left over
+            return tuple(None if n == -1 else n for n in self.target_shape)
         total = math.prod(input_shape)
         known = math.prod(n for n in self.target_shape if n != -1)
         open_sized = -1 in self.target_shape

@@ -61,9 +61,10 @@ class Softmax(Layer):
         return self._out_of_rows(y, x.shape)
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        return self.to_logits(dy) if input_gradient else None
+
+    def to_logits(self, dy: Array) -> Array:
         (y,) = self.recall()
-        if not input_gradient:
-            return None
         if self.axis == -1:
             return softmax.backward(dy, y)
         return self._out_of_rows(softmax.backward(self._in_rows(dy), y), dy.shape)

@@ -121,23 +121,24 @@ class _Transposed(Convolution):
 
 
 class Conv2DTranspose(_Transposed):
-    """Every x[n,i,j] lays its kernel on y, at i·s_h, j·s_w; what overlaps is added up: the way back through ``Conv2D``
-    as a layer, with which decoders enlarge what pooling made small.
+    """Every x[n,i,j] lays its kernel on y, at i·s_h, j·s_w; what overlaps is added up: the way back through
+    ``Conv2D`` as a layer, with which decoders enlarge what pooling made small.
 
-    (N, H, W, C) → (N, H', W', filters) with H' = H · s_h for ``padding="same"`` and (H − 1) · s_h + max(KH, s_h) for
-    "valid" (no dilation). Weights: kernel (KH, KW, filters, C), bias (filters,). ``output_padding`` sets H' to
-    (H − 1) · s_h + KH + output_padding, for "same" less 2 · ⌊KH / 2⌋. Other arguments as those of ``Conv2D``.
+    (N, H, W, C) → (N, H', W', filters) with H' = H · s_h for ``padding="same"`` and (H − 1) · s_h + max(KH,
+    s_h) for "valid" (no dilation). Weights: kernel (KH, KW, filters, C), bias (filters,). ``output_padding``
+    sets H' to (H − 1) · s_h + KH + output_padding, for "same" less 2 · ⌊KH / 2⌋. Other arguments as those of
+    ``Conv2D``.
 
-    Zeiler et al. 2010, *Deconvolutional networks*; Dumoulin & Visin 2016, *A guide to convolution arithmetic for deep
-    learning*, chapter 4.
+    Zeiler et al. 2010, *Deconvolutional networks*; Dumoulin & Visin 2016, *A guide to convolution arithmetic
+    for deep learning*, chapter 4.
     """
 
     input_rank = 4
 
 
 class Conv1DTranspose(_Transposed):
-    """``Conv2DTranspose`` along a sequence: (N, L, C) → (N, L', filters). Weights: kernel (K, filters, C), bias
-    (filters,).
+    """``Conv2DTranspose`` along a sequence: (N, L, C) → (N, L', filters). Weights: kernel (K, filters, C),
+    bias (filters,).
     """
 
     rank = 1

@@ -37,7 +37,8 @@ class ZeroPadding2D(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self.check_input((None, *input_shape))
         height, width, channels = input_shape
-        return height + sum(self.padding[0]), width + sum(self.padding[1]), channels
+        sizes = zip((height, width), self.padding, strict=True)
+        return (*(None if n is None else n + sum(around) for n, around in sizes), channels)
 
     def windows(self) -> tuple[Window, ...]:
         (height, width, _), _ = self.shapes()

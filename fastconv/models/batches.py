@@ -12,8 +12,8 @@ import numpy as np
 
 from fastconv._random import generator
 from fastconv.graph import structure
-from fastconv.layers._arguments import whole
 from fastconv.graph.ports import Ports, Several, each, length, listed, taken
+from fastconv.layers._arguments import whole
 from fastconv.parameter import Array
 from fastconv.utils.batch_source import BatchSource, is_repeatable, load_state_of, one_pass, state_of
 from fastconv.utils.packing import pack_x_y_sample_weight, unpack_x_y_sample_weight
@@ -278,7 +278,7 @@ def split_off_validation(
             f"{'training' if cut == 0 else 'validation'}"
         )
     first, last = ([taken(part, which) for part in data] for which in (slice(cut), slice(cut, n)))
-    return tuple(first), tuple(last)  # type: ignore[return-value]
+    return tuple(first), tuple(last)
 
 
 def unpacked(data: Any) -> tuple[Any, Any, Any]:

@@ -42,7 +42,8 @@ def clone_model(
         raise unsupported_argument("clone_model", "call_function")
     if not _is_graph(model):
         raise TypeError(
-            f"clone_model clones Sequential models and Model(inputs, outputs), got {model!r}; make another one with its "
+            f"clone_model clones Sequential models and Model(inputs, outputs), got {model!r}; make another "
+            "one with its "
             "class, and copy the weights with set_weights"
         )
 

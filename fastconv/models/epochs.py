@@ -6,10 +6,10 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from fastconv._random import generator_state, set_generator_state
+from fastconv.graph.ports import Ports
 from fastconv.layers._arguments import whole
 from fastconv.models.batches import Batch, Batches, batches
 from fastconv.models.mistakes import warn
-from fastconv.graph.ports import Ports
 from fastconv.utils.batch_source import load_state_of, state_of
 
 
@@ -165,6 +165,7 @@ def epochs_of(
     steps_argument: str,
     shuffle: bool | str = False,
     class_weight: Mapping[int, float] | None = None,
+    *,
     ports: Ports | None = None,
 ) -> Epochs:
     """The epochs of the data given to a model; errors speak of ``steps_argument``."""

@@ -14,7 +14,8 @@ from fastconv.parameter import Array
 
 
 class Measured(NamedTuple):
-    """A metric at work: its name in the logs, whether it takes sample weights into account, and of which output."""
+    """A metric at work: its name in the logs, whether it takes sample weights into account, and of which
+    output."""
 
     name: str
     metric: Metric
@@ -25,13 +26,15 @@ class Measured(NamedTuple):
 class Measures:
     """The loss, averaged over the examples seen since ``reset``, and metrics, each with its name in the logs.
 
-    ``loss`` is a metric too: the mean of what it is updated with; and with several outputs so are ``output_losses``.
+    ``loss`` is a metric too: the mean of what it is updated with; and with several outputs so are
+    ``output_losses``.
 
-    ``weighted`` metrics take sample weights into account, the others do not. With several outputs both are lists with
-    an item for each, or dictionaries by the outputs' names, which begin the metrics' names in the logs.
+    ``weighted`` metrics take sample weights into account, the others do not. With several outputs both are
+    lists with an item for each, or dictionaries by the outputs' names, which begin the metrics' names in the
+    logs.
 
-    "accuracy" is one of three metrics, which one is decided by the first batch: "binary" for a single output, "sparse"
-    for whole-number labels, else "categorical"; or "nearest", where the outputs are distances.
+    "accuracy" is one of three metrics, which one is decided by the first batch: "binary" for a single output,
+    "sparse" for whole-number labels, else "categorical"; or "nearest", where the outputs are distances.
     """
 
     def __init__(self, unweighted: Any, weighted: Any) -> None:
@@ -229,13 +232,15 @@ def _by_output(given: Any, names: Sequence[str], argument: str) -> list[list[Any
         unknown = [name for name in given if name not in names]
         if unknown:
             raise ValueError(
-                f"compile: {argument} has the keys {list(given)}, but the outputs are {list(names)}: {unknown} names "
+                f"compile: {argument} has the keys {list(given)}, but the outputs are {list(names)}: "
+                f"{unknown} names "
                 "none of them"
             )
         return [list(_leaves(given.get(name))) for name in names]
     if len(given) != len(names):
         raise ValueError(
-            f"compile: {argument} must have an item for each of the {len(names)} outputs {list(names)}, such as "
+            f"compile: {argument} must have an item for each of the {len(names)} outputs {list(names)}, such "
+            "as "
             f"{argument}=[['accuracy'], []], or be a dictionary by these names; got {given!r}"
         )
     return [list(_leaves(item)) for item in given]

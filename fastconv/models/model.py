@@ -36,8 +36,8 @@ class Model(Trainer):
     A layer may be called several times: its weights are shared, and its gradients add up. A model called on a
     tensor is a part of another model.
 
-    A subclass that makes layers in ``__init__`` and composes them in ``call(self, x, training=None)`` needs no
-    ``inputs`` and ``outputs``: ``call`` is run once on symbolic tensors, for training and for inference.
+    A subclass that makes layers in ``__init__`` and composes them in ``call(self, x, training=None)`` needs
+    no ``inputs`` and ``outputs``: ``call`` is run once on symbolic tensors, for training and for inference.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ class Model(Trainer):
     trainable : False freezes all layers
     name : "model", "model_1", ... where None
 
-    Raises TypeError where inputs or outputs hold something else, ValueError where an output depends on an input
-    that is not in ``inputs``, an input leads to no output, or two layers have one name.
+    Raises TypeError where inputs or outputs hold something else, ValueError where an output depends on an
+    input that is not in ``inputs``, an input leads to no output, or two layers have one name.
     """
 
     _has_parts = True
@@ -75,7 +75,8 @@ class Model(Trainer):
             self._set_graph(graph)
         elif type(self) is Model:
             raise TypeError(
-                "Model needs inputs and outputs, Model(inputs, outputs); or write a subclass that makes its layers in "
+                "Model needs inputs and outputs, Model(inputs, outputs); or write a subclass that makes its "
+                "layers in "
                 "__init__ and composes them in call(self, x, training=None)"
             )
         if not trainable:
@@ -202,15 +203,15 @@ class Model(Trainer):
 
     @property
     def input_shape(self) -> Any:
-        """(None, H, W, C), say: as in Keras None stands for the batch. Nested as the inputs. AttributeError where the
-        model is not built.
+        """(None, H, W, C), say: as in Keras None stands for the batch. Nested as the inputs. AttributeError
+        where the model is not built.
         """
         return self._known(self._input_shape, "input_shape")
 
     @property
     def output_shape(self) -> Any:
-        """(None, classes), say: as in Keras None stands for the batch. Nested as the outputs. AttributeError where the
-        model is not built.
+        """(None, classes), say: as in Keras None stands for the batch. Nested as the outputs. AttributeError
+        where the model is not built.
         """
         return self._known(self._output_shape, "output_shape")
 
@@ -227,9 +228,19 @@ class Model(Trainer):
         """Pass shapes through all layers. Raises ValueError, naming the layer, where one does not fit."""
         return self.composed_output_shape(input_shape)
 
+    def check_input(self, shape: Any) -> None:
+        self.check_inputs(tuple(shape[1:]))
+
     def check_inputs(self, shapes: Any) -> None:
+        """Raise a ValueError where inputs of these shapes, without the batch axis, do not fit.
+
+        A model made from tensors takes the shapes it was made for, with any size where they are open; a
+        subclass with a ``call`` of its own takes whatever its layers take.
+        """
         graph = self.composition(training=False) if self.built else None
         if graph is None or shapes == self._input_shape:
+            return
+        if not self._calls_layers_in_order and self._takes(shapes):
             return
         expected, given = structure.shape_leaves(self._input_shape), structure.shape_leaves(shapes)
         if len(expected) != len(given):
@@ -244,14 +255,25 @@ class Model(Trainer):
                     "None is the batch, or a size left open"
                 )
 
+    def _takes(self, shapes: Any) -> bool:
+        """Whether the layers take inputs of other shapes than those that the model was built for."""
+        graph = self.composition(training=False)
+        if graph is None:
+            return False
+        try:
+            graph.output_shapes(shapes)
+        except ValueError:
+            return False
+        return True
+
     # ---- forward and backward
 
     def backward(self, dy: Any, input_gradient: bool = False) -> Any:
         """The chain rule through all layers: fills ``parameter.grad`` everywhere.
 
-        ``dy`` is nested as the outputs, with None where the loss does not depend on one. By default nothing is
-        computed below the first layers that have something to learn; with ``input_gradient=True`` it goes on to
-        the inputs and returns their gradients. Frozen layers on the way pass the gradient on.
+        ``dy`` is nested as the outputs, with None where the loss does not depend on one. By default nothing
+        is computed below the first layers that have something to learn; with ``input_gradient=True`` it goes
+        on to the inputs and returns their gradients. Frozen layers on the way pass the gradient on.
         """
         with self._turns.lock:
             return self.back_through(dy, input_gradient)

@@ -29,9 +29,9 @@ class Value(NamedTuple):
 class Objective:
     """``loss`` and ``loss_weights`` as ``compile`` takes them: Σ weight · loss(y, y_pred) over the outputs.
 
-    ``loss`` is a name or a ``Loss``, for all outputs, or a list or dictionary of them by output; None in it is for
-    outputs that are not judged. Unknown names are errors at once, and structures that do not fit the outputs when
-    these are known, in ``terms``.
+    ``loss`` is a name or a ``Loss``, for all outputs, or a list or dictionary of them by output; None in it
+    is for outputs that are not judged. Unknown names are errors at once, and structures that do not fit the
+    outputs when these are known, in ``terms``.
     """
 
     def __init__(self, loss: Any, loss_weights: Any = None) -> None:
@@ -105,7 +105,8 @@ def _by_output(given: Any, names: Sequence[str], argument: str, for_all: bool) -
         unknown = [name for name in given if name not in names]
         if unknown:
             raise ValueError(
-                f"compile: {argument} has the keys {list(given)}, but the outputs are {list(names)}: {unknown} names "
+                f"compile: {argument} has the keys {list(given)}, but the outputs are {list(names)}: "
+                f"{unknown} names "
                 "none of them"
             )
         return [given.get(name) for name in names]

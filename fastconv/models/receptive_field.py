@@ -6,16 +6,16 @@ with
     r_l = r_{l-1} + (k - 1) d j_{l-1}        (d: dilation)
     j_l = j_{l-1} s
 
-beginning with r = j = 1, a pixel. Where feature maps are added or put behind one another, a unit sees what it sees
-through any of them. Hubel & Wiesel (1959) found it in cats: a cell of the visual cortex answers
-to a small part of what the eye sees, and its neighbour to the part beside it.
+beginning with r = j = 1, a pixel. Where feature maps are added or put behind one another, a unit sees what it
+sees through any of them. Hubel & Wiesel (1959) found it in cats: a cell of the visual cortex answers to a
+small part of what the eye sees, and its neighbour to the part beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from fastconv._geometry import Axis, Pair, Window, image_size
 from fastconv.graph.schedule import Call, Schedule
@@ -23,7 +23,8 @@ from fastconv.layers.layer import Layer
 
 
 class _Step(NamedTuple):
-    """One layer on the way from the image: the numbers of the tensors it reads and makes, and through which windows."""
+    """One layer on the way from the image: the numbers of the tensors it reads and makes, and through which
+    windows."""
 
     reads: tuple[int, ...]
     makes: int
@@ -38,8 +39,8 @@ class ReceptiveField:
     stride    how far apart the fields of two neighbours lie
     offset    the first row and column that unit (0, 0) sees: negative where that is in the padding
 
-    ``image`` is the (H, W) of the input, ``map_size`` that of the layer's output. The outputs of a layer that has no
-    feature map, such as ``Dense``, count as one unit (0, 0), which sees what they see together.
+    ``image`` is the (H, W) of the input, ``map_size`` that of the layer's output. The outputs of a layer that
+    has no feature map, such as ``Dense``, count as one unit (0, 0), which sees what they see together.
     """
 
     size: Pair
@@ -54,8 +55,8 @@ class ReceptiveField:
     def box(self, i: int = 0, j: int = 0) -> tuple[int, int, int, int]:
         """(top, left, bottom, right) of what unit (i, j) sees: ``image[top:bottom, left:right]``.
 
-        It ends where the image ends. Where dilation or long strides leave gaps it is the smallest box around the
-        pixels.
+        It ends where the image ends. Where dilation or long strides leave gaps it is the smallest box around
+        the pixels.
         """
         for place, count, axis in ((i, self.map_size[0], "rows"), (j, self.map_size[1], "columns")):
             if not 0 <= place < count:
@@ -70,10 +71,10 @@ class ReceptiveField:
 def receptive_field(model: Any, layer: Layer | str) -> ReceptiveField:
     """What one unit of a layer sees of the input of a built model of images.
 
-    ``layer`` is one of the model's, or of the models inside it, or the name of one. Random layers are taken at rest, as
-    in ``predict``; of a layer that is called several times the first call counts. Raises ValueError where there is no
-    image or more than one, or where a layer on the way cannot tell which pixels it combines (``Resizing``), among them
-    layers that add feature maps whose units lie differently far apart.
+    ``layer`` is one of the model's, or of the models inside it, or the name of one. Random layers are taken
+    at rest, as in ``predict``; of a layer that is called several times the first call counts. Raises
+    ValueError where there is no image or more than one, or where a layer on the way cannot tell which pixels
+    it combines (``Resizing``), among them layers that add feature maps whose units lie differently far apart.
 
     >>> receptive_field(model, "conv2d_2").size
     (14, 14)
@@ -93,24 +94,22 @@ def receptive_field(model: Any, layer: Layer | str) -> ReceptiveField:
     for call in calls:
         with call.layer.at(call.node):
             step = _Step(tuple(n for n in call.inputs if n in fields), call.outputs[0], call.layer.windows())
-        size = {sizes[number] for number in step.reads}
-        if len(size) > 1:
-            raise ValueError(f"{call.layer} combines feature maps of the sizes {sorted(size)}")
+        read = {sizes[number] for number in step.reads}
+        if len(read) > 1:
+            raise ValueError(f"{call.layer} combines feature maps of the sizes {sorted(read)}")
         for number in call.outputs:
             own = step._replace(makes=number)
             steps.append(own)
-            fields[number] = tuple(
+            fields[number] = _both(
                 _through(call, own, [fields[n][axis] for n in own.reads], axis) for axis in (0, 1)
-            )  # type: ignore[assignment]
-            sizes[number] = step.windows[-1].output_size if step.windows else size.pop() if size else image
+            )
+            sizes[number] = step.windows[-1].output_size if step.windows else read.pop() if read else image
     if made[0] not in fields:
         raise ValueError(f"{found} does not depend on the image that {model} is given")
     along = fields[made[0]]
-    if (
-        image_size(_output_shape(schedule, made[0], model)) is None
-    ):  # no feature map: what all of it sees together
+    if image_size(_output_shape(schedule, made[0], model)) is None:  # no feature map: all of it together
         seen = [_seen(steps, axis, image[axis], 0, begin, made[0]) for axis in (0, 1)]
-        along = tuple(_Along(len(pixels), len(pixels), pixels.start) for pixels in seen)  # type: ignore[assignment]
+        along = _both(_Along(len(pixels), len(pixels), pixels.start) for pixels in seen)
     size, stride, offset = zip(*along, strict=True)
     return ReceptiveField(size, stride, offset, image, sizes[made[0]], tuple(steps), begin, made[0])
 
@@ -123,13 +122,18 @@ class _Along(NamedTuple):
     offset: int
 
 
+def _both(along: Iterable[_Along]) -> tuple[_Along, _Along]:
+    rows, columns = along
+    return rows, columns
+
+
 _PIXEL = _Along(1, 1, 0)
 
 
 def _image(model: Any, schedule: Schedule) -> tuple[int, Pair]:
     """The number of the input that is an image, and its size."""
     shapes = [tensor.shape[1:] for tensor in schedule.graph.input_list]
-    images = [(number, image_size(shape)) for number, shape in zip(schedule.inputs, shapes, strict=True)]
+    images = [(number, image_size(cast(Any, shape))) for number, shape in zip(schedule.inputs, shapes, strict=True)]
     found = [(number, size) for number, size in images if size is not None]
     if not found:
         raise ValueError(
@@ -175,7 +179,8 @@ def _through(call: Call, step: _Step, below: Sequence[_Along], axis: int) -> _Al
     strides = {one.stride for one in below}
     if len(strides) > 1:
         raise ValueError(
-            f"{call.layer} combines feature maps whose units lie {sorted(strides)} pixels apart: which pixels an output "
+            f"{call.layer} combines feature maps whose units lie {sorted(strides)} pixels apart: which "
+            "pixels an output "
             "sees depends on its place"
         )
     offset = min(one.offset for one in below)

@@ -19,8 +19,8 @@ from fastconv.models.model import Model
 class Sequential(Model):
     """y = layer_n( ... layer_2(layer_1(x)))
 
-    A ``Model`` whose graph is a chain. Models may share layers: ``Sequential(other.layers[:-1])`` is made of the
-    other's, all but the top, with their weights.
+    A ``Model`` whose graph is a chain. Models may share layers: ``Sequential(other.layers[:-1])`` is made of
+    the other's, all but the top, with their weights.
 
     The weights are made as soon as the shape of the input is known: from ``Input(shape)`` as the first item,
     from ``input_shape=`` of the first layer, from ``build(shape)``, or from the first batch.
@@ -29,12 +29,13 @@ class Sequential(Model):
     """
 
     def __init__(
-        self, layers: Iterable[Layer] | None = None, trainable: bool = True, name: str | None = None
+        self,
+        layers: Iterable[Layer | SymbolicTensor] | None = None,
+        trainable: bool = True,
+        name: str | None = None,
     ) -> None:
         self._layers: list[Layer] = []
-        self._tensors: list[
-            SymbolicTensor
-        ] = []  # once the input is known: it, and what each layer makes of it
+        self._tensors: list[SymbolicTensor] = []  # the input, once known, and what each layer makes of it
         super().__init__(name=name)
         self._trainable = truth(trainable, f"{type(self).__name__}: trainable")
         for layer in layers or ():
@@ -55,8 +56,9 @@ class Sequential(Model):
 
     def add(self, layer: Layer | SymbolicTensor, rebuild: bool = True) -> None:
         """Put a layer on top. A model whose input shape is known builds it at once."""
-        if isinstance(layer, SymbolicTensor) and layer.node.is_input:
-            layer = layer.node.layer
+        self._add(layer.node.layer if isinstance(layer, SymbolicTensor) and layer.node.is_input else layer)
+
+    def _add(self, layer: Any) -> None:
         self._check_addable(layer)
         if not self._trainable:
             layer.trainable = False
@@ -79,7 +81,8 @@ class Sequential(Model):
         return layer
 
     def _stack(self, layers: list[Layer], tensors: list[SymbolicTensor]) -> None:
-        """Be made of these layers, and what they make of each other: new lists, for other threads go by the old."""
+        """Be made of these layers, and what they make of each other: new lists, for other threads go by the
+        old."""
         built = bool(layers) and bool(tensors)
         self._layers, self._tensors, self._graph = layers, tensors, None
         self._input_shape = tensors[0].shape[1:] if built else None
@@ -144,13 +147,20 @@ class Sequential(Model):
             shape = told
 
     def check_input(self, shape: Sequence[int | None]) -> None:
+        """Raise a ValueError where the layers do not take an input of this shape, with the batch axis.
+
+        Images of another size than the model was built for are taken if all layers take them, as in Keras.
+        """
         if shape[1:] == self._input_shape:  # as nearly always: the layers were built for it
             return
         if not self._layers:
             raise ValueError(f"{self} has no layers: add some, then give it data")
         self._layers[0].check_input(shape)
         expected = self._input_shape or self.requested_input_shape
-        if expected is not None and tuple(shape[1:]) != expected:
+        if expected is None or tuple(shape[1:]) == expected:
+            return
+        fits = self.built and len(shape) == len(expected) + 1
+        if not (fits and self._takes(tuple(shape[1:]))):
             raise input_shape_error(self, ("N", *expected), shape)
 
     def check_inputs(self, shapes: Any) -> None:

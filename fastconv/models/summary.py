@@ -129,11 +129,18 @@ def _params(entry: Entry) -> str:
 
 
 def _multiply_adds(entry: Entry) -> str:
+    if _is_open(entry.layer):
+        return "?"
     count = 0 if entry.calls else entry.layer.count_multiply_adds()
     for call in entry.calls:
         with entry.layer.at(call):
             count += entry.layer.count_multiply_adds()
     return f"{count:,}"
+
+
+def _is_open(layer: Layer) -> bool:
+    """Whether sizes of the layer are left open."""
+    return any(None in shape for shape in shape_leaves(list(layer.shapes())))
 
 
 def _dense_params(entry: Entry) -> str:
@@ -194,7 +201,7 @@ def _totals(model: Any, show_dense: bool) -> Iterator[str]:
     yield f"Total params: {_size(model.weights)}"
     yield f"Trainable params: {_size(model.trainable_weights)}"
     yield f"Non-trainable params: {_size(model.non_trainable_weights)}"
-    if not model.built:
+    if not model.built or _is_open(model):
         return
     yield f"Multiply-adds: {model.count_multiply_adds():,}"
     yield f"Connections: {model.count_connections():,}"

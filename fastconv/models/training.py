@@ -141,8 +141,8 @@ class Trainer(Layer):
             ``compute_loss`` or ``train_step`` needs no loss
         metrics : names or objects; "accuracy" finds out by itself which kind
         weighted_metrics : as ``metrics``, but these take ``sample_weight`` and ``class_weight`` into account
-            of a model with several outputs, ``loss`` is one for all, or a list or dictionary by output, and so are
-            ``metrics`` and ``weighted_metrics``, lists of lists
+            of a model with several outputs, ``loss`` is one for all, or a list or dictionary by output, and
+            so are ``metrics`` and ``weighted_metrics``, lists of lists
         loss_weights : what each output's loss is multiplied by; a list or dictionary by output
         jit_compile : whether a small network may run as a plan, whole steps in one call of C (see
             ``models.plan``): "auto" and True where it can and pays, False never. A network that cannot is run
@@ -688,9 +688,10 @@ class Trainer(Layer):
         if not self._looked_for_mistakes:
             self._looked_for_mistakes = True
             warn_of_likely_mistakes(self, objective.terms(self._ports.outputs), listed(batch.x))
-        plan = self._plan() if loss is not None and can_train_with(loss) else None
-        if plan is not None:  # whose layers have no penalties on their outputs
-            y_pred, total = plan.train(self._checked(batch.x), batch.y, loss, batch.sample_weight)
+        x = self._checked(batch.x)
+        plan = self._plan() if loss is not None and can_train_with(loss) and self._is_as_built(x) else None
+        if plan is not None and loss is not None:  # whose layers have no penalties on their outputs
+            y_pred, total = plan.train(x, _targets(batch.y), loss, batch.sample_weight)
             value = Value(total, [total], [])
         else:
             y_pred, value = self._forward_and_back(objective, batch)
@@ -758,8 +759,8 @@ class Trainer(Layer):
         """The outputs for one batch, by a plan where there is one."""
         batch = self._checked(x)
         with self._turns.lock:
-            several = isinstance(batch, (list, dict))
-            plan = None if several else self._plan() or self._inference_plan(len(batch))
+            planned = self._is_as_built(batch)
+            plan = (self._plan() or self._inference_plan(len(batch))) if planned else None
             return self.forward(batch, training=False) if plan is None else plan.predict(batch)
 
     def forward(self, x: Any, training: bool = False, *more: Any) -> Any:
@@ -784,10 +785,14 @@ class Trainer(Layer):
         getattr(copied, "__setstate__", vars(copied).update)(state)
         return copied
 
+    def _is_as_built(self, x: Any) -> bool:
+        """Whether x is one array of the shape that the model was built for, and plans are made for."""
+        return isinstance(x, np.ndarray) and x.shape[1:] == self._input_shape
+
     def _checked(self, x: ArrayLike) -> Array:
         """x as floats, of a shape the model takes; of several inputs a list."""
         if isinstance(x, (list, tuple, dict)) and self.takes_several and structure.holds_arrays(x):
-            return x  # ``forward`` looks at each of them
+            return x  # type: ignore[return-value]  # ``forward`` looks at each of them
         batch = floats(x, f"the input of {self}")
         self.check_input(batch.shape)
         return batch
@@ -811,7 +816,8 @@ class Trainer(Layer):
         return self._compiled
 
     def _arranged(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-        """Data as given to ``fit``, in the order of the model's inputs and outputs; batches from elsewhere stay."""
+        """Data as given to ``fit``, in the order of the model's inputs and outputs; batches from elsewhere
+        stay."""
         ports = self._ports
         if ports.is_plain:
             return without_structure(x, y, sample_weight, self._example_shape)
@@ -819,6 +825,10 @@ class Trainer(Layer):
         in_arrays = isinstance(x, Mapping) or y is not None or hasattr(x, "__array__")
         in_arrays = in_arrays or (structure.holds_arrays(x) and not batches)
         return ports.sorted(x, y, sample_weight) if in_arrays else (x, y, sample_weight)
+
+    def _last_layers(self) -> list[Layer]:
+        """The layers that make the outputs; none before they are known."""
+        return []
 
     @property
     def _outputs_are_known(self) -> bool:

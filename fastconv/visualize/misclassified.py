@@ -83,7 +83,7 @@ def plot_misclassified(
     to say so.
     """
     found = find_mistakes(model, x, y, batch_size)
-    names = names_of_classes(class_names, model.output_shape[-1])  # type: ignore[arg-type]
+    names = names_of_classes(class_names, model.output_shape[-1])
     number = min(whole(number, "number"), len(found.examples))
     pictures = np.asarray(x)[found.examples[:number]]
     titles = [

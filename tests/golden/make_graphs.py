@@ -1,4 +1,5 @@
-"""Makes graphs.json: the losses of Keras' first training steps on the networks of ``tests/graph_networks.py``.
+"""Makes graphs.json: the losses of Keras' first training steps on the networks of
+``tests/graph_networks.py``.
 
 KERAS_BACKEND=jax python tests/golden/make_graphs.py       # Keras 3.15, JAX
 """
