@@ -28,10 +28,13 @@ class Registry(Generic[T]):
         self._classes = {plain_spelling(name): cls for name, cls in known.items()}
         self._classes |= {plain_spelling(cls.__name__): cls for cls in known.values()}
 
-    def add(self, cls: type[T]) -> None:
-        """Make one more class known, by its own name."""
-        self.names = sorted([*self.names, cls.__name__])
+    def add(self, cls: type[T], name: str | None = None) -> None:
+        """Make one more class known, by its own name, and where given by the ``name`` under which it is saved."""
+        self.names = sorted([*self.names, name or cls.__name__])
         self._classes[plain_spelling(cls.__name__)] = cls
+        if name is not None:
+            self._classes[plain_spelling(name)] = cls
+            _registered_names[cls] = name
 
     @overload
     def get(self, identifier: None) -> None: ...

@@ -24,8 +24,8 @@ from fastconv._registry import (
     register_keras_serializable,
     saved_name,
 )
+from fastconv.models.model import Model
 from fastconv.models.saving import load_model, load_weights, save_model, save_weights
-from fastconv.models.sequential import Sequential
 from fastconv.optimizers import schedules
 
 CustomObjectScope = custom_object_scope
@@ -75,7 +75,7 @@ def serialize_keras_object(obj: Any) -> Any:
     for base, package in _KINDS.items():
         if isinstance(obj, base):
             config = {"module": package.__name__, **package.serialize(obj)}
-            if isinstance(obj, Sequential) and obj.compiled:
+            if isinstance(obj, Model) and obj.compiled:
                 config["compile_config"] = obj.get_compile_config()
             return serialize_keras_object(config)
     if hasattr(obj, "__name__"):
@@ -111,7 +111,7 @@ def deserialize_keras_object(
         return function
     kinds = {package.__name__.rpartition(".")[2]: package for package in _KINDS.values()}
     module = str(config.get("module", "")).rpartition(".")[2]
-    if config["class_name"] == "Sequential":
+    if config["class_name"] in ("Sequential", "Functional", "Model"):
         module = "layers"
     if module not in kinds:
         raise ValueError(
@@ -119,7 +119,7 @@ def deserialize_keras_object(
             f"it is; got {dict(config)!r}"
         )
     restored = kinds[module].deserialize(config, custom_objects)
-    if isinstance(restored, Sequential) and config.get("compile_config"):
+    if isinstance(restored, Model) and config.get("compile_config"):
         restored.compile_from_config(config["compile_config"], custom_objects)
     return restored
 

@@ -210,7 +210,7 @@ def test_bad_models_and_inputs(net):
         visualize.extract_features(Sequential([layers.Dense(2)]), 0, np.ones((1, 3)))
     with pytest.raises(ValueError, match="has no layers"):
         visualize.plot_filters(Sequential())
-    with pytest.raises(TypeError, match="must be a Sequential model"):
+    with pytest.raises(TypeError, match="must be a Sequential or another Model"):
         visualize.extract_features("model", 0, IMAGES)
     with pytest.raises(
         ValueError, match=r"expects input \(N, H, W, 3\), got \(12, 12, 3\): add the batch axis"

@@ -500,7 +500,7 @@ def test_a_model_without_weights():
     with pytest.raises(ValueError, match="has no weights yet"):
         deconvnet(model, 0, np.zeros((1, 6, 6, 1)))
     assert not model.built
-    with pytest.raises(TypeError, match="must be a Sequential model"):
+    with pytest.raises(TypeError, match="must be a Sequential or another Model"):
         deconvnet(layers.Conv2D(2, 3), 0, np.zeros((1, 6, 6, 1)))
     with pytest.raises(ValueError, match="has no layers"):
         deconvnet(Sequential(), 0, np.zeros((1, 6, 6, 1)))

@@ -147,7 +147,7 @@ def test_a_model_without_weights_gets_none(look):
     with pytest.raises(ValueError, match="has no weights yet"):
         look(model, some_images(1))
     assert not model.built
-    with pytest.raises(TypeError, match="must be a Sequential model"):
+    with pytest.raises(TypeError, match="must be a Sequential or another Model"):
         look(layers.Dense(2), some_images(1))
 
 

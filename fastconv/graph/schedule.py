@@ -5,6 +5,7 @@ This is the reading copy of how a network runs, forward and backward; ``Pass`` i
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -95,6 +96,19 @@ class Schedule:
         if isinstance(wanted, str):
             raise unknown_name("layer", wanted, [layer.name for layer, _ in self.made_by])
         raise ValueError(f"{wanted} is not in {self.owner}")
+
+    def part(self, outputs: Sequence[int], inputs: Sequence[int] | None = None) -> Schedule:
+        """The calls that make some tensors, by their numbers: from the inputs, or from other tensors that are given."""
+        given = self.inputs if inputs is None else tuple(inputs)
+        wanted, calls = set(outputs).difference(given), []
+        for call in reversed(self.calls):
+            if not wanted.isdisjoint(call.outputs):
+                wanted.update(number for number in call.inputs if number not in given)
+                calls.append(call)
+        part = copy.copy(self)
+        part.inputs, part.outputs = given, tuple(outputs)
+        part.calls = _with_last_reads(calls[::-1], part.outputs)
+        return part
 
     def _new_numbers(self, tensors: Iterable[SymbolicTensor]) -> dict[int, int]:
         numbers = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from inspect import Parameter as Argument
 from inspect import signature
 from threading import get_ident
@@ -196,6 +196,7 @@ class Layer(Graphed, Structured):
         self.check_inputs(shape)
         output_shape = self._told_output_shape(shape)
         weights, learnable, was_built = self._weights[:], self._learnable[:], self._needs_no_build
+        earlier = {id(weight) for part in self._parts_of_layer() for weight in part.weights}
         self._is_building = True
         try:
             if not self.built:
@@ -212,6 +213,13 @@ class Layer(Graphed, Structured):
         finally:
             self._is_building = False
         self._input_shape, self._output_shape = shape, output_shape
+        for weight in distinct(weight for part in self._parts_of_layer() for weight in part.weights):
+            if id(weight) not in earlier:  # made in here
+                weight.path = f"{self.name}/{weight.path}"
+
+    def _parts_of_layer(self) -> list[Any]:
+        """The layers inside that go by this layer's name too: of a model each goes by its own."""
+        return self.parts()
 
     def create_weights(self, input_shape: Shape) -> None:
         """Hook of ``build``: layers with weights override it."""
@@ -363,9 +371,9 @@ class Layer(Graphed, Structured):
 
     def build_from_config(self, config: Mapping[str, Any] | None) -> None:
         """Build the layer for the shape that ``get_build_config`` returned."""
-        shape = (config or {}).get("input_shape")
-        if shape is not None:
-            self.build((None, *shape[1:]))
+        shapes = (config or {}).get("input_shape")
+        if shapes is not None:
+            self.build(structure.map_shapes(lambda shape: (None, *shape[1:]), shapes))
 
     @property
     def input_shape(self) -> Shape | None:
@@ -656,8 +664,7 @@ class Layer(Graphed, Structured):
 
     def count_multiply_adds(self) -> int:
         """How many products of a weight with an input one image takes; biases and pooling have none."""
-        self.shapes()
-        return 0
+        return self._sum_over_calls("count_multiply_adds")
 
     def count_connections(self) -> int:
         """The connections of all units for one image: a unit's inputs, plus one for its bias.
@@ -666,26 +673,51 @@ class Layer(Graphed, Structured):
         the padding count too. Layers that have no units of their own, such as activations, dropout and
         rescaling, have none.
         """
+        return self._sum_over_calls("count_connections")
+
+    def _sum_over_calls(self, count: str) -> int:
+        """The sum of a count over the calls that a layer is composed of; 0 of one that is not."""
         self.shapes()
-        return 0
+        graph = self.composition(training=False)
+        total = 0
+        for node in () if graph is None else graph.nodes:
+            if not node.is_input:
+                with node.layer.at(node):
+                    total += getattr(node.layer, count)()
+        return total
 
     # ---- randomness
 
     def random_state(self) -> dict[str, Any]:
         """All that the random numbers of the calls to come depend on, in plain numbers; {} for none.
 
-        Of NumPy's generators among the attributes it is the state; a layer that draws otherwise overrides it.
+        Of NumPy's generators among the attributes it is the state, and so of the layers among them; a layer that
+        draws otherwise overrides it.
         """
-        return {name: generator.bit_generator.state for name, generator in self._generators().items()}
+        states = {name: generator.bit_generator.state for name, generator in self._generators().items()}
+        parts = {name: part.random_state() for name, part in self._drawing_parts().items()}
+        return {**states, **{name: state for name, state in parts.items() if state}}
 
     def set_random_state(self, state: Mapping[str, Any]) -> None:
         """Go on drawing where ``random_state`` was taken. Raises ValueError for another layer's state."""
-        generators = self._generators()
-        if state.keys() != generators.keys():
-            own = "draws no random numbers" if not generators else f"draws from {sorted(generators)}"
-            raise ValueError(f"{self} {own}; got the state {dict(state)!r}")
-        for name, generator in generators.items():
+        own = self.random_state()
+        if state.keys() != own.keys():
+            given = sorted(map(str, state))
+            if self.parts():
+                raise ValueError(
+                    f"{self}: this is the random state of layers {given}, but those that draw are {sorted(own)}"
+                )
+            draws = f"draws from {sorted(own)}" if own else "draws no random numbers"
+            raise ValueError(f"{self} {draws}; got the state {dict(state)!r}")
+        for name, generator in self._generators().items():
             generator.bit_generator.state = state[name]
+        for name, part in self._drawing_parts().items():
+            if name in own:
+                part.set_random_state(state[name])
+
+    def _drawing_parts(self) -> dict[str, Layer]:
+        """The layers inside, by what a random state calls them: not names, which are new in each copy."""
+        return {str(place): part for place, part in enumerate(self.parts())}
 
     def _generators(self) -> dict[str, np.random.Generator]:
         return {name: value for name, value in vars(self).items() if isinstance(value, np.random.Generator)}
@@ -702,8 +734,16 @@ class Layer(Graphed, Structured):
             config["input_shape"] = list(self.requested_input_shape)
         return {**self._given_arguments(), **config} if "_given" in vars(self) else config
 
-    def _given_arguments(self) -> dict[str, Any]:
-        """What the constructor was called with, by the arguments' names."""
+    _config_says_shape: ClassVar[bool] = True
+    """Whether ``get_config`` of a built layer, or the first call, tells for which shape it is built."""
+
+    @classmethod
+    def _notes_arguments(cls) -> bool:
+        """Whether ``get_config`` goes by what the constructor was called with."""
+        return cls.get_config is Layer.get_config
+
+    def _given_arguments(self, without: Collection[str] = ()) -> dict[str, Any]:
+        """What the constructor was called with, by the arguments' names, but for those in ``without``."""
         arguments, options = vars(self)["_given"]
         constructor = signature(type(self).__init__)
         given = constructor.bind(self, *arguments, **options).arguments
@@ -713,6 +753,7 @@ class Layer(Graphed, Structured):
                 config |= given.get(name, {})
             elif name in given:
                 config[name] = given[name]
+        config = {name: value for name, value in config.items() if name not in without}
         for name, value in config.items():
             if not _is_plain(value):
                 raise TypeError(
@@ -731,8 +772,8 @@ class Layer(Graphed, Structured):
         layer = cls(**{name: value for name, value in config.items() if name not in missing})
         if "name" in missing and config.get("name") is not None:
             layer.name = take_name(str(config["name"]))
-        if "trainable" in missing:
-            layer.trainable = config.get("trainable", True)
+        if "trainable" in missing and not config.get("trainable", True):
+            layer.trainable = False
         if "dtype" in missing:
             check_dtype(config.get("dtype"), cls.__name__)
         return layer
@@ -817,7 +858,7 @@ def _noting_arguments(constructor: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(constructor)
     def init(self: Layer, *arguments: Any, **options: Any) -> None:
-        if "_given" not in vars(self) and type(self).get_config is Layer.get_config:
+        if "_given" not in vars(self) and type(self)._notes_arguments():
             vars(self)["_given"] = arguments, options
         constructor(self, *arguments, **options)
 

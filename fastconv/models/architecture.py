@@ -6,11 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fastconv.models.sequential import Sequential
+from fastconv.models.model import Model
+from fastconv.models.saving import WRONG_DESCRIPTION, reason
 
 
-def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Sequential:
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
     """The model that ``model.to_json()`` described, with new weights; compiled where that one was.
+
+    The text may be Keras' too, of a Sequential or functional model whose layers exist here.
 
     Classes of your own come by name in ``custom_objects``, or are registered. Raises ValueError for text that
     describes no model, or unknown layers; TypeError for what is no text.
@@ -21,15 +24,15 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         raise TypeError(f"model_from_json needs the text from model.to_json(), got {json_string!r}")
     try:
         config = json.loads(json_string)
-    except ValueError as error:
-        raise ValueError(f"this is not the text of model.to_json(), it is no JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"this is not the text of model.to_json(), it is no JSON: {reason(error)}") from None
     try:
         model = deserialize_keras_object(config, custom_objects)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except WRONG_DESCRIPTION as error:
         raise ValueError(
-            f"cannot make the model: {error} (classes of your own are given as "
+            f"cannot make the model: {reason(error)} (classes of your own are given as "
             "model_from_json(text, custom_objects={'MyLayer': MyLayer}))"
         ) from error
-    if not isinstance(model, Sequential):
+    if not isinstance(model, Model):
         raise ValueError(f"this describes no model, but {model!r}")
     return model

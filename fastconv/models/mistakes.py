@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from fastconv.graph.ports import Several
 from fastconv.layers.rescaling import Rescaling
 from fastconv.losses import Loss, MaximumAPosteriori
+from fastconv.models.objective import Term
 from fastconv.parameter import Array
 
 
-def warn_of_likely_mistakes(model: Any, loss: Loss | None, inputs: Sequence[Array]) -> None:
+def warn_of_likely_mistakes(model: Any, terms: Sequence[Term], inputs: Sequence[Array]) -> None:
     """Look at the model and a batch: all is frozen, bytes nobody scales, scores taken for probabilities.
 
-    ``loss`` is that of a single output, None where there are several.
+    ``terms`` are the losses of the outputs, in order.
     """
     if model.weights and not model.parameters:
         warn(f"{model} has nothing to learn: all of its layers with weights are frozen (trainable = False)")
-    rescales = any(isinstance(layer, Rescaling) and layer.takes_bytes for layer in model.layers)
+    rescales = any(isinstance(layer, Rescaling) and layer.takes_bytes for layer in model._leaves())
     for x in map(np.asarray, inputs):
         if x.dtype == np.uint8 and x.ndim > 2 and x.max() > 1 and not rescales:
             warn(
@@ -29,43 +31,52 @@ def warn_of_likely_mistakes(model: Any, loss: Loss | None, inputs: Sequence[Arra
                 "numbers: "
                 "divide by 255 or start with Rescaling(1/255)"
             )
-    if loss is None:
+    last = model._last_layers()
+    for place, term in enumerate(terms):
+        if term.loss is None:
+            continue
+        layer = last[place] if place < len(last) else None
+        where = f"the last layer of {model}" if len(terms) == 1 else f"{layer}, an output of {model},"
+        _warn_of_output(where, layer, term.loss)
+
+
+def _warn_of_output(where: str, layer: Any, loss: Loss) -> None:
+    distances = layer is not None and layer.outputs_distances
+    if distances != isinstance(loss, MaximumAPosteriori):
+        _warn_of_distances(where, distances, loss)
+    if loss.fuses_with is None or layer is None:
         return
-    if model.outputs_distances != isinstance(loss, MaximumAPosteriori):
-        _warn_of_distances(model, loss)
-    if loss.fuses_with is None:
-        return
-    name, activation = type(loss).__name__, model.output_activation
+    name, activation = type(loss).__name__, layer.output_activation
     from_logits = getattr(loss, "from_logits", False)
     if activation == "linear" and not from_logits:
         warn(
-            f"{name} takes probabilities, but the last layer of {model} has no activation: give it "
+            f"{name} takes probabilities, but {where} has no activation: give it "
             f'activation="{loss.fuses_with}", or use {name}(from_logits=True)'
         )
     if activation in ("softmax", "sigmoid") and from_logits:
         warn(
-            f"{name}(from_logits=True) takes scores, but the last layer of {model} makes probabilities of "
+            f"{name}(from_logits=True) takes scores, but {where} makes probabilities of "
             f"them, with {activation}: leave out one of the two"
         )
 
 
-def _warn_of_distances(model: Any, loss: Loss) -> None:
-    if model.outputs_distances and loss.fuses_with is not None:
+def _warn_of_distances(where: str, distances: bool, loss: Loss) -> None:
+    if distances and loss.fuses_with is not None:
         warn(
-            f"the last layer of {model} gives distances, of which the smallest is the answer, and "
+            f"{where} gives distances, of which the smallest is the answer, and "
             f"{type(loss).__name__} takes the largest for it: use MaximumAPosteriori"
         )
-    elif not model.outputs_distances:
+    elif not distances:
         warn(
-            f"{type(loss).__name__} takes distances, of which the smallest is the answer, but the last layer "
-            f"of {model} is no RBF: where it gives scores, use SparseCategoricalCrossentropy"
+            f"{type(loss).__name__} takes distances, of which the smallest is the answer, but {where} "
+            "is no RBF: where it gives scores, use SparseCategoricalCrossentropy"
         )
 
 
 def warn_of_nan(model: Any, loss: float, batch: Any, where: str) -> None:
     """After a step whose loss is NaN or infinite: say in which of data and weights the reason is."""
     found = f"the loss of {model} is {loss} {where}"
-    for name, array in (("x", batch.x), ("y", batch.y), ("sample_weight", batch.sample_weight)):
+    for name, array in _named(model, batch):
         if array is None:
             continue
         broken = ~np.isfinite(np.asarray(array).reshape(len(array), -1)).all(axis=1)
@@ -76,6 +87,17 @@ def warn_of_nan(model: Any, loss: float, batch: Any, where: str) -> None:
             )
             return
     warn(f"{found}: {_diverged(first_broken_weight(model))}")
+
+
+def _named(model: Any, batch: Any) -> Iterator[tuple[str, Any]]:
+    """The arrays of a batch, by what they are called: "x", or "x['image']" of a model with several inputs."""
+    ports = model._ports
+    for part, names in (("x", ports.inputs), ("y", ports.outputs), ("sample_weight", ports.outputs)):
+        arrays = getattr(batch, part)
+        if isinstance(arrays, Several):
+            yield from ((f"{part}[{name!r}]", array) for name, array in zip(names, arrays, strict=True))
+        else:
+            yield part, arrays
 
 
 def warn_of_broken_weights(model: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from typing import Any
 
 from fastconv._errors import unknown_name
 from fastconv._geometry import Window
+from fastconv._registry import custom_object_scope
 from fastconv.graph import Graph, Node, SymbolicTensor, structure
 from fastconv.graph.ports import Ports
 from fastconv.graph.serialization import graph_config, graph_from_config
@@ -317,6 +319,9 @@ class Model(Trainer):
             return super().parts()
         return distinct([*self._graph.parts, *super().parts()]) if self._is_of_the_user else self._graph.parts
 
+    def _parts_of_layer(self) -> list[Any]:
+        return []
+
     # ---- what it sees, and what that costs
 
     def windows(self) -> tuple[Window, ...]:
@@ -331,38 +336,12 @@ class Model(Trainer):
                 windows += node.layer.windows()
         return tuple(windows)
 
-    def _sum_over_calls(self, count: str) -> int:
-        total = 0
-        for node in self.graph.nodes:
-            if node.is_input:
-                continue
-            with node.layer.at(node):
-                total += getattr(node.layer, count)()
-        return total
-
-    def count_multiply_adds(self) -> int:
-        return self._sum_over_calls("count_multiply_adds")
-
-    def count_connections(self) -> int:
-        return self._sum_over_calls("count_connections")
-
     # ---- randomness
 
-    def random_state(self) -> dict[str, Any]:
-        """{layer's name: its random state}, of the layers that have one."""
-        states = {layer.name: layer.random_state() for layer in self.layers}
-        return {name: state for name, state in states.items() if state}
-
-    def set_random_state(self, state: Mapping[str, Any]) -> None:
-        own = self.random_state()
-        if own.keys() != state.keys():
-            raise ValueError(
-                f"{self}: this is the random state of layers {sorted(state)}, but those that draw are "
-                f"{sorted(own)}"
-            )
-        for layer in self.layers:
-            if layer.name in state:
-                layer.set_random_state(state[layer.name])
+    def _drawing_parts(self) -> dict[str, Layer]:
+        return (
+            super()._drawing_parts() if self._graph is None else {layer.name: layer for layer in self.parts()}
+        )
 
     # ---- looking at it, keeping it
 
@@ -410,24 +389,55 @@ class Model(Trainer):
         """The summary, as a notebook shows it."""
         return tables.summary_table(self, expand_nested=True).html()
 
+    @property
+    def _config_says_shape(self) -> bool:  # type: ignore[override]
+        return self._graph is not None and self._takes_graph()
+
+    @classmethod
+    def _takes_graph(cls) -> bool:
+        """Whether the constructor takes inputs and outputs, so that a description has the graph."""
+        taken = inspect.signature(cls.__init__).parameters
+        kinds = {argument.kind for argument in taken.values()}
+        return {"inputs", "outputs"} <= taken.keys() or {
+            inspect.Parameter.VAR_POSITIONAL,
+            inspect.Parameter.VAR_KEYWORD,
+        } <= kinds
+
+    @classmethod
+    def _notes_arguments(cls) -> bool:
+        return cls.get_config is Model.get_config
+
     def get_config(self) -> dict[str, Any]:
-        """The layers, their arguments and their calls, as Keras has them; ``from_config`` is the way back."""
-        if self._graph is None:
-            return {"name": self.name, "trainable": self.trainable}
-        config = graph_config(self._graph, serialization.serialize)
-        return {"name": self.name, "trainable": self.trainable, **config}
+        """The layers, their arguments and their calls, as Keras has them; ``from_config`` is the way back.
+
+        Of a subclass with a constructor of its own they are its arguments. Raises TypeError where these are no plain
+        numbers, strings, lists and dictionaries: such a class defines ``get_config`` itself.
+        """
+        if self._graph is None or not self._takes_graph():
+            return super().get_config()
+        own = self._given_arguments(without=_OF_GRAPHS) if "_given" in vars(self) else {}
+        with serialization.described_together():
+            config = graph_config(self._graph, serialization.serialize)
+        return {**own, "name": self.name, "trainable": self.trainable, **config}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Model:
-        """A like model with new weights; classes of your own come by name in ``custom_objects``."""
+        """A like model with new weights; classes of your own come by name in ``custom_objects``.
+
+        Raises ValueError where the description is none of layers and their calls.
+        """
         if "input_layers" not in config:
-            return cls(**config)
-        known = custom_objects
+            with custom_object_scope(custom_objects):
+                made = super().from_config(config)
+            assert isinstance(made, Model)
+            return made
         name = config.get("name")
-        graph = graph_from_config(
-            config, lambda entry: serialization.deserialize(entry, known), f"Model {name!r}"
-        )
-        model = cls(graph.inputs, graph.outputs, name=name)
+        with serialization.made_together():
+            graph = graph_from_config(
+                config, lambda entry: serialization.deserialize(entry, custom_objects), f"Model {name!r}"
+            )
+        others = {argument: value for argument, value in config.items() if argument not in _OF_CONFIG}
+        model = cls(graph.inputs, graph.outputs, name=name, **others)
         if not config.get("trainable", True):
             model._trainable = False
         return model
@@ -515,6 +525,10 @@ class Model(Trainer):
         return opened
 
 
+_OF_GRAPHS = {"inputs", "outputs", "name", "trainable"}
+_OF_CONFIG = {"name", "trainable", "layers", "input_layers", "output_layers"}
+
+
 def _as_input(tensor: SymbolicTensor) -> SymbolicTensor:
     return tensor if tensor.node.is_input else Input(tensor.shape[1:])
 
@@ -523,4 +537,4 @@ def _shapes(tensors: Any) -> Any:
     return structure.mapped(lambda tensor: tensor.shape[1:], tensors)
 
 
-serialization.add_class(Model)
+serialization.add_class(Model, "Functional")

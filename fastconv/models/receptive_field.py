@@ -80,9 +80,13 @@ def receptive_field(model: Any, layer: Layer | str) -> ReceptiveField:
     (14, 14)
     """
     model.shapes()
-    schedule: Schedule = model.schedule(False)
+    schedule: Schedule | None = model.schedule(False)
+    if schedule is None:
+        raise ValueError(
+            f"{model} computes by a call of its own: which pixels its outputs see cannot be told"
+        )
     begin, image = _image(model, schedule)
-    _, made = schedule.find(layer)
+    found, made = schedule.find(layer)
     calls = _calls_between(schedule, begin, made[0])
     steps: list[_Step] = []
     fields: dict[int, tuple[_Along, _Along]] = {begin: (_PIXEL, _PIXEL)}
@@ -100,6 +104,8 @@ def receptive_field(model: Any, layer: Layer | str) -> ReceptiveField:
                 _through(call, own, [fields[n][axis] for n in own.reads], axis) for axis in (0, 1)
             )
             sizes[number] = step.windows[-1].output_size if step.windows else read.pop() if read else image
+    if made[0] not in fields:
+        raise ValueError(f"{found} does not depend on the image that {model} is given")
     along = fields[made[0]]
     if image_size(_output_shape(schedule, made[0], model)) is None:  # no feature map: all of it together
         seen = [_seen(steps, axis, image[axis], 0, begin, made[0]) for axis in (0, 1)]

@@ -6,13 +6,17 @@ nothing, and layers come only from the list of known classes. What is where:
 ===================================  ======================================================================
 tensor ``weights/0003/C3/bias``      the fourth weight array of the model: layer C3's bias
 tensor ``optimizer/momentum.0``      what the optimizer remembers between steps, if the model was compiled
-metadata ``format, format_version``  "fastconv", "1"
+metadata ``format, format_version``  "fastconv", "1" or "2"
 metadata ``model``                   JSON: the layers and their arguments; absent in a file of weights alone
 metadata ``compile``                 JSON: optimizer, loss and metrics
 metadata ``random_state``            JSON: where dropout, noise and augmentation are in their random numbers
 metadata ``history``                 JSON: what ``fit`` returned last
 metadata ``notes``                   JSON: whatever the user wants to keep with it
 ===================================  ======================================================================
+
+Format 2 is the same, with what format 1 has no words for: models that are graphs, in the notation of Keras'
+``to_json`` (``graph/serialization.py``), layers that two models inside share, classes of models of the user's own,
+and losses and metrics by output. Chains of layers are still written as format 1.
 """
 
 from __future__ import annotations
@@ -27,20 +31,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastconv._atomic_file import check_readable, write_atomically
-from fastconv._errors import unknown_name
 from fastconv._plain import plain
-from fastconv._registry import custom_object, get_registered_name
 from fastconv._undrawn import make_room, values_come_later
 from fastconv.callbacks import History
+from fastconv.layers import serialization
 from fastconv.models.matching import load_matching
 from fastconv.parameter import Array
 
 if TYPE_CHECKING:
-    from fastconv.models.sequential import Sequential
+    from fastconv.models.model import Model
 
 PathLike = str | os.PathLike[str]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _TEXTS = ("model", "compile", "random_state", "history", "notes")
 SUFFIX = ".safetensors"
 
@@ -49,7 +52,7 @@ SUFFIX = ".safetensors"
 
 
 def save_model(
-    model: Sequential,
+    model: Model,
     filepath: PathLike | None = None,
     overwrite: bool = True,
     *,
@@ -73,9 +76,7 @@ def save_model(
     """
     filepath = one_path(filepath, path)
     arrays = _named_weights(model)
-    texts: dict[str, Any] = {
-        "model": {"class_name": get_registered_name(type(model)), "config": model.get_config()}
-    }
+    texts: dict[str, Any] = {"model": serialization.serialize(model)}
     if model.optimizer is not None:
         texts["compile"] = model.get_compile_config()
         state = model.optimizer.state_dict()
@@ -90,7 +91,7 @@ def save_model(
 
 
 def save_weights(
-    model: Sequential,
+    model: Model,
     filepath: PathLike | None = None,
     overwrite: bool = True,
     *,
@@ -114,7 +115,7 @@ def one_path(filepath: PathLike | None, path: PathLike | None) -> PathLike:
     return given[0]
 
 
-def _named_weights(model: Sequential) -> dict[str, Array]:
+def _named_weights(model: Model) -> dict[str, Array]:
     if not model.built:
         raise ValueError(f"{model} has no weights to save yet: call build(input_shape) or train it first")
     for weight in model.weights:
@@ -138,13 +139,46 @@ def _write(path: PathLike, arrays: Mapping[str, Array], texts: Mapping[str, Any]
     _check_suffix(path)
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(f"{path} exists already; overwrite=True replaces it")
-    metadata = {"format": "fastconv", "format_version": str(FORMAT_VERSION), "fastconv": fastconv.__version__}
+    version = str(_version(texts))
+    metadata = {"format": "fastconv", "format_version": version, "fastconv": fastconv.__version__}
     for name, value in texts.items():
         try:
             metadata[name] = json.dumps(plain(value, name))
         except TypeError as error:
             raise TypeError(f"{error}. {_MUST_BE_PLAIN[name]}") from None
     write_atomically(path, save(dict(arrays), metadata))
+
+
+_NEWS = {"inbound_nodes", "shared_object_id", "build_config"}
+
+
+def _version(texts: Mapping[str, Any]) -> int:
+    """The oldest format that can hold this."""
+    compiled = texts.get("compile", {})
+    measures = [*(compiled.get("metrics") or []), *(compiled.get("weighted_metrics") or [])]
+    loss = compiled.get("loss")
+    by_output = (
+        isinstance(loss, list)
+        or (isinstance(loss, Mapping) and "class_name" not in loss)
+        or "loss_weights" in compiled
+        or any(isinstance(measure, list) for measure in measures)
+        or any(isinstance(compiled.get(kind), Mapping) for kind in ("metrics", "weighted_metrics"))
+    )
+    return 2 if by_output or _has_news(texts.get("model")) else 1
+
+
+def _has_news(description: Any) -> bool:
+    """Whether the description of a model has what format 1 does not know."""
+    pending = [description]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, Mapping):
+            if "class_name" in part and not _NEWS.isdisjoint(part):
+                return True
+            pending += part.values()
+        elif isinstance(part, (list, tuple)):
+            pending += part
+    return False
 
 
 _MUST_BE_PLAIN = {
@@ -168,7 +202,7 @@ def load_model(
     *,
     allow_nan: bool = False,
     path: PathLike | None = None,
-) -> Sequential:
+) -> Model:
     """The model in the file that ``save_model`` wrote, ready to predict and to go on training.
 
     Parameters
@@ -206,7 +240,7 @@ def load_model(
 
 
 def load_weights(
-    model: Sequential,
+    model: Model,
     filepath: PathLike | None = None,
     skip_mismatch: bool = False,
     *,
@@ -251,23 +285,43 @@ def read_notes(path: PathLike) -> dict[str, Any]:
     return notes
 
 
-def _make_layers(path: PathLike, config: Mapping[str, Any], custom: Mapping[str, Any]) -> Sequential:
-    from fastconv.models.sequential import Sequential
+def _make_layers(path: PathLike, config: Mapping[str, Any], custom: Mapping[str, Any]) -> Model:
+    from fastconv.models.model import Model
 
     try:
-        own = custom_object(config["class_name"], custom)
-        if own is None and config["class_name"] != "Sequential":
-            raise unknown_name("model", config["class_name"], ["Sequential", *custom])
-        cls = own or Sequential
-        return cls.from_config(config["config"], custom_objects=custom)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        model = serialization.deserialize(config, custom)
+    except WRONG_DESCRIPTION as error:
         raise ValueError(
-            f"{path}: cannot make its layers: {error} "
+            f"{path}: cannot make its layers: {reason(error)} "
             "(classes of your own are given as load_model(path, custom_objects={'MyLayer': MyLayer}))"
         ) from error
+    if not isinstance(model, Model):
+        raise ValueError(f"{path} describes no model, but {model}")
+    if not model.built and model.weights:
+        raise ValueError(f"{path}: {model} in it has weights and no shape of its input")
+    return model
 
 
-def _set_weights(model: Sequential, arrays: Mapping[str, Array], path: PathLike, allow_nan: bool) -> None:
+WRONG_DESCRIPTION = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    NotImplementedError,
+)
+"""What making a model of a description that is none may raise."""
+
+
+def reason(error: Exception) -> str:
+    """What one of ``WRONG_DESCRIPTION`` says, as a part of a sentence."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) and error.args else str(error)
+
+
+def _set_weights(model: Model, arrays: Mapping[str, Array], path: PathLike, allow_nan: bool) -> None:
     """Check everything, then copy everything."""
     saved = _saved_weights(arrays)
     own = [(weight.path, weight.shape) for weight in model.weights]
@@ -306,24 +360,24 @@ def _check_numbers(path: PathLike, name: str, array: Array, allow_nan: bool) -> 
         )
 
 
-def _compile(model: Sequential, config: Mapping[str, Any], custom: Mapping[str, Any], path: PathLike) -> None:
+def _compile(model: Model, config: Mapping[str, Any], custom: Mapping[str, Any], path: PathLike) -> None:
     try:
         model.compile_from_config(config, custom)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except WRONG_DESCRIPTION as error:
         raise ValueError(
-            f"{path}: cannot restore its training configuration: {error} "
+            f"{path}: cannot restore its training configuration: {reason(error)} "
             "(load_model(path, compile=False) leaves it out)"
         ) from error
 
 
-def _restore_random_state(model: Sequential, state: Mapping[str, Any], path: PathLike) -> None:
+def _restore_random_state(model: Model, state: Mapping[str, Any], path: PathLike) -> None:
     try:
         model.set_random_state(state)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: cannot restore the state of its random layers: {error}") from error
+    except WRONG_DESCRIPTION as error:
+        raise ValueError(f"{path}: cannot restore the state of its random layers: {reason(error)}") from error
 
 
-def _restore_optimizer(model: Sequential, arrays: Mapping[str, Array], path: PathLike) -> None:
+def _restore_optimizer(model: Model, arrays: Mapping[str, Array], path: PathLike) -> None:
     """Put the optimizer's memory back. It no longer fits where layers were frozen after it was built."""
     assert model.optimizer is not None
     prefix = "optimizer/"
@@ -354,8 +408,10 @@ def _read(path: PathLike) -> tuple[dict[str, Array], dict[str, Any]]:
         raise ValueError(f"{path} is damaged, or no safetensors file: {error}") from error
     try:
         texts = {name: json.loads(metadata[name]) for name in _TEXTS if name in metadata}
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: its description of the model is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is damaged: its description of the model is not JSON: {reason(error)}"
+        ) from error
     return arrays, texts
 
 

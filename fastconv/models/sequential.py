@@ -51,6 +51,9 @@ class Sequential(Model):
     def parts(self) -> list[Layer]:
         return distinct([*self._layers, *Layer.parts(self)]) if self._is_of_the_user else self._layers
 
+    def _drawing_parts(self) -> dict[str, Layer]:
+        return {layer.name: layer for layer in self._layers}
+
     def add(self, layer: Layer | SymbolicTensor, rebuild: bool = True) -> None:
         """Put a layer on top. A model whose input shape is known builds it at once."""
         self._add(layer.node.layer if isinstance(layer, SymbolicTensor) and layer.node.is_input else layer)
@@ -168,6 +171,12 @@ class Sequential(Model):
 
     # ---- keeping it
 
+    _config_says_shape = True
+
+    @classmethod
+    def _notes_arguments(cls) -> bool:
+        return False
+
     def __getstate__(self) -> dict[str, Any]:
         graph = self.composition(training=False) if type(self).call is Model.call else None
         return {**super().__getstate__(), "_graph": graph, "_tensors": []}
@@ -180,10 +189,12 @@ class Sequential(Model):
     def get_config(self) -> dict[str, Any]:
         """The layers and their arguments as plain numbers and strings; ``from_config`` is the way back."""
         shape = self._input_shape or self.requested_input_shape
+        with serialization.described_together():
+            layers = [serialization.serialize(layer) for layer in self._layers]
         return {
             "name": self.name,
             "trainable": self.trainable,
-            "layers": [serialization.serialize(layer) for layer in self._layers],
+            "layers": layers,
             "build_input_shape": None if shape is None else [None, *shape],
         }
 
@@ -192,7 +203,8 @@ class Sequential(Model):
         cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Sequential:
         """A like model with new weights; classes of your own come by name in ``custom_objects``."""
-        layers = [serialization.deserialize(layer, custom_objects) for layer in config["layers"]]
+        with serialization.made_together():
+            layers = [serialization.deserialize(layer, custom_objects) for layer in config["layers"]]
         model = cls(layers, name=config.get("name"))
         if not config.get("trainable", True):
             model._trainable = False

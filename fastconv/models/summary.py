@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
 from fastconv._geometry import image_size
-from fastconv.graph import structure
+from fastconv.graph import Node
+from fastconv.graph.serialization import tensor_places
+from fastconv.graph.structure import shape_leaves
 from fastconv.layers.layer import Layer
 from fastconv.models.receptive_field import ReceptiveField, receptive_field
 from fastconv.models.summary_table import Row, SummaryTable
@@ -16,11 +18,15 @@ from fastconv.parameter import Parameter
 
 
 class Entry(NamedTuple):
-    """A layer, how deep it is inside models, and its receptive field: None where it cannot be told."""
+    """A layer, how deep it is inside models, its receptive field, None where it cannot be told, its calls in the graph
+    that it is in, and what they are called on.
+    """
 
     layer: Layer
     depth: int
     field: ReceptiveField | None
+    calls: Sequence[Node]
+    reads: Sequence[str]
 
 
 class Column(NamedTuple):
@@ -39,8 +45,9 @@ def summary_table(
     columns = [OUTPUT_SHAPE, PARAMS]
     columns += [DENSE] if show_dense else []
     columns += [MULTIPLY_ADDS] if model.built else []
-    columns += [FIELD, STRIDE] if model.built and image_size(model.shapes()[0]) else []
+    columns += [FIELD, STRIDE] if _sees_one_image(model) else []
     columns += [TRAINABLE] if show_trainable else []
+    columns += [CONNECTED] if _has_branches(model, expand_nested) else []
     entries = list(_entries(model, model, expand_nested))
     return SummaryTable(
         title=f'Model: "{model.name}"',
@@ -55,6 +62,7 @@ def summary_table(
             for entry in entries
         ],
         footer=list(_totals(model, show_dense)),
+        left_aligned=[0, 1, *(place for place, column in enumerate(columns, 1) if column is CONNECTED)],
     )
 
 
@@ -67,9 +75,34 @@ def show(text: str) -> None:
     print(text)
 
 
+def _sees_one_image(model: Any) -> bool:
+    return (
+        model.built and sum(image_size(shape) is not None for shape in shape_leaves(model._input_shape)) == 1
+    )
+
+
+def _has_branches(model: Any, expand_nested: bool) -> bool:
+    """Whether a model made from tensors, here or among those shown, is no chain."""
+    if not hasattr(model, "layers"):
+        return False
+    if _is_functional(model) and model.graph.chain is None:
+        return True
+    return expand_nested and any(_has_branches(layer, True) for layer in model.layers)
+
+
+def _is_functional(model: Any) -> bool:
+    """Whether its layers are those of a graph, ``Input`` among them."""
+    return model.built and any(layer.is_input for layer in model.layers)
+
+
 def _entries(model: Any, inside: Any, expand_nested: bool, depth: int = 0) -> Iterator[Entry]:
+    graph = inside.composition(training=False) if inside.built else None
+    places = {} if graph is None or not _is_functional(inside) else tensor_places(graph)
     for layer in inside.layers:
-        yield Entry(layer, depth, _field(model, layer))
+        calls = [] if graph is None or layer.is_input else graph.calls_of(layer)
+        reads = [tensor for call in calls for tensor in call.inputs if id(tensor) in places]
+        shown = ["{}[{}][{}]".format(*places[id(tensor)]) for tensor in reads]
+        yield Entry(layer, depth, _field(model, layer), calls, shown)
         if expand_nested and hasattr(layer, "layers"):
             yield from _entries(model, layer, True, depth + 1)
 
@@ -85,8 +118,10 @@ def _field(model: Any, layer: Layer) -> ReceptiveField | None:
 
 
 def _shape(entry: Entry) -> str:
-    shape = entry.layer._output_shape
-    return "?" if shape is None else f"({', '.join(map(str, (None, *shape)))})"
+    shapes = entry.layer._output_shape
+    if shapes is None:
+        return "?"
+    return ", ".join(f"({', '.join(map(str, (None, *shape)))})" for shape in shape_leaves(shapes))
 
 
 def _params(entry: Entry) -> str:
@@ -94,12 +129,18 @@ def _params(entry: Entry) -> str:
 
 
 def _multiply_adds(entry: Entry) -> str:
-    return "?" if _is_open(entry.layer) else f"{entry.layer.count_multiply_adds():,}"
+    if _is_open(entry.layer):
+        return "?"
+    count = 0 if entry.calls else entry.layer.count_multiply_adds()
+    for call in entry.calls:
+        with entry.layer.at(call):
+            count += entry.layer.count_multiply_adds()
+    return f"{count:,}"
 
 
 def _is_open(layer: Layer) -> bool:
     """Whether sizes of the layer are left open."""
-    return any(None in shape for shape in structure.shape_leaves(list(layer.shapes())))
+    return any(None in shape for shape in shape_leaves(list(layer.shapes())))
 
 
 def _dense_params(entry: Entry) -> str:
@@ -108,19 +149,27 @@ def _dense_params(entry: Entry) -> str:
 
 
 def _field_size(entry: Entry) -> str:
+    if entry.layer.is_input:
+        return "-"
     return "?" if entry.field is None else "x".join(map(str, entry.field.size))
 
 
 def _field_stride(entry: Entry) -> str:
+    if entry.layer.is_input:
+        return "-"
     if entry.field is None:
         return "?"
-    if image_size(entry.layer.shapes()[1]) is None:  # no map, no neighbours
+    if image_size(shape_leaves(entry.layer.shapes()[1])[0]) is None:  # no map, no neighbours
         return "-"
     return "x".join(map(str, sorted(set(entry.field.stride), key=entry.field.stride.index)))
 
 
 def _trainable(entry: Entry) -> str:
     return ("Y" if entry.layer.trainable else "N") if entry.layer.weights else "-"
+
+
+def _connections(entry: Entry) -> str:
+    return "\n".join(entry.reads) or "-"
 
 
 OUTPUT_SHAPE = Column("Output Shape", _shape)
@@ -130,6 +179,7 @@ MULTIPLY_ADDS = Column("Mult-adds", _multiply_adds)
 FIELD = Column("Receptive field", _field_size)
 STRIDE = Column("Stride", _field_stride)
 TRAINABLE = Column("Trainable", _trainable)
+CONNECTED = Column("Connected to", _connections)
 
 
 def count_dense_params(layer: Layer) -> int | None:
@@ -138,7 +188,7 @@ def count_dense_params(layer: Layer) -> int | None:
     None where that is the layer itself, or where it has no weights that it shares between places. For an
     image of D = 32² pixels and three colors, and one map as large: 3 D² + D = 3,146,752.
     """
-    if hasattr(layer, "layers") or not layer.weights or not layer.windows():
+    if layer.parts() or not layer.weights or not layer.windows():
         return None
     inputs, outputs = map(prod, layer.shapes())
     return inputs * outputs + (outputs if getattr(layer, "bias", None) is not None else 0)
@@ -156,17 +206,9 @@ def _totals(model: Any, show_dense: bool) -> Iterator[str]:
     yield f"Multiply-adds: {model.count_multiply_adds():,}"
     yield f"Connections: {model.count_connections():,}"
     if show_dense:
-        counts = ((layer, count_dense_params(layer)) for layer in _leaves(model))
+        counts = ((layer, count_dense_params(layer)) for layer in model._leaves())
         more = sum(count - layer.count_params() for layer, count in counts if count is not None)
         yield f"Total params with Dense layers instead: {model.count_params() + more:,}"
-
-
-def _leaves(model: Any) -> Iterator[Layer]:
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            yield from _leaves(layer)
-        else:
-            yield layer
 
 
 def _size(weights: Iterable[Parameter]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from html import escape
+from itertools import zip_longest
 from typing import NamedTuple
 
 from fastconv.models.screen import wrapped
@@ -14,7 +15,9 @@ Cells = tuple[str, ...]
 
 
 class Row(NamedTuple):
-    """One layer: its name, its class, how deep it is inside other models, and what the columns say of it."""
+    """One layer: its name, its class, how deep it is inside other models, and what the columns say of it, a cell in one
+    line or several.
+    """
 
     name: str
     kind: str
@@ -23,13 +26,15 @@ class Row(NamedTuple):
 
 
 class SummaryTable(NamedTuple):
-    """``headers`` begins with that of the layers' names; the cells of the last columns align to the right."""
+    """``headers`` begins with that of the layers' names; cells of columns that are not ``left_aligned`` align to the
+    right.
+    """
 
     title: str
     headers: Sequence[str]
     rows: Sequence[Row]
     footer: Sequence[str]
-    left_aligned: int = 2
+    left_aligned: Collection[int] = (0, 1)
 
     def text(self, least: int, most: int) -> str:
         """In characters: at least ``least`` in a line, and at most ``most``.
@@ -53,7 +58,7 @@ class SummaryTable(NamedTuple):
 
     def _tables(self, most: int) -> Iterator[tuple[list[Cells], list[Cells]]]:
         """(head, body) of tables with the same content, each narrower than the one before."""
-        body: list[Cells] = [(_label(row), *row.cells) for row in self.rows]
+        body = [line for row in self.rows for line in _lines([_label(row)], row)]
         for head in ([tuple(self.headers)], self._folded_headers()):
             widths = _widths([*head, *body])
             room = widths[0] - (_width(widths) - most)
@@ -65,7 +70,8 @@ class SummaryTable(NamedTuple):
         columns = [[header] for header in self.headers[:1]]
         for i, header in enumerate(self.headers[1:]):
             words = header.split(" ")
-            width = max(map(len, [*words, *(row.cells[i] for row in self.rows)]))
+            lines = (line for row in self.rows for line in row.cells[i].split("\n"))
+            width = max(map(len, [*words, *lines]))
             columns.append(words if len(header) - width > 2 else [header])
         depth = max(map(len, columns))
         return list(zip(*([""] * (depth - len(words)) + words for words in columns), strict=True))
@@ -75,12 +81,13 @@ class SummaryTable(NamedTuple):
         for row in self.rows:
             indent = 3 * row.depth + 1
             yield from wrapped([_label(row)], most, indent + 4, first_indent=1)
-            said = [f"{header}: {cell}" for header, cell in zip(self.headers[1:], row.cells, strict=True)]
+            cells = (cell.replace("\n", ", ") for cell in row.cells)
+            said = [f"{header}: {cell}" for header, cell in zip(self.headers[1:], cells, strict=True)]
             yield from wrapped(said, most, indent + 2, first_indent=indent + 2)
 
     def _line(self, cells: Sequence[str], widths: Sequence[int]) -> str:
         aligned = (
-            cell.ljust(width) if i < self.left_aligned else cell.rjust(width)
+            cell.ljust(width) if i in self.left_aligned else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
         )
         return (" " + (" " * _GAP).join(aligned)).rstrip()
@@ -92,7 +99,7 @@ class SummaryTable(NamedTuple):
         body = [
             self._html_row(
                 "td",
-                [f"{escape(row.name)} {_dimmed(row.kind)}", *map(escape, row.cells)],
+                [f"{escape(row.name)} {_dimmed(row.kind)}", *map(_html_lines, row.cells)],
                 "border-bottom: 1px solid rgba(128, 128, 128, 0.2)",
                 indent=1.5 * row.depth,
             )
@@ -116,7 +123,7 @@ class SummaryTable(NamedTuple):
     def _html_row(self, tag: str, cells: Sequence[str], style: str, indent: float = 0) -> str:
         columns = []
         for i, cell in enumerate(cells):
-            side = "left" if i < self.left_aligned else "right"
+            side = "left" if i in self.left_aligned else "right"
             left = indent + 0.6 if i == 0 else 0.6
             look = f"text-align: {side}; padding: 0.2em 0.6em 0.2em {left:g}em; white-space: nowrap; {style}"
             columns.append(f'<{tag} style="{look}">{cell}</{tag}>')
@@ -131,13 +138,20 @@ def _branch(row: Row) -> str:
     return " " * (3 * row.depth - 2) + "└ " if row.depth else ""
 
 
-def _folded(row: Row, room: int) -> Iterable[tuple[str, ...]]:
-    """The row in one line, or in two where its label needs more room."""
+def _folded(row: Row, room: int) -> Iterable[Cells]:
+    """The row with its label in one line, or in two where it needs more room."""
     if len(_label(row)) <= room:
-        yield (_label(row), *row.cells)
-    else:
-        yield (_branch(row) + row.name, *row.cells)
-        yield (" " * (3 * row.depth) + f"  ({row.kind})", *[""] * len(row.cells))
+        return _lines([_label(row)], row)
+    return _lines([_branch(row) + row.name, " " * (3 * row.depth) + f"  ({row.kind})"], row)
+
+
+def _lines(label: list[str], row: Row) -> Iterable[Cells]:
+    """The lines of a row, below each other."""
+    return zip_longest(label, *(cell.split("\n") for cell in row.cells), fillvalue="")
+
+
+def _html_lines(cell: str) -> str:
+    return "<br>".join(map(escape, cell.split("\n")))
 
 
 def _widths(lines: Sequence[Sequence[str]]) -> list[int]:

@@ -253,10 +253,11 @@ class Trainer(Layer):
         if optimizer.excluded_from_weight_decay is not None:
             excluded = optimizer.excluded_from_weight_decay.get_config(self.weights)
             serialized_optimizer["config"]["exclude_from_weight_decay"] = excluded
+        weights = None if objective is None else objective.loss_weights
         return {
             "optimizer": serialized_optimizer,
             "loss": None if objective is None else objective.serialized(),
-            "loss_weights": None if objective is None else objective.loss_weights,
+            **({} if weights is None else {"loss_weights": weights}),
             "metrics": serialized(measures.unweighted),
             "weighted_metrics": serialized(measures.weighted),
             "jit_compile": self._jit_compile,
@@ -686,7 +687,7 @@ class Trainer(Layer):
             _targets(batch.y)
         if not self._looked_for_mistakes:
             self._looked_for_mistakes = True
-            warn_of_likely_mistakes(self, loss, listed(batch.x))
+            warn_of_likely_mistakes(self, objective.terms(self._ports.outputs), listed(batch.x))
         x = self._checked(batch.x)
         plan = self._plan() if loss is not None and can_train_with(loss) and self._is_as_built(x) else None
         if plan is not None and loss is not None:  # whose layers have no penalties on their outputs
@@ -858,12 +859,25 @@ class Trainer(Layer):
     def _epochs(self, *arguments: Any) -> Epochs:
         """The epochs of some data. Arrays the model cannot take are an error here, before anything begins."""
         data = epochs_of(*arguments, ports=self._ports)
-        shape = data.source.shape
+        if data.source.shape is not None:
+            self._check_shape(data.source.shape)
+        return data
+
+    def _inputs(self, x: Any) -> Any:
+        """What ``predict`` is given as one array, or ``Several`` in the order of the inputs. Raises ValueError where
+        the model does not take it.
+        """
+        arranged, _, _ = self._arranged(x, None, None)
+        arrays = each(arranged, np.asarray)
+        self._check_shape(arrays.shape)
+        return arrays
+
+    def _check_shape(self, shape: Any) -> None:
+        """Raise ValueError where an array of this shape, or several arrays, are no input of the model."""
         if isinstance(shape, list):
             self.check_inputs([tuple(one[1:]) for one in shape])
-        elif shape is not None:
+        else:
             self.check_input(shape)
-        return data
 
     def _hooks(
         self,

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import ArrayLike
-
+from fastconv._errors import unknown_name
+from fastconv.graph.ports import Several, listed
 from fastconv.parameter import Array
 from fastconv.utils.sampling import MonteCarlo, sampled
 
 if TYPE_CHECKING:
-    from fastconv.models.sequential import Sequential
+    from fastconv.models.model import Model
 
 Augment = Callable[[Array], Array]
 
 
 def predict_augmented(
-    model: Sequential,
-    x: ArrayLike,
-    augment: Augment | Iterable[Augment],
+    model: Model,
+    x: Any,
+    augment: Augment | Iterable[Augment] | Mapping[str, Augment | Iterable[Augment]],
     samples: int = 10,
     batch_size: int | None = None,
 ) -> MonteCarlo:
@@ -37,19 +36,17 @@ def predict_augmented(
     Raises TypeError for what is no function. Krizhevsky, Sutskever & Hinton 2012, *ImageNet classification
     with deep convolutional neural networks*, section 4.1, average over crops and mirror images.
     """
-    steps = [augment] if callable(augment) else list(augment)
-    for step in steps:
-        if not callable(step):
-            raise TypeError(f"augment must be a function of a batch of images, or several; got {step!r}")
-    x = np.asarray(x)
-    model.check_input(x.shape)
+    x = model._inputs(x)
+    names = model._ports.inputs
+    steps = _by_input(model, augment, names)
 
-    def sampler(batch: Array) -> Callable[[], Array]:
-        def predict() -> Array:
-            changed = batch
-            for step in steps:
-                changed = step(changed)
-            return model.predict_on_batch(changed)
+    def sampler(batch: Any) -> Callable[[], Any]:
+        def predict() -> Any:
+            changed = listed(batch)
+            for index, name in enumerate(names):
+                for step in steps.get(name, ()):
+                    changed[index] = step(changed[index])
+            return model.predict_on_batch(changed if isinstance(batch, Several) else changed[0])
 
         return predict
 
@@ -57,3 +54,22 @@ def predict_augmented(
         return sampled(x, samples, batch_size, sampler)
     finally:
         model.forget()
+
+
+def _by_input(model: Model, augment: Any, names: Sequence[str]) -> dict[str, list[Augment]]:
+    """The functions for each input that is changed."""
+    if not isinstance(augment, Mapping):
+        if len(names) > 1:
+            raise TypeError(
+                f"{model} has the inputs {', '.join(names)}: augment is a dictionary {{name: function}} of some of them"
+            )
+        augment = {names[0]: augment}
+    found: dict[str, list[Augment]] = {}
+    for name, given in augment.items():
+        if name not in names:
+            raise unknown_name("input", name, names)
+        found[name] = [given] if callable(given) else list(given)
+        for step in found[name]:
+            if not callable(step):
+                raise TypeError(f"augment must be a function of a batch of images, or several; got {step!r}")
+    return found

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from fastconv._structure import is_exactly
+from fastconv.graph import Pass, Schedule, structure
+from fastconv.graph.ports import listed
 from fastconv.layers.alpha_dropout import AlphaDropout
 from fastconv.layers.dropout import Dropout
 from fastconv.layers.gaussian_dropout import GaussianDropout
 from fastconv.layers.layer import Layer
 from fastconv.layers.random_layer import RandomLayer, always_random
-from fastconv.parameter import Array
 from fastconv.utils.sampling import MonteCarlo, sampled
 
 if TYPE_CHECKING:
-    from fastconv.models.sequential import Sequential
+    from fastconv.models.model import Model
 
 
 def monte_carlo_predict(
-    model: Sequential, x: ArrayLike, samples: int = 100, batch_size: int | None = None
+    model: Model, x: Any, samples: int = 100, batch_size: int | None = None
 ) -> MonteCarlo:
     """Predict x (N, ...) ``samples`` times with dropout on: (mean, std) of the predictions.
 
@@ -31,29 +28,33 @@ def monte_carlo_predict(
     as ``np.std``.
 
     Dropout, SpatialDropout2D, AlphaDropout and GaussianDropout are on; everything else is as in ``predict``,
-    batch normalization and noise included. What comes before the first dropout is computed only once. Other
-    threads that use the model wait meanwhile.
+    batch normalization and noise included. What depends on no dropout is computed only once. Other threads that use
+    the model wait meanwhile. Inputs and outputs of a model that has several are nested as in ``predict``.
 
     >>> mean, std = fastconv.utils.monte_carlo_predict(model, x_test)
 
     ``batch_size`` is 32 if None. Raises ValueError for a model without dropout. Gal & Ghahramani 2016,
     *Dropout as a Bayesian approximation: representing model uncertainty in deep learning*.
     """
-    from fastconv.models.sequential import Sequential  # which has imported this package
-
-    x = np.asarray(x)
+    x = model._inputs(x)
     dropouts = _dropouts(model)
     if not dropouts:
         raise ValueError(f"{model} has no dropout: all its predictions would be the same; use predict(x)")
-    model.check_input(x.shape)
     if not model.built:
         model.build(x.shape[1:])
-    layers: list[Layer] = list(model.layers) if is_exactly(model, Sequential) else [model]
-    first = next(i for i, layer in enumerate(layers) if _dropouts(layer))
+    schedule = model.schedule(training=False)
 
-    def sampler(batch: Array) -> Callable[[], Array]:
-        below = _through(layers[:first], batch)
-        return lambda: _through(layers[first:], below)
+    def sampler(batch: Any) -> Callable[[], Any]:
+        if schedule is None:  # it computes by a call of its own
+            return lambda: model.forward(batch)
+        below, above = _cut(schedule)
+        known = Pass(below, training=False).forward(listed(batch), remember=False)
+
+        def sample() -> Any:
+            outputs = Pass(above, training=False).forward(known, remember=False)
+            return structure.packed(schedule.graph.outputs, outputs)
+
+        return sample
 
     with model._turns.lock, always_random(dropouts):
         try:
@@ -62,10 +63,16 @@ def monte_carlo_predict(
             model.forget()
 
 
-def _through(layers: Iterable[Layer], x: Array) -> Array:
-    for layer in layers:
-        x = layer.forward(x)
-    return x
+def _cut(schedule: Schedule) -> tuple[Schedule, Schedule]:
+    """What depends on no dropout, and all else, which begins with what that makes."""
+    changing: set[int] = set()
+    between = list(schedule.outputs)
+    for call in schedule.calls:
+        if _dropouts(call.layer) or not changing.isdisjoint(call.inputs):
+            changing.update(call.outputs)
+            between += call.inputs
+    known = list(dict.fromkeys(number for number in between if number not in changing))
+    return schedule.part(known), schedule.part(schedule.outputs, known)
 
 
 def _dropouts(layer: Layer) -> list[RandomLayer]:

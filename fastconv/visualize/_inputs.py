@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv.parameter import Array
-from fastconv.visualize._layers import check_model
+from fastconv.visualize._layers import check_model, check_single
 
 
 def one_image(model: Any, image: ArrayLike) -> Array:
     """An image as a batch of one, (1, H, W, C), for a built model of images.
 
     (H, W, C), (1, H, W, C) and, with one channel, (H, W) and (1, H, W) are welcome. Raises ValueError for
-    other shapes and for a model whose inputs are no images.
+    other shapes and for a model whose inputs are no images, or several.
     """
     check_model(model)
+    check_single(model)
     given = np.asarray(image)
     expected = model.input_shape[1:]
     if len(expected) != 3:
@@ -30,8 +31,9 @@ def one_image(model: Any, image: ArrayLike) -> Array:
     squeezed = (1, *expected[:-1]) if expected[-1] == 1 else None
     if given.shape in (expected, expected[:-1] if squeezed else None, squeezed):
         return given.reshape(1, *expected)
-    model.check_input(given.shape if given.ndim == 4 else (1, *given.shape))
-    return given
+    batch = given if given.ndim == 4 else given[None]
+    model.check_input(batch.shape)
+    return batch
 
 
 def names_of_classes(class_names: Sequence[str] | None, number: int) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from fastconv.layers._arguments import whole
-from fastconv.models.sequential import Sequential
+from fastconv.models.model import Model
 from fastconv.parameter import Array
 from fastconv.visualize._figure import enlarged, first_of, mosaic, scaled, show_image
 from fastconv.visualize._layers import (
@@ -47,13 +47,13 @@ class Maps(NamedTuple):
 
 
 def maps_of(
-    model: Sequential, image: Array, layers: Iterable[LayerLike] | LayerLike | None, max_maps: int, scale: str
+    model: Model, image: Array, layers: Iterable[LayerLike] | LayerLike | None, max_maps: int, scale: str
 ) -> list[Maps]:
     """What the layers make of ``image`` (1, H, W, C); by default all that change the picture."""
     paths = layer_paths(model)
     if layers is None:
         chosen = [path for path, layer in paths.items() if not shows_nothing_new(layer)]
-        chosen = [path for path in chosen if not isinstance(paths[path], Sequential)]
+        chosen = [path for path in chosen if not isinstance(paths[path], Model)]
     elif isinstance(layers, Iterable) and not isinstance(layers, str):
         chosen = [find_layer(model, which) for which in layers]
     else:
@@ -85,8 +85,8 @@ def show_input(axes: Any, image: Array) -> None:
         show_image(axes, mosaic(image.transpose(2, 0, 1), image.shape[-1]))
 
 
-def probabilities(model: Sequential, image: Array) -> Any:
+def probabilities(model: Model, image: Array) -> Any:
     """The model's probability for each class (classes,); None where it does not end in a softmax."""
-    if model.output_activation != "softmax" or len(model.output_shape or ()) != 2:
+    if model.output_activation != "softmax" or len(model.output_shape) != 2:
         return None
-    return extract_features(model, -1, image)[0]
+    return model.predict_on_batch(image)[0]

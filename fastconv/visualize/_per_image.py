@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.models import Sequential
+from fastconv.models import Model
 from fastconv.parameter import Array
+from fastconv.visualize._layers import check_single
 from fastconv.visualize._way_up import check_built
 
 
@@ -22,11 +23,18 @@ def per_image(given: Any, name: str, shape: tuple[int, ...]) -> Array | None:
     return np.broadcast_to(array, shape)
 
 
-def as_batch(model: Sequential, x: Any) -> tuple[Array, bool]:
-    """(images, single): x as images (N, H, W, C) that the model takes, and whether it was a single one."""
+def as_batch(model: Model, x: Any) -> tuple[Array, bool]:
+    """(images, single): x as images (N, H, W, C) that the model takes, and whether it was a single one.
+
+    Raises ValueError for a model with several inputs or outputs.
+    """
     check_built(model)
+    check_single(model, output=True)
     images = np.asarray(x)
-    single = (None, *images.shape) == model.input_shape
+    expected = model.input_shape[1:]
+    single = images.ndim == len(expected) and all(
+        wanted in (None, size) for wanted, size in zip(expected, images.shape, strict=True)
+    )
     if single:
         images = images[None]
     model.check_input(images.shape)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastconv.models import Sequential
+from fastconv.models import Model
 from fastconv.parameter import Array
 
 
-def chosen_labels(model: Sequential, y: Array, labels: Array | None) -> Array:
+def chosen_labels(model: Model, y: Array, labels: Array | None) -> Array:
     """The class of each image, for the model's outputs y: ``labels``, or where None the one the model says.
 
     Raises ValueError where y is not (N, classes), or has no such class.
@@ -34,7 +34,7 @@ def one_hot(labels: Array, like: Array) -> Array:
 
 
 def class_titles(
-    model: Sequential, images: Array, labels: Array | None, names: Sequence[str] | None
+    model: Model, images: Array, labels: Array | None, names: Sequence[str] | None
 ) -> tuple[Array, list[str]]:
     """The class of each image as in ``chosen_labels``, and its name (or number) with the model's output."""
     y = model.predict_on_batch(images)

@@ -1,25 +1,38 @@
-"""The layers of a model one after the other, up to one of them."""
+"""The part of a network between the image and one layer."""
 
 from __future__ import annotations
 
-from fastconv.layers.layer import Layer
-from fastconv.models import Sequential
-from fastconv.visualize._layers import LayerLike, check_model, find_layer, layer_paths
+from fastconv.graph import Schedule
+from fastconv.models import Model
+from fastconv.visualize._layers import (
+    LayerLike,
+    check_model,
+    check_single,
+    find_layer,
+    layer_paths,
+    schedule_of,
+)
 
 
-def layers_up_to(model: Sequential, layer: LayerLike) -> list[Layer]:
-    """The layers from the input up to and with ``layer``; models inside the model are taken apart.
+def way_up(model: Model, layer: LayerLike | None) -> Schedule:
+    """The calls from the image to what ``layer`` makes, or to the output where None. Models inside the model are taken
+    apart; of a layer that is called several times the first call counts.
 
-    Raises ValueError where the model is not built or has no such layer.
+    Raises ValueError where the model is not built, takes several inputs or has no such layer.
     """
-    last = find_layer(model, layer)
+    path = None if layer is None else find_layer(model, layer)
     check_built(model)
-    paths = layer_paths(model)
-    end = max(n for n, path in enumerate(paths, 1) if f"{path}/".startswith(f"{last}/"))
-    return [part for part in list(paths.values())[:end] if not isinstance(part, Sequential)]
+    check_single(model, output=path is None)
+    schedule = schedule_of(model)
+    if path is None:
+        return schedule.part(schedule.outputs)
+    _, made = schedule.find(layer_paths(model)[path])
+    if len(made) > 1:
+        raise ValueError(f"{path!r} has {len(made)} outputs: ask for a layer that has one")
+    return schedule.part(made)
 
 
-def check_built(model: Sequential) -> None:
+def check_built(model: Model) -> None:
     """Raise ValueError, or TypeError, for a model that has no weights yet to look at."""
     check_model(model)
     if not model.built:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv.layers._arguments import whole
-from fastconv.models import Sequential
+from fastconv.models import Model
 from fastconv.ops import _door
 from fastconv.parameter import Array
 from fastconv.visualize._layers import LayerLike
@@ -16,7 +16,7 @@ from fastconv.visualize._way_back import WayBack
 
 
 def deconvnet(
-    model: Sequential,
+    model: Model,
     layer: LayerLike,
     x: ArrayLike,
     map: int | ArrayLike | None = None,

@@ -8,21 +8,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastconv.graph import Pass
+from fastconv.graph.ports import each, length, listed, taken
 from fastconv.layers._arguments import whole
 from fastconv.layers.layer import Layer
-from fastconv.models.sequential import Sequential
+from fastconv.models.model import Model
 from fastconv.ops._door import array as floats
 from fastconv.parameter import Array
-from fastconv.visualize._layers import LayerLike, check_model, find_layer, layer_paths
+from fastconv.visualize._layers import LayerLike, check_model, find_layer, layer_paths, schedule_of
 
 
 def extract_features(
-    model: Sequential,
+    model: Model,
     layers: LayerLike | Iterable[LayerLike] | None,
     x: ArrayLike,
     batch_size: int = 32,
 ) -> Any:
     """The outputs of some layers for the examples x (N, ...), as in ``predict``: dropout is off, and so on.
+
+    Of a layer that is called several times it is the output of its first call; of one that has several outputs, a list.
 
     Parameters
     ----------
@@ -40,35 +44,30 @@ def extract_features(
     """
     check_model(model)
     one = isinstance(layers, (str, Layer)) or hasattr(layers, "__index__")
-    asked: Any = [layers] if one else layer_paths(model) if layers is None else layers
+    paths = layer_paths(model)
+    asked: Any = [layers] if one else paths if layers is None else layers
     if not isinstance(asked, Iterable):
         raise TypeError(f"layers must be a layer, several in a list, or None for all; got {layers!r}")
     wanted: dict[str, str] = {}  # {what the user will look for: path}
     for which in asked:
         path = find_layer(model, which)
         wanted[which if isinstance(which, str) else path] = path
-    inputs = floats(x, f"the input of {model}")
-    model.check_input(inputs.shape)
+    inputs = each(model._inputs(x), lambda array: floats(array, f"the input of {model}"))
     batch_size = whole(batch_size, "batch_size")
-    pieces: dict[str, list[Array]] = {path: [] for path in wanted.values()}
-    try:
-        for start in range(0, max(len(inputs), 1), batch_size):
-            _run(model, inputs[start : start + batch_size], pieces)
-    finally:
-        model.forget()
-    found = {name: np.concatenate(pieces[path]) for name, path in wanted.items()}
+    schedule = schedule_of(model)
+    made = {path: schedule.find(paths[path])[1] for path in wanted.values()}
+    part = schedule.part([*dict.fromkeys(number for numbers in made.values() for number in numbers)])
+    pieces: dict[int, list[Array]] = {number: [] for number in part.outputs}
+    with model._turns.lock:
+        for start in range(0, max(length(inputs), 1), batch_size):
+            batch = taken(inputs, slice(start, start + batch_size))
+            outputs = Pass(part, training=False).forward(listed(batch), remember=False)
+            for number, output in zip(part.outputs, outputs, strict=True):
+                pieces[number].append(output)
+
+    def whole_of(path: str) -> Any:
+        arrays = [np.concatenate(pieces[number]) for number in made[path]]
+        return arrays[0] if len(arrays) == 1 else arrays
+
+    found = {name: whole_of(path) for name, path in wanted.items()}
     return next(iter(found.values())) if one else found
-
-
-def _run(model: Sequential, x: Array, pieces: dict[str, list[Array]], prefix: str = "") -> Array:
-    """Take a batch through the layers one by one, and into the models among them that are asked about."""
-    for layer in model.layers:
-        path = prefix + layer.name
-        asked_about = any(other.startswith(f"{path}/") for other in pieces)
-        if isinstance(layer, Sequential) and asked_about:
-            x = _run(layer, x, pieces, f"{path}/")
-        else:
-            x = layer.forward(x, training=False)
-        if path in pieces:
-            pieces[path].append(x)
-    return x

@@ -9,7 +9,7 @@ import numpy as np
 from fastconv.layers import Conv2D
 from fastconv.layers._arguments import whole
 from fastconv.layers.layer import Layer
-from fastconv.models.sequential import Sequential
+from fastconv.models.model import Model
 from fastconv.parameter import Array
 from fastconv.visualize._figure import (
     SMALL,
@@ -30,7 +30,7 @@ TALLEST = 0.9  # inches, of one tile
 PIXELS, GAP = 6, 5  # the side of a weight, and from one filter to the next
 
 
-def filter_images(model: Sequential | Layer, layer: LayerLike | None = None) -> Array:
+def filter_images(model: Model | Layer, layer: LayerLike | None = None) -> Array:
     """The kernel of a convolution as images, (filters, channels, KH, KW): a copy.
 
     Where ``connections`` leave a channel out of a filter, there is NaN.
@@ -48,7 +48,7 @@ def filter_images(model: Sequential | Layer, layer: LayerLike | None = None) -> 
 
 
 def plot_filters(
-    model: Sequential | Layer,
+    model: Model | Layer,
     layer: LayerLike | None = None,
     *,
     scale: str = "each",
@@ -112,8 +112,8 @@ def _number(axes: Any, columns: int, rows: int, size: tuple[int, int]) -> None:
     axes.tick_params(length=0, labelsize=SMALL, labeltop=True, labelbottom=False)
 
 
-def _convolution(model: Sequential | Layer, layer: LayerLike | None) -> Conv2D:
-    if isinstance(model, Sequential):
+def _convolution(model: Model | Layer, layer: LayerLike | None) -> Conv2D:
+    if isinstance(model, Model):
         check_model(model)
         paths = layer_paths(model)
         convolutions = {path: found for path, found in paths.items() if isinstance(found, Conv2D)}

@@ -8,15 +8,14 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from fastconv._random import generator_state, set_generator_state
-from fastconv.models.batches import checked_batch
-from fastconv.models.sequential import Sequential
+from fastconv.models.model import Model
 from fastconv.parameter import Array
 from fastconv.visualize._histograms import draw_histograms
 from fastconv.visualize._layers import check_model
 
 
 def loss_gradients(
-    model: Sequential, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    model: Model, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> dict[str, Array]:
     """{path: gradient} of the compiled loss, penalties included, for what the model can learn.
 
@@ -29,7 +28,7 @@ def loss_gradients(
     compiled = model._ready("loss_gradients")
     if not model.parameters:
         raise ValueError(f"{model} has no trainable weights: all its layers are frozen, or have none")
-    batch = checked_batch(x, y, sample_weight)
+    batch = model._batch(x, y, sample_weight)
     before = generator_state()
     try:
         copied = copy.deepcopy(model)
@@ -40,7 +39,7 @@ def loss_gradients(
 
 
 def plot_gradient_histograms(
-    model: Sequential,
+    model: Model,
     x: ArrayLike,
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,

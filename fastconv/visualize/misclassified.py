@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 
 from fastconv._targets import class_labels
 from fastconv.layers._arguments import whole
-from fastconv.models.sequential import Sequential
+from fastconv.models.model import Model
 from fastconv.parameter import Array
 from fastconv.visualize._inputs import names_of_classes
-from fastconv.visualize._layers import check_model
+from fastconv.visualize._layers import check_model, check_single
 from fastconv.visualize.plot_images import plot_images
 
 
@@ -33,7 +33,7 @@ class Mistakes(NamedTuple):
     confidence: Array
 
 
-def find_mistakes(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int | None = None) -> Mistakes:
+def find_mistakes(model: Model, x: ArrayLike, y: ArrayLike, batch_size: int | None = None) -> Mistakes:
     """The examples of x whose best output is not at their label y: (N,), (N, 1) or one-hot (N, C).
 
     The best is the largest, but of distances the smallest.
@@ -41,6 +41,7 @@ def find_mistakes(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int
     Raises ValueError where the model has no scores of classes, or the labels do not fit it.
     """
     check_model(model)
+    check_single(model, output=True)
     scores = model.predict(x, batch_size=batch_size, verbose=0)
     if scores.ndim != 2 or scores.shape[1] < 2:
         raise ValueError(f"{model} has outputs {model.output_shape}, which are not class scores")
@@ -58,7 +59,7 @@ def find_mistakes(model: Sequential, x: ArrayLike, y: ArrayLike, batch_size: int
 
 
 def plot_misclassified(
-    model: Sequential,
+    model: Model,
     x: ArrayLike,
     y: ArrayLike,
     class_names: Sequence[str] | None = None,

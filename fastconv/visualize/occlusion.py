@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from fastconv._geometry import Pair, pair
 from fastconv.layers._arguments import whole
-from fastconv.models import Sequential
+from fastconv.models import Model
 from fastconv.ops import _door
 from fastconv.parameter import Array
 from fastconv.visualize._per_image import as_batch, per_image
@@ -17,7 +17,7 @@ from fastconv.visualize._scores import chosen_labels
 
 
 def occlusion(
-    model: Sequential,
+    model: Model,
     x: ArrayLike,
     size: int | Pair = 8,
     stride: int | Pair = 1,
@@ -79,7 +79,7 @@ def covering_boxes(image: Pair, size: Pair, stride: Pair) -> Array:
     return np.stack(grid, axis=-1)
 
 
-def _predict(model: Sequential, x: Array, number: int) -> Array:
+def _predict(model: Model, x: Array, number: int) -> Array:
     y = model.predict_on_batch(x)
     if np.isnan(y).any():
         raise ValueError(

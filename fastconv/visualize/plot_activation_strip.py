@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv.models.sequential import Sequential
+from fastconv.models.model import Model
 from fastconv.parameter import Array
 from fastconv.visualize._figure import (
     BETWEEN,
@@ -34,7 +34,7 @@ MOST_CLASSES = 10
 
 
 def plot_activation_strip(
-    model: Sequential,
+    model: Model,
     image: ArrayLike,
     class_names: Sequence[str] | None = None,
     layers: Iterable[LayerLike] | LayerLike | None = None,

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastconv.models import Sequential
+from fastconv.models import Model
 from fastconv.visualize._layers import LayerLike, find_layer
 from fastconv.visualize._per_image import as_batch
 from fastconv.visualize._projections import COLUMNS, image_grid, pictures, show_picture, signed_pictures
@@ -14,7 +14,7 @@ from fastconv.visualize.deconvnet import deconvnet
 
 
 def plot_deconvnet(
-    model: Sequential,
+    model: Model,
     layer: LayerLike,
     x: ArrayLike,
     map: int | ArrayLike | None = None,

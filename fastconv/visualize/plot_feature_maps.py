@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastconv.models.sequential import Sequential
+from fastconv.models.model import Model
 from fastconv.parameter import Array
 from fastconv.visualize._figure import (
     BETWEEN,
@@ -28,7 +28,7 @@ UNITS_IN_A_ROW = 60
 
 
 def plot_feature_maps(
-    model: Sequential,
+    model: Model,
     image: ArrayLike,
     layers: Iterable[LayerLike] | LayerLike | None = None,
     *,

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from fastconv._geometry import Pair
-from fastconv.models import Sequential
+from fastconv.models import Model
 from fastconv.visualize._figure import SMALL
 from fastconv.visualize._per_image import as_batch, per_image
 from fastconv.visualize._projections import image_grid, pictures, show_picture
@@ -17,7 +17,7 @@ from fastconv.visualize.occlusion import occlusion
 
 
 def plot_occlusion(
-    model: Sequential,
+    model: Model,
     x: ArrayLike,
     size: int | Pair = 8,
     stride: int | Pair = 1,

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastconv.models.model import Model
 from fastconv.models.receptive_field import receptive_field as field_of
-from fastconv.models.sequential import Sequential
 from fastconv.visualize._figure import COLORS, SMALL, as_picture, fitted, new_figure, show_image, width_of
 from fastconv.visualize._inputs import one_image
 from fastconv.visualize._layers import LayerLike, find_layer, layer_paths
@@ -21,7 +21,7 @@ WHOLE, BESIDE = 4.0, 1.6  # inches: the width of the image, and of what is seen 
 
 
 def boxes(
-    model: Sequential, layers: Iterable[LayerLike] | LayerLike, units: Sequence[Unit] | Unit | None = None
+    model: Model, layers: Iterable[LayerLike] | LayerLike, units: Sequence[Unit] | Unit | None = None
 ) -> dict[tuple[str, Unit], Box]:
     """{(path of the layer, unit): (top, left, bottom, right)} of the pixels that each unit sees.
 
@@ -39,7 +39,7 @@ def boxes(
 
 
 def plot_receptive_field(
-    model: Sequential,
+    model: Model,
     layers: Iterable[LayerLike] | LayerLike,
     image: ArrayLike,
     units: Sequence[Unit] | Unit | None = None,

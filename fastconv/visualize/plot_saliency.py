@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv.models import Sequential
+from fastconv.models import Model
 from fastconv.visualize._figure import show_numbers
 from fastconv.visualize._per_image import as_batch, per_image
 from fastconv.visualize._projections import image_grid, pictures, show_picture
@@ -17,7 +17,7 @@ from fastconv.visualize.saliency import saliency
 
 
 def plot_saliency(
-    model: Sequential,
+    model: Model,
     x: ArrayLike,
     label: int | ArrayLike | None = None,
     classes: Sequence[str] | None = None,

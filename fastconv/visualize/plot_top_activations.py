@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv.models import Sequential
+from fastconv.models import Model
 from fastconv.parameter import Array
 from fastconv.visualize._figure import SMALL, fitted, mosaic, new_figure, width_of
 from fastconv.visualize._layers import LayerLike
@@ -22,7 +22,7 @@ GAP = 0.1  # inches, between the titles of neighbours
 
 
 def plot_top_activations(
-    model: Sequential,
+    model: Model,
     layer: LayerLike,
     x: ArrayLike,
     maps: int | Sequence[int] = 6,
@@ -79,9 +79,7 @@ def plot_top_activations(
     return figure
 
 
-def _block(
-    model: Sequential, layer: LayerLike, top: TopActivations, m: int, mode: str
-) -> tuple[Array, Array]:
+def _block(model: Model, layer: LayerLike, top: TopActivations, m: int, mode: str) -> tuple[Array, Array]:
     """(projections, patches) of the strongest units of feature map m, as pictures, empty beyond the image."""
     images = top.x[top.images[m]]
     signals = deconvnet(model, layer, images, map=m, unit=top.positions[m], mode=mode)

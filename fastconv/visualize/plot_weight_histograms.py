@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv.models.sequential import Sequential
+from fastconv.models.model import Model
 from fastconv.visualize._histograms import draw_histograms
 from fastconv.visualize._layers import check_model
 
 
 def plot_weight_histograms(
-    model: Sequential, name: str | None = None, *, scale: str = "linear", figure: Any = None
+    model: Model, name: str | None = None, *, scale: str = "linear", figure: Any = None
 ) -> Any:
     """Draw a histogram of each array of weights; the arrays are those of ``model.weights``.
 

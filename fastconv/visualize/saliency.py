@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv.layers._arguments import not_negative, whole
-from fastconv.models import Sequential
+from fastconv.models import Model
 from fastconv.ops import _door
 from fastconv.parameter import Array
 from fastconv.visualize._per_image import as_batch, per_image
@@ -15,7 +15,7 @@ from fastconv.visualize._way_back import WayBack
 
 
 def saliency(
-    model: Sequential,
+    model: Model,
     x: ArrayLike,
     label: int | ArrayLike | None = None,
     mode: str = "gradient",
@@ -44,7 +44,7 @@ def saliency(
     K. Simonyan, A. Vedaldi, A. Zisserman, "Deep Inside Convolutional Networks", 2013, section 3.1;
     D. Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017.
     """
-    way = WayBack(model, -1, mode, from_score=True)
+    way = WayBack(model, None, mode, from_score=True)
     images, single = as_batch(model, x)
     labels = per_image(label, "label", (len(images),))
     batch_size, samples = whole(batch_size, "batch_size"), whole(samples, "samples", minimum=0)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv.layers._arguments import whole
-from fastconv.models import Sequential
+from fastconv.models import Model
 from fastconv.models.receptive_field import receptive_field
 from fastconv.ops import _door
 from fastconv.parameter import Array
@@ -49,7 +49,7 @@ class TopActivations:
 
 
 def top_activations(
-    model: Sequential, layer: LayerLike, x: ArrayLike, count: int = 9, batch_size: int = 128
+    model: Model, layer: LayerLike, x: ArrayLike, count: int = 9, batch_size: int = 128
 ) -> TopActivations:
     """For each feature map of ``layer`` the ``count`` images of x with the strongest unit, one unit an image.
 
