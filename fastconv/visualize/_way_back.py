@@ -19,11 +19,13 @@ import numpy as np
 from fastconv import layers, ops
 from fastconv._errors import unknown_name
 from fastconv.layers.activated import ActivatedLayer
+from fastconv.layers.adaptive_pooling import AdaptivePooling
 from fastconv.layers.augmentation import Augmentation
-from fastconv.layers.global_pooling2d import GlobalPooling2D
 from fastconv.layers.layer import Layer
-from fastconv.layers.pooling2d import Pooling2D
+from fastconv.layers.padding import Framing
+from fastconv.layers.pooling import GlobalPooling, Pooling
 from fastconv.layers.random_layer import RandomLayer
+from fastconv.layers.upsampling import UpSampling
 from fastconv.models import Sequential
 from fastconv.parameter import Array
 from fastconv.visualize._layers import LayerLike
@@ -39,15 +41,19 @@ _LINEAR = (
     layers.Conv2D,
     layers.Dense,
     layers.Flatten,
+    layers.Permute,
+    layers.RepeatVector,
     layers.Rescaling,
     layers.Reshape,
     layers.Resizing,
-    layers.ZeroPadding2D,
     layers.Activation,
+    AdaptivePooling,
     Augmentation,
-    GlobalPooling2D,
-    Pooling2D,
+    Framing,
+    GlobalPooling,
+    Pooling,
     RandomLayer,
+    UpSampling,
 )
 
 
