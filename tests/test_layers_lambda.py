@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from fastconv import Input, Model, Sequential, gradcheck, layers, ops, saving, set_backend
+from fastconv import Input, Model, Sequential, callbacks, gradcheck, layers, ops, saving, set_backend
 from fastconv.models import clone_model, load_model
 
 RNG = np.random.default_rng(9)
@@ -195,6 +195,21 @@ def test_a_model_with_one_learns_as_with_the_layer_it_replaces():
         model.fit(X, X[:, :1], epochs=5, shuffle=False, verbose=0)
     for one, other in zip(*(model.get_weights() for model in made), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_which_pixels_it_sees_is_unknown():
+    layer = layers.Lambda(lambda x: x[:, ::-1], name="flip")
+    layer.build((4, 4, 1))
+    with pytest.raises(ValueError, match="Lambda 'flip' does not tell which pixels"):
+        layer.windows()
+    layer = layers.Lambda(square)
+    layer.build((4,))
+    assert layer.windows() == ()
+
+
+def test_a_training_with_one_is_backed_up(tmp_path):
+    model = head(layers.Lambda(square))
+    model.fit(X, np.ones((6, 1)), epochs=2, verbose=0, callbacks=[callbacks.BackupAndRestore(tmp_path / "b")])
 
 
 # ---- files

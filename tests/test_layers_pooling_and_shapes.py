@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastconv import Input, Model, Sequential, gradcheck, layers, set_backend
+from fastconv import Input, Model, Sequential, gradcheck, layers, set_backend, visualize
 from fastconv.models import receptive_field
 
 RNG = np.random.default_rng(6)
@@ -233,6 +233,25 @@ def test_connections():
         layer.build(shape)
         assert layer.count_connections() == count
         assert layer.count_multiply_adds() == 0
+
+
+def test_deconvnet_goes_back_through_them():
+    """They are linear, given where the maxima were: the way back is the gradient, in every mode."""
+    model = Sequential(
+        [
+            Input((8, 8, 2)),
+            layers.AdaptiveMaxPooling2D(5),
+            layers.UpSampling2D(2, interpolation="bilinear"),
+            layers.Cropping2D(1),
+            layers.Permute((2, 1, 3)),
+            layers.Conv2D(3, 3, name="top"),
+        ]
+    )
+    images = RNG.standard_normal((2, 8, 8, 2)).astype(np.float32)
+    gradient = visualize.deconvnet(model, "top", images, mode="gradient")
+    assert np.abs(gradient).max() > 0
+    for mode in ("deconvnet", "guided"):
+        np.testing.assert_array_equal(visualize.deconvnet(model, "top", images, mode=mode), gradient)
 
 
 # ---- in a model

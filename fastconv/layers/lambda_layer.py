@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv._geometry import Window, image_size
 from fastconv._numbers import is_whole
 from fastconv._registry import comes_back, deserialize_function, serialize_function
 from fastconv._repr import call_of
@@ -103,6 +104,12 @@ class Lambda(Layer):
             return told
         with_batch = told(structure.map_shapes(lambda shape: (None, *shape), input_shape))
         return structure.map_shapes(lambda shape: shape[1:], with_batch)
+
+    def windows(self) -> tuple[Window, ...]:
+        inputs, _ = self.shapes()
+        if any(image_size(shape) for shape in structure.shape_leaves(inputs)):  # type: ignore[arg-type]
+            raise ValueError(f"{self} does not tell which pixels of its input its function combines")
+        return ()
 
     # ---- forward and backward
 
