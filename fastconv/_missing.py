@@ -45,42 +45,17 @@ _GRAPHS = (
     ),
     Missing(
         "layers",
-        "Dot dot",
-        "layers.Multiply()([a, b]) multiplies number by number; ops.dot is the product of arrays",
+        "dot",
+        "a layer is called on the list of tensors: layers.Dot(axes=1)([a, b]); ops.dot is the product of arrays",
     ),
     Missing("utils", "get_source_inputs", "models.Model.inputs are the symbolic inputs of a model"),
     Missing("utils", "plot_model model_to_dot", "model.summary prints the layers as a table"),
     Missing(
         "layers",
-        "Lambda Wrapper",
-        "a function needs its derivative here: write a subclass of layers.Layer with call and backward",
+        "Wrapper",
+        "a layer among the attributes of a layer of your own, a subclass of layers.Layer, is part of it",
     ),
-    Missing(
-        "layers",
-        "MaxPooling1D MaxPool1D AveragePooling1D AvgPool1D",
-        _1D.format(instead="layers.MaxPooling2D or layers.AveragePooling2D with windows of (1, width)"),
-    ),
-    Missing(
-        "layers",
-        "GlobalAveragePooling1D GlobalAvgPool1D GlobalMaxPooling1D GlobalMaxPool1D",
-        _1D.format(instead="layers.GlobalAveragePooling2D or layers.GlobalMaxPooling2D"),
-    ),
-    Missing("layers", "ZeroPadding1D", _1D.format(instead="layers.ZeroPadding2D(((0, 0), (left, right)))")),
     Missing("layers", "SpatialDropout1D", _1D.format(instead="layers.SpatialDropout2D")),
-    Missing(
-        "layers",
-        "AdaptiveAveragePooling2D AdaptiveMaxPooling2D",
-        "layers.AveragePooling2D or layers.MaxPooling2D with windows of input size / output size; "
-        "layers.GlobalAveragePooling2D where the output is one place",
-    ),
-    Missing("layers", "UpSampling2D", "layers.Resizing enlarges images"),
-    Missing("layers", "Cropping2D", "layers.CenterCrop crops images to a size"),
-    Missing(
-        "layers",
-        "Permute RepeatVector UpSampling1D Cropping1D AdaptiveAveragePooling1D AdaptiveMaxPooling1D",
-        "reorder the data beforehand, with np.transpose or np.repeat; layers.Reshape keeps the order of "
-        "numbers",
-    ),
     Missing(
         "layers",
         "LayerNormalization GroupNormalization RMSNormalization UnitNormalization SpectralNormalization",

@@ -300,6 +300,15 @@ ERRORS = {
         (lambda: layers.RandomTranslation((-2, 0.5), 0.1), "height_factor"),
         (lambda: layers.RandomContrast((0.5, 2)), "factor"),
     ],
+    "`Lambda(function)`": [
+        (lambda: layers.serialize(layers.Lambda(np.sin)), "files hold no code"),
+        (lambda: layers.serialize(layers.Lambda(lambda x: x)), "register_keras_serializable"),
+    ],
+    "`UpSampling2D(interpolation=...)`": [
+        (lambda: layers.UpSampling2D(interpolation="bicubic"), "interpolation"),
+        (lambda: layers.UpSampling2D(interpolation="lanczos3"), "interpolation"),
+        (lambda: layers.UpSampling2D(interpolation="lanczos5"), "interpolation"),
+    ],
     "`Resizing`": [
         (lambda: layers.Resizing(4, 4, interpolation="bicubic"), "interpolation"),
         (lambda: layers.Resizing(4, 4, interpolation="lanczos3"), "interpolation"),

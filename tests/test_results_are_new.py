@@ -12,19 +12,27 @@ from fastconv.layers import serialization
 IMAGES = np.random.default_rng(0).normal(0, 1, (2, 4, 4, 3))
 ARGUMENTS = {
     "Activation": ("linear",),
+    "AdaptiveAveragePooling2D": (4,),
+    "AdaptiveAveragePooling1D": (16,),
+    "AdaptiveMaxPooling2D": (4,),
+    "AdaptiveMaxPooling1D": (16,),
     "AlphaDropout": (0.0,),
     "CenterCrop": (4, 4),
     "Conv1D": (3, 1),
     "Conv1DTranspose": (3, 1),
     "Conv2D": (3, 1),
     "Conv2DTranspose": (3, 1),
+    "Cropping1D": (0,),
     "Dense": (3,),
     "DepthwiseConv1D": (1,),
     "DepthwiseConv2D": (1,),
+    "Dot": (3,),
     "Dropout": (0.5,),
     "GaussianDropout": (0.5,),
     "GaussianNoise": (0.0,),
     "InputLayer": ((4, 4, 3),),
+    "Lambda": (lambda x: x,),
+    "Permute": ((1, 2, 3),),
     "RandomBrightness": (0.0,),
     "RandomContrast": (0.0,),
     "RandomCrop": (4, 4),
@@ -32,6 +40,7 @@ ARGUMENTS = {
     "RandomTranslation": (0.0, 0.0),
     "RandomZoom": (0.0,),
     "RBF": (2,),
+    "RepeatVector": (1,),
     "Rescaling": (1.0,),
     "Reshape": ((4, 4, 3),),
     "Resizing": (4, 4),
@@ -40,8 +49,19 @@ ARGUMENTS = {
     "SpatialDropout2D": (0.0,),
     "WithNumber": ("add", 0.0),
 }
-PASSING_ON = {"AveragePooling2D": (1,), "MaxPooling2D": (1,), "Subsampling2D": (1,), "ZeroPadding2D": (0,)}
-OF_SEQUENCES = {"Conv1D", "Conv1DTranspose", "DepthwiseConv1D", "SeparableConv1D"}
+PASSING_ON = {
+    "AveragePooling1D": (1,),
+    "AveragePooling2D": (1,),
+    "MaxPooling1D": (1,),
+    "MaxPooling2D": (1,),
+    "Subsampling2D": (1,),
+    "UpSampling1D": (1,),
+    "UpSampling2D": (1,),
+    "ZeroPadding1D": (0,),
+    "ZeroPadding2D": (0,),
+}
+SHAPES = {"RBF": (2, 48), "RepeatVector": (2, 48)}
+SEQUENCES = (2, 16, 3)
 CLASSES = sorted(  # of layers; those of models are below
     {
         cls.__name__: cls for cls in serialization._registry._classes.values() if not issubclass(cls, Model)
@@ -64,7 +84,7 @@ def assert_new(results, *given):
 @pytest.mark.parametrize(("name", "cls"), CLASSES, ids=[name for name, _ in CLASSES])
 def test_of_layers(name, cls, backend):
     arguments = PASSING_ON.get(name, ARGUMENTS.get(name, ()))
-    x = example(backend, (2, 48) if name == "RBF" else (2, 16, 3) if name in OF_SEQUENCES else IMAGES.shape)
+    x = example(backend, SHAPES.get(name, SEQUENCES if cls.input_rank == 3 else IMAGES.shape))
     least = getattr(cls, "least", 0)  # of the layers that are called on a list
     given = [x] * least if least else x
     with fastconv.set_backend(backend):

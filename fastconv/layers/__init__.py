@@ -3,9 +3,15 @@
 from fastconv._public import publish
 from fastconv.layers.activation import Activation
 from fastconv.layers.activity_regularization import ActivityRegularization
+from fastconv.layers.adaptive_pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+)
 from fastconv.layers.alpha_dropout import AlphaDropout
 from fastconv.layers.arithmetic import WithNumber
-from fastconv.layers.average_pooling2d import AveragePooling2D
+from fastconv.layers.arrangement import Permute, RepeatVector
 from fastconv.layers.batch_normalization import BatchNormalization
 from fastconv.layers.center_crop import CenterCrop
 from fastconv.layers.convolution import Conv1D, Conv2D
@@ -21,13 +27,33 @@ from fastconv.layers.elu import ELU
 from fastconv.layers.flatten import Flatten
 from fastconv.layers.gaussian_dropout import GaussianDropout
 from fastconv.layers.gaussian_noise import GaussianNoise
-from fastconv.layers.global_pooling2d import GlobalAveragePooling2D, GlobalMaxPooling2D
 from fastconv.layers.identity import Identity
 from fastconv.layers.input_layer import Input, InputLayer
+from fastconv.layers.lambda_layer import Lambda
 from fastconv.layers.layer import Layer
 from fastconv.layers.leaky_relu import LeakyReLU
-from fastconv.layers.max_pooling2d import MaxPooling2D
-from fastconv.layers.merging import Add, Average, Concatenate, Divide, Maximum, Minimum, Multiply, Subtract
+from fastconv.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Divide,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+)
+from fastconv.layers.padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
+from fastconv.layers.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    MaxPooling1D,
+    MaxPooling2D,
+)
 from fastconv.layers.prelu import PReLU
 from fastconv.layers.random_brightness import RandomBrightness
 from fastconv.layers.random_contrast import RandomContrast
@@ -47,12 +73,16 @@ from fastconv.layers.softmax import Softmax
 from fastconv.layers.spatial_dropout2d import SpatialDropout2D
 from fastconv.layers.subsampling2d import Subsampling2D
 from fastconv.layers.transposed_convolution import Conv1DTranspose, Conv2DTranspose
-from fastconv.layers.zero_padding2d import ZeroPadding2D
+from fastconv.layers.upsampling import UpSampling1D, UpSampling2D
 
 # Keras' other names.
+MaxPool1D = MaxPooling1D
 MaxPool2D = MaxPooling2D
+AvgPool1D = AveragePooling1D
 AvgPool2D = AveragePooling2D
+GlobalAvgPool1D = GlobalAveragePooling1D
 GlobalAvgPool2D = GlobalAveragePooling2D
+GlobalMaxPool1D = GlobalMaxPooling1D
 GlobalMaxPool2D = GlobalMaxPooling2D
 Convolution1D = Conv1D
 Convolution1DTranspose = Conv1DTranspose
@@ -66,10 +96,16 @@ __all__ = [
     "RBF",
     "Activation",
     "ActivityRegularization",
+    "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling2D",
+    "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D",
     "Add",
     "AlphaDropout",
     "Average",
+    "AveragePooling1D",
     "AveragePooling2D",
+    "AvgPool1D",
     "AvgPool2D",
     "BatchNormalization",
     "CenterCrop",
@@ -82,28 +118,39 @@ __all__ = [
     "Convolution1DTranspose",
     "Convolution2D",
     "Convolution2DTranspose",
+    "Cropping1D",
+    "Cropping2D",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Dot",
     "Dropout",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAvgPool1D",
     "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
     "GlobalMaxPool2D",
+    "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "Identity",
     "Input",
     "InputLayer",
+    "Lambda",
     "Layer",
     "LeakyReLU",
+    "MaxPool1D",
     "MaxPool2D",
+    "MaxPooling1D",
     "MaxPooling2D",
     "Maximum",
     "Minimum",
     "Multiply",
     "PReLU",
+    "Permute",
     "RandomBrightness",
     "RandomContrast",
     "RandomCrop",
@@ -113,6 +160,7 @@ __all__ = [
     "RandomTranslation",
     "RandomZoom",
     "ReLU",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
     "Resizing",
@@ -124,6 +172,9 @@ __all__ = [
     "SpatialDropout2D",
     "Subsampling2D",
     "Subtract",
+    "UpSampling1D",
+    "UpSampling2D",
+    "ZeroPadding1D",
     "ZeroPadding2D",
     "deserialize",
     "serialize",
