@@ -769,7 +769,6 @@ IMPOSSIBLE = {
         (lambda: keras.layers.Dense(2, activation=np.tanh), "write it as a Layer with call and backward"),
         (lambda: keras.layers.Dense(2, kernel_regularizer=np.sum), "Regularizer"),
     ],
-    "`Normalization` and `adapt`": [(lambda: keras.layers.Normalization(), r"np\.mean and np\.std")],
     "`DepthwiseConv2D`, `SeparableConv2D`, `Conv2DTranspose`, `Conv1D`": [
         (lambda: keras.layers.DepthwiseConv2D(3), r"layers\.Conv2D\(filters=n, kernel_size=3, groups=n\)"),
         (lambda: keras.layers.SeparableConv2D(8, 3), r"layers\.Conv2D\(filters, 1\)"),

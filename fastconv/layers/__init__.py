@@ -28,10 +28,13 @@ from fastconv.layers.layer import Layer
 from fastconv.layers.leaky_relu import LeakyReLU
 from fastconv.layers.max_pooling2d import MaxPooling2D
 from fastconv.layers.merging import Add, Average, Concatenate, Divide, Maximum, Minimum, Multiply, Subtract
+from fastconv.layers.normalization import Normalization
+from fastconv.layers.pipeline import Pipeline
 from fastconv.layers.prelu import PReLU
 from fastconv.layers.random_brightness import RandomBrightness
 from fastconv.layers.random_contrast import RandomContrast
 from fastconv.layers.random_crop import RandomCrop
+from fastconv.layers.random_erasing import RandomErasing
 from fastconv.layers.random_flip import RandomFlip
 from fastconv.layers.random_layer import RandomLayer
 from fastconv.layers.random_rotation import RandomRotation
@@ -42,9 +45,16 @@ from fastconv.layers.relu import ReLU
 from fastconv.layers.rescaling import Rescaling
 from fastconv.layers.reshape import Reshape
 from fastconv.layers.resizing import Resizing
+from fastconv.layers.row_normalization import (
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
 from fastconv.layers.serialization import add_class, deserialize, serialize
 from fastconv.layers.softmax import Softmax
 from fastconv.layers.spatial_dropout2d import SpatialDropout2D
+from fastconv.layers.spectral_normalization import SpectralNormalization
 from fastconv.layers.subsampling2d import Subsampling2D
 from fastconv.layers.transposed_convolution import Conv1DTranspose, Conv2DTranspose
 from fastconv.layers.zero_padding2d import ZeroPadding2D
@@ -85,20 +95,26 @@ __all__ = [
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
     "Identity",
     "Input",
     "InputLayer",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "MaxPool2D",
     "MaxPooling2D",
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
     "PReLU",
+    "Pipeline",
+    "RMSNormalization",
     "RandomBrightness",
     "RandomContrast",
     "RandomCrop",
+    "RandomErasing",
     "RandomFlip",
     "RandomLayer",
     "RandomRotation",
@@ -112,8 +128,10 @@ __all__ = [
     "SeparableConv2D",
     "Softmax",
     "SpatialDropout2D",
+    "SpectralNormalization",
     "Subsampling2D",
     "Subtract",
+    "UnitNormalization",
     "ZeroPadding2D",
     "deserialize",
     "serialize",

@@ -650,18 +650,24 @@ class Layer(Graphed, Structured):
     def random_state(self) -> dict[str, Any]:
         """All that the random numbers of the calls to come depend on, in plain numbers; {} for none.
 
-        Of NumPy's generators among the attributes it is the state; a layer that draws otherwise overrides it.
+        Of NumPy's generators among the attributes it is the state, of the parts theirs by their places; a layer that
+        draws otherwise overrides it.
         """
-        return {name: generator.bit_generator.state for name, generator in self._generators().items()}
+        state = {name: generator.bit_generator.state for name, generator in self._generators().items()}
+        inside = {str(place): part.random_state() for place, part in enumerate(self.parts())}
+        return {**state, **{place: found for place, found in inside.items() if found}}
 
     def set_random_state(self, state: Mapping[str, Any]) -> None:
         """Go on drawing where ``random_state`` was taken. Raises ValueError for another layer's state."""
-        generators = self._generators()
-        if state.keys() != generators.keys():
-            own = "draws no random numbers" if not generators else f"draws from {sorted(generators)}"
+        generators, drawing = self._generators(), self.random_state().keys()
+        if state.keys() != drawing:
+            own = "draws no random numbers" if not drawing else f"draws from {sorted(drawing)}"
             raise ValueError(f"{self} {own}; got the state {dict(state)!r}")
-        for name, generator in generators.items():
-            generator.bit_generator.state = state[name]
+        for name, value in state.items():
+            if name in generators:
+                generators[name].bit_generator.state = value
+            else:
+                self.parts()[int(name)].set_random_state(value)
 
     def _generators(self) -> dict[str, np.random.Generator]:
         return {name: value for name, value in vars(self).items() if isinstance(value, np.random.Generator)}
