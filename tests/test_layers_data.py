@@ -274,6 +274,14 @@ def test_the_layer_inside_is_a_part():
     assert "18" in lines[0]
 
 
+def test_a_penalty_on_the_outputs_counts_once():
+    layer = layers.SpectralNormalization(layers.Dense(3, activity_regularizer="l2"))
+    x = np.ones((8, 4), np.float32)
+    for _ in range(2):
+        y = layer.forward(x)
+        assert layer.activity_losses == pytest.approx([0.01 * (y**2).sum() / 8])
+
+
 def test_errors_of_spectral_normalization():
     with pytest.raises(ValueError, match="layer must be a layer with a kernel, got 'dense'"):
         layers.SpectralNormalization("dense")

@@ -99,7 +99,10 @@ class SpectralNormalization(Layer):
         if before is not None:
             self._divide_by_norm()
         try:
+            self.layer._activity_losses = []
             y, saved = self.layer.compute(x, training=training)
+            self._activity_losses.extend(self.layer._activity_losses)  # until the next call of this layer
+            self.layer._activity_losses = []
         except BaseException:
             if before is not None:
                 self.vector_u.value, self.kernel.value = before
