@@ -59,7 +59,8 @@ class RandomErasing(Augmentation):
         self.fill_value = fill_value
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        if np.size(self.fill_value) not in (1, input_shape[-1]):
+        given = self.fill_value
+        if isinstance(given, (list, tuple)) and len(given) not in (1, input_shape[-1]):
             raise ValueError(
                 f"{self}: fill_value={self.fill_value!r} must be a number, or one for each of the "
                 f"{input_shape[-1]} channels"
