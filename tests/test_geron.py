@@ -969,7 +969,6 @@ IMPOSSIBLE = {
         (lambda: keras.layers.Dense(2, activation=np.tanh), "write it as a Layer with call and backward"),
         (lambda: keras.layers.Dense(2, kernel_regularizer=np.sum), "Regularizer"),
     ],
-    "`Normalization` and `adapt`": [(lambda: keras.layers.Normalization(), r"np\.mean and np\.std")],
     "networks for ImageNet, `preprocess_input`, `decode_predictions`": [
         (lambda: keras.applications.ResNet50(weights="imagenet"), r"applications\.LeNet5"),
         (lambda: keras.applications.xception.Xception, r"applications\.pretrained_weights"),

@@ -272,22 +272,17 @@ ERRORS = {
         (lambda: layers.AlphaDropout(1), "rate"),
         (lambda: layers.GaussianDropout(1), "rate"),
     ],
-    '`"glu"`, `"hard_shrink"`, `"soft_shrink"`, `"sparse_plus"`, `"sparse_sigmoid"`, `"sparsemax"`, '
-    '`"squareplus"`, `"tanh_shrink"`, `threshold`': [
-        (lambda name=name: Dense(2, activation=name), f"Keras' activation '{name}' is not supported")
-        for name in (
-            "glu",
-            "hard_shrink",
-            "soft_shrink",
-            "sparse_plus",
-            "sparse_sigmoid",
-            "sparsemax",
-            "squareplus",
-            "tanh_shrink",
-            "threshold",
-        )
+    '`activation="glu"` in `Dense` and convolutions': [
+        (lambda: Dense(2, activation="glu"), r'put Activation\("glu"\) behind it'),
+        (lambda: layers.Conv2D(2, 3, activation="glu"), r'put Activation\("glu"\) behind it'),
     ],
-    "`BatchNormalization(axis=...)`": [(lambda: layers.BatchNormalization(axis=1)(IMAGES), "axis")],
+    '`activation="threshold"`': [
+        (lambda: Dense(2, activation="threshold"), r"with_parameters\(threshold=..., default_value=...\)"),
+    ],
+    "`Normalization(axis=0)`, or the default for a batch of single numbers": [
+        (lambda: layers.Normalization(axis=0)(X), "the batch"),
+        (lambda: layers.Normalization()(X[:, 0]), "the batch"),
+    ],
     "`renorm`, `synchronized`, masks": [
         (lambda: layers.BatchNormalization(renorm=True), "renorm"),
         (lambda: layers.BatchNormalization(synchronized=True), "synchronized"),

@@ -54,10 +54,13 @@ from fastconv.layers.pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
+from fastconv.layers.normalization import Normalization
+from fastconv.layers.pipeline import Pipeline
 from fastconv.layers.prelu import PReLU
 from fastconv.layers.random_brightness import RandomBrightness
 from fastconv.layers.random_contrast import RandomContrast
 from fastconv.layers.random_crop import RandomCrop
+from fastconv.layers.random_erasing import RandomErasing
 from fastconv.layers.random_flip import RandomFlip
 from fastconv.layers.random_layer import RandomLayer
 from fastconv.layers.random_rotation import RandomRotation
@@ -68,9 +71,16 @@ from fastconv.layers.relu import ReLU
 from fastconv.layers.rescaling import Rescaling
 from fastconv.layers.reshape import Reshape
 from fastconv.layers.resizing import Resizing
+from fastconv.layers.row_normalization import (
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
 from fastconv.layers.serialization import add_class, deserialize, serialize
 from fastconv.layers.softmax import Softmax
 from fastconv.layers.spatial_dropout2d import SpatialDropout2D
+from fastconv.layers.spectral_normalization import SpectralNormalization
 from fastconv.layers.subsampling2d import Subsampling2D
 from fastconv.layers.transposed_convolution import Conv1DTranspose, Conv2DTranspose
 from fastconv.layers.upsampling import UpSampling1D, UpSampling2D
@@ -136,11 +146,13 @@ __all__ = [
     "GlobalMaxPool2D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
     "Identity",
     "Input",
     "InputLayer",
     "Lambda",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "MaxPool1D",
     "MaxPool2D",
@@ -149,11 +161,15 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
     "PReLU",
     "Permute",
+    "Pipeline",
+    "RMSNormalization",
     "RandomBrightness",
     "RandomContrast",
     "RandomCrop",
+    "RandomErasing",
     "RandomFlip",
     "RandomLayer",
     "RandomRotation",
@@ -170,11 +186,13 @@ __all__ = [
     "SeparableConvolution2D",
     "Softmax",
     "SpatialDropout2D",
+    "SpectralNormalization",
     "Subsampling2D",
     "Subtract",
     "UpSampling1D",
     "UpSampling2D",
     "ZeroPadding1D",
+    "UnitNormalization",
     "ZeroPadding2D",
     "deserialize",
     "serialize",
