@@ -45,7 +45,6 @@ _GRAPHS = (
         "it has several inputs, and " + _GRAPH,
     ),
     Missing("utils", "get_source_inputs", "model.layers are the layers from first to last; " + _GRAPH),
-    Missing("utils", "plot_model model_to_dot", "model.summary prints the layers as a table"),
     Missing("layers", "Identity", 'layers.Activation("linear") returns its input'),
     Missing(
         "layers",
