@@ -192,7 +192,7 @@ class _Rows:
         return 1.0 if self.sizes[item][1] else 2.0
 
     def _ports(self, across: list[float], tails: bool) -> list[float]:
-        """Where each edge leaves its box, or reaches it: side by side, in the order of where they come from."""
+        """Where each edge leaves its box, or reaches it: side by side, in the order of their other ends."""
         ports = [0.0] * len(self.edges)
         of_box: dict[int, list[int]] = {}
         for number, edge in enumerate(self.edges):
