@@ -265,8 +265,8 @@ _PARTS = (
         "mobilenet_v2 "
         "mobilenet_v3 nasnet resnet resnet50 resnet_v2 vgg16 vgg19 xception",
         "networks for ImageNet are not here; applications.LeNet5, applications.FashionCNN and "
-        "applications.Cifar10CNN have trained weights (applications.pretrained_weights). Features computed "
-        "by "
+        "applications.Cifar10CNN have trained weights (applications.pretrained_weights), applications.ResNet "
+        "and applications.MobileNetV1 are for small images. Features computed by "
         "keras.applications.{name} are arrays, on which models.Sequential learns",
     ),
     Missing(

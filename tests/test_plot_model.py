@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastconv as fc
-from fastconv.applications import ResNet8, UNet
+from fastconv.applications import ResNet, ResNet8, UNet
 from fastconv.utils import model_to_dot, plot_model
 from fastconv.utils._layered_drawing import arranged
 
@@ -143,6 +143,19 @@ def test_any_diagram_is_arranged_without_overlaps(given_diagram):
 def test_a_chain_is_a_straight_column():
     layout = arranged([(100, 20), (40, 30), (160, 20)], [(0, 1), (1, 2)])
     assert len({x for x, _ in layout.centres}) == 1
+
+
+def test_a_deep_residual_network_stays_narrow():
+    """Shortcuts beside the blocks push nothing to the side from block to block."""
+    widths = [float(picture(ResNet(depth))[0].get("width")) for depth in (14, 56)]
+    assert widths[1] < 1.1 * widths[0]
+
+
+def test_long_arrows_from_one_box_stay_together():
+    layout = arranged([(60, 20)] * 5, [(0, 1), (1, 2), (2, 3), (3, 4), (0, 3), (0, 4)])
+    to_3, to_4 = layout.ways[4:]
+    assert to_3[:6] == to_4[:6]  # out of box 0, and past boxes 1 and 2
+    assert to_3[6:] != to_4[6:]
 
 
 def test_what_stands_in_a_box():

@@ -53,19 +53,24 @@ class _Rows:
         self.edges = edges
         self.row_of = _rows(len(sizes), edges)
         self.chains: list[list[int]] = []  # of each edge: the box, the waypoints, the box
+        self.boxes = len(sizes)
+        waypoints: dict[
+            Edge, int
+        ] = {}  # by box and row: arrows from the same box stay together while they can
         for tail, head in edges:
             chain = [tail]
             for row in range(self.row_of[tail] + 1, self.row_of[head]):
-                chain.append(len(self.sizes))
-                self.sizes.append((WAYPOINT, 0.0))
-                self.row_of.append(row)
+                if (tail, row) not in waypoints:
+                    waypoints[tail, row] = len(self.sizes)
+                    self.sizes.append((WAYPOINT, 0.0))
+                    self.row_of.append(row)
+                chain.append(waypoints[tail, row])
             self.chains.append([*chain, head])
         self.above: list[list[int]] = [[] for _ in self.sizes]
         self.below: list[list[int]] = [[] for _ in self.sizes]
-        for chain in self.chains:
-            for upper, lower in pairwise(chain):
-                self.below[upper].append(lower)
-                self.above[lower].append(upper)
+        for upper, lower in dict.fromkeys(pair for chain in self.chains for pair in pairwise(chain)):
+            self.below[upper].append(lower)
+            self.above[lower].append(upper)
         self.rows: list[list[int]] = [[] for _ in range(max(self.row_of, default=-1) + 1)]
         for item, row in enumerate(self.row_of):
             self.rows[row].append(item)
@@ -125,7 +130,7 @@ class _Rows:
             along += GAP_ALONG
         centres = [
             (across[box], (tops[self.row_of[box]] + bottoms[self.row_of[box]]) / 2)
-            for box in range(len(self.sizes))
+            for box in range(self.boxes)
         ]
         leaves = self._ports(across, tails=True)
         reaches = self._ports(across, tails=False)
@@ -145,8 +150,7 @@ class _Rows:
             ]
             ways.append(way)
         right = max((across[i] + size[0] / 2 for i, size in enumerate(self.sizes)), default=MARGIN)
-        boxes = len(self.sizes) - sum(len(chain) - 2 for chain in self.chains)
-        return Layout(centres[:boxes], ways, (right + MARGIN, max(bottoms, default=MARGIN) + MARGIN))
+        return Layout(centres, ways, (right + MARGIN, max(bottoms, default=MARGIN) + MARGIN))
 
     def _across(self) -> list[float]:
         """Each item near its neighbours; the order stays, and the gaps."""
@@ -175,34 +179,37 @@ class _Rows:
             if before is not None:
                 room += (self.sizes[before][0] + self.sizes[item][0]) / 2 + GAP_ACROSS
             needed.append(room)
-        blocks: list[tuple[float, float, int]] = []  # mean, weight, members
-        for item, wish, offset in zip(row, wanted, needed, strict=True):
-            mean, weight, count = wish - offset, self._weight(item), 1
+        blocks: list[tuple[float, int]] = []  # mean, number of members
+        for wish, offset in zip(wanted, needed, strict=True):
+            mean, count = wish - offset, 1
             while blocks and blocks[-1][0] > mean:
-                other, heavy, members = blocks.pop()
-                mean = (other * heavy + mean * weight) / (heavy + weight)
-                weight, count = heavy + weight, members + count
-            blocks.append((mean, weight, count))
-        values = [mean for mean, _, count in blocks for _ in range(count)]
+                other, members = blocks.pop()
+                mean = (other * members + mean * count) / (members + count)
+                count += members
+            blocks.append((mean, count))
+        values = [mean for mean, count in blocks for _ in range(count)]
         for item, value, offset in zip(row, values, needed, strict=True):
             across[item] = value + offset
 
-    def _weight(self, item: int) -> float:
-        """Waypoints move less than boxes, so that long arrows are straight."""
-        return 1.0 if self.sizes[item][1] else 2.0
-
     def _ports(self, across: list[float], tails: bool) -> list[float]:
-        """Where each edge leaves its box, or reaches it: side by side, in the order of their other ends."""
-        ports = [0.0] * len(self.edges)
-        of_box: dict[int, list[int]] = {}
-        for number, edge in enumerate(self.edges):
-            of_box.setdefault(edge[0 if tails else 1], []).append(number)
-        for box, numbers in of_box.items():
-            numbers.sort(key=lambda number: across[self.chains[number][1 if tails else -2]])
-            apart = min(BETWEEN_ARROWS, self.sizes[box][0] / (len(numbers) + 1))
-            for place, number in enumerate(numbers):
-                ports[number] = across[box] + (place - (len(numbers) - 1) / 2) * apart
-        return ports
+        """Where each edge leaves its box, or reaches it: side by side, in the order of their other ends.
+
+        Edges that stay together for a while leave at one place.
+        """
+        ends: list[tuple[int, int, int]] = []  # of each edge the box, the next item, and a number of its own
+        for number, (edge, chain) in enumerate(zip(self.edges, self.chains, strict=True)):
+            together = tails and chain[1] >= self.boxes
+            ends.append((edge[0 if tails else 1], chain[1 if tails else -2], -1 if together else number))
+        of_box: dict[int, list[tuple[int, int, int]]] = {}
+        for end in dict.fromkeys(ends):
+            of_box.setdefault(end[0], []).append(end)
+        ports = {}
+        for box, own in of_box.items():
+            own.sort(key=lambda end: across[end[1]])
+            apart = min(BETWEEN_ARROWS, self.sizes[box][0] / (len(own) + 1))
+            for place, end in enumerate(own):
+                ports[end] = across[box] + (place - (len(own) - 1) / 2) * apart
+        return [ports[end] for end in ends]
 
 
 def _rows(count: int, edges: Sequence[Edge]) -> list[int]:

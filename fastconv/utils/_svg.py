@@ -36,8 +36,8 @@ def svg(found: Diagram, rankdir: str) -> str:
 
     width, height = layout.extent[::-1] if sideways else layout.extent
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="model-plot" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {width:.1f} {height:.1f}">',
+        '<svg xmlns="http://www.w3.org/2000/svg" class="model-plot" '
+        f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.1f} {height:.1f}">',
         f"<title>{_escaped(found.name)}</title>",
         f"<style>{_STYLE}</style>",
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="7" markerHeight="7" '
