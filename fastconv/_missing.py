@@ -49,7 +49,6 @@ _GRAPHS = (
         "a layer is called on the list of tensors: layers.Dot(axes=1)([a, b]); ops.dot is the product of arrays",
     ),
     Missing("utils", "get_source_inputs", "models.Model.inputs are the symbolic inputs of a model"),
-    Missing("utils", "plot_model model_to_dot", "model.summary prints the layers as a table"),
     Missing(
         "layers",
         "Wrapper",
@@ -196,8 +195,8 @@ _PARTS = (
         "mobilenet_v2 "
         "mobilenet_v3 nasnet resnet resnet50 resnet_v2 vgg16 vgg19 xception",
         "networks for ImageNet are not here; applications.LeNet5, applications.FashionCNN and "
-        "applications.Cifar10CNN have trained weights (applications.pretrained_weights). Features computed "
-        "by "
+        "applications.Cifar10CNN have trained weights (applications.pretrained_weights), applications.ResNet "
+        "and applications.MobileNetV1 are for small images. Features computed by "
         "keras.applications.{name} are arrays, on which models.Sequential learns",
     ),
     Missing(

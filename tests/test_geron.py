@@ -999,7 +999,6 @@ IMPOSSIBLE = {
     "`preprocessing.image.ImageDataGenerator`": [
         (lambda: keras.preprocessing.image, r"layers\.RandomFlip and its like augment images"),
     ],
-    "`utils.plot_model`": [(lambda: keras.utils.plot_model(perceptron()), r"model\.summary")],
 }
 
 
