@@ -188,7 +188,7 @@ def is_sparse(view: Window, image: Pair) -> bool:
     )
 
 
-def image_size(shape: tuple[int, ...]) -> Pair | None:
+def image_size(shape: tuple[Any, ...]) -> Pair | None:
     """(H, W) of one example (H, W, C), or (H, W) in gray; None where it is a vector."""
     return (shape[0], shape[1]) if len(shape) > 1 else None
 

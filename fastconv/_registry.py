@@ -29,7 +29,7 @@ class Registry(Generic[T]):
         self._classes |= {plain_spelling(cls.__name__): cls for cls in known.values()}
 
     def add(self, cls: type[T], name: str | None = None) -> None:
-        """Make one more class known, by its own name, and where given by the ``name`` under which it is saved."""
+        """Make one more class known by its own name, and by ``name``, under which it is then saved."""
         self.names = sorted([*self.names, name or cls.__name__])
         self._classes[plain_spelling(cls.__name__)] = cls
         if name is not None:

@@ -1,5 +1,5 @@
-"""What is built around models works on graphs: Monte Carlo, augmented prediction, the rate test, callbacks, summaries,
-warnings."""
+"""What is built around models works on graphs: Monte Carlo, augmented prediction, the rate test, callbacks,
+summaries, warnings."""
 
 import csv
 import warnings
@@ -193,7 +193,8 @@ def test_likely_mistakes_are_named_output_by_output():
         ["sparse_categorical_crossentropy", fastconv.losses.BinaryCrossentropy(from_logits=True)],
     )
     images = RNG.integers(0, 255, (4, 4, 4, 1)).astype(np.uint8)
-    with pytest.warns(UserWarning) as caught:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         model.train_on_batch(images, [np.array([0, 1, 2, 0]), np.ones((4, 1))])
     said = [str(warning.message) for warning in caught]
     assert any("takes probabilities, but Dense 'kind', an output of Model" in text for text in said)

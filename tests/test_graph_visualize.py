@@ -82,7 +82,7 @@ def test_features_of_a_subclass_and_of_a_layer_that_is_no_layer():
     features = visualize.extract_features(model, [layer.name for layer in model.layers], x)
     np.testing.assert_allclose(features[model.out.name], model.predict(x, verbose=0), atol=1e-6)
     with pytest.raises(
-        ValueError, match="computes nothing: the layers of .* are 'stem', 'block', 'block/conv'"
+        ValueError, match=r"computes nothing: the layers of .* are 'stem', 'block', 'block/conv'"
     ):
         visualize.extract_features(residual(), 0, x)
     with pytest.raises(ValueError, match="unknown layer 'image'"):

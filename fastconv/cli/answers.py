@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from fastconv.models import Sequential
+    from fastconv.models import Model
 
 
-def loss_for(model: Sequential) -> str:
+def loss_for(model: Model) -> str:
     """The loss, for labels, that reads this model's outputs rightly."""
     return "maximum_a_posteriori" if model.outputs_distances else "sparse_categorical_crossentropy"
 
 
-def probabilities(model: Sequential, outputs: np.ndarray) -> np.ndarray:
+def probabilities(model: Model, outputs: np.ndarray) -> np.ndarray:
     """Shares of the classes: of scores by softmax, and of distances likewise, the smallest the most.
 
     Sigmoid units are each a class of their own; a single one tells class 1 from class 0.

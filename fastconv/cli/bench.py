@@ -22,7 +22,7 @@ from fastconv.cli.train import MODELS, SUFFIX
 
 if TYPE_CHECKING:
     from fastconv.layers import Layer
-    from fastconv.models import Sequential
+    from fastconv.models import Model
     from fastconv.parameter import Array
 
 _TICK = 1e-9  # seconds; a clock may not have moved on during a call
@@ -89,9 +89,9 @@ def operations(layer: Layer) -> int:
 
     Each element of a kernel meets as many inputs as the layer has outputs of one channel.
     """
-    from fastconv.models import Sequential
+    from fastconv.models import Model
 
-    if isinstance(layer, Sequential):
+    if isinstance(layer, Model):
         return sum(map(operations, layer.layers))
     kernel = getattr(layer, "kernel", None)
     return 0 if kernel is None else 2 * kernel.size * math.prod(_known(layer.output_shape)[:-1])
@@ -109,7 +109,7 @@ def median_seconds(call: Callable[[], object], seconds: float) -> float:
     return float(np.median(times))
 
 
-def _model(name: str) -> Sequential:
+def _model(name: str) -> Model:
     from fastconv import applications
     from fastconv.models import load_model
     from fastconv.utils import set_random_seed
@@ -127,7 +127,7 @@ class _Backward(NamedTuple):
     passes: int  # times the forward pass's operations
 
 
-def _layer_times(model: Sequential, x: Array, seconds: float) -> list[tuple[Layer, float, _Backward]]:
+def _layer_times(model: Model, x: Array, seconds: float) -> list[tuple[Layer, float, _Backward]]:
     """Each layer on the output of the one below it; the first has no gradient to send further down."""
     rng, rows = np.random.default_rng(1), []
     for layer in model.layers:
@@ -139,7 +139,7 @@ def _layer_times(model: Sequential, x: Array, seconds: float) -> list[tuple[Laye
     return rows
 
 
-def _whole(model: Sequential, x: Array) -> list[tuple[str, Callable[[], object], int]]:
+def _whole(model: Model, x: Array) -> list[tuple[str, Callable[[], object], int]]:
     """The whole network's step and inference, with how often each goes through the layers."""
     from fastconv.losses import Loss, MaximumAPosteriori, MeanSquaredError, SparseCategoricalCrossentropy
     from fastconv.optimizers import SGD
@@ -161,7 +161,7 @@ def _whole(model: Sequential, x: Array) -> list[tuple[str, Callable[[], object],
     ]
 
 
-def _saved(model: Sequential) -> int:
+def _saved(model: Model) -> int:
     """Operations for one image that a training step does without: the gradient of the network's input."""
     return next((work for work in map(operations, model.layers) if work), 0)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from fastconv.models import Sequential
+    from fastconv.models import Model
 
 NAMES = ("digits", "mnist", "fashion_mnist", "cifar10")
 
@@ -59,7 +59,7 @@ def trained_on(path: Path | str) -> TrainedOn | None:
     return None
 
 
-def named(name: str | None, model: Sequential, path: Path | str) -> TrainedOn:
+def named(name: str | None, model: Model, path: Path | str) -> TrainedOn:
     """The data set that ``--data`` names, for ``model``. ValueError where it was not given."""
     if name is None:
         raise ValueError(
@@ -68,7 +68,7 @@ def named(name: str | None, model: Sequential, path: Path | str) -> TrainedOn:
     return TrainedOn(name, class_names(name), white_of(model))
 
 
-def of_model(model: Sequential, path: Path | str, asked: str | None) -> TrainedOn | None:
+def of_model(model: Model, path: Path | str, asked: str | None) -> TrainedOn | None:
     """What the file ``path`` says that ``model`` was trained on, or else the data set ``asked`` for with
     ``--data``; None where there is neither.
 
@@ -95,7 +95,7 @@ def _listed(classes: tuple[str, ...]) -> str:
 # ---- pixels
 
 
-def white_of(model: Sequential) -> float:
+def white_of(model: Model) -> float:
     """What a white pixel is to the network: 255 if it begins with a Rescaling of bytes, else 1."""
     from fastconv.layers import Rescaling
 
@@ -108,7 +108,7 @@ def scaled(images: np.ndarray, white: float) -> np.ndarray:
     return np.divide(images, 255 / white, dtype=np.float32)
 
 
-def check_fits(model: Sequential, known: TrainedOn, images: np.ndarray) -> None:
+def check_fits(model: Model, known: TrainedOn, images: np.ndarray) -> None:
     """ValueError if the network takes other images than this data set has, or knows fewer classes."""
     wanted: Any = model.input_shape
     if wanted is not None and wanted[1:] != images.shape[1:]:

@@ -16,7 +16,7 @@ import numpy as np
 from fastconv.cli import answers, data, options
 
 if TYPE_CHECKING:
-    from fastconv.models import Sequential
+    from fastconv.models import Model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _class_names(
-    model: Sequential, known: data.TrainedOn | None, arguments: argparse.Namespace
+    model: Model, known: data.TrainedOn | None, arguments: argparse.Namespace
 ) -> tuple[str, ...]:
     """A name for each output; where nobody has given them names, their numbers."""
     outputs = model.output_shape

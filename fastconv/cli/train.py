@@ -32,7 +32,7 @@ from fastconv.cli.keeper import SUFFIX, Curves, Keeper, Score, best_path, histor
 if TYPE_CHECKING:
     import numpy as np
 
-    from fastconv.models import Sequential
+    from fastconv.models import Model
 
 MODELS = {
     "lenet5": "LeNet5",
@@ -120,7 +120,7 @@ class Job(NamedTuple):
     random_state  where the random numbers go on; None where a seed says it
     """
 
-    model: Sequential
+    model: Model
     known: data.TrainedOn
     train: data.Split
     test: data.Split
@@ -236,7 +236,7 @@ def _latest(path: Path) -> Path:
     return last if begins == best_history and len(last_history.get("loss", ())) > epochs else path
 
 
-def _new_course(model: Sequential, arguments: argparse.Namespace, name: str, done: int = 0) -> Course:
+def _new_course(model: Model, arguments: argparse.Namespace, name: str, done: int = 0) -> Course:
     return Course.of_epochs(
         done,
         arguments.epochs or EPOCHS.get(name, 10),
@@ -247,7 +247,7 @@ def _new_course(model: Sequential, arguments: argparse.Namespace, name: str, don
 
 
 def _changed_course(
-    course: Course, model: Sequential, arguments: argparse.Namespace, name: str, done: int
+    course: Course, model: Model, arguments: argparse.Namespace, name: str, done: int
 ) -> Course:
     """The course of a file, as far as the arguments do not say otherwise."""
     batch_size = arguments.batch_size or course.batch_size
@@ -261,13 +261,13 @@ def _changed_course(
     return course._replace(batch_size=batch_size, shift=shift)
 
 
-def _constant_rate(model: Sequential) -> float | None:
+def _constant_rate(model: Model) -> float | None:
     assert model.optimizer is not None
     rate = model.optimizer.get_config()["learning_rate"]
     return rate if isinstance(rate, float) else None
 
 
-def _recompile(model: Sequential, arguments: argparse.Namespace) -> None:
+def _recompile(model: Model, arguments: argparse.Namespace) -> None:
     """What ``--optimizer`` and ``--learning-rate`` change in a network that is gone on with."""
     if arguments.optimizer or not model.compiled:
         _compile(model, arguments)
@@ -278,7 +278,7 @@ def _recompile(model: Sequential, arguments: argparse.Namespace) -> None:
             raise ValueError(f"--learning-rate: {error}, which --optimizer does here") from None
 
 
-def _compile(model: Sequential, arguments: argparse.Namespace) -> None:
+def _compile(model: Model, arguments: argparse.Namespace) -> None:
     from fastconv import optimizers
 
     optimizer = optimizers.get(arguments.optimizer or "nadam")
@@ -365,7 +365,7 @@ def _fit(job: Job, keeper: Keeper, verbose: int) -> None:
     )
 
 
-def _diverged(model: Sequential) -> bool:
+def _diverged(model: Model) -> bool:
     losses = model.history.history.get("loss", []) if model.history else []
     return bool(losses) and not math.isfinite(losses[-1])
 

@@ -98,7 +98,7 @@ class Schedule:
         raise ValueError(f"{wanted} is not in {self.owner}")
 
     def part(self, outputs: Sequence[int], inputs: Sequence[int] | None = None) -> Schedule:
-        """The calls that make some tensors, by their numbers: from the inputs, or from other tensors that are given."""
+        """The calls that make the tensors ``outputs``, by number, from ``inputs`` (None: the model's)."""
         given = self.inputs if inputs is None else tuple(inputs)
         wanted, calls = set(outputs).difference(given), []
         for call in reversed(self.calls):

@@ -58,8 +58,8 @@ def graph_from_config(
 ) -> Graph:
     """The way back from ``graph_config``: new layers, called in the same way.
 
-    Raises ValueError where the description is not of that form, two layers have one name, or a call needs a tensor
-    that nothing makes, a cycle for example.
+    Raises ValueError where the description is not of that form, two layers have one name, or a call needs a
+    tensor that nothing makes, a cycle for example.
     """
     layers: dict[str, Layer] = {}
     calls: list[_Call] = []
@@ -100,7 +100,7 @@ class _Call(NamedTuple):
 def _make(
     calls: Sequence[_Call], layers: Mapping[str, Layer], made: dict[Place, SymbolicTensor], owner: str
 ) -> None:
-    """Call the layers, each once what it needs is there and its earlier calls are done; notes what they make."""
+    """Call the layers, each once what it needs is there and its earlier calls are done; fills ``made``."""
     missing: list[int] = []  # of each call, how many calls it waits for
     waiting: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
     for index, call in enumerate(calls):
@@ -126,8 +126,8 @@ def _make(
         names = list(dict.fromkeys(call.layer for call, count in zip(calls, missing, strict=True) if count))
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         raise ValueError(
-            f"{owner}: the layers {names[:_NAMED]}{more} wait for tensors that nothing makes: there is a cycle, or a "
-            "layer is missing"
+            f"{owner}: the layers {names[:_NAMED]}{more} wait for tensors that nothing makes: there is a "
+            "cycle, or a layer is missing"
         )
 
 

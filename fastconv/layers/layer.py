@@ -691,8 +691,8 @@ class Layer(Graphed, Structured):
     def random_state(self) -> dict[str, Any]:
         """All that the random numbers of the calls to come depend on, in plain numbers; {} for none.
 
-        Of NumPy's generators among the attributes it is the state, and so of the layers among them; a layer that
-        draws otherwise overrides it.
+        Of NumPy's generators among the attributes it is the state, and so of the layers among them; a layer
+        that draws otherwise overrides it.
         """
         states = {name: generator.bit_generator.state for name, generator in self._generators().items()}
         parts = {name: part.random_state() for name, part in self._drawing_parts().items()}
@@ -705,7 +705,8 @@ class Layer(Graphed, Structured):
             given = sorted(map(str, state))
             if self.parts():
                 raise ValueError(
-                    f"{self}: this is the random state of layers {given}, but those that draw are {sorted(own)}"
+                    f"{self}: this is the random state of layers {given}, but those that draw are "
+                    f"{sorted(own)}"
                 )
             draws = f"draws from {sorted(own)}" if own else "draws no random numbers"
             raise ValueError(f"{self} {draws}; got the state {dict(state)!r}")

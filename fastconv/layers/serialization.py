@@ -24,8 +24,8 @@ def add_class(cls: type[Layer], name: str | None = None) -> None:
 def serialize(layer: Layer) -> dict[str, Any]:
     """{"class_name": "Conv2D", "config": {...}}: for ``deserialize``; without the weights.
 
-    A layer that stands in several models inside each other is described once; its other places refer to that by
-    "shared_object_id". A model of your own that is built says so under "build_config".
+    A layer that stands in several models inside each other is described once; its other places refer to that
+    by "shared_object_id". A model of your own that is built says so under "build_config".
     """
     with _one_description(_written) as written:
         if id(layer) in written:
@@ -50,7 +50,7 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
         number = config.get("shared_object_id") if isinstance(config, Mapping) else None
         if number in read:
             return read[number]
-        if number is not None and "config" not in config:
+        if number is not None and config.get("config") is None:
             raise ValueError(f"the description refers to the layer {number!r} before it describes it")
         layer = _registry.deserialize(config, custom_objects)
         if number is not None:

@@ -21,10 +21,11 @@ def clone_model(
 ) -> Model:
     """A model like ``model``: new layers with the same names and arguments, and freshly initialized weights.
 
-    Where ``model`` is built or compiled, so is the clone; its optimizer begins anew. Layers that are called several
-    times, or stand in several models inside, have one clone. A subclass of Sequential is called as Sequential is, with
-    the layers and ``name``, one of Model with ``inputs``, ``outputs`` and ``name``; where its constructor takes
-    something else the clone is a Model. To copy the weights as well: ``clone.set_weights(model.get_weights())``.
+    Where ``model`` is built or compiled, so is the clone; its optimizer begins anew. Layers that are called
+    several times, or stand in several models inside, have one clone. A subclass of Sequential is called as
+    Sequential is, with the layers and ``name``, one of Model with ``inputs``, ``outputs`` and ``name``; where
+    its constructor takes something else the clone is a Model. To copy the weights as well:
+    ``clone.set_weights(model.get_weights())``.
 
     Parameters
     ----------
@@ -34,7 +35,8 @@ def clone_model(
         these models as a whole
     input_tensors, call_function : for Keras' functional models alone: errors
 
-    Raises TypeError where ``model`` is not made of such a graph or ``clone_function`` does not return a layer.
+    Raises TypeError where ``model`` is not made of such a graph or ``clone_function`` does not return a
+    layer.
     """
     if input_tensors is not None:
         raise unsupported_argument("clone_model", "input_tensors")

@@ -410,8 +410,8 @@ class Model(Trainer):
     def get_config(self) -> dict[str, Any]:
         """The layers, their arguments and their calls, as Keras has them; ``from_config`` is the way back.
 
-        Of a subclass with a constructor of its own they are its arguments. Raises TypeError where these are no plain
-        numbers, strings, lists and dictionaries: such a class defines ``get_config`` itself.
+        Of a subclass with a constructor of its own they are its arguments. Raises TypeError where these are
+        no plain numbers, strings, lists and dictionaries: such a class defines ``get_config`` itself.
         """
         if self._graph is None or not self._takes_graph():
             return super().get_config()

@@ -15,8 +15,8 @@ metadata ``notes``                   JSON: whatever the user wants to keep with 
 ===================================  ======================================================================
 
 Format 2 is the same, with what format 1 has no words for: models that are graphs, in the notation of Keras'
-``to_json`` (``graph/serialization.py``), layers that two models inside share, classes of models of the user's own,
-and losses and metrics by output. Chains of layers are still written as format 1.
+``to_json`` (``graph/serialization.py``), layers that two models inside share, classes of models of the user's
+own, and losses and metrics by output. Chains of layers are still written as format 1.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from fastconv.parameter import Parameter
 
 
 class Entry(NamedTuple):
-    """A layer, how deep it is inside models, its receptive field, None where it cannot be told, its calls in the graph
-    that it is in, and what they are called on.
+    """A layer, how deep it is inside models, its receptive field, None where it cannot be told, its calls in
+    the graph that it is in, and what they are called on.
     """
 
     layer: Layer

@@ -15,8 +15,8 @@ Cells = tuple[str, ...]
 
 
 class Row(NamedTuple):
-    """One layer: its name, its class, how deep it is inside other models, and what the columns say of it, a cell in one
-    line or several.
+    """One layer: its name, its class, how deep it is inside other models, and what the columns say of it, a
+    cell in one line or several.
     """
 
     name: str
@@ -26,8 +26,8 @@ class Row(NamedTuple):
 
 
 class SummaryTable(NamedTuple):
-    """``headers`` begins with that of the layers' names; cells of columns that are not ``left_aligned`` align to the
-    right.
+    """``headers`` begins with that of the layers' names; cells of columns that are not ``left_aligned`` align
+    to the right.
     """
 
     title: str

@@ -864,8 +864,8 @@ class Trainer(Layer):
         return data
 
     def _inputs(self, x: Any) -> Any:
-        """What ``predict`` is given as one array, or ``Several`` in the order of the inputs. Raises ValueError where
-        the model does not take it.
+        """What ``predict`` is given as one array, or ``Several`` in the order of the inputs. Raises
+        ValueError where the model does not take it.
         """
         arranged, _, _ = self._arranged(x, None, None)
         arrays = each(arranged, np.asarray)

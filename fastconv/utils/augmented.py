@@ -61,7 +61,8 @@ def _by_input(model: Model, augment: Any, names: Sequence[str]) -> dict[str, lis
     if not isinstance(augment, Mapping):
         if len(names) > 1:
             raise TypeError(
-                f"{model} has the inputs {', '.join(names)}: augment is a dictionary {{name: function}} of some of them"
+                f"{model} has the inputs {', '.join(names)}: augment is a dictionary {{name: function}} of "
+                "some of them"
             )
         augment = {names[0]: augment}
     found: dict[str, list[Augment]] = {}

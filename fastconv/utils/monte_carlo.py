@@ -28,8 +28,9 @@ def monte_carlo_predict(
     as ``np.std``.
 
     Dropout, SpatialDropout2D, AlphaDropout and GaussianDropout are on; everything else is as in ``predict``,
-    batch normalization and noise included. What depends on no dropout is computed only once. Other threads that use
-    the model wait meanwhile. Inputs and outputs of a model that has several are nested as in ``predict``.
+    batch normalization and noise included. What depends on no dropout is computed only once. Other threads
+    that use the model wait meanwhile. Inputs and outputs of a model that has several are nested as in
+    ``predict``.
 
     >>> mean, std = fastconv.utils.monte_carlo_predict(model, x_test)
 

@@ -14,8 +14,8 @@ from fastconv.parameter import Array
 
 
 class MonteCarlo(NamedTuple):
-    """What ``samples`` predictions have in common, and how they differ; arrays of a prediction's shape, and of a model
-    with several outputs nested as these are.
+    """What ``samples`` predictions have in common, and how they differ; arrays of a prediction's shape, and
+    of a model with several outputs nested as these are.
     """
 
     mean: Any
@@ -25,8 +25,8 @@ class MonteCarlo(NamedTuple):
 def sampled(
     x: Any, samples: int, batch_size: int | None, sampler: Callable[[Any], Callable[[], Any]]
 ) -> MonteCarlo:
-    """Mean and standard deviation of ``samples`` predictions for each of the examples x, one array (N, ...) or
-    ``Several``.
+    """Mean and standard deviation of ``samples`` predictions for each of the examples x, one array (N, ...)
+    or ``Several``.
 
     ``sampler(batch)`` returns a function that predicts the batch anew each time it is called. ``batch_size``
     is 32 if None.
@@ -54,7 +54,7 @@ def sampled(
 
 
 class _Running:
-    """Mean and squared distances from it of what was added so far: Welford 1962, no differences of large sums."""
+    """Mean and deviation of what was added so far: Welford 1962, without differences of large sums."""
 
     def __init__(self) -> None:
         self.count, self.mean, self._squares = 0, np.float64(0), np.float64(0)

@@ -18,8 +18,8 @@ LayerLike = str | int | Layer
 
 
 def layer_paths(model: Model, prefix: str = "") -> dict[str, Layer]:
-    """{path: layer} of all layers in the order they compute, each model inside before its own layers; ``Input`` is
-    not among them.
+    """{path: layer} of all layers in the order they compute, each model inside before its own layers;
+    ``Input`` is not among them.
     """
     found: dict[str, Layer] = {}
     for layer in model.layers:

@@ -2,9 +2,9 @@
 
 What comes back from above is called the signal. Layers that are linear in their input, given where their
 maxima were, have one way back: convolution is transposed, max pooling puts each number where its switch
-points, average pooling shares it out, batch normalisation scales it, a sum hands it to all that it is made of.
-Where several calls read a tensor, the signals that come back from them add up. Only at a rectifier y = max(z, 0)
-is there a choice:
+points, average pooling shares it out, batch normalisation scales it, a sum hands it to all that it is made
+of. Where several calls read a tensor, the signals that come back from them add up. Only at a rectifier y =
+max(z, 0) is there a choice:
 
     "gradient"    dz = dy ⊙ [z > 0]              the chain rule: passes where the image has made z positive
     "deconvnet"   dz = max(dy, 0)                Zeiler & Fergus 2013: passes where the signal is positive
@@ -69,15 +69,15 @@ _LINEAR = (
 
 
 class WayBack:
-    """What ``model`` computes up to ``layer``, or up to its output where None, to be gone up once and down as often as
-    one likes.
+    """What ``model`` computes up to ``layer``, or up to its output where None, to be gone up once and down as
+    often as one likes.
 
-    The layers are twins of the model's: the same weights, but nothing to learn and no penalties. So neither gradients
-    nor a training under way are disturbed.
+    The layers are twins of the model's: the same weights, but nothing to learn and no penalties. So neither
+    gradients nor a training under way are disturbed.
 
     With ``from_score`` the way back begins before the last layer's softmax or sigmoid, if it ends in one.
-    Raises ValueError for an unknown ``mode``, a model with several inputs and, unless the mode is "gradient", names
-    the first layer that is neither linear nor a rectifier.
+    Raises ValueError for an unknown ``mode``, a model with several inputs and, unless the mode is "gradient",
+    names the first layer that is neither linear nor a rectifier.
     """
 
     def __init__(self, model: Model, layer: LayerLike | None, mode: str, from_score: bool = False) -> None:

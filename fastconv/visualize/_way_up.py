@@ -15,8 +15,8 @@ from fastconv.visualize._layers import (
 
 
 def way_up(model: Model, layer: LayerLike | None) -> Schedule:
-    """The calls from the image to what ``layer`` makes, or to the output where None. Models inside the model are taken
-    apart; of a layer that is called several times the first call counts.
+    """The calls from the image to what ``layer`` makes, or to the output where None. Models inside the model
+    are taken apart; of a layer that is called several times the first call counts.
 
     Raises ValueError where the model is not built, takes several inputs or has no such layer.
     """

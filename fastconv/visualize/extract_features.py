@@ -26,7 +26,8 @@ def extract_features(
 ) -> Any:
     """The outputs of some layers for the examples x (N, ...), as in ``predict``: dropout is off, and so on.
 
-    Of a layer that is called several times it is the output of its first call; of one that has several outputs, a list.
+    Of a layer that is called several times it is the output of its first call; of one that has several
+    outputs, a list.
 
     Parameters
     ----------
