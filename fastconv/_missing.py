@@ -46,7 +46,8 @@ _GRAPHS = (
     Missing(
         "layers",
         "dot",
-        "a layer is called on the list of tensors: layers.Dot(axes=1)([a, b]); ops.dot is the product of arrays",
+        "a layer is called on the list of tensors: layers.Dot(axes=1)([a, b]); ops.dot is the product of "
+        "arrays",
     ),
     Missing("utils", "get_source_inputs", "models.Model.inputs are the symbolic inputs of a model"),
     Missing(

@@ -43,7 +43,9 @@ from fastconv.layers.merging import (
     Multiply,
     Subtract,
 )
+from fastconv.layers.normalization import Normalization
 from fastconv.layers.padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
+from fastconv.layers.pipeline import Pipeline
 from fastconv.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -54,8 +56,6 @@ from fastconv.layers.pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
-from fastconv.layers.normalization import Normalization
-from fastconv.layers.pipeline import Pipeline
 from fastconv.layers.prelu import PReLU
 from fastconv.layers.random_brightness import RandomBrightness
 from fastconv.layers.random_contrast import RandomContrast
@@ -189,10 +189,10 @@ __all__ = [
     "SpectralNormalization",
     "Subsampling2D",
     "Subtract",
+    "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",
     "ZeroPadding1D",
-    "UnitNormalization",
     "ZeroPadding2D",
     "deserialize",
     "serialize",

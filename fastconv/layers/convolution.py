@@ -279,7 +279,7 @@ class Conv2D(_Filters):
         warn_if_channels_first(self, input_shape)
         with errors_named(self):
             self.table = self.connections.table(input_shape[-1])
-        start = self.connections.start(self.kernel_initializer, self.kernel_size, self.table)
+        start = self.connections.start(self.kernel_initializer, self._pair(self.kernel_size), self.table)
         self.add_kernel_and_bias(start.shape, self.filters, start)
 
     def convolve(self, x: Array) -> Array:
@@ -291,7 +291,7 @@ class Conv2D(_Filters):
         if self.table is None:
             super().kernel_gradient(x, dz, out)
         else:
-            size, how = self.kernel_size, self._sliding
+            size, how = self._pair(self.kernel_size), self._sliding
             ops.conv2d_connected_backward_kernel(x, dz, self.table, size, **how, out=out)
 
     def data_gradient(self, dz: Array, shape: Shape) -> Array:

@@ -107,7 +107,7 @@ class Lambda(Layer):
 
     def windows(self) -> tuple[Window, ...]:
         inputs, _ = self.shapes()
-        if any(image_size(shape) for shape in structure.shape_leaves(inputs)):  # type: ignore[arg-type]
+        if any(image_size(shape) for shape in structure.shape_leaves(inputs)):
             raise ValueError(f"{self} does not tell which pixels of its input its function combines")
         return ()
 

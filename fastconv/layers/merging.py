@@ -244,7 +244,7 @@ class Dot(Merge):
 
     def windows(self) -> tuple[()]:
         inputs, _ = self.shapes()
-        if any(image_size(shape) for shape in inputs):  # type: ignore[arg-type]
+        if any(image_size(shape) for shape in inputs):
             raise ValueError(f"{self} adds up products of different places: its output is no map of them")
         return ()
 

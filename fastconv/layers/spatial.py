@@ -63,7 +63,7 @@ class Spatial(Layer):
 
     def _image_shape(self, shape: Shape) -> tuple[int, int, int, int]:
         """The shape of images for that of a batch."""
-        return shape if self.rank == 2 else (shape[0], 1, *shape[1:])  # type: ignore[return-value]
+        return shape if self.rank == 2 else (shape[0], 1, *shape[1:])
 
     def _pair(self, sizes: Any) -> Pair:
         """(vertical, horizontal) for one number for each direction."""
