@@ -505,6 +505,43 @@ def test_images_of_any_size():
         model(images(channels=2))
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.MaxPooling2D(3, 2, "same"),
+        layers.AveragePooling2D(2),
+        layers.AdaptiveMaxPooling2D(2),
+        layers.UpSampling2D((2, 3), interpolation="bilinear"),
+        layers.ZeroPadding2D(((1, 2), (3, 4))),
+        layers.Cropping2D(1),
+        layers.DepthwiseConv2D(3, strides=2),
+        layers.Conv2DTranspose(2, 3, strides=2),
+        layers.Permute((2, 1, 3)),
+        layers.LayerNormalization(),
+        layers.GroupNormalization(3),
+        layers.GlobalMaxPooling2D(keepdims=True),
+        layers.MaxPooling1D(2),
+        layers.UpSampling1D(2),
+        layers.ZeroPadding1D(2),
+        layers.Cropping1D(1),
+        layers.Conv1D(2, 3, padding="causal"),
+        layers.GlobalAveragePooling1D(),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_layers_leave_sizes_open(layer):
+    axes = layer.input_rank - 2 if layer.input_rank in (3, 4) else 2
+    model = Model(x := layers.Input((*[None] * axes, 3)), layer(x))
+    for sizes in ((8, 9), (11, 6)):
+        y = model(np.zeros((2, *sizes[:axes], 3), np.float32))
+        for expected, found in zip(model.output_shape, y.shape, strict=True):
+            assert expected in (None, found)
+        fixed = Model(x := layers.Input((*sizes[:axes], 3)), type(layer).from_config(layer.get_config())(x))
+        assert fixed.output_shape[1:] == y.shape[1:]
+        for expected, given in zip(model.output_shape[1:], fixed.output_shape[1:], strict=True):
+            assert expected in (None, given)
+
+
 def test_weights_that_depend_on_an_open_size_are_an_error():
     x = layers.Input((None, None, 3))
     with pytest.raises(ValueError, match=r"Dense .* depends on a size of its input that is left open"):

@@ -249,3 +249,9 @@ def test_layers_that_mix_pixels_without_a_window(layer, image):
     model = Sequential([layers.Rescaling(2, input_shape=image), layer])
     with pytest.raises(ValueError, match="mixes"):
         receptive_field(model, layer)
+
+
+def test_sequences_are_no_images():
+    model = Sequential([layers.Input((16, 3)), layers.Conv1D(4, 3), layers.MaxPooling1D(2)])
+    with pytest.raises(ValueError, match="'conv1d' looks along a sequence"):
+        receptive_field(model, model.layers[1])

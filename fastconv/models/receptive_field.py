@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, cast
 from fastconv._geometry import Axis, Pair, Window, image_size
 from fastconv.graph.schedule import Call, Schedule
 from fastconv.layers.layer import Layer
+from fastconv.layers.spatial import Spatial
 
 
 class _Step(NamedTuple):
@@ -74,7 +75,7 @@ def receptive_field(model: Any, layer: Layer | str) -> ReceptiveField:
     ``layer`` is one of the model's, or of the models inside it, or the name of one. Random layers are taken
     at rest, as in ``predict``; of a layer that is called several times the first call counts. Raises
     ValueError where there is no image or more than one, or where a layer on the way cannot tell which pixels
-    it combines (``Resizing``), among them layers that add feature maps whose units lie differently far apart.
+    it combines (``Resizing``) or looks along a sequence, among them layers that add feature maps whose units lie differently far apart.
 
     >>> receptive_field(model, "conv2d_2").size
     (14, 14)
@@ -92,6 +93,10 @@ def receptive_field(model: Any, layer: Layer | str) -> ReceptiveField:
     fields: dict[int, tuple[_Along, _Along]] = {begin: (_PIXEL, _PIXEL)}
     sizes: dict[int, Pair] = {begin: image}
     for call in calls:
+        if isinstance(call.layer, Spatial) and call.layer.rank == 1:
+            raise ValueError(
+                f"{call.layer} looks along a sequence; only units of images have receptive fields"
+            )
         with call.layer.at(call.node):
             step = _Step(tuple(n for n in call.inputs if n in fields), call.outputs[0], call.layer.windows())
         read = {sizes[number] for number in step.reads}
