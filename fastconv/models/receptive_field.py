@@ -74,8 +74,9 @@ def receptive_field(model: Any, layer: Layer | str) -> ReceptiveField:
 
     ``layer`` is one of the model's, or of the models inside it, or the name of one. Random layers are taken
     at rest, as in ``predict``; of a layer that is called several times the first call counts. Raises
-    ValueError where there is no image or more than one, or where a layer on the way cannot tell which pixels
-    it combines (``Resizing``) or looks along a sequence, among them layers that add feature maps whose units lie differently far apart.
+    ValueError where there is no image or more than one, where a layer on the way looks along a sequence, or
+    where it cannot tell which pixels it combines: ``Resizing``, and layers that add feature maps whose units
+    lie differently far apart.
 
     >>> receptive_field(model, "conv2d_2").size
     (14, 14)
