@@ -101,6 +101,12 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": lambda x: np.maximum(x, 0),
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "tanh": np.tanh,
+    "soft_shrink": lambda x: np.where(np.abs(x) <= 0.5, 0, x - np.copysign(np.float32(0.5), x)),
+    "hard_shrink": lambda x: np.where(np.abs(x) <= 0.5, 0, x),
+    "sparse_plus": lambda x: np.where(x >= 1, x, np.clip(x + 1, 0, 2) ** 2 / 4),
+    "sparse_sigmoid": lambda x: np.clip(x + 1, 0, 2) / 2,
+    "squareplus": lambda x: (x + np.sqrt(x * x + 4)) / 2,
+    "tanh_shrink": lambda x: x - np.tanh(x),
 }
 
 

@@ -16,9 +16,14 @@
  *     softplus     y = log(1 + e^x)                          dx = dy (1 - e^-y)
  *     softsign     y = x / (1 + |x|)                         dx = dy (1 - |y|)^2
  *     exponential  y = e^x                                   dx = dy y
+ *     hard_shrink  y = x, or 0 where |x| <= alpha            dx = dy where |y| > alpha, else 0
+ *     soft_shrink  y = x -+ alpha, or 0 where |x| <= alpha   dx = dy where y != 0, else 0
+ *     sparse_plus  y = 0, (x + 1)^2 / 4 from -1, x from 1    dx = dy sqrt(y), at most dy
+ *     sparse_sigmoid  y = (x + 1) / 2, between 0 and 1       dx = dy / 2 where 0 < y < 1, else 0
+ *     squareplus   y = (x + sqrt(x^2 + alpha)) / 2           dx = dy y^2 / (y^2 + alpha / 4)
  *
- * These derivatives can be written with the output y alone, so that is all a layer keeps. The following ones go
- * down before they go up: two x have the same y, and the derivative needs x. (s is the sigmoid of x; below and
+ * These derivatives can be written with the output y alone, so that is all a layer keeps. The following ones need x:
+ * they go down before they go up, so that two x have the same y, or x is no short formula of y. (s is the sigmoid of x; below and
  * density are the normal distribution's, normal.h; u = sqrt(2 / pi) (x + 0.044715 x^3).)
  *
  *     silu         y = x s                                   dx = dy s (1 + x (1 - s))
@@ -26,6 +31,7 @@
  *     gelu         y = x below(x)                            dx = dy (below(x) + x density(x))
  *     gelu_tanh    y = x (1 + tanh u) / 2                    dx = dy (1 + tanh u + x (1 - tanh^2 u) du/dx) / 2
  *     mish         y = x tanh(softplus x)                    dx = dy (y / x + x s (1 - (y / x)^2))
+ *     tanh_shrink  y = x - tanh x                            dx = dy tanh^2 x
  *
  * (Softmax, which is no matter of single elements, is in softmax.c.) An output may be the same array as an input.
  */
@@ -39,8 +45,9 @@ enum { BLOCK = 1 << 13 };
 static double forward_operations(fc_activation kind, int64_t n) {
     switch (kind) {
         case FC_LINEAR: case FC_RELU: case FC_RELU6: case FC_LEAKY_RELU: case FC_HARD_SIGMOID: case FC_HARD_TANH:
-        case FC_HARD_SILU: case FC_SOFTSIGN: return (double)n;
-        default: return 20.0 * (double)n; /* an exponential */
+        case FC_HARD_SILU: case FC_SOFTSIGN: case FC_HARD_SHRINK: case FC_SOFT_SHRINK: case FC_SPARSE_PLUS:
+        case FC_SPARSE_SIGMOID: return (double)n;
+        default: return 20.0 * (double)n; /* an exponential, or a square root */
     }
 }
 

@@ -49,6 +49,35 @@ INLINE vfloat NAME(mish)(vfloat x) {
     return x * (f.above / f.below);
 }
 
+INLINE vfloat NAME(soft_shrink)(vfloat x, float threshold) {
+    return vselect(vabs(x) <= threshold, vbroadcast(0), vselect(x > threshold, x - threshold, x + threshold));
+}
+
+/* 0 up to -1, x from 1 on, between them a parabola that touches both */
+INLINE vfloat NAME(sparse_plus)(vfloat x) {
+    const vfloat t = NAME(between)(0, 2, x + 1.0f);
+    return vselect(x >= 1.0f, x, 0.25f * (t * t));
+}
+
+/* (x + sqrt(x^2 + b)) / 2; where x < 0 the same as a quotient, in which nothing cancels. The square root is |x| where
+ * x^2 would be infinite. */
+INLINE vfloat NAME(squareplus)(vfloat x, float b) {
+    const vfloat size = vabs(x), root = vselect(size > 1e18f, size, vsqrt(x * x + b)), y = 0.5f * size + 0.5f * root;
+    return vselect(x < 0.0f, (0.25f * b) / y, y);
+}
+
+/* x - tanh x, whose first digits cancel where x is small: there it is x^3 (1/3 - 2/15 x^2 + ...). The coefficients
+ * below spread the error of six terms: they minimise the largest relative one, which is 5e-9. */
+INLINE vfloat NAME(tanh_shrink)(vfloat x) {
+    const vfloat w = x * x;
+    vfloat p = -0.00228973804f * w + 0.00834098738f;
+    p = p * w - 0.0217678975f;
+    p = p * w + 0.0539591163f;
+    p = p * w - 0.133333027f;
+    p = p * w + 0.333333343f;
+    return vselect(vabs(x) < 0.625f, x * w * p, x - vtanh(x));
+}
+
 /* `kind` is a constant at every call. */
 INLINE vfloat NAME(phi)(const fc_activation kind, float alpha, vfloat x) {
     switch (kind) {
@@ -68,11 +97,17 @@ INLINE vfloat NAME(phi)(const fc_activation kind, float alpha, vfloat x) {
         case FC_SOFTPLUS: return vsoftplus(x);
         case FC_SOFTSIGN: return x / (1.0f + vabs(x));
         case FC_EXPONENTIAL: return vexp(x);
+        case FC_HARD_SHRINK: return vselect(vabs(x) <= alpha, vbroadcast(0), x);
+        case FC_SOFT_SHRINK: return NAME(soft_shrink)(x, alpha);
+        case FC_SPARSE_PLUS: return NAME(sparse_plus)(x);
+        case FC_SPARSE_SIGMOID: return NAME(between)(0, 2, x + 1.0f) * 0.5f;
+        case FC_SQUAREPLUS: return NAME(squareplus)(x, alpha);
         case FC_SILU: return x * vsigmoid(x);
         case FC_HARD_SILU: return x * NAME(hard_sigmoid)(x);
         case FC_GELU: return x * vnormal_below(x, vbell(x));
         case FC_GELU_TANH: return x * vsigmoid(NAME(gelu_gate)(x));
         case FC_MISH: return NAME(mish)(x);
+        case FC_TANH_SHRINK: return NAME(tanh_shrink)(x);
     }
     return x;
 }
@@ -112,6 +147,12 @@ INLINE vfloat NAME(mish_slope)(vfloat x) {
     return f.above / f.below + x * (bend / (f.below * f.below));
 }
 
+/* y (y - x) = b / 4, and so the slope, y / sqrt(x^2 + b), is 1 / (1 + b / (4 y^2)). */
+INLINE vfloat NAME(squareplus_slope)(vfloat y, float b) {
+    const vfloat r = (0.5f * sqrtf(b)) / y;
+    return vselect(y <= 0.0f, vbroadcast(0), 1.0f / (r * r + 1.0f));
+}
+
 /* v is the output y; from FC_FIRST_OF_INPUT on the input x. */
 INLINE vfloat NAME(slope)(const fc_activation kind, float alpha, vfloat v) {
     const vfloat one = vbroadcast(1);
@@ -132,11 +173,17 @@ INLINE vfloat NAME(slope)(const fc_activation kind, float alpha, vfloat v) {
         case FC_SOFTPLUS: return -vexpm1_below_zero(-v);
         case FC_SOFTSIGN: return (1.0f - vabs(v)) * (1.0f - vabs(v));
         case FC_EXPONENTIAL: return v;
+        case FC_HARD_SHRINK: return vselect(vabs(v) <= alpha, vbroadcast(0), one);
+        case FC_SOFT_SHRINK: return vselect(v == 0.0f, vbroadcast(0), one);
+        case FC_SPARSE_PLUS: return vsqrt(vselect(v >= 1.0f, one, v));
+        case FC_SPARSE_SIGMOID: return NAME(one_between)(0, 1, 0.5f, v);
+        case FC_SQUAREPLUS: return NAME(squareplus_slope)(v, alpha);
         case FC_SILU: return NAME(silu_slope)(v);
         case FC_HARD_SILU: return NAME(hard_silu_slope)(v);
         case FC_GELU: return NAME(gelu_slope)(v);
         case FC_GELU_TANH: return NAME(gelu_tanh_slope)(v);
         case FC_MISH: return NAME(mish_slope)(v);
+        case FC_TANH_SHRINK: return vtanh(v) * vtanh(v);
     }
     return one;
 }
@@ -164,8 +211,9 @@ INLINE void NAME(activate_backward_as)(const fc_activation kind, float alpha, in
 #define EACH_ACTIVATION(CASE)                                                                                    \
     CASE(FC_LINEAR) CASE(FC_RELU) CASE(FC_RELU6) CASE(FC_LEAKY_RELU) CASE(FC_SIGMOID) CASE(FC_HARD_SIGMOID)      \
     CASE(FC_LOG_SIGMOID) CASE(FC_TANH) CASE(FC_SCALED_TANH) CASE(FC_HARD_TANH) CASE(FC_ELU) CASE(FC_CELU)        \
-    CASE(FC_SELU) CASE(FC_SOFTPLUS) CASE(FC_SOFTSIGN) CASE(FC_EXPONENTIAL) CASE(FC_SILU) CASE(FC_HARD_SILU) CASE(FC_GELU)      \
-    CASE(FC_GELU_TANH) CASE(FC_MISH)
+    CASE(FC_SELU) CASE(FC_SOFTPLUS) CASE(FC_SOFTSIGN) CASE(FC_EXPONENTIAL) CASE(FC_HARD_SHRINK)               \
+    CASE(FC_SOFT_SHRINK) CASE(FC_SPARSE_PLUS) CASE(FC_SPARSE_SIGMOID) CASE(FC_SQUAREPLUS) CASE(FC_SILU)          \
+    CASE(FC_HARD_SILU) CASE(FC_GELU) CASE(FC_GELU_TANH) CASE(FC_MISH) CASE(FC_TANH_SHRINK)
 
 static void NAME(activate)(fc_activation kind, float alpha, int64_t n, const float *x, float *y) {
 #define LOOP(KIND) case KIND: NAME(activate_as)(KIND, alpha, n, x, y); break;

@@ -140,11 +140,13 @@ typedef enum {
     /* their derivative is made of the output y */
     FC_LINEAR, FC_RELU, FC_RELU6, FC_LEAKY_RELU, FC_SIGMOID, FC_HARD_SIGMOID, FC_LOG_SIGMOID, FC_TANH, FC_SCALED_TANH,
     FC_HARD_TANH, FC_ELU, FC_CELU, FC_SELU, FC_SOFTPLUS, FC_SOFTSIGN, FC_EXPONENTIAL,
+    FC_HARD_SHRINK, FC_SOFT_SHRINK, FC_SPARSE_PLUS, FC_SPARSE_SIGMOID, FC_SQUAREPLUS,
     /* theirs of the input x */
-    FC_FIRST_OF_INPUT, FC_SILU = FC_FIRST_OF_INPUT, FC_HARD_SILU, FC_GELU, FC_GELU_TANH, FC_MISH
+    FC_FIRST_OF_INPUT, FC_SILU = FC_FIRST_OF_INPUT, FC_HARD_SILU, FC_GELU, FC_GELU_TANH, FC_MISH, FC_TANH_SHRINK
 } fc_activation;
 
-/* y = phi(x);  alpha is the slope of leaky ReLU, the depth of ELU and CELU. y may be x. */
+/* y = phi(x);  alpha is the slope of leaky ReLU, the depth of ELU and CELU, the threshold of the shrinks,
+ * the b of squareplus. y may be x. */
 void fc_activation_forward(fc_activation kind, float alpha, int64_t n, const float *x, float *y);
 /* dx = dy phi'(x), from what the derivative is made of: y = phi(x), or x. dx may be dy. */
 void fc_activation_backward(fc_activation kind, float alpha, int64_t n, const float *dy, const float *kept, float *dx);

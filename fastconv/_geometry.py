@@ -55,13 +55,27 @@ def explicit_padding(padding: Padding) -> tuple[Pair, Pair] | None:
         if padding.lower() not in ("valid", "same"):
             raise unknown_name("padding", padding, ["valid", "same"])
         return None
-    if isinstance(padding, (tuple, list)) and len(padding) == 2 and isinstance(padding[0], (tuple, list)):
-        top_bottom, left_right = padding
+    return sides(padding, "padding")
+
+
+def sides(amounts: Any, argument: str) -> tuple[Pair, Pair]:
+    """((top, bottom), (left, right)) for so many pixels at the sides of an image: one number, (vertical,
+    horizontal), or a pair in the place of either.
+    """
+    amounts = _listed(amounts)
+    if isinstance(amounts, str):
+        raise ValueError(f"{argument} must be numbers; got {amounts!r}")
+    if (
+        isinstance(amounts, (tuple, list))
+        and len(amounts) == 2
+        and any(isinstance(part, (tuple, list)) for part in amounts)
+    ):
+        top_bottom, left_right = amounts
         return (
-            pair(top_bottom, "padding (top, bottom)", 0),
-            pair(left_right, "padding (left, right)", 0),
+            pair(top_bottom, f"{argument} (top, bottom)", 0),
+            pair(left_right, f"{argument} (left, right)", 0),
         )
-    vertical, horizontal = pair(padding, "padding", 0)
+    vertical, horizontal = pair(amounts, argument, 0)
     return (vertical, vertical), (horizontal, horizontal)
 
 

@@ -113,11 +113,17 @@ cdef extern from "fastconv.h" nogil:
         FC_SOFTPLUS
         FC_SOFTSIGN
         FC_EXPONENTIAL
+        FC_HARD_SHRINK
+        FC_SOFT_SHRINK
+        FC_SPARSE_PLUS
+        FC_SPARSE_SIGMOID
+        FC_SQUAREPLUS
         FC_SILU
         FC_HARD_SILU
         FC_GELU
         FC_GELU_TANH
         FC_MISH
+        FC_TANH_SHRINK
 
     void fc_activation_forward(fc_activation kind, float alpha, int64_t n, const float *x, float *y)
     void fc_activation_backward(
@@ -696,11 +702,17 @@ ACTIVATIONS = {
     "softplus": FC_SOFTPLUS,
     "softsign": FC_SOFTSIGN,
     "exponential": FC_EXPONENTIAL,
+    "hard_shrink": FC_HARD_SHRINK,
+    "soft_shrink": FC_SOFT_SHRINK,
+    "sparse_plus": FC_SPARSE_PLUS,
+    "sparse_sigmoid": FC_SPARSE_SIGMOID,
+    "squareplus": FC_SQUAREPLUS,
     "silu": FC_SILU,
     "hard_silu": FC_HARD_SILU,
     "gelu": FC_GELU,
     "gelu_tanh": FC_GELU_TANH,
     "mish": FC_MISH,
+    "tanh_shrink": FC_TANH_SHRINK,
 }
 
 

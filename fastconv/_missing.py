@@ -27,93 +27,35 @@ class Missing(NamedTuple):
     remedy: str
 
 
-_GRAPH = (
-    "models are chains of layers, models.Sequential, whose parts may be Sequential models. A branch inside "
-    "the "
-    "chain is a layer of your own: a subclass of layers.Layer with call and backward"
-)
 _1D = "there are only 2-D layers: give signals (N, W, C) a height of one, x[:, None], and use {instead}"
 _KERAS = "use keras.layers.{name} of Keras itself"
 
 _GRAPHS = (
-    Missing(". models", "Model", _GRAPH),
-    Missing(".", "Function KerasTensor Operation", _GRAPH),
     Missing(
-        "layers",
-        "Add Subtract Multiply Average Maximum Minimum Concatenate Dot "
-        "add subtract multiply average maximum minimum concatenate dot",
-        "it has several inputs, and " + _GRAPH,
-    ),
-    Missing("utils", "get_source_inputs", "model.layers are the layers from first to last; " + _GRAPH),
-    Missing("utils", "plot_model model_to_dot", "model.summary prints the layers as a table"),
-    Missing("layers", "Identity", 'layers.Activation("linear") returns its input'),
-    Missing(
-        "layers",
-        "Lambda Wrapper",
-        "a function needs its derivative here: write a subclass of layers.Layer with call and backward",
+        ".",
+        "Function KerasTensor Operation",
+        "layers.Input(shape) returns a symbolic tensor, and models.Model(inputs, outputs) is made of what "
+        "layers make of it",
     ),
     Missing(
         "layers",
-        "DepthwiseConv2D",
-        "layers.Conv2D(filters=n, kernel_size=3, groups=n) on n channels does the same",
+        "add subtract multiply average maximum minimum concatenate",
+        "a layer is called on the list of tensors: layers.Add()([a, b]), layers.Concatenate()([a, b]) and "
+        "their like",
     ),
     Missing(
         "layers",
-        "SeparableConv2D SeparableConvolution2D",
-        "layers.Conv2D(filters=n, kernel_size=3, groups=n) on n channels, then layers.Conv2D(filters, 1)",
+        "dot",
+        "a layer is called on the list of tensors: layers.Dot(axes=1)([a, b]); ops.dot is the product of "
+        "arrays",
     ),
+    Missing("utils", "get_source_inputs", "models.Model.inputs are the symbolic inputs of a model"),
     Missing(
         "layers",
-        "Conv2DTranspose Convolution2DTranspose",
-        "ops.conv2d_backward_data is the transposed convolution of arrays; a layer of your own, a subclass "
-        "of "
-        "layers.Layer, may call it",
+        "Wrapper",
+        "a layer among the attributes of a layer of your own, a subclass of layers.Layer, is part of it",
     ),
-    Missing(
-        "layers",
-        "Conv1D Convolution1D Conv1DTranspose Convolution1DTranspose DepthwiseConv1D SeparableConv1D "
-        "SeparableConvolution1D",
-        _1D.format(instead="layers.Conv2D with kernels of (1, width)"),
-    ),
-    Missing(
-        "layers",
-        "MaxPooling1D MaxPool1D AveragePooling1D AvgPool1D",
-        _1D.format(instead="layers.MaxPooling2D or layers.AveragePooling2D with windows of (1, width)"),
-    ),
-    Missing(
-        "layers",
-        "GlobalAveragePooling1D GlobalAvgPool1D GlobalMaxPooling1D GlobalMaxPool1D",
-        _1D.format(instead="layers.GlobalAveragePooling2D or layers.GlobalMaxPooling2D"),
-    ),
-    Missing("layers", "ZeroPadding1D", _1D.format(instead="layers.ZeroPadding2D(((0, 0), (left, right)))")),
     Missing("layers", "SpatialDropout1D", _1D.format(instead="layers.SpatialDropout2D")),
-    Missing(
-        "layers",
-        "AdaptiveAveragePooling2D AdaptiveMaxPooling2D",
-        "layers.AveragePooling2D or layers.MaxPooling2D with windows of input size / output size; "
-        "layers.GlobalAveragePooling2D where the output is one place",
-    ),
-    Missing("layers", "UpSampling2D", "layers.Resizing enlarges images"),
-    Missing("layers", "Cropping2D", "layers.CenterCrop crops images to a size"),
-    Missing(
-        "layers",
-        "Permute RepeatVector UpSampling1D Cropping1D AdaptiveAveragePooling1D AdaptiveMaxPooling1D",
-        "reorder the data beforehand, with np.transpose or np.repeat; layers.Reshape keeps the order of "
-        "numbers",
-    ),
-    Missing(
-        "layers",
-        "LayerNormalization GroupNormalization RMSNormalization UnitNormalization SpectralNormalization",
-        "layers.BatchNormalization normalizes over the batch; constraints.UnitNorm normalizes weights",
-    ),
-    Missing(
-        "layers",
-        "Normalization",
-        "(x - mean) / std beforehand, with np.mean and np.std of the training data; layers.Rescaling "
-        "multiplies "
-        "and adds constants",
-    ),
-    Missing("layers", "Pipeline", "models.Sequential holds augmentation layers too"),
 )
 
 _OUT_OF_SCOPE = (
@@ -154,7 +96,7 @@ _OUT_OF_SCOPE = (
         "layers",
         "RandomColorDegeneration RandomColorJitter RandomGrayscale RandomHue RandomSaturation RandomInvert "
         "RandomPosterization RandomSharpness RandomGaussianBlur RandomElasticTransform RandomPerspective "
-        "RandomShear RandomErasing AugMix RandAugment CutMix MixUp AutoContrast Equalization Solarization "
+        "RandomShear AugMix RandAugment CutMix MixUp AutoContrast Equalization Solarization "
         "ContrastLimitedAdaptiveHistogramEqualization",
         "layers.RandomFlip, layers.RandomRotation, layers.RandomZoom, layers.RandomContrast and their like "
         "are "
@@ -177,11 +119,6 @@ _OUT_OF_SCOPE = (
 )
 
 _PARTS = (
-    Missing(
-        "activations",
-        "glu hard_shrink soft_shrink sparse_plus sparse_sigmoid sparsemax squareplus tanh_shrink threshold",
-        "write it as a Layer with call and backward, a subclass of layers.Layer",
-    ),
     Missing(
         "losses",
         "CTC Circle Dice Tversky CategoricalGeneralizedCrossEntropy ctc circle dice tversky "
@@ -259,8 +196,8 @@ _PARTS = (
         "mobilenet_v2 "
         "mobilenet_v3 nasnet resnet resnet50 resnet_v2 vgg16 vgg19 xception",
         "networks for ImageNet are not here; applications.LeNet5, applications.FashionCNN and "
-        "applications.Cifar10CNN have trained weights (applications.pretrained_weights). Features computed "
-        "by "
+        "applications.Cifar10CNN have trained weights (applications.pretrained_weights), applications.ResNet "
+        "and applications.MobileNetV1 are for small images. Features computed by "
         "keras.applications.{name} are arrays, on which models.Sequential learns",
     ),
     Missing(
@@ -316,7 +253,6 @@ _PARTS = (
     Missing("random", "set_seed", "utils.set_random_seed"),
 )
 
-_NO_TENSORS = "arrays are NumPy's here, nothing is symbolic: np.asarray"
 _DTYPES = 'everything is float32; fastconv.set_backend("reference") computes in double precision'
 _VERBOSE = "verbose=0 keeps model.fit, model.evaluate and model.predict silent"
 
@@ -335,7 +271,9 @@ _PROGRAM = (
         "a smaller batch_size in model.fit takes less memory; nothing is computed twice",
     ),
     Missing(
-        ".", "StatelessScope SymbolicScope", "nothing is traced: call the layer, layer.forward, on an array"
+        ".",
+        "StatelessScope SymbolicScope",
+        "layers are called on arrays, layer.forward(x), or on the symbolic tensor that layers.Input returns",
     ),
     Missing(".", "name_scope", "give each layer its name: layers.Dense(10, name='block1_dense')"),
     Missing(
@@ -358,7 +296,8 @@ _PROGRAM = (
     Missing(
         ".",
         "tree",
-        "models take one array, no nested structures; a list comprehension over model.weights will do",
+        "model.fit and model.predict take nested lists and dictionaries as they are; for other things a list "
+        "comprehension, over model.weights say, will do",
     ),
     Missing(".", "visualization", "visualize.plot_images and its like draw arrays"),
     Missing(
@@ -370,7 +309,11 @@ _PROGRAM = (
     Missing(
         ".", "experimental estimator premade", "models.Sequential and layers.Dense make linear models too"
     ),
-    Missing("backend utils", "is_keras_tensor", _NO_TENSORS),
+    Missing(
+        "backend utils",
+        "is_keras_tensor",
+        "isinstance(x, np.ndarray) tells arrays from symbolic tensors, which layers.Input returns",
+    ),
     Missing("backend utils", "standardize_dtype", "np.dtype(x).name"),
     Missing("backend", "is_float_dtype is_int_dtype", "np.issubdtype(dtype, np.floating), or np.integer"),
     Missing("backend", "result_type", "np.result_type"),
@@ -378,9 +321,8 @@ _PROGRAM = (
     Missing(
         "backend",
         "function",
-        "visualize.extract_features(model, x, layer) gives the outputs of a layer; a layer is called on an "
-        "array, "
-        "layer.forward(x)",
+        "models.Model(inputs, outputs) computes outputs from inputs, both symbolic tensors; "
+        "visualize.extract_features(model, x, layer) gives the outputs of a layer",
     ),
     Missing(
         "backend", "learning_phase set_learning_phase", "say so in the call: model.forward(x, training=True)"
@@ -407,10 +349,11 @@ _PROGRAM = (
     Missing(
         "backend",
         "conv2d conv2d_transpose depthwise_conv2d separable_conv2d",
-        "ops.conv2d, ops.conv2d_backward_data",
+        "ops.conv2d, ops.conv2d_transpose, ops.depthwise_conv2d",
     ),
+    Missing("backend", "conv1d", "ops.conv1d"),
     Missing(
-        "backend", "conv1d conv3d pool3d resize_volumes", "there are 2-D operations alone, such as ops.conv2d"
+        "backend", "conv3d pool3d resize_volumes", "there are no volumes; ops.conv2d takes slices as channels"
     ),
     Missing("backend", "pool2d resize_images", "ops.max_pool2d, ops.avg_pool2d; layers.Resizing"),
     Missing("backend", "batch_normalization", "ops.batch_norm"),
@@ -467,31 +410,30 @@ _OPS = (
     Missing("ops", "numpy", "np, NumPy itself"),
     Missing(
         "ops",
-        "celu elu gelu hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu log_sigmoid relu relu6 selu "
-        "sigmoid "
-        "silu softmax softplus softsign swish",
+        "celu elu gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu log_sigmoid "
+        "relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid "
+        "sparsemax squareplus swish tanh_shrink threshold",
         "activations.{name}",
-    ),
-    Missing(
-        "ops",
-        "glu hard_shrink soft_shrink sparse_plus sparse_sigmoid sparsemax squareplus tanh_shrink threshold",
-        "np.where and np.exp make it, and a subclass of layers.Layer with call and backward trains with it",
     ),
     Missing(
         "ops", "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy", "losses.{name}"
     ),
     Missing("ops", "ctc_loss ctc_decode", "there is no CTC; a loss of your own is a subclass of losses.Loss"),
-    Missing("ops", "conv depthwise_conv separable_conv", "ops.conv2d, which has groups"),
-    Missing("ops", "conv_transpose", "ops.conv2d_backward_data"),
-    Missing("ops", "max_pool", "ops.max_pool2d"),
-    Missing("ops", "average_pool", "ops.avg_pool2d"),
+    Missing(
+        "ops",
+        "conv depthwise_conv separable_conv",
+        "ops.conv2d, which has groups; ops.depthwise_conv2d, ops.conv1d",
+    ),
+    Missing("ops", "conv_transpose", "ops.conv2d_transpose, ops.conv1d_transpose"),
+    Missing("ops", "max_pool", "ops.max_pool2d, ops.max_pool1d"),
+    Missing("ops", "average_pool", "ops.avg_pool2d, ops.avg_pool1d"),
     Missing(
         "ops",
         "adaptive_average_pool adaptive_max_pool",
-        "ops.avg_pool2d, ops.max_pool2d, ops.global_avg_pool2d",
+        "ops.adaptive_avg_pool2d, ops.adaptive_max_pool2d",
     ),
     Missing("ops", "batch_normalization", "ops.batch_norm"),
-    Missing("ops", "layer_normalization rms_normalization", "np.mean and np.var along the axis"),
+    Missing("ops", "layer_normalization rms_normalization", "ops.layer_norm, ops.rms_norm"),
     Missing("ops", "dot_product_attention", "np.einsum and activations.softmax"),
     Missing("ops", "one_hot multi_hot", "utils.to_categorical; np.max over the labels of one example"),
     Missing("ops", "normalize", "utils.normalize"),

@@ -124,8 +124,33 @@ def saved_name(thing: Any, kind: str) -> str:
     """What a configuration calls a class or function of this kind."""
     name = get_registered_name(thing)
     if (copied := _copied.get()) is not None:
+        while copied.get((kind, name), thing) is not thing:  # another one of the same name
+            name += "'"
         copied[kind, name] = thing
     return name
+
+
+def serialize_function(function: Any) -> dict[str, Any]:
+    """A function in a configuration: its name, for ``deserialize_function``."""
+    return {"module": "builtins", "class_name": "function", "config": saved_name(function, "function")}
+
+
+def deserialize_function(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The function of the user's own that a configuration names. Raises ValueError where it is not known."""
+    name = str(config["config"])
+    function = custom_object(name, custom_objects, "function")
+    if function is None:
+        own = name.rpartition(">")[2]
+        raise ValueError(
+            f"unknown function {name!r}: register it, with @saving.register_keras_serializable(), or give "
+            f"custom_objects={{{own!r}: the function}}"
+        )
+    return function
+
+
+def comes_back(function: Any) -> bool:
+    """Whether a configuration that names this function finds it: it is registered, or this is a copy."""
+    return _copied.get() is not None or custom_object(get_registered_name(function)) is function
 
 
 @contextmanager
@@ -184,7 +209,7 @@ def get_custom_objects() -> dict[str, Any]:
 def get_registered_name(obj: Any) -> str:
     """The name under which a class or function is saved: "package>name" where registered, else its own."""
     registered = _registered_names.get(obj)
-    own: str = obj.__name__ if registered is None else registered
+    own: str = getattr(obj, "__name__", type(obj).__name__) if registered is None else registered
     return own
 
 

@@ -16,13 +16,13 @@ import numpy as np
 from fastconv import constraints, initializers, layers, losses, metrics, optimizers, regularizers
 from fastconv._public import publish
 from fastconv._registry import (
-    custom_object,
     custom_object_scope,
+    deserialize_function,
     get_custom_objects,
     get_registered_name,
     get_registered_object,
     register_keras_serializable,
-    saved_name,
+    serialize_function,
 )
 from fastconv.models.model import Model
 from fastconv.models.saving import load_model, load_weights, save_model, save_weights
@@ -79,7 +79,7 @@ def serialize_keras_object(obj: Any) -> Any:
                 config["compile_config"] = obj.get_compile_config()
             return serialize_keras_object(config)
     if hasattr(obj, "__name__"):
-        return {"module": "builtins", "class_name": "function", "config": saved_name(obj, "function")}
+        return serialize_function(obj)
     raise TypeError(
         f"cannot serialize {obj!r}: it is no layer, model, loss, metric, optimizer, schedule, initializer, "
         "regularizer or constraint"
@@ -102,13 +102,7 @@ def deserialize_keras_object(
     if "class_name" not in config:
         return {name: deserialize_keras_object(value, custom_objects) for name, value in config.items()}
     if config["class_name"] == "function":
-        function = custom_object(str(config["config"]), custom_objects, "function")
-        if function is None:
-            name = config["config"]
-            raise ValueError(
-                f"unknown function {name!r}: give it as custom_objects={{{name!r}: the function}}"
-            )
-        return function
+        return deserialize_function(config, custom_objects)
     kinds = {package.__name__.rpartition(".")[2]: package for package in _KINDS.values()}
     module = str(config.get("module", "")).rpartition(".")[2]
     if config["class_name"] in ("Sequential", "Functional", "Model"):

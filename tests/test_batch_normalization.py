@@ -297,7 +297,8 @@ def test_a_batch_without_examples():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"axis": 1}, "axis=1 is not supported, only the last one"),
+        ({"axis": 0}, "axis=0 does not fit inputs with 4 axes, the first of which is the batch"),
+        ({"axis": -5}, "axis=-5 does not fit inputs with 4 axes"),
         ({"axis": 1.5}, "axis must be one whole number, got 1.5"),
         ({"axis": [1, 2]}, "axis must be one whole number"),
         ({"momentum": 1.5}, "momentum is a share, between 0 and 1; got 1.5"),
@@ -319,6 +320,26 @@ def test_the_last_axis_by_its_number():
     layer = BatchNormalization(axis=3)
     layer.build((4, 5, 3))
     assert layer.gamma.shape == (3,)
+
+
+@pytest.mark.parametrize("axis", [1, 2, -2])
+@pytest.mark.parametrize("training", [True, False])
+def test_another_axis_is_the_last_one_of_moved_inputs(axis, training):
+    layer, moved = BatchNormalization(axis), BatchNormalization()
+    x = np.moveaxis(IMAGES, -1, axis)
+    for each, shape in ((layer, x.shape), (moved, IMAGES.shape)):
+        each.build(shape[1:])
+        each.set_weights([np.random.default_rng(6).uniform(0.5, 2, w.shape) for w in each.weights])
+    y = layer.forward(x, training=training)
+    np.testing.assert_array_equal(y, np.moveaxis(moved.forward(IMAGES, training=training), -1, axis))
+    dy = np.random.default_rng(7).normal(size=x.shape)
+    expected = moved.backward(np.moveaxis(dy, axis, -1))
+    np.testing.assert_array_equal(layer.backward(dy), np.moveaxis(expected, -1, axis))
+    for found, wanted in zip(layer.weights, moved.weights, strict=True):
+        np.testing.assert_array_equal(found.value, wanted.value)
+        np.testing.assert_array_equal(found.grad, wanted.grad)
+    with pytest.raises(ValueError, match=r"BatchNormalization .* expects input .* got \(2, 3, 3, 3\)"):
+        layer.forward(np.zeros((2, 3, 3, 3)))
 
 
 def test_inputs_that_do_not_fit():

@@ -58,11 +58,13 @@ def test_the_readmes_python_runs_in_order(tmp_path, monkeypatch, capsys):
     fastconv.utils.set_random_seed(1)
     session = {}
     code = blocks(CHECKOUT / "README.md", "python")
-    assert len(code) == 10
+    assert len(code) == 11
     for number, block in enumerate(code, 1):
         exec(compile(block, f"README.md, block {number}", "exec"), session)
     assert (tmp_path / "fashion.safetensors").is_file()
     assert session["model"].evaluate(session["x_test"], session["y_test"], verbose=0)[1] > 0.9
+    assert session["residual"].history.history["accuracy"][-1] > 0.9
+    assert (tmp_path / "residual.svg").is_file()
     assert session["new"].history.history["accuracy"][-1] > 0.95
     assert session["dnn"].history.history["val_accuracy"][-1] > 0.9
     assert session["features"].shape == (355, 4, 4, 10)

@@ -130,7 +130,7 @@ def test_shapes_that_cannot_be(layer, shape, message):
         (lambda: layers.Flatten(batch_input_shape=(None, 2)), "'batch_input_shape' is not supported"),
         (lambda: layers.Dense(-1), "Dense: units must be a whole number, at least 1; got -1"),
         (lambda: layers.MaxPooling2D("2"), "MaxPooling2D: pool_size must be"),
-        (lambda: layers.ZeroPadding2D("same"), "ZeroPadding2D: padding must be numbers, got 'same'"),
+        (lambda: layers.ZeroPadding2D("same"), "ZeroPadding2D: padding must be numbers; got 'same'"),
         (lambda: layers.ZeroPadding2D((1, -1)), "ZeroPadding2D: padding must be"),
         (lambda: layers.Reshape((-1, -1)), "one of which may be -1"),
         (lambda: layers.Reshape((0, 2)), "at least 1"),

@@ -51,6 +51,45 @@ def test_loop_by_hand():
     assert float(re.findall(r"right on ([\d.]+)%", output)[-1]) > 95
 
 
+@pytest.mark.parametrize("data", ["digits", "cifar10"])
+def test_residual_network(data, tmp_path):
+    if data == "cifar10":
+        _skip_without_data("residual_network", data)
+    picture = tmp_path / "model.svg"
+    few = ("--data", data, "--limit", "100", "--epochs", "2", "--plot", str(picture))
+    output = run_example("residual_network.py", *few)
+    counts = {"digits": "78,378", "cifar10": "78,666"}  # of digits, conv1 has 9·2·16 weights less
+    assert f"Total params: {counts[data]}" in output
+    losses = [float(loss) for loss in re.findall(r" loss: ([\d.]+)", output)]
+    assert losses[1] < losses[0]
+    assert re.search(r"right on [\d.]+% of the test images", output)
+    assert "stack3_block1_add (Add)" in picture.read_text(encoding="utf-8")
+
+
+def test_siamese_digits():
+    output = run_example("siamese_digits.py", "--epochs", "2", "--pairs", "1800")
+    assert (
+        float(re.findall(r"right on ([\d.]+)% of 300 pairs", output)[0]) > 70
+    )  # it is 50 for one that guesses
+
+
+def test_two_heads():
+    output = run_example("two_heads.py", "--epochs", "2", "--limit", "300")
+    for name in ("digit_loss", "place_loss", "val_digit_accuracy", "val_place_mae"):
+        assert len(re.findall(rf" {name}: [\d.]+", output)) == 2
+    assert (
+        float(re.findall(r"off by ([\d.]+) pixels", output)[0]) < 3
+    )  # it is 3.2 for one that guesses the middle
+
+
+def test_unet_shapes():
+    output = run_example("unet_shapes.py", "--epochs", "3", "--images", "240")
+    shares = [float(share) for share in re.findall(r"intersection over union ([\d.]+)", output)]
+    assert len(shares) == 3
+    assert shares[0] > 0.85  # of the background; it is 0.72 where all pixels are called so
+    assert len(re.findall(r"^[.o#]{32}   [.o#]{32}$", output, re.MULTILINE)) == 16
+
+
 def test_look_inside(tmp_path):
     pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
     output = run_example("look_inside.py", str(tmp_path / "pictures"))
@@ -143,8 +182,9 @@ def test_scripts_leave_the_documents_alone(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in documents.rglob("*")} == before
 
 
-def _skip_without_data(name: str) -> str:
-    dataset = re.search(r"datasets\.(\w+)\.load_data", (EXAMPLES / f"{name}.py").read_text())[1]
+def _skip_without_data(name: str, dataset: str | None = None) -> str:
+    if dataset is None:
+        dataset = re.search(r"datasets\.(\w+)\.load_data", (EXAMPLES / f"{name}.py").read_text())[1]
     info = subprocess.run([sys.executable, "-m", "fastconv", "info"], capture_output=True, text=True).stdout
     if "not here" in re.search(rf"^{dataset} .*$", info, re.MULTILINE)[0]:
         pytest.skip(f"{dataset} is not on this machine")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import Model, Sequential, layers, utils
+from fastconv import Input, Model, Sequential, activations, layers, utils
 from fastconv.graph import SymbolicTensor
 
 RNG = np.random.default_rng(3)
@@ -68,6 +68,34 @@ def test_arithmetic_on_symbolic_tensors():
     x, y = RNG.random((2, 5, 3), np.float32)
     expected = (2 * x + y / 4 - 1) * (-y) + 3 / (x + 5) + (1 - x) - y
     np.testing.assert_allclose(model([x, y]), expected, atol=1e-6)
+
+
+def test_activation_functions_on_symbolic_tensors():
+    inputs = Input((3,))
+    outputs = [
+        activations.tanh(inputs),
+        activations.relu(inputs, max_value=0.5),
+        activations.leaky_relu(inputs, negative_slope=0.1),
+    ]
+    x = np.array([[-1.0, 0.25, 2.0]], np.float32)
+    tanh, relu, leaky = Model(inputs, outputs)(x)
+    np.testing.assert_allclose(tanh, np.tanh(x), rtol=1e-6)
+    np.testing.assert_array_equal(relu, [[0.0, 0.25, 0.5]])
+    np.testing.assert_allclose(leaky, [[-0.1, 0.25, 2.0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("nested", [lambda tensor: [tensor], lambda tensor: (tensor,)])
+def test_a_list_of_one_input_or_output_is_that_one(nested):
+    inputs = Input((3,))
+    model = Model(nested(inputs), nested(layers.Dense(2)(inputs)))
+    x = np.random.default_rng(0).random((4, 3), np.float32)
+    assert (model.input_shape, model.output_shape) == ((None, 3), (None, 2))
+    expected = x @ model.get_weights()[0]
+    for y in (model(x), model([x]), model.predict(x, verbose=0), model.predict([x], verbose=0)):
+        np.testing.assert_allclose(y, expected, rtol=1e-5)
+    np.testing.assert_allclose(model([x[0]]), expected[:1], rtol=1e-5)  # a list of examples
+    model.compile("sgd", "mse")
+    model.fit([x], [expected], verbose=0)
 
 
 def test_the_features_of_a_layer_by_its_output():

@@ -80,6 +80,64 @@ def test_lists_dictionaries_and_batches_are_the_same_data():
     np.testing.assert_array_equal(fitted(batches, None), expected)
 
 
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_validation_data_of_several_inputs(kind):
+    x, y = data()
+    model = two_heads()
+    model.compile(optimizers.SGD(0.0), loss=LOSSES)
+    inputs, targets = kind([x["image"], x["extra"]]), kind([y["kind"], y["size"]])
+    expected = model.evaluate(x, y, verbose=0)[0]
+    whole_batch = (tuple(inputs), tuple(targets))
+    for validation in ((inputs, targets), (inputs, targets, np.ones(24)), (whole_batch,), [whole_batch] * 2):
+        logs = model.fit(inputs, targets, validation_data=validation, verbose=0).history
+        assert logs["val_loss"][0] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_a_model_with_a_call_of_its_own_is_built_for_the_inputs_it_is_given(kind):
+    class Joined(Model):
+        def __init__(self):
+            super().__init__()
+            self.join, self.out = layers.Concatenate(), layers.Dense(1)
+
+        def call(self, inputs):
+            left, right = inputs
+            return self.out(self.join([left, right]))
+
+    left, right = np.random.default_rng(0).random((2, 6, 4), np.float32)
+    inputs = kind([left, right[:, :3]])
+    for use in (
+        lambda model: model.fit(inputs, left[:, :1], verbose=0),
+        lambda model: model.evaluate(inputs, list(left[:, 0]), verbose=0),
+        lambda model: model.train_on_batch(inputs, left[:, :1]),
+        lambda model: model.predict(inputs, verbose=0),
+        lambda model: model.predict_on_batch(inputs),
+    ):
+        model = Joined()
+        model.compile("sgd", "mse")
+        use(model)
+        kernel, bias = model.get_weights()
+        expected = np.concatenate(inputs, axis=1) @ kernel + bias
+        np.testing.assert_allclose(model.predict(inputs, verbose=0), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_lists_of_examples_stay_examples():
+    class Plain(Model):
+        def __init__(self):
+            super().__init__()
+            self.out = layers.Dense(1)
+
+        def call(self, x):
+            return self.out(x)
+
+    rows = list(np.random.default_rng(0).random((3, 3), np.float32))
+    model = Plain()
+    model.compile("sgd", "mse")
+    model.fit(rows, [1.0, 2.0, 3.0], verbose=0)
+    assert model.input_shape == (None, 3)
+    assert Plain().predict(rows, verbose=0).shape == (3, 1)
+
+
 def test_sample_weights_by_output():
     x, y = data()
     model = two_heads()
@@ -114,6 +172,9 @@ def test_predict_nests_as_the_outputs():
     kind, size = model.predict(x, batch_size=10, verbose=0)
     assert kind.shape == (24, 3)
     assert size.shape == (24, 1)
+    for inputs in (x, [x["image"], x["extra"]], (x["image"], x["extra"])):
+        for found, expected in zip(model.predict_on_batch(inputs), (kind, size), strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
     named = Model(model.inputs, {"k": model.outputs[0], "s": model.outputs[1]})
     found = named.predict(x, batch_size=7, verbose=0)
     np.testing.assert_allclose(found["k"], kind, atol=1e-6)

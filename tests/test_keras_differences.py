@@ -26,7 +26,7 @@ from fastconv import (
     utils,
 )
 from fastconv.layers import Dense
-from fastconv.models import Sequential
+from fastconv.models import Model, Sequential
 from fastconv.optimizers import schedules
 
 ROOT = Path(__file__).parents[1]
@@ -152,16 +152,26 @@ def exhausted_generator():
     classifier().fit(((X, Y) for _ in range(3)), epochs=2, verbose=0)
 
 
-def layer_in_a_layer():
+def train_through(function):
+    """A model one of whose layers calls a layer, and a function on its result."""
+
     class Outer(layers.Layer):
         def __init__(self):
             super().__init__()
-            self.inner = [Dense(2)]
+            self.inner = Dense(3)
 
         def call(self, x, training=False):
-            return self.inner[0](x)
+            return function(self.inner(x))
 
-    Sequential([layers.Input((3,)), Outer()])
+    model = Sequential([layers.Input((3,)), Outer(), Dense(2, activation="softmax")])
+    assert model.predict(X, verbose=0).shape == (8, 2)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(X, Y, verbose=0)
+
+
+def model_with_an_input_too_many():
+    used, unused = layers.Input((3,)), layers.Input((3,), name="unused")
+    Model([used, unused], Dense(2)(used))
 
 
 def trainable_in_words():
@@ -225,6 +235,35 @@ ERRORS = {
         (lambda: Dense(2, dtype="float16"), "dtype"),
         (lambda: metrics.Mean(dtype="float64"), "dtype"),
     ],
+    "symbolic tensors": [
+        (
+            lambda: np.tanh(layers.Input((3,))),
+            r"numpy\.tanh needs numbers, .*write it with layers or \+ - \* /",
+        ),
+        (lambda: layers.Input((3,)) ** 2, r"\*\* needs numbers, .*write it with layers"),
+        (lambda: layers.Input((3,))[:, 0], "indexing needs numbers, .*Cropping2D, Reshape"),
+        (lambda: layers.Input((3,)) * np.ones(3), r"only numbers and symbolic tensors; .*Rescaling"),
+        (lambda: layers.Add()([layers.Input((3,)), X]), "symbolic tensors and ndarray together; a constant"),
+    ],
+    "`call` of a subclassed model, or of a layer made of layers, that does more than call layers: NumPy's "
+    "functions, indexing, a branch on values": [
+        (
+            lambda: train_through(np.tanh),
+            r"no derivative: .*numpy\.tanh needs numbers, .*write it with layers",
+        ),
+        (
+            lambda: train_through(lambda x: x[:, ::-1]),
+            "no derivative: .*indexing needs numbers, .*Cropping2D",
+        ),
+        (
+            lambda: train_through(lambda x: x if (x < 9).all() else -x),
+            "no derivative: .*a comparison needs numbers, .*write it with layers",
+        ),
+    ],
+    "`Model(inputs, outputs)` with an input that no output depends on": [
+        (model_with_an_input_too_many, "no output depends on the input 'unused'"),
+    ],
+    "`Concatenate(axis=0)`": [(lambda: layers.Concatenate(axis=0), "other than 0, the batch")],
     "`activity_regularizer`": [
         (lambda: layers.BatchNormalization(activity_regularizer="l2"), "ActivityRegularization"),
         (lambda: layers.MaxPooling2D(activity_regularizer="l2"), "ActivityRegularization"),
@@ -233,31 +272,37 @@ ERRORS = {
         (lambda: layers.AlphaDropout(1), "rate"),
         (lambda: layers.GaussianDropout(1), "rate"),
     ],
-    '`"glu"`, `"hard_shrink"`, `"soft_shrink"`, `"sparse_plus"`, `"sparse_sigmoid"`, `"sparsemax"`, '
-    '`"squareplus"`, `"tanh_shrink"`, `threshold`': [
-        (lambda name=name: Dense(2, activation=name), f"Keras' activation '{name}' is not supported")
-        for name in (
-            "glu",
-            "hard_shrink",
-            "soft_shrink",
-            "sparse_plus",
-            "sparse_sigmoid",
-            "sparsemax",
-            "squareplus",
-            "tanh_shrink",
-            "threshold",
-        )
+    '`activation="glu"` in `Dense` and convolutions': [
+        (lambda: Dense(2, activation="glu"), r'put Activation\("glu"\) behind it'),
+        (lambda: layers.Conv2D(2, 3, activation="glu"), r'put Activation\("glu"\) behind it'),
     ],
-    "`BatchNormalization(axis=...)`": [(lambda: layers.BatchNormalization(axis=1)(IMAGES), "axis")],
+    '`activation="threshold"`': [
+        (lambda: Dense(2, activation="threshold"), r"with_parameters\(threshold=..., default_value=...\)"),
+    ],
+    "`Normalization(axis=0)`, or the default for a batch of single numbers": [
+        (lambda: layers.Normalization(axis=0)(X), "the batch"),
+        (lambda: layers.Normalization()(X[:, 0]), "the batch"),
+    ],
     "`renorm`, `synchronized`, masks": [
         (lambda: layers.BatchNormalization(renorm=True), "renorm"),
         (lambda: layers.BatchNormalization(synchronized=True), "synchronized"),
     ],
     "an empty batch in training": [(batch_norm_of_nothing, "an empty batch has no mean")],
-    "a layer in two places of a model": [(twice_the_same_layer, "only once in a model")],
+    "a layer in two places of a `Sequential`": [
+        (twice_the_same_layer, r"only once in it; Model\(inputs, outputs\)")
+    ],
     "a pair of factors partly out of range": [
         (lambda: layers.RandomTranslation((-2, 0.5), 0.1), "height_factor"),
         (lambda: layers.RandomContrast((0.5, 2)), "factor"),
+    ],
+    "`Lambda(function)`": [
+        (lambda: layers.serialize(layers.Lambda(np.sin)), "files hold no code"),
+        (lambda: layers.serialize(layers.Lambda(lambda x: x)), "register_keras_serializable"),
+    ],
+    "`UpSampling2D(interpolation=...)`": [
+        (lambda: layers.UpSampling2D(interpolation="bicubic"), "interpolation"),
+        (lambda: layers.UpSampling2D(interpolation="lanczos3"), "interpolation"),
+        (lambda: layers.UpSampling2D(interpolation="lanczos5"), "interpolation"),
     ],
     "`Resizing`": [
         (lambda: layers.Resizing(4, 4, interpolation="bicubic"), "interpolation"),
@@ -352,7 +397,9 @@ ERRORS = {
         (lambda: models.clone_model(classifier(), call_function=print), "call_function"),
     ],
     "`load_weights(by_name=...)`": [(load_by_names_that_are_not_there, "no layer of the same name")],
-    "`loss_weights`, several outputs": [(lambda: classifier(loss_weights=[1.0]), "loss_weights")],
+    "`loss_weights`": [
+        (lambda: classifier(loss_weights={"other": 1.0}), "loss_weights .*'other'.* names none of them"),
+    ],
     "`compile` without a loss": [(lambda: classifier().compile("sgd"), "compile needs a loss")],
     "a generator for more than one epoch without `steps_per_epoch`": [
         (exhausted_generator, "steps_per_epoch"),
@@ -385,7 +432,6 @@ ERRORS = {
     "`activations.softmax(x, axis=0)`": [
         (lambda: activations.softmax(X, axis=0), "the layer Softmax has an axis"),
     ],
-    "layers inside a layer, as attributes or in lists": [(layer_in_a_layer, "Sequential")],
     '`trainable=1`, `layer.trainable = "no"`': [(trainable_in_words, "trainable")],
     "only one of `input_axes` and `output_axes`": [
         (lambda: fastconv.initializers.VarianceScaling(input_axes=0)((2, 3)), "output_axes"),

@@ -6,20 +6,33 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import Sequential, activations, datasets, layers, ops
+from fastconv import Model, Sequential, activations, datasets, layers, ops
 from fastconv.layers import serialization
 
 IMAGES = np.random.default_rng(0).normal(0, 1, (2, 4, 4, 3))
 ARGUMENTS = {
     "Activation": ("linear",),
+    "AdaptiveAveragePooling2D": (4,),
+    "AdaptiveAveragePooling1D": (16,),
+    "AdaptiveMaxPooling2D": (4,),
+    "AdaptiveMaxPooling1D": (16,),
     "AlphaDropout": (0.0,),
     "CenterCrop": (4, 4),
+    "Conv1D": (3, 1),
+    "Conv1DTranspose": (3, 1),
     "Conv2D": (3, 1),
+    "Conv2DTranspose": (3, 1),
+    "Cropping1D": (0,),
     "Dense": (3,),
+    "DepthwiseConv1D": (1,),
+    "DepthwiseConv2D": (1,),
+    "Dot": (3,),
     "Dropout": (0.5,),
     "GaussianDropout": (0.5,),
     "GaussianNoise": (0.0,),
     "InputLayer": ((4, 4, 3),),
+    "Lambda": (lambda x: x,),
+    "Permute": ((1, 2, 3),),
     "RandomBrightness": (0.0,),
     "RandomContrast": (0.0,),
     "RandomCrop": (4, 4),
@@ -27,14 +40,33 @@ ARGUMENTS = {
     "RandomTranslation": (0.0, 0.0),
     "RandomZoom": (0.0,),
     "RBF": (2,),
+    "RepeatVector": (1,),
     "Rescaling": (1.0,),
     "Reshape": ((4, 4, 3),),
     "Resizing": (4, 4),
+    "SeparableConv1D": (3, 1),
+    "SeparableConv2D": (3, 1),
     "SpatialDropout2D": (0.0,),
+    "WithNumber": ("add", 0.0),
 }
-PASSING_ON = {"AveragePooling2D": (1,), "MaxPooling2D": (1,), "Subsampling2D": (1,), "ZeroPadding2D": (0,)}
-CLASSES = sorted(
-    {cls.__name__: cls for cls in serialization._registry._classes.values()}.items(), key=lambda item: item[0]
+PASSING_ON = {
+    "AveragePooling1D": (1,),
+    "AveragePooling2D": (1,),
+    "MaxPooling1D": (1,),
+    "MaxPooling2D": (1,),
+    "Subsampling2D": (1,),
+    "UpSampling1D": (1,),
+    "UpSampling2D": (1,),
+    "ZeroPadding1D": (0,),
+    "ZeroPadding2D": (0,),
+}
+SHAPES = {"RBF": (2, 48), "RepeatVector": (2, 48)}
+SEQUENCES = (2, 16, 3)
+CLASSES = sorted(  # of layers; those of models are below
+    {
+        cls.__name__: cls for cls in serialization._registry._classes.values() if not issubclass(cls, Model)
+    }.items(),
+    key=lambda item: item[0],
 )
 
 
@@ -52,14 +84,25 @@ def assert_new(results, *given):
 @pytest.mark.parametrize(("name", "cls"), CLASSES, ids=[name for name, _ in CLASSES])
 def test_of_layers(name, cls, backend):
     arguments = PASSING_ON.get(name, ARGUMENTS.get(name, ()))
-    x = example(backend, (2, 48) if name == "RBF" else IMAGES.shape)
+    x = example(backend, SHAPES.get(name, SEQUENCES if cls.input_rank == 3 else IMAGES.shape))
+    least = getattr(cls, "least", 0)  # of the layers that are called on a list
+    given = [x] * least if least else x
     with fastconv.set_backend(backend):
         for training in (False, True):
             before = x.copy()
-            y = cls(*arguments)(x, training=training)
+            y = cls(*arguments)(given, training=training)
             assert_new(y, x)
             y[...] = 7
             np.testing.assert_array_equal(x, before)
+
+
+class Passing(Model):
+    def __init__(self):
+        super().__init__()
+        self.part = layers.Identity()
+
+    def call(self, x, training=None):
+        return [x, self.part(x)]
 
 
 @pytest.mark.parametrize("backend", ["native", "reference"])
@@ -68,6 +111,11 @@ def test_of_models(backend):
     with fastconv.set_backend(backend):
         for parts in ([layers.Dropout(0.5)], [Sequential([layers.Dropout(0.5)]), layers.Flatten()]):
             model = Sequential([layers.Input((4, 4, 3)), *parts])
+            for y in (model(x), model.predict(x, verbose=0), model.predict_on_batch(x)):
+                assert_new(y, x)
+        image = layers.Input((4, 4, 3))
+        passed = layers.Identity()(image)
+        for model in (Model(image, passed), Model(image, [image, passed]), Passing()):
             for y in (model(x), model.predict(x, verbose=0), model.predict_on_batch(x)):
                 assert_new(y, x)
 
@@ -93,10 +141,25 @@ def test_of_activations(name, backend):
 
 
 IN_PLACE = {name for name in ops.__all__ if name.endswith(("_step", "_update"))} | {"Kept"}
+
+
+def line(x):
+    """The images as sequences (N, W, C), in the same memory."""
+    return x.reshape(len(x), -1, x.shape[-1])
+
+
 ONE, EYE, SAME = np.ones(3), np.eye(3), [1, 0, 0, 0, 1, 0, 0, 0]
 OPERATIONS = {
+    "adaptive_avg_pool2d": lambda x: ops.adaptive_avg_pool2d(x, (4, 4)),
+    "adaptive_avg_pool2d_backward": lambda x: ops.adaptive_avg_pool2d_backward(x, x.shape),
+    "adaptive_max_pool2d": lambda x: ops.adaptive_max_pool2d(x, (4, 4)),
+    "adaptive_max_pool2d_backward": lambda x: ops.adaptive_max_pool2d_backward(
+        x, ops.adaptive_max_pool2d(x, (4, 4))[1], x.shape
+    ),
     "affine_transform": lambda x: ops.affine_transform(x, SAME),
     "affine_transform_backward": lambda x: ops.affine_transform_backward(x, SAME, x.shape),
+    "avg_pool1d": lambda x: ops.avg_pool1d(line(x), 1),
+    "avg_pool1d_backward": lambda x: ops.avg_pool1d_backward(line(x), line(x).shape, 1),
     "avg_pool2d": lambda x: ops.avg_pool2d(x, 1),
     "avg_pool2d_backward": lambda x: ops.avg_pool2d_backward(x, x.shape, 1),
     "batch_norm": lambda x: ops.batch_norm(x, 0 * ONE, ONE, epsilon=0.0),
@@ -105,6 +168,15 @@ OPERATIONS = {
     "clip_by_global_norm": lambda x: ops.clip_by_global_norm([x], 1e6),
     "clip_by_norm": lambda x: ops.clip_by_norm(x, 1e6),
     "clip_by_value": lambda x: ops.clip_by_value(x, 1e6),
+    "concatenate": lambda x: ops.concatenate([x]),
+    "conv1d": lambda x: ops.conv1d(line(x), EYE[None]),
+    "conv1d_backward_data": lambda x: ops.conv1d_backward_data(line(x), EYE[None], line(x).shape),
+    "conv1d_backward_kernel": lambda x: ops.conv1d_backward_kernel(line(x), line(x), 1),
+    "conv1d_transpose": lambda x: ops.conv1d_transpose(line(x), EYE[None]),
+    "conv1d_transpose_backward_data": lambda x: ops.conv1d_transpose_backward_data(
+        line(x), EYE[None], line(x).shape
+    ),
+    "conv1d_transpose_backward_kernel": lambda x: ops.conv1d_transpose_backward_kernel(line(x), line(x), 1),
     "conv2d": lambda x: ops.conv2d(x, EYE[None, None]),
     "conv2d_backward_data": lambda x: ops.conv2d_backward_data(x, EYE[None, None], x.shape),
     "conv2d_backward_kernel": lambda x: ops.conv2d_backward_kernel(x, x, 1),
@@ -113,26 +185,71 @@ OPERATIONS = {
         x, ONE[None, None], EYE == 1, x.shape
     ),
     "conv2d_connected_backward_kernel": lambda x: ops.conv2d_connected_backward_kernel(x, x, EYE == 1, 1),
+    "conv2d_transpose": lambda x: ops.conv2d_transpose(x, EYE[None, None]),
+    "conv2d_transpose_backward_data": lambda x: ops.conv2d_transpose_backward_data(
+        x, EYE[None, None], x.shape
+    ),
+    "conv2d_transpose_backward_kernel": lambda x: ops.conv2d_transpose_backward_kernel(x, x, 1),
+    "crop2d": lambda x: ops.crop2d(x, 0),
+    "crop2d_backward": lambda x: ops.crop2d_backward(x, x.shape, 0),
     "dense": lambda x: ops.dense(x, EYE),
     "dense_backward_data": lambda x: ops.dense_backward_data(x, EYE),
     "dense_backward_kernel": lambda x: ops.dense_backward_kernel(x, x),
+    "depthwise_conv1d": lambda x: ops.depthwise_conv1d(line(x), ONE[None, :, None]),
+    "depthwise_conv1d_backward_data": lambda x: ops.depthwise_conv1d_backward_data(
+        line(x), ONE[None, :, None], line(x).shape
+    ),
+    "depthwise_conv1d_backward_kernel": lambda x: ops.depthwise_conv1d_backward_kernel(line(x), line(x), 1),
+    "depthwise_conv2d": lambda x: ops.depthwise_conv2d(x, ONE[None, None, :, None]),
+    "depthwise_conv2d_backward_data": lambda x: ops.depthwise_conv2d_backward_data(
+        x, ONE[None, None, :, None], x.shape
+    ),
+    "depthwise_conv2d_backward_kernel": lambda x: ops.depthwise_conv2d_backward_kernel(x, x, 1),
+    "dot": lambda x: ops.dot(x, x, (3, 3)),
+    "dot_backward": lambda x: ops.dot_backward(x[:, 0, 0, :1], x[:, 0, 0], x[:, 0, 0], 1),
     "dropout": lambda x: ops.dropout(x, 0.0, 1),
+    "elementwise": lambda x: ops.elementwise(x, np.zeros(1), "add"),
+    "elementwise_backward": lambda x: ops.elementwise_backward(x, x, np.zeros(1), "add"),
+    "global_avg_pool1d": lambda x: ops.global_avg_pool1d(line(x)[:, :1]),
+    "global_avg_pool1d_backward": lambda x: ops.global_avg_pool1d_backward(x[:, 0, 0], (2, 1, 3)),
     "global_avg_pool2d": lambda x: ops.global_avg_pool2d(x[:, :1, :1]),
     "global_avg_pool2d_backward": lambda x: ops.global_avg_pool2d_backward(x[:, 0, 0], (2, 1, 1, 3)),
+    "global_max_pool1d": lambda x: ops.global_max_pool1d(line(x)[:, :1]),
+    "global_max_pool1d_backward": lambda x: ops.global_max_pool1d_backward(
+        x[:, 0, 0], np.zeros((2, 3), np.int32), (2, 1, 3)
+    ),
     "global_max_pool2d": lambda x: ops.global_max_pool2d(x[:, :1, :1]),
     "global_max_pool2d_backward": lambda x: ops.global_max_pool2d_backward(
         x[:, 0, 0], np.zeros((2, 3), np.int32), (2, 1, 1, 3)
     ),
+    "group_norm": lambda x: ops.group_norm(x, 1),
+    "group_norm_backward": lambda x: ops.group_norm_backward(x, x, np.zeros((2, 1)), np.ones((2, 1))),
+    "layer_norm": lambda x: ops.layer_norm(x),
+    "layer_norm_backward": lambda x: ops.layer_norm_backward(x, x, np.zeros((2, 4, 4)), np.ones((2, 4, 4))),
     "log_softmax": lambda x: ops.log_softmax(x.reshape(-1, 3)),
+    "max_pool1d": lambda x: ops.max_pool1d(line(x), 1),
+    "max_pool1d_backward": lambda x: ops.max_pool1d_backward(
+        line(x), ops.max_pool1d(line(x), 1)[1], line(x).shape, 1
+    ),
     "max_pool2d": lambda x: ops.max_pool2d(x, 1),
     "max_pool2d_backward": lambda x: ops.max_pool2d_backward(x, ops.max_pool2d(x, 1)[1], x.shape, 1),
     "moments": lambda x: ops.moments(x[:1, :1, :1]),
+    "permute": lambda x: ops.permute(x, (0, 1, 2, 3)),
     "prelu": lambda x: ops.prelu(x, np.ones((1, 1, 3))),
     "prelu_backward": lambda x: ops.prelu_backward(x, x, np.ones((1, 1, 3))),
     "rbf": lambda x: ops.rbf(x.reshape(-1, 3), EYE),
     "rbf_backward_data": lambda x: ops.rbf_backward_data(x.reshape(-1, 3), x.reshape(-1, 3), EYE),
     "rbf_backward_kernel": lambda x: ops.rbf_backward_kernel(x.reshape(-1, 3), x.reshape(-1, 3), EYE),
+    "rms_norm": lambda x: ops.rms_norm(x),
+    "rms_norm_backward": lambda x: ops.rms_norm_backward(x, x, np.ones((2, 4, 4))),
     "softmax_cross_entropy": lambda x: ops.softmax_cross_entropy(x.reshape(-1, 3), x.reshape(-1, 3)),
+    "split": lambda x: ops.split(x, [3]),
+    "unit_norm": lambda x: ops.unit_norm(x),
+    "unit_norm_backward": lambda x: ops.unit_norm_backward(x, x, np.ones((2, 4, 4))),
+    "upsample1d": lambda x: ops.upsample1d(line(x), 1),
+    "upsample1d_backward": lambda x: ops.upsample1d_backward(line(x), 1),
+    "upsample2d": lambda x: ops.upsample2d(x, 1),
+    "upsample2d_backward": lambda x: ops.upsample2d_backward(x, 1),
 }  # fmt: skip
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from fastconv._errors import unknown_name
-from fastconv.models import Sequential
+from fastconv.models import Model
 from fastconv.models.saving import SUFFIX, load_weights, read_notes
 
 FOLDER = Path(__file__).parent / "weights"
 
 WeightsLike = str | os.PathLike[str] | None
+AnyModel = TypeVar("AnyModel", bound=Model)
 
 
 class PretrainedWeights(NamedTuple):
@@ -50,7 +51,7 @@ def pretrained_weights(network: str | None = None) -> list[PretrainedWeights]:
     return [weights for weights in found if network in (None, weights.network)]
 
 
-def with_weights(model: Sequential, network: str, weights: WeightsLike) -> Sequential:
+def with_weights(model: AnyModel, network: str, weights: WeightsLike) -> AnyModel:
     """The model itself, after giving it the ``weights=`` of an application as Keras does.
 
     None leaves its random ones. The name of weights of this network in the package, "mnist" say, or the path
@@ -84,7 +85,7 @@ def _unknown(network: str, weights: object, known: dict[str, Path]) -> ValueErro
     return ValueError(f"{unknown_name(f'weights of {network}', weights, known)} {fix}")
 
 
-def _no_fit(model: Sequential, network: str, name: str, path: Path, error: ValueError) -> str:
+def _no_fit(model: Model, network: str, name: str, path: Path, error: ValueError) -> str:
     asked = f"input_shape={(model.input_shape or ())[1:]}, classes={(model.output_shape or (None,))[-1]}"
     notes = read_notes(path)
     suited = f"input_shape={tuple(notes['input_shape'])}, classes={notes['classes']}"

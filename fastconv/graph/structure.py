@@ -45,6 +45,12 @@ def packed(structure: Any, new_leaves: Iterable[Any]) -> Any:
     return mapped(lambda _: next(replacements), structure)
 
 
+def alone(structure: Any) -> Any:
+    """The tensor or array in a list or tuple of one; anything else as it is."""
+    single = isinstance(structure, (list, tuple)) and len(structure) == 1 and hasattr(structure[0], "shape")
+    return structure[0] if single else structure
+
+
 def is_leaf(structure: Any) -> bool:
     """Whether ``structure`` is a single leaf."""
     return not isinstance(structure, (list, tuple, Mapping))

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastconv._errors import unknown_name, unsupported_argument
 from fastconv._numbers import is_real, is_whole
+from fastconv.ops.images import INTERPOLATIONS
 
 
 def whole(value: Any, name: str, minimum: int = 1) -> int:
@@ -61,6 +62,17 @@ def check_data_format(data_format: str | None, layer: str) -> None:
             "Move the channels last with np.moveaxis(x, 1, -1) and leave data_format out"
         )
     raise unknown_name("data_format", data_format, ["channels_last"])
+
+
+def check_interpolation(interpolation: str, layer: str) -> None:
+    """Pixels between pixels are blended of four, or are those of the nearest."""
+    if interpolation in ("bicubic", "lanczos3", "lanczos5"):
+        raise ValueError(
+            f"{layer}: Keras' interpolation {interpolation!r} is not supported yet; "
+            'use "bilinear" or "nearest"'
+        )
+    if interpolation not in INTERPOLATIONS:
+        raise unknown_name(f"{layer} interpolation", interpolation, INTERPOLATIONS)
 
 
 def refuse_unless_none(layer: str, **arguments: object) -> None:

@@ -39,3 +39,12 @@ def factor_range(
 def as_config(factor: Factor | None) -> Any:
     """A factor as plain numbers."""
     return np.asarray(factor).tolist() if factor is not None else None
+
+
+def value_range_of(given: Any, name: str) -> tuple[float, float]:
+    """(least, most) that a pixel may be, in order; a ValueError that begins with ``name`` otherwise."""
+    try:
+        low, high = (float(value) for value in given)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be two numbers, got {given!r}") from None
+    return min(low, high), max(low, high)

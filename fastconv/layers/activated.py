@@ -25,6 +25,8 @@ class ActivatedLayer(Layer):
 
     activity_regularizer: Regularizer | None = None
 
+    _may_change_shape = False  # whether y may have another shape than z
+
     def __init__(
         self,
         activation: activations.ActivationLike,
@@ -42,7 +44,13 @@ class ActivatedLayer(Layer):
 
     @activation.setter
     def activation(self, activation: activations.ActivationLike) -> None:
-        self._activation = activations.get(activation)
+        function = activations.get(activation)
+        if not (function.keeps_shape or self._may_change_shape):
+            raise ValueError(
+                f"{type(self).__name__}: the activation {function} changes the shape of its input: "
+                f'put Activation("{function.name}") behind it'
+            )
+        self._activation = function
 
     @property
     def output_activation(self) -> str | None:  # type: ignore[override]

@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv.activations import ActivationFunction, ActivationLike
+from fastconv.layers._arguments import errors_named
 from fastconv.layers.activated import ActivatedLayer
 from fastconv.layers.layer import Shape
 from fastconv.parameter import Array
 
 
 class Activation(ActivatedLayer):
-    """y = φ(x), ``activation`` being a name such as "tanh", or one of ``fastconv.activations``."""
+    """y = φ(x), ``activation`` being a name such as "tanh", or one of ``fastconv.activations``.
+
+    y has the shape of x, but for "glu", which halves its last axis.
+    """
+
+    _may_change_shape = True
 
     def __init__(self, activation: ActivationLike, **options: Any) -> None:
         super().__init__(activation, **options)
@@ -22,7 +28,13 @@ class Activation(ActivatedLayer):
         return self.activation if self.activity_regularizer is None else None
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
+        if self.activation.keeps_shape:
+            return input_shape
+        with errors_named(self):
+            batch, *shape = self.activation.output_shape((2, *input_shape))
+            if batch != 2:
+                raise ValueError("the batch cannot be halved, choose another axis")
+        return tuple(shape)
 
     def call(self, x: Array, training: bool = False) -> Array:
         y = self.activation(x)

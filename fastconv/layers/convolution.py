@@ -6,7 +6,7 @@ from typing import Any
 
 from fastconv import ops
 from fastconv._errors import unknown_name
-from fastconv._geometry import Padding, Pair, Window, closed, explicit_padding, opened, pair, window
+from fastconv._geometry import Padding, Pair, Window, window
 from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
@@ -14,23 +14,18 @@ from fastconv.layers._arguments import check_data_format, errors_named, whole
 from fastconv.layers._connections import Connections, ConnectionsLike
 from fastconv.layers._input_errors import warn_if_channels_first
 from fastconv.layers.layer import Shape
+from fastconv.layers.spatial import Sizes, Spatial
 from fastconv.layers.weighted import WeightedLayer
 from fastconv.parameter import Array
 from fastconv.regularizers import RegularizerLike
 
-Sizes = tuple[Any, ...]
 
+class Convolution(Spatial, WeightedLayer):
+    """Base of all convolutions: a window of ``kernel_size`` that moves by ``strides``.
 
-class Convolution(WeightedLayer):
-    """Base of all convolutions: a window of ``kernel_size`` that moves by ``strides``, in one direction or
-    two.
-
-    A sequence (N, L, C) is an image of one row, (N, 1, L, C): that is how those of ``rank`` 1 are computed. A
-    subclass says in ``kernel_shape`` which weights it has, and computes on images in ``convolve``,
+    A subclass says in ``kernel_shape`` which weights it has, and computes on images in ``convolve``,
     ``kernel_gradient`` and ``data_gradient``.
     """
-
-    rank = 2
 
     def __init__(
         self,
@@ -50,40 +45,14 @@ class Convolution(WeightedLayer):
             self.dilation_rate = self._sizes(dilation_rate, "dilation_rate")
             self.padding = self._checked_padding(padding)
 
-    def _sizes(self, value: int | Sizes, argument: str, minimum: int = 1) -> Sizes:
-        """One whole number for each direction."""
-        if self.rank == 2:
-            return pair(value, argument, minimum)
-        (size,) = value if isinstance(value, (list, tuple)) and len(value) == 1 else (value,)
-        return (whole(size, argument, minimum),)
-
-    def _checked_padding(self, padding: Padding) -> Any:
-        if self.rank == 2:
-            return explicit_padding(padding) or str(padding).lower()
-        if isinstance(padding, str):
-            if padding.lower() not in ("valid", "same", "causal"):
-                raise unknown_name("padding", padding, ["valid", "same", "causal"])
-            return padding.lower()
-        return pair(padding, "padding", 0)
-
-    # ---- sequences as images of one row
-
-    def _images(self, x: Array) -> Array:
-        return x if self.rank == 2 else x[:, None]
-
-    def _as_given(self, y: Array) -> Array:
-        return y if self.rank == 2 else y[:, 0]
-
-    def _pair(self, sizes: Sizes) -> Pair:
-        return sizes if self.rank == 2 else (1, sizes[0])
+    def _named_paddings(self) -> list[str]:
+        return super()._named_paddings() + (["causal"] if self.rank == 1 else [])
 
     @property
     def _image_padding(self) -> Padding:
-        if self.rank == 2 or self.padding in ("valid", "same"):
-            return self.padding
-        if self.padding == "causal":
+        if self.rank == 1 and self.padding == "causal":
             return (0, 0), ((self.kernel_size[0] - 1) * self.dilation_rate[0], 0)
-        return (0, 0), self.padding
+        return super()._image_padding
 
     def _image_kernel(self, kernel: Array) -> Array:
         return kernel if self.rank == 2 else kernel[None]
@@ -106,9 +75,7 @@ class Convolution(WeightedLayer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self.check_input((None, *input_shape))
         *places, channels = input_shape
-        image = self._pair(tuple(places))
-        sizes = opened(self._output_size(closed(image)), image)
-        return (*sizes[2 - self.rank :], self.output_channels(channels))
+        return (*self._open_sizes(places, self._output_size), self.output_channels(channels))
 
     def _output_size(self, image: Pair) -> Pair:
         return self._window(image).output_size
@@ -312,7 +279,7 @@ class Conv2D(_Filters):
         warn_if_channels_first(self, input_shape)
         with errors_named(self):
             self.table = self.connections.table(input_shape[-1])
-        start = self.connections.start(self.kernel_initializer, self.kernel_size, self.table)
+        start = self.connections.start(self.kernel_initializer, self._pair(self.kernel_size), self.table)
         self.add_kernel_and_bias(start.shape, self.filters, start)
 
     def convolve(self, x: Array) -> Array:
@@ -324,7 +291,7 @@ class Conv2D(_Filters):
         if self.table is None:
             super().kernel_gradient(x, dz, out)
         else:
-            size, how = self.kernel_size, self._sliding
+            size, how = self._pair(self.kernel_size), self._sliding
             ops.conv2d_connected_backward_kernel(x, dz, self.table, size, **how, out=out)
 
     def data_gradient(self, dz: Array, shape: Shape) -> Array:

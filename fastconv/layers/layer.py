@@ -101,6 +101,7 @@ class Layer(Graphed, Structured):
 
     _call_takes_training = True
     _shape_in_doubt = False  # compute_output_shape is a user's, and may count the batch axis or not
+    _shape_remedy = "Correct call, or define compute_output_shape(input_shape)"
     _is_building = False
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -277,8 +278,7 @@ class Layer(Graphed, Structured):
         except Exception as error:
             raise ValueError(
                 f"{self}: its output shape is found by a call on zeros of shape {_with_one(shape)}, and that "
-                f"failed with {type(error).__name__}: {error}. Correct call, or define "
-                "compute_output_shape(input_shape)"
+                f"failed with {type(error).__name__}: {error}. {self._shape_remedy}"
             ) from error
         for one in structure.shape_leaves(shapes):
             if one[:1] != (1,):
@@ -756,7 +756,7 @@ class Layer(Graphed, Structured):
                 config[name] = given[name]
         config = {name: value for name, value in config.items() if name not in without}
         for name, value in config.items():
-            if not _is_plain(value):
+            if not is_plain(value):
                 raise TypeError(
                     f"{self}: its argument {name!r} is {value!r}, which no file can hold: define "
                     "get_config() with plain numbers, strings, lists and dictionaries"
@@ -874,12 +874,12 @@ def _attempt(function: Callable[[Any], Any], argument: Any) -> Any:
         return None
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Whether JSON can hold it."""
     if isinstance(value, (list, tuple)):
-        return all(map(_is_plain, value))
+        return all(map(is_plain, value))
     if isinstance(value, Mapping):
-        return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
+        return all(isinstance(key, str) and is_plain(part) for key, part in value.items())
     return value is None or isinstance(value, (bool, int, float, str, np.number, np.bool_))
 
 

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastconv import ops
+from fastconv._geometry import image_size
+from fastconv._numbers import is_whole
+from fastconv.layers._arguments import truth
 from fastconv.layers.layer import Layer
 from fastconv.parameter import Array
 
 Shapes = list[tuple[int | None, ...]]
+
+_SHORTEST = 1e-7  # vectors are divided by their length, but by no less
 
 
 class Merge(Layer):
@@ -156,19 +161,9 @@ class Concatenate(Merge):
             )
         self.axis = int(axis)
 
-    def _axis(self, shapes: Shapes) -> int:
-        """The axis among those behind the batch."""
-        rank = len(shapes[0])
-        axis = self.axis - 1 if self.axis > 0 else rank + self.axis
-        if not 0 <= axis < rank:
-            raise ValueError(
-                f"{self}: axis={self.axis} is not an axis of {(None, *shapes[0])} behind the batch"
-            )
-        return axis
-
     def compute_output_shape(self, input_shape: Shapes) -> tuple[int | None, ...]:
         self.check_inputs(input_shape)
-        axis = self._axis(input_shape)
+        axis = _behind_batch(self, "axis", self.axis, input_shape[0])
         first = list(input_shape[0])
         for shape in input_shape[1:]:
             fits = len(shape) == len(first) and all(
@@ -185,7 +180,7 @@ class Concatenate(Merge):
         return tuple(first)
 
     def call(self, inputs: Sequence[Array], training: bool = False) -> Array:
-        axis = self._axis([x.shape[1:] for x in inputs]) + 1
+        axis = _behind_batch(self, "axis", self.axis, inputs[0].shape[1:]) + 1
         self.remember(axis, [x.shape[axis] for x in inputs])
         return ops.concatenate(inputs, axis)
 
@@ -197,3 +192,94 @@ class Concatenate(Merge):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}
+
+
+class Dot(Merge):
+    """y[n, i..., j...] = Σc x₀[n, i..., c] · x₁[n, c, j...], example by example
+
+    The sum goes along one axis of each, wherever it stands behind the batch; y has the axes of x₀ and then
+    those of x₁ that are left, and is (N, 1) where none is left: (N, C) and (N, C) make (N, 1), as the two
+    halves of a siamese network are compared; (N, L, C) and (N, M, C) make (N, L, M) with ``axes=2``, as
+    attention has it.
+
+    Parameters
+    ----------
+    axes : the axis, a whole number, or (axis of x₀, axis of x₁), counted with the batch, which is 0
+    normalize : True divides both by their lengths along these axes first: y is then the cosine of their angle
+
+    Raises TypeError where ``axes`` is neither, ValueError where it names the batch or sizes differ.
+    """
+
+    least = most = 2
+
+    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        if not is_whole(axes) and not isinstance(axes, (tuple, list)):
+            raise TypeError(f"Dot: axes must be a whole number or a pair of them; got {axes!r}")
+        pair_of = [axes, axes] if is_whole(axes) else list(axes)  # type: ignore[arg-type]
+        if len(pair_of) != 2 or not all(map(is_whole, pair_of)) or 0 in pair_of:
+            raise ValueError(
+                f"Dot: axes must be a whole number or a pair of them, other than 0, the batch; got {axes!r}"
+            )
+        self.axes: Any = int(axes) if is_whole(axes) else [int(axis) for axis in pair_of]  # type: ignore[arg-type]
+        self.normalize = truth(normalize, "Dot: normalize")
+
+    def _places(self, shapes: Shapes) -> tuple[int, int]:
+        """The axes among those behind the batch."""
+        axes = (self.axes, self.axes) if is_whole(self.axes) else self.axes
+        a, b = (_behind_batch(self, "axes", axis, shape) for axis, shape in zip(axes, shapes, strict=True))
+        return a, b
+
+    def compute_output_shape(self, input_shape: Shapes) -> tuple[int | None, ...]:
+        self.check_inputs(input_shape)
+        a, b = map(list, input_shape)
+        axis_a, axis_b = self._places(input_shape)
+        n, m = a.pop(axis_a), b.pop(axis_b)
+        if n is not None and m is not None and n != m:
+            shapes = " and ".join(str((None, *shape)) for shape in input_shape)
+            raise ValueError(
+                f"{self}: the shapes {shapes} must be of one size along axes={self.axes}; got {n} and {m}"
+            )
+        return tuple(a + b) or (1,)
+
+    def windows(self) -> tuple[()]:
+        inputs, _ = self.shapes()
+        if any(image_size(shape) for shape in inputs):
+            raise ValueError(f"{self} adds up products of different places: its output is no map of them")
+        return ()
+
+    def call(self, x: Any, training: bool = False) -> Array:
+        a, b = x
+        places = self._places([a.shape[1:], b.shape[1:]])
+        axes = (places[0] + 1, places[1] + 1)
+        lengths = None
+        if self.normalize:
+            a, length_a = ops.unit_norm(a, axes[0], _SHORTEST)
+            b, length_b = ops.unit_norm(b, axes[1], _SHORTEST)
+            lengths = length_a, length_b
+        self.remember(axes, x, (a, b), lengths)
+        return ops.dot(a, b, axes)
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Any:
+        if not input_gradient:
+            return None
+        axes, inputs, (a, b), lengths = self.recall()
+        gradients = ops.dot_backward(dy, a, b, axes)
+        if lengths is None:
+            return list(gradients)
+        return [
+            ops.unit_norm_backward(dx, x, length, axis, _SHORTEST)
+            for dx, x, length, axis in zip(gradients, inputs, lengths, axes, strict=True)
+        ]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
+
+
+def _behind_batch(layer: Merge, argument: str, axis: int, shape: Sequence[int | None]) -> int:
+    """The number, among the axes of ``shape``, of an axis that is counted with the batch."""
+    place = axis - 1 if axis > 0 else len(shape) + axis
+    if not 0 <= place < len(shape):
+        value = getattr(layer, argument)
+        raise ValueError(f"{layer}: {argument}={value} is not an axis of {(None, *shape)} behind the batch")
+    return place

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.layers._factors import value_range_of
 from fastconv.layers.augmentation import Augmentation
 from fastconv.parameter import Array
 
@@ -19,13 +20,7 @@ class RandomColor(Augmentation):
 
     def __init__(self, value_range: Sequence[float], seed: int | None, **options: Any) -> None:
         super().__init__(seed, **options)
-        try:
-            low, high = (float(value) for value in value_range)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"{type(self).__name__}: value_range must be two numbers, got {value_range!r}"
-            ) from None
-        self.value_range = (min(low, high), max(low, high))
+        self.value_range = value_range_of(value_range, f"{type(self).__name__}: value_range")
 
     def change(self, x: Array, amount: Array) -> Array:
         """The new values, before they are clipped; ``amount`` is (N, 1, 1, 1)."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv.activations import ActivationFunction, ShapedRelu, relu
+from fastconv._activation_function import ActivationFunction, ShapedRelu
+from fastconv.activations import relu
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv._errors import unknown_name, unsupported_argument
+from fastconv._errors import unsupported_argument
 from fastconv._geometry import Window
-from fastconv.layers._arguments import check_data_format, errors_named, whole
+from fastconv.layers._arguments import check_data_format, check_interpolation, errors_named, whole
 from fastconv.layers._boxes import Box, Size, cut, cut_backward, cut_windows, shaped_box
 from fastconv.layers.layer import Layer, Shape
-from fastconv.ops.images import INTERPOLATIONS
 from fastconv.parameter import Array
-
-_NOT_YET = ("bicubic", "lanczos3", "lanczos5")
 
 
 class Resizing(Layer):
@@ -50,13 +47,7 @@ class Resizing(Layer):
                 raise unsupported_argument("Resizing", argument)
         if fill_mode != "constant" or fill_value:
             raise unsupported_argument("Resizing", "fill_mode" if fill_value == 0 else "fill_value")
-        if interpolation in _NOT_YET:
-            raise ValueError(
-                f"Resizing: Keras' interpolation {interpolation!r} is not supported yet; "
-                'use "bilinear" or "nearest"'
-            )
-        if interpolation not in INTERPOLATIONS:
-            raise unknown_name("Resizing interpolation", interpolation, INTERPOLATIONS)
+        check_interpolation(interpolation, "Resizing")
         self.height, self.width = whole(height, "Resizing: height"), whole(width, "Resizing: width")
         self.interpolation = interpolation
         self.crop_to_aspect_ratio = bool(crop_to_aspect_ratio)

@@ -11,6 +11,7 @@ import numpy as np
 from fastconv._geometry import Window
 from fastconv._numbers import is_whole
 from fastconv.activations import ActivationFunction, softmax
+from fastconv.layers._axes import axes_within
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 
@@ -41,15 +42,7 @@ class Softmax(Layer):
         return input_shape
 
     def _axes(self, rank: int) -> list[int]:
-        """The axes, counted from 0, for inputs with so many."""
-        given = [self.axis] if isinstance(self.axis, int) else self.axis
-        axes = [axis % rank for axis in given if -rank <= axis < rank]
-        if len(set(axes)) < len(given) or 0 in axes:
-            raise ValueError(
-                f"{self}: axis={self.axis} does not fit inputs with {rank} axes, the first of which is the "
-                f"batch: each must be another one, from 1 to {rank - 1} or from {1 - rank} to -1"
-            )
-        return axes
+        return axes_within(self, self.axis, rank)
 
     def call(self, x: Array, training: bool = False) -> Array:
         if self.axis == -1:

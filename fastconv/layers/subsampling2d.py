@@ -14,12 +14,12 @@ from fastconv.activations import ActivationLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers.activated import ActivatedLayer
 from fastconv.layers.layer import Shape
-from fastconv.layers.pooling2d import Pooling2D
+from fastconv.layers.pooling import Pooling
 from fastconv.parameter import Array
 from fastconv.regularizers import RegularizerLike
 
 
-class Subsampling2D(Pooling2D, ActivatedLayer):
+class Subsampling2D(Pooling, ActivatedLayer):
     """y[n,i,j,c] = φ( coefficient[c] · Σu Σv x[n, i·s_h+u, j·s_w+v, c] + bias[c] )
 
     (N, H, W, C) → (N, H', W', C). Weights: coefficient (C,), bias (C,): two numbers to learn for each map.
@@ -76,7 +76,7 @@ class Subsampling2D(Pooling2D, ActivatedLayer):
         self.bias = self.add_weight(channels, self.bias_initializer, name="bias")
 
     def call(self, x: Array, training: bool = False) -> Array:
-        mean = ops.avg_pool2d(x, self.pool_size, self.strides)
+        mean = ops.avg_pool2d(x, *self._sliding)
         z = self._scaled(mean, self.bias.value)
         return self.activate(z, x.shape, mean)
 
@@ -97,7 +97,7 @@ class Subsampling2D(Pooling2D, ActivatedLayer):
             self.coefficient.grad, self.bias.grad = by_mean * prod(self.pool_size), dbias
         if not input_gradient:
             return None
-        return ops.avg_pool2d_backward(self._scaled(dz), input_shape, self.pool_size, self.strides)
+        return ops.avg_pool2d_backward(self._scaled(dz), input_shape, *self._sliding)
 
     def count_multiply_adds(self) -> int:
         """One for each sum."""

@@ -13,8 +13,9 @@ from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers._arguments import errors_named, whole
-from fastconv.layers.convolution import Convolution, Sizes
+from fastconv.layers.convolution import Convolution
 from fastconv.layers.layer import Shape
+from fastconv.layers.spatial import Sizes
 from fastconv.parameter import Array
 from fastconv.regularizers import RegularizerLike
 

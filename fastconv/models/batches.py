@@ -281,12 +281,18 @@ def split_off_validation(
     return tuple(first), tuple(last)
 
 
-def unpacked(data: Any) -> tuple[Any, Any, Any]:
-    """What was given as one argument, such as ``validation_data``, as x, y and sample_weight."""
-    is_packed = isinstance(data, (tuple, list)) and not isinstance(data, Several) and 1 <= len(data) <= 3
-    if is_packed and not (isinstance(data[0], tuple) and len(data[0]) > 1):  # which is one batch of several
-        return tuple(Batch.of(data))
-    return data, None, None
+def unpacked(data: Any, ports: Ports | None = None) -> tuple[Any, Any, Any]:
+    """What was given as one argument, such as ``validation_data``, as x, y and sample_weight.
+
+    A tuple in front is one batch of several, or holds the inputs of a model that has several.
+    """
+    if isinstance(data, Several) or not (isinstance(data, (tuple, list)) and 1 <= len(data) <= 3):
+        return data, None, None
+    if isinstance(data[0], tuple) and len(data[0]) > 1:
+        several = ports is not None and len(ports.inputs) > 1
+        if not several or structure.holds_arrays(data[0][0]):
+            return data, None, None
+    return tuple(Batch.of(data))
 
 
 def in_order(ports: Ports | None, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
@@ -341,7 +347,7 @@ def refuse_unusable(value: Any, name: str) -> None:
     if isinstance(value, Mapping):
         keys = ", ".join(map(repr, list(value)[:5]))
         raise ValueError(
-            f"{name} is a dictionary ({keys}), and a model here has one input and one output: give the array "
+            f"{name} is a dictionary ({keys}), and the model has one input and one output: give the array "
             f"itself, or put the columns together with np.column_stack(list({name}.values()))"
         )
 

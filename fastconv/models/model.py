@@ -41,7 +41,8 @@ class Model(Trainer):
 
     Parameters
     ----------
-    inputs, outputs : one symbolic tensor, or nested lists, tuples and dictionaries of them
+    inputs, outputs : one symbolic tensor, or nested lists, tuples and dictionaries of them; a list of
+        one tensor is that tensor
     trainable : False freezes all layers
     name : "model", "model_1", ... where None
 
@@ -66,6 +67,7 @@ class Model(Trainer):
             missing = "inputs" if inputs is None else "outputs"
             raise ValueError(f"{self}: {missing} is missing; a model has both, Model(inputs, outputs)")
         if inputs is not None:
+            inputs, outputs = structure.alone(inputs), structure.alone(outputs)
             graph = Graph(inputs, outputs, owner=str(self))
             if not all(
                 tensor.node.is_input for tensor in graph.input_list
@@ -227,6 +229,13 @@ class Model(Trainer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Pass shapes through all layers. Raises ValueError, naming the layer, where one does not fit."""
         return self.composed_output_shape(input_shape)
+
+    def forward(self, x: Any, training: bool = False, *more: Any) -> Any:
+        if isinstance(x, (list, tuple)) and not self.takes_several:
+            batch = structure.alone(x)
+            if getattr(batch, "ndim", 0) == len(self._input_shape) + 1:  # else it is a list of examples
+                x = batch
+        return super().forward(x, training, *more)
 
     def check_input(self, shape: Any) -> None:
         self.check_inputs(tuple(shape[1:]))

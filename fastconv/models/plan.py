@@ -357,7 +357,7 @@ def _step(layer: Layer, kind: str, **fields: Any) -> Step:
 def _activation(layer: Layer, function: ActivationFunction) -> Step:
     if not is_exactly(function, ActivationFunction):
         raise NoPlan(f"{layer} has an activation of another class than ActivationFunction")
-    if function.needs_input or function.name == "log_softmax":
+    if function.needs_input or function.name in ("log_softmax", "sparsemax"):
         raise NoPlan(f"{layer} has the activation {function.name}, which plans do not know")
     alpha = DEFAULT_ALPHA.get(function.name, 0.0) if function.alpha is None else function.alpha
     return {"activation": function.name, "alpha": alpha}

@@ -133,7 +133,9 @@ _PIXEL = _Along(1, 1, 0)
 def _image(model: Any, schedule: Schedule) -> tuple[int, Pair]:
     """The number of the input that is an image, and its size."""
     shapes = [tensor.shape[1:] for tensor in schedule.graph.input_list]
-    images = [(number, image_size(cast(Any, shape))) for number, shape in zip(schedule.inputs, shapes, strict=True)]
+    images = [
+        (number, image_size(cast(Any, shape))) for number, shape in zip(schedule.inputs, shapes, strict=True)
+    ]
     found = [(number, size) for number, size in images if size is not None]
     if not found:
         raise ValueError(

@@ -104,7 +104,10 @@ class Sequential(Model):
         if isinstance(layer, InputLayer) and (self._layers or self._tensors):
             raise ValueError(f"{self}: Input comes first, and only once")
         if any(layer is other for other in self._layers):
-            raise ValueError(f"{self} has {layer} already; a layer can be used only once in a model")
+            raise ValueError(
+                f"{self} has {layer} already; a layer can be used only once in it; "
+                "Model(inputs, outputs) calls a layer any number of times"
+            )
         if any(layer.name == other.name for other in self._layers):
             raise ValueError(f"{self} has a layer named {layer.name!r} already; names must differ")
 

@@ -348,7 +348,7 @@ class Trainer(Layer):
         validation = None
         if validation_data is not None:
             validation = self._epochs(
-                *self._arranged(*unpacked(validation_data)),
+                *self._arranged(*unpacked(validation_data, self._ports)),
                 validation_batch_size or batch_size,
                 validation_steps,
                 "validation_steps",
@@ -664,7 +664,7 @@ class Trainer(Layer):
     def predict_on_batch(self, x: ArrayLike) -> Array:
         """The model's outputs for one batch."""
         batch, _, _ = self._arranged(x, None, None)
-        return apart_from(self.predict_step(each(batch, lambda array: as_numbers(array, "x"))), x)
+        return apart_from(self.predict_step(each(batch, lambda part: as_numbers(part, "x"))), x)
 
     def _batch(self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> Batch:
         parts = self._arranged(x, y, sample_weight)
@@ -818,6 +818,7 @@ class Trainer(Layer):
     def _arranged(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """Data as given to ``fit``, in the order of the model's inputs and outputs; batches from elsewhere
         stay."""
+        self._build_for_several(x, y)
         ports = self._ports
         if ports.is_plain:
             return without_structure(x, y, sample_weight, self._example_shape)
@@ -825,6 +826,21 @@ class Trainer(Layer):
         in_arrays = isinstance(x, Mapping) or y is not None or hasattr(x, "__array__")
         in_arrays = in_arrays or (structure.holds_arrays(x) and not batches)
         return ports.sorted(x, y, sample_weight) if in_arrays else (x, y, sample_weight)
+
+    def _build_for_several(self, x: Any, y: Any) -> None:
+        """Build a model with a ``call`` of its own, for inputs (x0, x1, ...) as long as the targets, if any.
+
+        Vectors are examples.
+        """
+        if self._outputs_are_known or not isinstance(x, (list, tuple)) or len(x) < 2:
+            return
+        if not all(isinstance(part, np.ndarray) and part.ndim > 1 for part in x):
+            return
+        targets = structure.leaves(y)[0] if structure.holds_arrays(y) else y
+        count = len(targets) if hasattr(targets, "__len__") else len(x[0])
+        if all(len(part) == count for part in x):
+            shapes: Any = [(None, *part.shape[1:]) for part in x]
+            self.build(shapes)
 
     def _last_layers(self) -> list[Layer]:
         """The layers that make the outputs; none before they are known."""

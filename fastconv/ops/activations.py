@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import _kernels, reference
@@ -9,27 +10,56 @@ from fastconv._errors import unknown_name
 from fastconv.ops import _door
 from fastconv.ops._door import Array
 
-ACTIVATIONS = (*_kernels.ACTIVATIONS, "softmax", "log_softmax")
+ACTIVATIONS = (*_kernels.ACTIVATIONS, "softmax", "log_softmax", "sparsemax")
 
-# Their derivative is made of the input x: two x have the same y.
-NEEDS_INPUT = ("silu", "hard_silu", "gelu", "gelu_tanh", "mish")
+# Their derivative is made of the input x: two x have the same y, or x is no short formula of y.
+NEEDS_INPUT = ("silu", "hard_silu", "gelu", "gelu_tanh", "mish", "tanh_shrink")
 
-# What alpha is where none is given (Keras): the slope of leaky ReLU for x < 0, and how deep ELU and CELU go.
-DEFAULT_ALPHA = {"leaky_relu": 0.2, "elu": 1.0, "celu": 1.0}
+# What alpha is where none is given (Keras): the slope of leaky ReLU for x < 0, how deep ELU and CELU go, the
+# threshold of the shrinks, what squareplus adds to x².
+DEFAULT_ALPHA = {
+    "leaky_relu": 0.2,
+    "elu": 1.0,
+    "celu": 1.0,
+    "hard_shrink": 0.5,
+    "soft_shrink": 0.5,
+    "squareplus": 4.0,
+}
+
+
+def _sparsemax(x: Array, y: Array) -> None:
+    """y = max(x − τ, 0) of each row: τ follows from the k largest numbers, as many as stay above it."""
+    with np.errstate(invalid="ignore", divide="ignore"):  # rows with NaN or infinity become NaN
+        shifted = x - x.max(-1, keepdims=True)
+        largest = -np.sort(-shifted, axis=-1)
+        thresholds = (np.cumsum(largest, axis=-1, dtype=np.float64) - 1) / np.arange(1, x.shape[-1] + 1)
+        count = (largest > thresholds).sum(-1, keepdims=True)
+        threshold = np.take_along_axis(thresholds, np.maximum(count - 1, 0), axis=-1)
+        np.maximum(shifted - threshold, 0, out=y, casting="same_kind")
+
+
+def _sparsemax_backward(dy: Array, y: Array, dx: Array) -> None:
+    """dx = dy less its average over the numbers that are not 0, for these."""
+    among = y != 0
+    average = (dy * among).sum(-1, keepdims=True, dtype=np.float64) / among.sum(-1, keepdims=True)
+    dx[...] = np.where(among, dy - average, 0)
+
 
 _ALONG_ROWS = {
     "softmax": (_kernels.softmax, _kernels.softmax_backward),
     "log_softmax": (_kernels.log_softmax, _kernels.log_softmax_backward),
+    "sparsemax": (_sparsemax, _sparsemax_backward),
 }
 
 
 def activation(x: ArrayLike, name: str, alpha: float | None = None) -> Array:
-    """y = φ(x), element by element; softmax and log_softmax run along the last axis.
+    """y = φ(x), element by element; softmax, log_softmax and sparsemax run along the last axis.
 
     ``name`` is one of ``ops.ACTIVATIONS``; their formulas are in ``fastconv/reference/activations.py``.
-    ``alpha`` is the slope of leaky ReLU for x < 0 (0.2 if None) and the depth of ELU and CELU (1 if None);
-    the others have none. Raises ValueError for another name, for a softmax of a single number, and for an
-    ``alpha`` of CELU that is not positive.
+    ``alpha`` is the slope of leaky ReLU for x < 0 (0.2 if None), the depth of ELU and CELU (1 if None), the
+    threshold of hard_shrink and soft_shrink (0.5 if None), and what squareplus adds to x² (4 if None); the
+    others have none. Raises ValueError for another name, for a softmax of a single number, for an ``alpha``
+    of CELU that is not positive and for one of squareplus that is negative.
     """
     x = _door.array(x, "x")
     _check(name, x, alpha)
@@ -57,7 +87,7 @@ def activation_backward(
     dy, kept = _door.array(dy, "dy"), _door.array(kept, needed)
     _check(name, kept, alpha)
     _door.check_shape(dy, "dy", kept.shape, f"that of {needed}")
-    if alpha is not None and alpha < 0 and name in DEFAULT_ALPHA:
+    if alpha is not None and alpha < 0 and name in ("leaky_relu", "elu"):
         raise ValueError(f"{name} can be derived from y only where alpha is not negative; got {alpha}")
     if _door.on_reference():
         return reference.activation_backward(dy, kept, name, alpha, kept)
@@ -107,3 +137,5 @@ def _check(name: str, x: Array, alpha: float | None) -> None:
         raise ValueError(f"{name} runs along the last axis, but got a single number")
     if name == "celu" and alpha is not None and alpha <= 0:
         raise ValueError(f"celu divides by alpha, which must be positive; got {alpha}")
+    if name == "squareplus" and alpha is not None and not alpha >= 0:
+        raise ValueError(f"squareplus takes the root of alpha, which must not be negative; got {alpha}")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import reference
-from fastconv._geometry import Padding, Pair, explicit_padding
+from fastconv._geometry import Padding, Pair, sides
 from fastconv.ops import _door
 from fastconv.ops._door import Array
 from fastconv.ops.dense import dense
@@ -153,9 +153,7 @@ def _axis(axis: int, ndim: int, whose: str) -> int:
 
 
 def _cropping(shape: tuple[int, ...], cropping: Padding) -> tuple[Pair, Pair]:
-    amounts = None if isinstance(cropping, str) else explicit_padding(cropping)
-    if amounts is None:
-        raise ValueError(f"cropping must be numbers; got {cropping!r}")
+    amounts = sides(cropping, "cropping")
     if sum(amounts[0]) >= shape[1] or sum(amounts[1]) >= shape[2]:
         raise ValueError(f"cropping {amounts} leaves nothing of images of {shape[1]}x{shape[2]} pixels")
     return amounts

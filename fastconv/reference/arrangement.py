@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv._geometry import Padding, Pair, explicit_padding
+from fastconv._geometry import Padding, Pair, sides
 
 Array = NDArray[np.float64]
 Index = tuple[int, ...]
@@ -55,7 +55,7 @@ def moved(index: Index, axis: int, by: int) -> Index:
 def crop2d(x: ArrayLike, cropping: Padding = 1) -> Array:
     """The middle of each image."""
     x = np.asarray(x, np.float64)
-    (top, bottom), (left, right) = amounts(cropping)
+    (top, bottom), (left, right) = sides(cropping, "cropping")
     N, H, W, C = x.shape
     y = np.empty((N, H - top - bottom, W - left - right, C))
     for n, h, w, c in np.ndindex(y.shape):
@@ -66,16 +66,10 @@ def crop2d(x: ArrayLike, cropping: Padding = 1) -> Array:
 def crop2d_backward(dy: ArrayLike, input_shape: tuple[int, int, int, int], cropping: Padding = 1) -> Array:
     """dy in the middle of zeros."""
     dy, dx = np.asarray(dy, np.float64), np.zeros(input_shape)
-    (top, _), (left, _) = amounts(cropping)
+    (top, _), (left, _) = sides(cropping, "cropping")
     for n, h, w, c in np.ndindex(dy.shape):
         dx[n, h + top, w + left, c] = dy[n, h, w, c]
     return dx
-
-
-def amounts(cropping: Padding) -> tuple[Pair, Pair]:
-    sides = explicit_padding(cropping)
-    assert sides is not None
-    return sides
 
 
 def permute(x: ArrayLike, order: Sequence[int]) -> Array:

@@ -14,6 +14,7 @@ from fastconv.utils.get_file import get_file
 from fastconv.utils.monte_carlo import monte_carlo_predict
 from fastconv.utils.normalize import normalize
 from fastconv.utils.packing import pack_x_y_sample_weight, unpack_x_y_sample_weight
+from fastconv.utils.plot_model import model_to_dot, plot_model
 from fastconv.utils.prefetch import Prefetch
 from fastconv.utils.progbar import Progbar
 from fastconv.utils.py_dataset import PyDataset
@@ -40,9 +41,11 @@ __all__ = [
     "get_file",
     "get_registered_name",
     "get_registered_object",
+    "model_to_dot",
     "monte_carlo_predict",
     "normalize",
     "pack_x_y_sample_weight",
+    "plot_model",
     "predict_augmented",
     "register_keras_serializable",
     "set_random_seed",

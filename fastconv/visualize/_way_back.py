@@ -23,13 +23,15 @@ from fastconv._errors import unknown_name
 from fastconv.graph import Pass, Schedule
 from fastconv.graph.schedule import Call
 from fastconv.layers.activated import ActivatedLayer
+from fastconv.layers.adaptive_pooling import AdaptivePooling
 from fastconv.layers.arithmetic import WithNumber
 from fastconv.layers.augmentation import Augmentation
 from fastconv.layers.convolution import Convolution
-from fastconv.layers.global_pooling2d import GlobalPooling2D
 from fastconv.layers.layer import Layer
-from fastconv.layers.pooling2d import Pooling2D
+from fastconv.layers.padding import Framing
+from fastconv.layers.pooling import GlobalPooling, Pooling
 from fastconv.layers.random_layer import RandomLayer
+from fastconv.layers.upsampling import UpSampling
 from fastconv.models import Model
 from fastconv.parameter import Array
 from fastconv.visualize._layers import LayerLike
@@ -49,16 +51,20 @@ _LINEAR = (
     layers.Dense,
     layers.Flatten,
     layers.Identity,
+    layers.Permute,
+    layers.RepeatVector,
     layers.Rescaling,
     layers.Reshape,
     layers.Resizing,
     layers.Subtract,
-    layers.ZeroPadding2D,
+    AdaptivePooling,
     Augmentation,
     Convolution,
-    GlobalPooling2D,
-    Pooling2D,
+    Framing,
+    GlobalPooling,
+    Pooling,
     RandomLayer,
+    UpSampling,
 )
 
 

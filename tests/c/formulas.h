@@ -147,6 +147,12 @@ static double formula_activation(fc_activation kind, double alpha, double x) {
     case FC_SOFTPLUS: return log1p(exp(x));
     case FC_SOFTSIGN: return x / (1 + fabs(x));
     case FC_EXPONENTIAL: return exp(x);
+    case FC_HARD_SHRINK: return fabs(x) <= alpha ? 0 : x;
+    case FC_SOFT_SHRINK: return x > alpha ? x - alpha : x < -alpha ? x + alpha : 0;
+    case FC_SPARSE_PLUS: return x >= 1 ? x : x <= -1 ? 0 : (x + 1) * (x + 1) / 4;
+    case FC_SPARSE_SIGMOID: return formula_between(0, 1, (x + 1) / 2);
+    case FC_SQUAREPLUS: return (x + sqrt(x * x + alpha)) / 2;
+    case FC_TANH_SHRINK: return x - tanh(x);
     case FC_SILU: return x / (1 + exp(-x));
     case FC_HARD_SILU: return x * formula_between(0, 1, (x + 3) / 6);
     case FC_GELU: return x * erfc(-x / sqrt(2)) / 2;

@@ -295,10 +295,12 @@ static void test_activations(int64_t n) {
         [FC_SIGMOID] = "sigmoid", [FC_HARD_SIGMOID] = "hard_sigmoid", [FC_LOG_SIGMOID] = "log_sigmoid",
         [FC_TANH] = "tanh", [FC_SCALED_TANH] = "scaled_tanh", [FC_HARD_TANH] = "hard_tanh", [FC_ELU] = "elu",
         [FC_CELU] = "celu", [FC_SELU] = "selu", [FC_SOFTPLUS] = "softplus", [FC_SOFTSIGN] = "softsign", [FC_EXPONENTIAL] = "exponential",
+        [FC_HARD_SHRINK] = "hard_shrink", [FC_SOFT_SHRINK] = "soft_shrink", [FC_SPARSE_PLUS] = "sparse_plus",
+        [FC_SPARSE_SIGMOID] = "sparse_sigmoid", [FC_SQUAREPLUS] = "squareplus",
         [FC_SILU] = "silu", [FC_HARD_SILU] = "hard_silu", [FC_GELU] = "gelu", [FC_GELU_TANH] = "gelu_tanh",
-        [FC_MISH] = "mish"};
+        [FC_MISH] = "mish", [FC_TANH_SHRINK] = "tanh_shrink"};
     const float alpha = 0.3f;
-    for (int kind = FC_LINEAR; kind <= FC_MISH; kind++) {
+    for (int kind = FC_LINEAR; kind <= FC_TANH_SHRINK; kind++) {
         float *x = random_array(n);
         const float *dy = random_array(n);
         for (int64_t i = 0; i < n; i++) x[i] *= 6;
@@ -309,9 +311,9 @@ static void test_activations(int64_t n) {
         for (int64_t i = 0; i < n; i++) {
             expected[i] = formula_activation(kind, alpha, x[i]);
             /* a central difference, good to some 1e-10 away from the kinks */
-            const double kinks[] = {0, 1, 3, 6};
+            const double kinks[] = {0, 1, 3, 6, alpha};
             double h = 1e-6;
-            for (int k = 0; k < 4; k++) h = fabs(fabs(x[i]) - kinks[k]) < 1e-5 ? 0 : h;
+            for (int k = 0; k < 5; k++) h = fabs(fabs(x[i]) - kinks[k]) < 1e-5 ? 0 : h;
             slope[i] = h == 0 ? dx[i]
                               : dy[i] * (formula_activation(kind, alpha, x[i] + h) -
                                          formula_activation(kind, alpha, x[i] - h)) / (2 * h);

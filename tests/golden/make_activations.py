@@ -24,7 +24,8 @@ FUNCTIONS = {
         for name in (
             "linear", "relu", "relu6", "leaky_relu", "sigmoid", "hard_sigmoid", "log_sigmoid", "tanh",
             "hard_tanh", "elu", "celu", "selu", "softplus", "softsign", "exponential", "silu", "hard_silu",
-            "gelu", "mish",
+            "gelu", "mish", "hard_shrink", "soft_shrink", "sparse_plus", "sparse_sigmoid", "squareplus",
+            "tanh_shrink",
         )
     },
     "gelu_tanh": ("gelu", {"approximate": True}),
@@ -34,7 +35,7 @@ OF_ROWS = ("softmax", "log_softmax")
 magnitudes = np.outer(np.ldexp(1.0, np.arange(-100, 101, 8)), [1, 1.37, 1.81]).ravel()
 x = np.concatenate([magnitudes, -magnitudes, np.linspace(-20, 20, 401), np.linspace(-110, 88, 100), [0.0]])
 x = np.float32(x)
-x = x[~np.isin(x, [-3, -1, 0, 1, 3, 6])]  # where a slope jumps, none is the right one
+x = x[~np.isin(x, [-3, -1, -0.5, 0, 0.5, 1, 3, 6])]  # where a slope jumps, none is the right one
 special = np.float32(
     [0.0, -0.0, np.inf, -np.inf, np.nan, 88, -88, 89, -89, 1e-30, -1e-30, 1e30, -1e30, 3.4e38, -3.4e38]
 )
