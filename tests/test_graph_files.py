@@ -20,7 +20,7 @@ from fastconv.models import clone_model, load_model, model_from_json
 
 RNG = np.random.default_rng(7)
 KERAS = json.loads((Path(__file__).parent / "golden" / "functional.json").read_text())
-NAMES = [name for name in networks.NETWORKS if name not in ("unet", "subclassed", "resnet20")]
+NAMES = [name for name in networks.NETWORKS if name not in ("subclassed", "resnet20")]
 
 
 @pytest.fixture

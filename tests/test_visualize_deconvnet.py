@@ -486,7 +486,7 @@ def test_rectifiers_with_a_ceiling_or_a_threshold_do():
         ({"mode": "deconv"}, "unknown mode 'deconv'; did you mean 'deconvnet'"),
         ({"batch_size": 0}, "batch_size must be a whole number"),
         ({"x": np.zeros((6, 6, 1))}, "add the batch axis with x\\[None\\]"),
-        ({"x": np.zeros((3, 5, 6, 1))}, "expects input"),
+        ({"x": np.zeros((3, 6, 6, 2))}, "expects input"),
     ],
 )
 def test_arguments_that_do_not_fit(arguments, message):

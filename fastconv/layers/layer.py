@@ -169,7 +169,9 @@ class Layer(Graphed, Structured):
         for part in layers_and_weights(value):
             if "_weights" not in vars(self):
                 getattr(self, name)  # which says that __init__ must begin with super().__init__()
-            if isinstance(part, Parameter) and not any(part is weight for weight in self.weights):
+            if not isinstance(part, Parameter):
+                continue
+            if not any(part is weight for weight in (*self._weights, *self.weights)):
                 raise TypeError(
                     f"{type(self).__name__}: the attribute {name!r} holds {part!r}, which is no weight of "
                     "this layer or its parts: it would be neither trained nor saved. Make it with "
