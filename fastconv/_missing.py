@@ -37,18 +37,6 @@ _GRAPHS = (
         "layers.Input(shape) returns a symbolic tensor, and models.Model(inputs, outputs) is made of what "
         "layers make of it",
     ),
-    Missing(
-        "layers",
-        "add subtract multiply average maximum minimum concatenate",
-        "a layer is called on the list of tensors: layers.Add()([a, b]), layers.Concatenate()([a, b]) and "
-        "their like",
-    ),
-    Missing(
-        "layers",
-        "dot",
-        "a layer is called on the list of tensors: layers.Dot(axes=1)([a, b]); ops.dot is the product of "
-        "arrays",
-    ),
     Missing("utils", "get_source_inputs", "models.Model.inputs are the symbolic inputs of a model"),
     Missing(
         "layers",

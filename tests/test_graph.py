@@ -565,3 +565,29 @@ def test_a_sequential_model_takes_other_sizes_where_its_layers_do():
     functional = Model(model.inputs, model.outputs)
     with pytest.raises(ValueError, match=r"has the shape \(None, 8, 8, 3\), got \(None, 10, 10, 3\)"):
         functional(large)
+
+
+@pytest.mark.parametrize(
+    ("function", "cls", "options"),
+    [
+        (layers.add, layers.Add, {}),
+        (layers.subtract, layers.Subtract, {}),
+        (layers.multiply, layers.Multiply, {}),
+        (layers.average, layers.Average, {}),
+        (layers.maximum, layers.Maximum, {}),
+        (layers.minimum, layers.Minimum, {}),
+        (layers.concatenate, layers.Concatenate, {"axis": 1}),
+        (layers.concatenate, layers.Concatenate, {}),
+        (layers.dot, layers.Dot, {"axes": (2, 2)}),
+    ],
+)
+def test_merging_layers_as_functions(function, cls, options):
+    arrays = [RNG.random((2, 3, 4), np.float32), RNG.random((2, 3, 4), np.float32)]
+    tensors = [layers.Input((3, 4)), layers.Input((3, 4))]
+    y = function(tensors, name="merged", **options)
+    model = Model(tensors, y)
+    layer = model.get_layer("merged")
+    assert type(layer) is cls
+    expected = cls(**{"axes": -1, **options} if cls is layers.Dot else options)(arrays)
+    np.testing.assert_array_equal(function(arrays, **options), expected)
+    np.testing.assert_array_equal(model(arrays), expected)

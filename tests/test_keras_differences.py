@@ -14,7 +14,6 @@ import pytest
 
 import fastconv
 from fastconv import (
-    activations,
     callbacks,
     config,
     constraints,
@@ -428,9 +427,6 @@ ERRORS = {
         (lambda: callbacks.TensorBoard("logs", write_images=True), "write_images"),
         (lambda: callbacks.TensorBoard("logs", profile_batch=2), "profile_batch"),
         (lambda: callbacks.TensorBoard("logs", embeddings_freq=1), "embeddings_freq"),
-    ],
-    "`activations.softmax(x, axis=0)`": [
-        (lambda: activations.softmax(X, axis=0), "the layer Softmax has an axis"),
     ],
     '`trainable=1`, `layer.trainable = "no"`': [(trainable_in_words, "trainable")],
     "only one of `input_axes` and `output_axes`": [

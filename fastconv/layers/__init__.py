@@ -42,6 +42,14 @@ from fastconv.layers.merging import (
     Minimum,
     Multiply,
     Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
 )
 from fastconv.layers.normalization import Normalization
 from fastconv.layers.padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
@@ -194,8 +202,16 @@ __all__ = [
     "UpSampling2D",
     "ZeroPadding1D",
     "ZeroPadding2D",
+    "add",
+    "average",
+    "concatenate",
     "deserialize",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
     "serialize",
+    "subtract",
 ]
 
 publish(__name__)

@@ -325,8 +325,7 @@ class Layer(Graphed, Structured):
         if None in sizes:
             raise ValueError(
                 f"{self}: the shape of its weights, {sizes}, depends on a size of its input that is left "
-                "open "
-                "(None): give Input that size, or put a global pooling in between"
+                "open (None): give Input that size, or put a global pooling in between"
             )
         sizes = tuple(whole(n, f"{self}: every size of a weight's shape", 0) for n in sizes)
         name = self._unused_name() if name is None else name

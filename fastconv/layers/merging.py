@@ -283,3 +283,46 @@ def _behind_batch(layer: Merge, argument: str, axis: int, shape: Sequence[int | 
         value = getattr(layer, argument)
         raise ValueError(f"{layer}: {argument}={value} is not an axis of {(None, *shape)} behind the batch")
     return place
+
+
+# ---- as functions of the inputs
+
+
+def add(inputs: Sequence[Any], **options: Any) -> Any:
+    """``Add(**options)(inputs)``"""
+    return Add(**options)(inputs)
+
+
+def subtract(inputs: Sequence[Any], **options: Any) -> Any:
+    """``Subtract(**options)(inputs)``"""
+    return Subtract(**options)(inputs)
+
+
+def multiply(inputs: Sequence[Any], **options: Any) -> Any:
+    """``Multiply(**options)(inputs)``"""
+    return Multiply(**options)(inputs)
+
+
+def average(inputs: Sequence[Any], **options: Any) -> Any:
+    """``Average(**options)(inputs)``"""
+    return Average(**options)(inputs)
+
+
+def maximum(inputs: Sequence[Any], **options: Any) -> Any:
+    """``Maximum(**options)(inputs)``"""
+    return Maximum(**options)(inputs)
+
+
+def minimum(inputs: Sequence[Any], **options: Any) -> Any:
+    """``Minimum(**options)(inputs)``"""
+    return Minimum(**options)(inputs)
+
+
+def concatenate(inputs: Sequence[Any], axis: int = -1, **options: Any) -> Any:
+    """``Concatenate(axis, **options)(inputs)``"""
+    return Concatenate(axis, **options)(inputs)
+
+
+def dot(inputs: Sequence[Any], axes: int | Sequence[int] = -1, **options: Any) -> Any:
+    """``Dot(axes, **options)(inputs)``"""
+    return Dot(axes, **options)(inputs)
