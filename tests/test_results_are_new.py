@@ -30,6 +30,7 @@ ARGUMENTS = {
     "Rescaling": (1.0,),
     "Reshape": ((4, 4, 3),),
     "Resizing": (4, 4),
+    "Sequential": ([layers.Dropout(0.0)],),
     "SpatialDropout2D": (0.0,),
 }
 PASSING_ON = {"AveragePooling2D": (1,), "MaxPooling2D": (1,), "Subsampling2D": (1,), "ZeroPadding2D": (0,)}
