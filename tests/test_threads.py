@@ -101,14 +101,14 @@ def beside(model: Sequential, function: Callable[[], object]) -> tuple[Thread, C
 
     def start() -> None:
         thread.start()
-        assert thread.over.wait(60)
+        assert thread.over.wait(600)
         thread.over.clear()
 
     return thread, start
 
 
 def finished(thread: Thread) -> object:
-    thread.join(60)
+    thread.join(600)
     assert not thread.is_alive()
     if thread.error is not None:
         raise thread.error
@@ -244,7 +244,7 @@ LOOPS = {
 def in_another_thread(function: Callable[[], object]) -> BaseException | None:
     thread = Thread(function)
     thread.start()
-    thread.join(60)
+    thread.join(600)
     assert not thread.is_alive()
     return thread.error
 

@@ -164,7 +164,7 @@ class Trainer(Layer):
 
     def _overrides(self, hook: str) -> bool:
         """Whether a subclass, or this very model, has a ``hook`` of its own, such as "train_step"."""
-        return getattr(getattr(self, hook), "__func__", None) is not getattr(Trainer, hook)
+        return hook in vars(self) or getattr(type(self), hook) is not getattr(Trainer, hook)
 
     @property
     def compiled(self) -> bool:
@@ -215,8 +215,10 @@ class Trainer(Layer):
         """Start the running loss and all metrics afresh."""
         if self._compiled:
             self._compiled.measures.reset()
-        self._own_metrics = self._find_own_metrics()
-        for metric in self._own_metrics:
+        own = self._find_own_metrics()
+        if own or self._own_metrics:  # assigning a list costs a microsecond: it is searched for layers
+            self._own_metrics = own
+        for metric in own:
             metric.reset_state()
 
     def _find_own_metrics(self) -> list[Metric]:
