@@ -30,9 +30,11 @@ ARGUMENTS = {
     "Dropout": (0.5,),
     "GaussianDropout": (0.5,),
     "GaussianNoise": (0.0,),
+    "GroupNormalization": (3,),
     "InputLayer": ((4, 4, 3),),
     "Lambda": (lambda x: x,),
     "Permute": ((1, 2, 3),),
+    "Pipeline": ([layers.Dropout(0.0)],),
     "RandomBrightness": (0.0,),
     "RandomContrast": (0.0,),
     "RandomCrop": (4, 4),
@@ -47,6 +49,7 @@ ARGUMENTS = {
     "SeparableConv1D": (3, 1),
     "SeparableConv2D": (3, 1),
     "SpatialDropout2D": (0.0,),
+    "SpectralNormalization": (layers.Dense(3),),
     "WithNumber": ("add", 0.0),
 }
 PASSING_ON = {
