@@ -175,7 +175,7 @@ INLINE vfloat NAME(slope)(const fc_activation kind, float alpha, vfloat v) {
         case FC_EXPONENTIAL: return v;
         case FC_HARD_SHRINK: return vselect(vabs(v) <= alpha, vbroadcast(0), one);
         case FC_SOFT_SHRINK: return vselect(v == 0.0f, vbroadcast(0), one);
-        case FC_SPARSE_PLUS: return vsqrt(vselect(v >= 1.0f, one, v));
+        case FC_SPARSE_PLUS: return vsqrt(NAME(between)(0, 1, v));
         case FC_SPARSE_SIGMOID: return NAME(one_between)(0, 1, 0.5f, v);
         case FC_SQUAREPLUS: return NAME(squareplus_slope)(v, alpha);
         case FC_SILU: return NAME(silu_slope)(v);

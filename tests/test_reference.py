@@ -63,7 +63,7 @@ def test_activations_equal_keras(case):
 IN_KERAS = [name for name in activations.FUNCTIONS if name != "scaled_tanh"]
 
 
-@pytest.mark.parametrize("name", [*IN_KERAS, *activations.FUNCTIONS_OF_ROWS])
+@pytest.mark.parametrize("name", [*IN_KERAS, "softmax", "log_softmax"])
 def test_activations_at_many_points_equal_keras(name):
     file = np.load(Path(__file__).parent / "golden" / "activations.npz")  # golden/make_activations.py
     if name in activations.FUNCTIONS_OF_ROWS:
@@ -74,7 +74,10 @@ def test_activations_at_many_points_equal_keras(name):
     x = file["x"].astype(np.float64)
     y = reference.activation(x, name)
     # Keras' 1 + tanh cancels where ours does not, and its e^x is a unit or two of ours at x = -100
-    np.testing.assert_allclose(y, file[f"{name}/y"], rtol=1e-12, atol=1e-14)
+    rounding = 1e-14
+    if name in ("squareplus", "tanh_shrink"):  # so do Keras' x + a root and x - tanh
+        rounding = rounding + 2 * np.finfo(np.float64).eps * np.abs(x)
+    assert np.isclose(y, file[f"{name}/y"], rtol=1e-12, atol=rounding).all()
     slope = reference.activation_backward(np.ones_like(x), y, name, x=x)
     np.testing.assert_allclose(slope, file[f"{name}/slope"], rtol=1e-12, atol=1e-13)
 

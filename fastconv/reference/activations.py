@@ -276,7 +276,7 @@ SLOPES: dict[str, Callable[[float, float], float]] = {
     "exponential": lambda y, a: y,
     "hard_shrink": lambda y, a: 0.0 if abs(y) <= a else 1.0,
     "soft_shrink": lambda y, a: 0.0 if y == 0 else 1.0,
-    "sparse_plus": lambda y, a: 1.0 if y >= 1 else math.sqrt(y),
+    "sparse_plus": lambda y, a: math.sqrt(_between(0.0, 1.0, y)),
     "sparse_sigmoid": lambda y, a: 0.5 if 0 < y < 1 else 0.0,
     "squareplus": _squareplus_slope,
 }
