@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING
 
 from fastconv import (
     activations,
-    applications,
     callbacks,
     constraints,
-    datasets,
     initializers,
     layers,
     losses,
@@ -26,7 +24,6 @@ from fastconv import (
     models,
     ops,
     optimizers,
-    presets,
     reference,
     regularizers,
     utils,
@@ -103,6 +100,6 @@ __all__ = [
 
 
 if TYPE_CHECKING:  # imported when first used: training and predicting do without
-    from fastconv import backend, config, random, saving, visualize
+    from fastconv import applications, backend, config, datasets, presets, random, saving, visualize
 
 publish(__name__)

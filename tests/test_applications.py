@@ -338,5 +338,5 @@ def test_outputs_are_probabilities(application, classes):
     images = np.random.default_rng(0).random((3, *model.input_shape[1:]), np.float32)
     probabilities = model.predict(images, verbose=0)
     assert probabilities.shape == (3, classes)
-    assert (probabilities > 0).all()
+    assert (probabilities >= 0).all()  # the logits of deep networks without training may lie far apart
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-6)  # ten float32 roundings of at most 6e-8
