@@ -28,6 +28,7 @@ class Call(NamedTuple):
     owners      the models around it, the outermost last
     training    what the call asks for, whatever the model is told; None for what the model is told
     last_reads  the numbers of the tensors that no later call reads
+    is_plain    whether it is layer(x), with nothing else among the arguments
     """
 
     layer: Layer
@@ -37,6 +38,7 @@ class Call(NamedTuple):
     owners: tuple[Layer, ...]
     training: bool | None
     last_reads: tuple[int, ...]
+    is_plain: bool
 
     @property
     def parameters(self) -> list[Parameter]:
@@ -45,11 +47,6 @@ class Call(NamedTuple):
             if not owner.trainable:
                 return []
         return self.layer.parameters
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is layer(x), with nothing else among the arguments."""
-        return len(self.node.args) == 1 and isinstance(self.node.args[0], SymbolicTensor)
 
 
 class Schedule:
@@ -137,7 +134,8 @@ class Schedule:
                 read = tuple(numbers[id(tensor)] for tensor in node.inputs)
                 made = tuple(numbers[id(tensor)] for tensor in node.outputs)
                 self.made_by.append((node.layer, made))
-                calls.append(Call(node.layer, node, read, made, owners, wish, ()))
+                plain = len(node.args) == 1 and isinstance(node.args[0], SymbolicTensor)
+                calls.append(Call(node.layer, node, read, made, owners, wish, (), plain))
                 continue
             now = training if wish is None else wish
             self.opened.append((node.layer, now, inner))
@@ -237,7 +235,7 @@ class Pass:
                     slots[number] = None
             parameters = learned[index]
             needs = [needed[number] for number in call.inputs]
-            if (dz is None and not any(given is not None for given in dy)) or not (parameters or any(needs)):
+            if (dz is None and all(given is None for given in dy)) or not (parameters or True in needs):
                 continue
             again = [(p, p.grad.copy()) for p in parameters if id(p) in filled]  # of a layer called before
             dx = self._gradient(call, saved, dy, dz, needs)
@@ -257,7 +255,7 @@ class Pass:
         self, call: Call, saved: Any, dy: list[Array | None], dz: Array | None, needs: list[bool]
     ) -> list[Array | None]:
         layer = call.layer
-        wanted = any(needs)
+        wanted = True in needs
         if dz is not None:
             if dy[0] is not None:  # the output is read by other calls too
                 dz = dz + layer.gradient_at_logits(saved, dy[0])

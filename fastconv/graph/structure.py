@@ -13,7 +13,7 @@ from typing import Any
 
 def leaves(structure: Any) -> list[Any]:
     """All leaves, in order: ``[a, {"y": c, "x": b}]`` has the leaves a, b, c."""
-    return list(_leaves(structure))
+    return [structure] if is_leaf(structure) else list(_leaves(structure))
 
 
 def _leaves(structure: Any) -> Iterator[Any]:

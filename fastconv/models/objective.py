@@ -37,6 +37,7 @@ class Objective:
     def __init__(self, loss: Any, loss_weights: Any = None) -> None:
         self.loss = _made(loss)
         self.loss_weights = loss_weights
+        self._terms: tuple[Sequence[str], list[Term]] | None = None
 
     @property
     def single(self) -> Loss | None:
@@ -48,6 +49,11 @@ class Objective:
 
     def terms(self, names: Sequence[str]) -> list[Term]:
         """The shares of the outputs of these names. Raises ValueError where the structures do not fit."""
+        if self._terms is None or self._terms[0] != names:
+            self._terms = names, self._terms_of(names)
+        return self._terms[1]
+
+    def _terms_of(self, names: Sequence[str]) -> list[Term]:
         by_output = _by_output(self.loss, names, "loss", isinstance(self.loss, Loss))
         weights = _by_output(
             self.loss_weights, names, "loss_weights", isinstance(self.loss_weights, (int, float))

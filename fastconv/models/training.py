@@ -547,9 +547,8 @@ class Trainer(Layer):
         outputs = structure.leaves(y_pred)
         if len(outputs) == 1:
             return outputs, [y], [sample_weight]
-        if y is not None and not isinstance(
-            y, Several
-        ):  # in a step of a subclass they may be nested as given
+        # In a step of a subclass they may be nested as given.
+        if y is not None and not isinstance(y, Several):
             _, y, sample_weight = self._ports.sorted(None, y, sample_weight)
         return outputs, listed(y, len(outputs)), listed(sample_weight, len(outputs))
 
