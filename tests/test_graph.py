@@ -52,6 +52,34 @@ def test_the_order_of_layers_and_weights_is_that_of_keras():
     assert [layer.name for layer in model.layers] == ["b", "a", "low", "left", "right", "sum", "top"]
 
 
+def test_layers_called_several_times_come_where_keras_has_them():
+    x = layers.Input((4,), name="x")
+    d, e = layers.Dense(4, name="d"), layers.Dense(4, name="e")
+    model = Model(x, d(layers.Add(name="sum")([e(x), d(x)])))
+    assert [layer.name for layer in model.layers] == ["x", "d", "e", "sum"]  # as Keras 3.15
+
+
+def test_outputs_share_no_memory():
+    x = layers.Input((4,))
+    y = layers.Dense(4)(x)
+    first, second, third = Model(x, [y, y, layers.Identity()(y)])(np.ones((2, 4), np.float32))
+    before = second.copy()
+    first[...] = 7
+    np.testing.assert_array_equal(second, before)
+    np.testing.assert_array_equal(third, before)
+
+
+def test_numbers_of_numpy_in_arithmetic():
+    x = layers.Input((3,))
+    model = Model(x, np.float32(2) * x - np.float64(1))
+    np.testing.assert_array_equal(model(np.full((1, 3), 3, np.float32)), np.full((1, 3), 5, np.float32))
+    for given in (np.ones(3), np.ones((1, 3))):
+        with pytest.raises(TypeError, match=r"numpy\.multiply needs numbers"):
+            given * x
+    with pytest.raises(TypeError, match=r"outputs must be made of symbolic tensors, got an array of shape"):
+        Model(x, np.ones((2, 3)))
+
+
 def test_several_inputs_and_outputs_keep_their_nesting():
     a, b = layers.Input((3,), name="a"), layers.Input((3,), name="b")
     model = Model({"a": a, "b": b}, {"sum": layers.Add()([a, b]), "difference": layers.Subtract()([a, b])})

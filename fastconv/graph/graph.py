@@ -200,7 +200,8 @@ def _checked_tensors(given: Any, what: str, owner: str) -> list[SymbolicTensor]:
                 if hasattr(tensor, "forward")
                 else "begin with Input(shape)"
             )
-            raise TypeError(f"{owner}: {what} must be made of symbolic tensors, got {tensor!r}; {hint}")
+            got = f"an array of shape {tensor.shape}" if hasattr(tensor, "__array__") else repr(tensor)
+            raise TypeError(f"{owner}: {what} must be made of symbolic tensors, got {got}; {hint}")
     if not tensors:
         raise ValueError(f"{owner}: {what} is empty; give at least one symbolic tensor")
     return tensors
@@ -213,7 +214,8 @@ def _sorted_nodes(
     first.
 
     The distance is that of the longest way, and a layer called several times has the largest of its calls'.
-    Among equals the order is that of a search, depth first, from the outputs.
+    Among equals the order is that in which a search, depth first, from the outputs first meets their layers,
+    and of calls of one layer that in which it meets them.
     """
     finished, visited = _search(inputs, outputs, owner)
     distance: dict[int, int] = {}
@@ -225,7 +227,10 @@ def _sorted_nodes(
         for tensor in node.inputs:
             if id(tensor.node) in known:
                 distance[id(tensor.node)] = max(distance.get(id(tensor.node), 0), own + 1)
-    return sorted(finished, key=lambda node: (-distance[id(node)], visited[id(node)]))
+    met: dict[int, int] = {}
+    for node in finished:
+        met[id(node.layer)] = min(visited[id(node)], met.get(id(node.layer), visited[id(node)]))
+    return sorted(finished, key=lambda node: (-distance[id(node)], met[id(node.layer)], visited[id(node)]))
 
 
 def _search(

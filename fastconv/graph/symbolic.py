@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
+
 from fastconv.graph import structure
 
 if TYPE_CHECKING:
@@ -91,8 +93,12 @@ class SymbolicTensor:
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
         self._has_no_numbers("NumPy")
 
-    def __array_ufunc__(self, function: Any, *_: Any, **__: Any) -> NoReturn:
-        self._has_no_numbers(f"numpy.{function.__name__}")
+    def __array_ufunc__(self, function: Any, method: str, *operands: Any, **options: Any) -> SymbolicTensor:
+        operation = _OPERATIONS.get(function.__name__)
+        numbers = all(isinstance(operand, SymbolicTensor) or np.ndim(operand) == 0 for operand in operands)
+        if operation is None or method != "__call__" or options or not numbers:
+            self._has_no_numbers(f"numpy.{function.__name__}")
+        return _combined(operation, *operands)  # np.float32(2) * x
 
     def __array_function__(self, function: Any, *_: Any, **__: Any) -> NoReturn:
         self._has_no_numbers(f"numpy.{function.__name__}")
@@ -215,6 +221,10 @@ def shapes_of(args: tuple[Any, ...]) -> Any:
         return tuple(nested)
     (only,) = nested
     return list(only) if isinstance(only, tuple) and not structure.is_shape(only) else only
+
+
+# The names of NumPy's functions for + - * /.
+_OPERATIONS = {"add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide"}
 
 
 def _combined(operation: str, left: Any, right: Any) -> SymbolicTensor:

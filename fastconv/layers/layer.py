@@ -825,14 +825,18 @@ def _initializer(given: Any) -> initializers.InitializerFunction:
 def apart_from(y: Any, x: Any) -> Any:
     """``y``, or a copy where it shares memory with the caller's ``x``: results belong to the caller alone.
 
-    Both may be nested.
+    Both may be nested; several results do not share memory with each other either.
     """
     if isinstance(y, np.ndarray) and isinstance(x, np.ndarray):
         return y.copy() if np.may_share_memory(y, x) else y
-    given = [leaf for leaf in structure.leaves(x) if isinstance(leaf, np.ndarray)]
-    return structure.mapped(
-        lambda leaf: leaf.copy() if any(np.may_share_memory(leaf, one) for one in given) else leaf, y
-    )
+    others = [leaf for leaf in structure.leaves(x) if isinstance(leaf, np.ndarray)]
+
+    def own(leaf: Any) -> Any:
+        leaf = leaf.copy() if any(np.may_share_memory(leaf, other) for other in others) else leaf
+        others.append(leaf)
+        return leaf
+
+    return structure.mapped(own, y)
 
 
 def _takes_training(call: Callable[..., Any]) -> bool:
