@@ -262,6 +262,9 @@ ERRORS = {
     "`Model(inputs, outputs)` with an input that no output depends on": [
         (model_with_an_input_too_many, "no output depends on the input 'unused'"),
     ],
+    "arguments of a layer's `call` besides inputs and `training`": [
+        (lambda: layers.ReLU()(X, scale=2.0), "'scale'"),
+    ],
     "`Concatenate(axis=0)`": [(lambda: layers.Concatenate(axis=0), "other than 0, the batch")],
     "`activity_regularizer`": [
         (lambda: layers.BatchNormalization(activity_regularizer="l2"), "ActivityRegularization"),
