@@ -87,8 +87,7 @@ _OUT_OF_SCOPE = (
         "RandomShear AugMix RandAugment CutMix MixUp AutoContrast Equalization Solarization "
         "ContrastLimitedAdaptiveHistogramEqualization",
         "layers.RandomFlip, layers.RandomRotation, layers.RandomZoom, layers.RandomContrast and their like "
-        "are "
-        "here; others are functions of a batch, for the map of datasets.Loader",
+        "are here; others are functions of a batch, for the map of datasets.Loader",
     ),
     Missing(
         "layers",
@@ -133,8 +132,7 @@ _PARTS = (
         "optimizers",
         "Adafactor Ftrl Lamb Lion Muon ScheduleFreeAdamW",
         "optimizers.AdamW, optimizers.Nadam and optimizers.SGD are the nearest; one of your own is a "
-        "subclass of "
-        "optimizers.Optimizer",
+        "subclass of optimizers.Optimizer",
     ),
     Missing(
         "optimizers",
@@ -172,17 +170,13 @@ _PARTS = (
     Missing(
         "applications",
         "ConvNeXtBase ConvNeXtLarge ConvNeXtSmall ConvNeXtTiny ConvNeXtXLarge DenseNet121 DenseNet169 "
-        "DenseNet201 "
-        "EfficientNetB0 EfficientNetB1 EfficientNetB2 EfficientNetB3 EfficientNetB4 EfficientNetB5 "
-        "EfficientNetB6 "
-        "EfficientNetB7 EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2B2 EfficientNetV2B3 EfficientNetV2L "
-        "EfficientNetV2M EfficientNetV2S InceptionResNetV2 InceptionV3 MobileNet MobileNetV2 "
-        "MobileNetV3Large "
-        "MobileNetV3Small NASNetLarge NASNetMobile ResNet101 ResNet101V2 ResNet152 ResNet152V2 ResNet50 "
-        "ResNet50V2 VGG16 VGG19 Xception "
-        "convnext densenet efficientnet efficientnet_v2 inception_resnet_v2 inception_v3 mobilenet "
-        "mobilenet_v2 "
-        "mobilenet_v3 nasnet resnet resnet50 resnet_v2 vgg16 vgg19 xception",
+        "DenseNet201 EfficientNetB0 EfficientNetB1 EfficientNetB2 EfficientNetB3 EfficientNetB4 "
+        "EfficientNetB5 EfficientNetB6 EfficientNetB7 EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2B2 "
+        "EfficientNetV2B3 EfficientNetV2L EfficientNetV2M EfficientNetV2S InceptionResNetV2 InceptionV3 "
+        "MobileNet MobileNetV2 MobileNetV3Large MobileNetV3Small NASNetLarge NASNetMobile ResNet101 "
+        "ResNet101V2 ResNet152 ResNet152V2 ResNet50 ResNet50V2 VGG16 VGG19 Xception convnext densenet "
+        "efficientnet efficientnet_v2 inception_resnet_v2 inception_v3 mobilenet mobilenet_v2 mobilenet_v3 "
+        "nasnet resnet resnet50 resnet_v2 vgg16 vgg19 xception",
         "networks for ImageNet are not here; applications.LeNet5, applications.FashionCNN and "
         "applications.Cifar10CNN have trained weights (applications.pretrained_weights), applications.ResNet "
         "and applications.MobileNetV1 are for small images. Features computed by "
@@ -232,8 +226,7 @@ _PARTS = (
         "random",
         "SeedGenerator",
         "np.random.default_rng(seed) goes on from call to call, and is a seed for random.normal and its "
-        "like; layers "
-        "take whole numbers",
+        "like; layers take whole numbers",
     ),
     Missing("random", "beta binomial gamma", "np.random.default_rng(seed).{name}(size=shape)"),
     Missing("random", "categorical", "np.random.default_rng(seed).choice(len(p), size=n, p=p)"),

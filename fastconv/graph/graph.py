@@ -267,8 +267,7 @@ def _refuse_unconnected(tensor: SymbolicTensor, owner: str) -> None:
     if tensor.node.is_input:
         raise ValueError(
             f"{owner}: the outputs depend on the input {tensor.name!r} {tensor.shape}, which is not among "
-            "inputs; "
-            "add it to inputs"
+            "inputs; add it to inputs"
         )
     if not tensor.node.inputs:
         raise ValueError(

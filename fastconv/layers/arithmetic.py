@@ -51,7 +51,6 @@ def combine(operation: str, left: Any, right: Any) -> SymbolicTensor:
     if isinstance(number, bool) or not isinstance(number, (int, float, np.number)):
         raise TypeError(
             f"cannot {operation} {tensor!r} and {type(number).__name__}: only numbers and symbolic tensors; "
-            "an array "
-            "of constants belongs into a layer such as Rescaling(scale, offset)"
+            "an array of constants belongs into a layer such as Rescaling(scale, offset)"
         )
     return WithNumber(operation, float(number), number_first=not tensors[0])(tensor)

@@ -286,8 +286,7 @@ class Layer(Graphed, Structured):
             if one[:1] != (1,):
                 raise ValueError(
                     f"{self}: call must return an array with one output for each example, and for one "
-                    "example "
-                    f"{shape} returned shape {one}"
+                    f"example {shape} returned shape {one}"
                 )
         return _without_batch(shapes)
 
@@ -803,8 +802,7 @@ def checked_sizes(axes: Sequence[Any], given: Any) -> Shape:
     if not all(n is None or (is_whole(n) and int(n) > 0) for n in axes):
         raise ValueError(
             "input_shape is the shape of one example in whole numbers, as (28, 28, 1), or None for a size "
-            "left "
-            f"open; got {tuple(given)!r}"
+            f"left open; got {tuple(given)!r}"
         )
     return tuple(None if n is None else int(n) for n in axes)
 

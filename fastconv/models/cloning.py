@@ -45,8 +45,7 @@ def clone_model(
     if not _is_graph(model):
         raise TypeError(
             f"clone_model clones Sequential models and Model(inputs, outputs), got {model!r}; make another "
-            "one with its "
-            "class, and copy the weights with set_weights"
+            "one with its class, and copy the weights with set_weights"
         )
 
     clones: dict[int, Layer] = {}

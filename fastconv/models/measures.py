@@ -240,7 +240,6 @@ def _by_output(given: Any, names: Sequence[str], argument: str) -> list[list[Any
     if len(given) != len(names):
         raise ValueError(
             f"compile: {argument} must have an item for each of the {len(names)} outputs {list(names)}, such "
-            "as "
-            f"{argument}=[['accuracy'], []], or be a dictionary by these names; got {given!r}"
+            f"as {argument}=[['accuracy'], []], or be a dictionary by these names; got {given!r}"
         )
     return [list(_leaves(item)) for item in given]

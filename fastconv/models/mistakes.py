@@ -28,8 +28,7 @@ def warn_of_likely_mistakes(model: Any, terms: Sequence[Term], inputs: Sequence[
         if x.dtype == np.uint8 and x.ndim > 2 and x.max() > 1 and not rescales:
             warn(
                 f"{model} is given uint8 images, 0 to {x.max()}, and networks learn badly from large "
-                "numbers: "
-                "divide by 255 or start with Rescaling(1/255)"
+                "numbers: divide by 255 or start with Rescaling(1/255)"
             )
     last = model._last_layers()
     for place, term in enumerate(terms):
