@@ -209,3 +209,29 @@ def test_data_that_does_not_fit_the_inputs():
         model.fit({**x, "extra": x["extra"][:5]}, y, verbose=0)
     with pytest.raises(ValueError, match="input 'image' has the shape"):
         model.fit({**x, "image": x["image"][:, :3]}, y, verbose=0)
+
+
+def difference(keyed=False):
+    a, b = layers.Input((4,), name="zz"), layers.Input((4,), name="aa")
+    return Model({"k1": a, "k2": b} if keyed else [a, b], layers.Subtract()([a, b]))
+
+
+def test_a_dictionary_in_a_call_goes_by_the_names_of_the_inputs():
+    model, ones = difference(), np.ones((4, 4), np.float32)
+    named = {"zz": ones, "aa": ones + 1}
+    for found in (model(named), model.forward(named), model.predict(named, verbose=0)):
+        np.testing.assert_array_equal(found, -ones)
+    p, q = layers.Input((4,), name="p"), layers.Input((4,), name="q")
+    outer = Model([p, q], model({"aa": q, "zz": p}))
+    np.testing.assert_array_equal(outer.predict([ones, ones + 1], verbose=0), -ones)
+    for use in (model, model.forward):
+        with pytest.raises(
+            ValueError, match=r"keys \['q', 'r'\]; the inputs of the model are \['zz', 'aa'\]"
+        ):
+            use({"q": ones, "r": ones})
+    with pytest.raises(ValueError, match=r"keys \['p', 'q'\]; the inputs"):
+        model({"p": p, "q": q})
+    keyed = difference(keyed=True)
+    np.testing.assert_array_equal(keyed({"k2": ones + 1, "k1": ones}), -ones)
+    with pytest.raises(ValueError, match=r"a dictionary with the keys \['k1', 'k2'\], got a list"):
+        keyed([ones, ones + 1])

@@ -72,15 +72,19 @@ def _is_nested(part: Any) -> bool:
     return isinstance(part, (list, tuple)) and any(item is None or np.ndim(item) for item in part)
 
 
+def by_name(part: Mapping[str, Any], names: Sequence[str], argument: str, what: str) -> list[Any]:
+    """The items of a dictionary in the order of ``names``. Raises ValueError where it has other keys."""
+    if set(part) != set(names):
+        raise ValueError(
+            f"{argument} is a dictionary with the keys {sorted(map(str, part))}; the {what} of the model are "
+            f"{list(names)}"
+        )
+    return [part[name] for name in names]
+
+
 def _in_order(part: Any, names: Sequence[str], argument: str, what: str) -> Any:
     if isinstance(part, Mapping):
-        if set(part) != set(names):
-            raise ValueError(
-                f"{argument} is a dictionary with the keys {sorted(map(str, part))}; the {what} of the model "
-                "are "
-                f"{list(names)}"
-            )
-        part = [part[name] for name in names]
+        part = by_name(part, names, argument, what)
     elif len(names) == 1:
         return part
     elif not isinstance(part, (list, tuple)) or len(part) != len(names):
