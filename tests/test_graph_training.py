@@ -235,3 +235,28 @@ def test_a_dictionary_in_a_call_goes_by_the_names_of_the_inputs():
     np.testing.assert_array_equal(keyed({"k2": ones + 1, "k1": ones}), -ones)
     with pytest.raises(ValueError, match=r"a dictionary with the keys \['k1', 'k2'\], got a list"):
         keyed([ones, ones + 1])
+
+
+def test_a_dictionary_for_the_only_input_has_its_name():
+    ones = np.ones((4, 4), np.float32)
+    x = layers.Input((4,), name="x")
+    model = Model(x, layers.Rescaling(2.0)(x))
+    np.testing.assert_array_equal(model.predict({"x": ones}, verbose=0), 2 * ones)
+    np.testing.assert_array_equal(model({"x": ones}), 2 * ones)
+    for use in (model.predict, model.predict_on_batch, model):
+        with pytest.raises(ValueError, match=r"keys \['nonsense'\]; the inputs of the model are \['x'\]"):
+            use({"nonsense": ones})
+
+
+def two_outputs():
+    x = layers.Input((4,), name="x")
+    return Model(x, [layers.Dense(4, name="o1")(x), layers.Dense(4, name="o2")(x)])
+
+
+def test_lists_of_one_loss_in_a_dictionary():
+    ones = np.ones((4, 4), np.float32)
+    model = two_outputs()
+    model.compile("sgd", loss={"o1": "mse", "o2": ["mse"]})
+    assert {"o1_loss", "o2_loss"} <= model.fit(ones, [ones, ones], verbose=0).history.keys()
+    with pytest.raises(ValueError, match="loss has 2 items, but the model has one output"):
+        model.compile("sgd", loss={"o1": "mse", "o2": ["mse", "mae"]})

@@ -187,6 +187,11 @@ class Model(Trainer):
             graph = self.composition(training=False)
         return super()._ports if graph is None else graph.ports
 
+    @property
+    def _only_input(self) -> str | None:
+        known = self.built and self._calls_layers_in_order
+        return self._ports.inputs[0] if known and self._ports.is_plain else None
+
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that place of ``layers``."""
         if (name is None) == (index is None):

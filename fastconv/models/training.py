@@ -822,7 +822,7 @@ class Trainer(Layer):
         self._build_for_several(x, y)
         ports = self._ports
         if ports.is_plain:
-            return without_structure(x, y, sample_weight, self._example_shape)
+            return without_structure(x, y, sample_weight, self._example_shape, self._only_input)
         batches = isinstance(x, (list, tuple)) and any(isinstance(item, tuple) for item in x)
         in_arrays = isinstance(x, Mapping) or y is not None or hasattr(x, "__array__")
         in_arrays = in_arrays or (structure.holds_arrays(x) and not batches)
@@ -851,6 +851,11 @@ class Trainer(Layer):
     def _outputs_are_known(self) -> bool:
         """Whether it is known how many outputs there are."""
         return self.built
+
+    @property
+    def _only_input(self) -> str | None:
+        """The name of the only input, where the inputs have names that the user knows."""
+        return None
 
     @property
     def _ports(self) -> Ports:
