@@ -42,6 +42,19 @@ class Ports(NamedTuple):
         return x, y, sample_weight
 
 
+def keyed(ports: Ports, inputs: Any, outputs: Any) -> Ports:
+    """The same, with the keys for names where the inputs or outputs of the graph are a dictionary."""
+    if not isinstance(inputs, Mapping) and not isinstance(outputs, Mapping):
+        return ports
+    return Ports(_keys(inputs, ports.inputs), _keys(outputs, ports.outputs))
+
+
+def _keys(nested: Any, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys of a dictionary of ``len(names)`` tensors, in their order; else ``names``."""
+    keys = tuple(sorted(nested)) if isinstance(nested, Mapping) else ()
+    return keys if len(keys) == len(names) else names
+
+
 def taken(part: Any, which: Any) -> Any:
     """The examples ``which`` of an array, of several, or None of None."""
     return part if part is None else each(part, lambda array: array[which])

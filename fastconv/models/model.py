@@ -12,7 +12,7 @@ from fastconv._errors import unknown_name
 from fastconv._geometry import Window
 from fastconv._registry import custom_object_scope
 from fastconv.graph import Graph, Node, SymbolicTensor, structure
-from fastconv.graph.ports import Ports, Several, by_name
+from fastconv.graph.ports import Ports, Several, by_name, keyed
 from fastconv.graph.serialization import graph_config, graph_from_config
 from fastconv.layers import serialization
 from fastconv.layers._arguments import refuse_unless_none
@@ -185,7 +185,9 @@ class Model(Trainer):
         graph = self._graph
         if graph is None and self.built:
             graph = self.composition(training=False)
-        return super()._ports if graph is None else graph.ports
+        if graph is None:
+            return super()._ports
+        return keyed(graph.ports, graph.inputs, graph.outputs)
 
     @property
     def _only_input(self) -> str | None:
@@ -248,15 +250,15 @@ class Model(Trainer):
         graph = self._graph or self.composition(training=False)
         if graph is None:
             return x
-        keyed = isinstance(graph.inputs, Mapping)
+        by_key = isinstance(graph.inputs, Mapping)
         if not isinstance(x, Mapping):
-            if keyed and len(graph.input_list) > 1:
+            if by_key and len(graph.input_list) > 1:
                 raise ValueError(
                     f"{self} takes a dictionary with the keys {sorted(graph.inputs)}, "
                     f"got a {type(x).__name__}"
                 )
             return x
-        if keyed and x.keys() == graph.inputs.keys():
+        if by_key and x.keys() == graph.inputs.keys():
             return x
         return structure.packed(graph.inputs, by_name(x, self._ports.inputs, "the input", "inputs"))
 
