@@ -209,3 +209,128 @@ def test_data_that_does_not_fit_the_inputs():
         model.fit({**x, "extra": x["extra"][:5]}, y, verbose=0)
     with pytest.raises(ValueError, match="input 'image' has the shape"):
         model.fit({**x, "image": x["image"][:, :3]}, y, verbose=0)
+
+
+def difference(keyed=False):
+    a, b = layers.Input((4,), name="zz"), layers.Input((4,), name="aa")
+    return Model({"k1": a, "k2": b} if keyed else [a, b], layers.Subtract()([a, b]))
+
+
+def test_a_dictionary_in_a_call_goes_by_the_names_of_the_inputs():
+    model, ones = difference(), np.ones((4, 4), np.float32)
+    named = {"zz": ones, "aa": ones + 1}
+    for found in (model(named), model.forward(named), model.predict(named, verbose=0)):
+        np.testing.assert_array_equal(found, -ones)
+    p, q = layers.Input((4,), name="p"), layers.Input((4,), name="q")
+    outer = Model([p, q], model({"aa": q, "zz": p}))
+    np.testing.assert_array_equal(outer.predict([ones, ones + 1], verbose=0), -ones)
+    for use in (model, model.forward):
+        with pytest.raises(
+            ValueError, match=r"keys \['q', 'r'\]; the inputs of the model are \['zz', 'aa'\]"
+        ):
+            use({"q": ones, "r": ones})
+    with pytest.raises(ValueError, match=r"keys \['p', 'q'\]; the inputs"):
+        model({"p": p, "q": q})
+    keyed = difference(keyed=True)
+    np.testing.assert_array_equal(keyed({"k2": ones + 1, "k1": ones}), -ones)
+    with pytest.raises(ValueError, match=r"a dictionary with the keys \['k1', 'k2'\], got a list"):
+        keyed([ones, ones + 1])
+
+
+def test_a_dictionary_for_the_only_input_has_its_name():
+    ones = np.ones((4, 4), np.float32)
+    x = layers.Input((4,), name="x")
+    model = Model(x, layers.Rescaling(2.0)(x))
+    np.testing.assert_array_equal(model.predict({"x": ones}, verbose=0), 2 * ones)
+    np.testing.assert_array_equal(model({"x": ones}), 2 * ones)
+    for use in (model.predict, model.predict_on_batch, model):
+        with pytest.raises(ValueError, match=r"keys \['nonsense'\]; the inputs of the model are \['x'\]"):
+            use({"nonsense": ones})
+
+
+def two_outputs():
+    x = layers.Input((4,), name="x")
+    return Model(x, [layers.Dense(4, name="o1")(x), layers.Dense(4, name="o2")(x)])
+
+
+def test_lists_of_one_loss_in_a_dictionary():
+    ones = np.ones((4, 4), np.float32)
+    model = two_outputs()
+    model.compile("sgd", loss={"o1": "mse", "o2": ["mse"]})
+    assert {"o1_loss", "o2_loss"} <= model.fit(ones, [ones, ones], verbose=0).history.keys()
+    with pytest.raises(ValueError, match="loss has 2 items, but the model has one output"):
+        model.compile("sgd", loss={"o1": "mse", "o2": ["mse", "mae"]})
+
+
+class TwoOutputs(Model):
+    def __init__(self, in_dictionary):
+        super().__init__()
+        self.in_dictionary, self.p, self.q = in_dictionary, layers.Dense(4), layers.Dense(4)
+
+    def call(self, x):
+        p, q = self.p(x), self.q(x)
+        return {"q": q, "p": p} if self.in_dictionary else (p, q)
+
+
+@pytest.mark.parametrize("in_dictionary", [False, True])
+def test_a_model_with_a_call_of_its_own_is_built_for_several_targets(in_dictionary):
+    x = np.random.default_rng(0).random((6, 4), np.float32)
+    y = {"q": x + 1, "p": x} if in_dictionary else [x, x + 1]
+    for use in (
+        lambda model: model.fit(x, y, verbose=0),
+        lambda model: model.evaluate(x, y, verbose=0),
+        lambda model: model.train_on_batch(x, y),
+    ):
+        model = TwoOutputs(in_dictionary)
+        model.compile("sgd", "mse")
+        use(model)
+        logs = model.evaluate(x, y, verbose=0, return_dict=True)
+        found = model.predict(x, verbose=0)
+        p, q = (found["p"], found["q"]) if in_dictionary else found
+        expected = np.mean((p - x) ** 2), np.mean((q - x - 1) ** 2)
+        assert logs["loss"] == pytest.approx(sum(expected), rel=1e-5)
+        if in_dictionary:
+            assert logs["p_loss"] == pytest.approx(expected[0], rel=1e-5)
+            assert logs["q_loss"] == pytest.approx(expected[1], rel=1e-5)
+
+
+class KeyedDifference(Model):
+    def __init__(self):
+        super().__init__()
+        self.difference = layers.Subtract()
+
+    def call(self, x):
+        return self.difference([x["k1"], x["k2"]])
+
+
+@pytest.mark.parametrize("make", [KeyedDifference, lambda: difference(keyed=True)])
+def test_inputs_in_a_dictionary_go_by_its_keys(make):
+    ones = np.ones((4, 4), np.float32)
+    x = {"k2": ones + 1, "k1": ones}
+    for use in (
+        lambda model: model.fit(x, -ones, verbose=0),
+        lambda model: model.predict(x, verbose=0),
+        lambda model: model(x),
+    ):
+        model = make()
+        model.compile("sgd", "mse")
+        use(model)
+        assert model.evaluate(x, -ones, verbose=0) == model.evaluate([(x, -ones)], verbose=0) == 0
+        np.testing.assert_array_equal(model.predict(x, verbose=0), -ones)
+        with pytest.raises(
+            ValueError, match=r"keys \['k1', 'zz'\]; the inputs of the model are \['k1', 'k2'\]"
+        ):
+            model.predict({"k1": ones, "zz": ones}, verbose=0)
+
+
+def test_outputs_in_a_dictionary_go_by_its_keys():
+    x = layers.Input((4,), name="x")
+    model = Model(x, {"q": layers.Dense(4, name="d1")(x), "p": layers.Dense(4, name="d2")(x)})
+    ones = np.ones((4, 4), np.float32)
+    model.compile("sgd", loss={"q": "mse", "p": "mae"}, metrics={"q": ["mae"]})
+    history = model.fit(ones, {"q": ones, "p": 2 * ones}, verbose=0).history
+    assert sorted(history) == ["loss", "p_loss", "q_loss", "q_mae"]
+    found = model.predict(ones, verbose=0)
+    logs = model.evaluate(ones, {"p": 2 * ones, "q": ones}, verbose=0, return_dict=True)
+    assert logs["p_loss"] == pytest.approx(np.mean(np.abs(found["p"] - 2 * ones)), rel=1e-5)
+    assert logs["q_loss"] == pytest.approx(np.mean((found["q"] - ones) ** 2), rel=1e-5)

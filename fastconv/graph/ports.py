@@ -42,6 +42,19 @@ class Ports(NamedTuple):
         return x, y, sample_weight
 
 
+def keyed(ports: Ports, inputs: Any, outputs: Any) -> Ports:
+    """The same, with the keys for names where the inputs or outputs of the graph are a dictionary."""
+    if not isinstance(inputs, Mapping) and not isinstance(outputs, Mapping):
+        return ports
+    return Ports(_keys(inputs, ports.inputs), _keys(outputs, ports.outputs))
+
+
+def _keys(nested: Any, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys of a dictionary of ``len(names)`` tensors, in their order; else ``names``."""
+    keys = tuple(sorted(nested)) if isinstance(nested, Mapping) else ()
+    return keys if len(keys) == len(names) else names
+
+
 def taken(part: Any, which: Any) -> Any:
     """The examples ``which`` of an array, of several, or None of None."""
     return part if part is None else each(part, lambda array: array[which])
@@ -72,15 +85,19 @@ def _is_nested(part: Any) -> bool:
     return isinstance(part, (list, tuple)) and any(item is None or np.ndim(item) for item in part)
 
 
+def by_name(part: Mapping[str, Any], names: Sequence[str], argument: str, what: str) -> list[Any]:
+    """The items of a dictionary in the order of ``names``. Raises ValueError where it has other keys."""
+    if set(part) != set(names):
+        raise ValueError(
+            f"{argument} is a dictionary with the keys {sorted(map(str, part))}; the {what} of the model are "
+            f"{list(names)}"
+        )
+    return [part[name] for name in names]
+
+
 def _in_order(part: Any, names: Sequence[str], argument: str, what: str) -> Any:
     if isinstance(part, Mapping):
-        if set(part) != set(names):
-            raise ValueError(
-                f"{argument} is a dictionary with the keys {sorted(map(str, part))}; the {what} of the model "
-                "are "
-                f"{list(names)}"
-            )
-        part = [part[name] for name in names]
+        part = by_name(part, names, argument, what)
     elif len(names) == 1:
         return part
     elif not isinstance(part, (list, tuple)) or len(part) != len(names):

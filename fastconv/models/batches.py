@@ -12,7 +12,7 @@ import numpy as np
 
 from fastconv._random import generator
 from fastconv.graph import structure
-from fastconv.graph.ports import Ports, Several, each, length, listed, taken
+from fastconv.graph.ports import Ports, Several, by_name, each, length, listed, taken
 from fastconv.layers._arguments import whole
 from fastconv.parameter import Array
 from fastconv.utils.batch_source import BatchSource, is_repeatable, load_state_of, one_pass, state_of
@@ -303,14 +303,17 @@ def in_order(ports: Ports | None, x: Any, y: Any, sample_weight: Any) -> tuple[A
 
 
 def without_structure(
-    x: Any, y: Any, sample_weight: Any, example_shape: tuple[int, ...] | None
+    x: Any, y: Any, sample_weight: Any, example_shape: tuple[int, ...] | None, name: str | None = None
 ) -> tuple[Any, Any, Any]:
     """X and Y of ``[X]`` and ``[Y]``, or of ``{"name": X}``: structures of a model's only input and output.
 
     A list of one example, an array of ``example_shape``, stays what it is. Where the shape is not known
-    (None), the number of targets tells the two apart.
+    (None), the number of targets tells the two apart. Raises ValueError where X has another name than
+    ``name``, that of the input, if it is known.
     """
     inner = _only_array(x)
+    if name is not None and inner is not None and isinstance(x, Mapping):
+        by_name(x, [name], "x", "inputs")
     if inner is not None:
         targets = y if _only_array(y) is None else _only_array(y)
         if isinstance(x, Mapping):

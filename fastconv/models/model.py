@@ -12,7 +12,7 @@ from fastconv._errors import unknown_name
 from fastconv._geometry import Window
 from fastconv._registry import custom_object_scope
 from fastconv.graph import Graph, Node, SymbolicTensor, structure
-from fastconv.graph.ports import Ports
+from fastconv.graph.ports import Ports, Several, by_name, keyed
 from fastconv.graph.serialization import graph_config, graph_from_config
 from fastconv.layers import serialization
 from fastconv.layers._arguments import refuse_unless_none
@@ -185,7 +185,14 @@ class Model(Trainer):
         graph = self._graph
         if graph is None and self.built:
             graph = self.composition(training=False)
-        return super()._ports if graph is None else graph.ports
+        if graph is None:
+            return super()._ports
+        return keyed(graph.ports, graph.inputs, graph.outputs)
+
+    @property
+    def _only_input(self) -> str | None:
+        known = self.built and self._calls_layers_in_order
+        return self._ports.inputs[0] if known and self._ports.is_plain else None
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that place of ``layers``."""
@@ -230,7 +237,34 @@ class Model(Trainer):
         """Pass shapes through all layers. Raises ValueError, naming the layer, where one does not fit."""
         return self.composed_output_shape(input_shape)
 
+    def __call__(self, x: Any, *more: Any, training: bool | None = None) -> Any:
+        return super().__call__(self._nested_as_inputs(x), *more, training=training)
+
+    def _nested_as_inputs(self, x: Any) -> Any:
+        """A dictionary of arrays or symbolic tensors by the names of the inputs, nested as these are.
+
+        Raises ValueError where it has other keys, or where a list is given for a dictionary of inputs.
+        """
+        if not isinstance(x, (list, tuple, Mapping)) or isinstance(x, Several) or not self.built:
+            return x
+        graph = self._graph or self.composition(training=False)
+        if graph is None:
+            return x
+        by_key = isinstance(graph.inputs, Mapping)
+        if not isinstance(x, Mapping):
+            if by_key and len(graph.input_list) > 1:
+                raise ValueError(
+                    f"{self} takes a dictionary with the keys {sorted(graph.inputs)}, "
+                    f"got a {type(x).__name__}"
+                )
+            return x
+        if by_key and x.keys() == graph.inputs.keys():
+            return x
+        return structure.packed(graph.inputs, by_name(x, self._ports.inputs, "the input", "inputs"))
+
     def forward(self, x: Any, training: bool = False, *more: Any) -> Any:
+        if not more:
+            x = self._nested_as_inputs(x)
         if isinstance(x, (list, tuple)) and not self.takes_several:
             batch = structure.alone(x)
             if getattr(batch, "ndim", 0) == len(self._input_shape) + 1:  # else it is a list of examples

@@ -115,13 +115,17 @@ def _by_output(given: Any, names: Sequence[str], argument: str, for_all: bool) -
                 f"{unknown} names "
                 "none of them"
             )
-        return [given.get(name) for name in names]
+        return [_of_one(given.get(name), name, argument) for name in names]
     if isinstance(given, (list, tuple)):
         if len(given) != len(names):
             outputs = "one output" if len(names) == 1 else f"{len(names)} outputs, {list(names)}"
             raise ValueError(f"compile: {argument} has {len(given)} items, but the model has {outputs}")
-        return [_by_output(item, [name], argument, not isinstance(item, (list, tuple, Mapping)))[0]
-                for item, name in zip(given, names, strict=True)]  # fmt: skip
+        return [_of_one(item, name, argument) for item, name in zip(given, names, strict=True)]
     raise ValueError(
         f"compile: {argument} must be given for all outputs, or by output in a list or dictionary"
     )
+
+
+def _of_one(given: Any, name: str, argument: str) -> Any:
+    """The item of one output, which may be in a list or dictionary of one."""
+    return _by_output(given, [name], argument, not isinstance(given, (list, tuple, Mapping)))[0]

@@ -115,6 +115,10 @@ class Sequential(Model):
     def _outputs_are_known(self) -> bool:
         return type(self).call is Model.call
 
+    @property
+    def _only_input(self) -> None:
+        return None  # its name is mostly one that nobody gave it
+
     def _last_layers(self) -> list[Layer]:
         return self._layers[-1:]
 

@@ -822,25 +822,35 @@ class Trainer(Layer):
         self._build_for_several(x, y)
         ports = self._ports
         if ports.is_plain:
-            return without_structure(x, y, sample_weight, self._example_shape)
+            return without_structure(x, y, sample_weight, self._example_shape, self._only_input)
         batches = isinstance(x, (list, tuple)) and any(isinstance(item, tuple) for item in x)
         in_arrays = isinstance(x, Mapping) or y is not None or hasattr(x, "__array__")
         in_arrays = in_arrays or (structure.holds_arrays(x) and not batches)
         return ports.sorted(x, y, sample_weight) if in_arrays else (x, y, sample_weight)
 
     def _build_for_several(self, x: Any, y: Any) -> None:
-        """Build a model with a ``call`` of its own, for inputs (x0, x1, ...) as long as the targets, if any.
+        """Build a model with a ``call`` of its own where x or y may be several arrays: a dictionary of
+        inputs, one input and several targets, or inputs (x0, x1, ...) as long as the targets, if any.
 
-        Vectors are examples.
+        Vectors in a list are examples.
         """
-        if self._outputs_are_known or not isinstance(x, (list, tuple)) or len(x) < 2:
+        if self._outputs_are_known:
             return
-        if not all(isinstance(part, np.ndarray) and part.ndim > 1 for part in x):
+        if isinstance(x, Mapping) and len(x) > 1 and all(map(_is_batch, x.values())):
+            shapes: Any = {name: (None, *part.shape[1:]) for name, part in x.items()}
+            self.build(shapes)
+            return
+        if _is_batch(x) and isinstance(y, (list, tuple, Mapping)) and structure.holds_arrays(y):
+            self.build((None, *x.shape[1:]))
+            return
+        if not isinstance(x, (list, tuple)) or len(x) < 2:
+            return
+        if not all(map(_is_batch, x)):
             return
         targets = structure.leaves(y)[0] if structure.holds_arrays(y) else y
         count = len(targets) if hasattr(targets, "__len__") else len(x[0])
         if all(len(part) == count for part in x):
-            shapes: Any = [(None, *part.shape[1:]) for part in x]
+            shapes = [(None, *part.shape[1:]) for part in x]
             self.build(shapes)
 
     def _last_layers(self) -> list[Layer]:
@@ -851,6 +861,11 @@ class Trainer(Layer):
     def _outputs_are_known(self) -> bool:
         """Whether it is known how many outputs there are."""
         return self.built
+
+    @property
+    def _only_input(self) -> str | None:
+        """The name of the only input, where the inputs have names that the user knows."""
+        return None
 
     @property
     def _ports(self) -> Ports:
@@ -928,6 +943,11 @@ def _targets(y: Any) -> Any:
     if y is None:
         raise ValueError("the targets are missing: give y, or batches (x, y)")
     return y
+
+
+def _is_batch(part: Any) -> bool:
+    """Whether this is an array of examples that are no single numbers."""
+    return isinstance(part, np.ndarray) and part.ndim > 1
 
 
 def joined(batches: list[Any]) -> Any:
