@@ -542,6 +542,46 @@ def test_layers_leave_sizes_open(layer):
             assert expected in (None, given)
 
 
+class Around(layers.Layer):
+    """Does what the layer in it does."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def call(self, x):
+        return self.inner(x)
+
+
+class Doubles(layers.Layer):
+    def call(self, x):
+        return x * np.float32(2)
+
+
+@pytest.mark.parametrize(
+    ("make", "channels"),
+    [
+        (lambda: Around(layers.Conv2D(5, 3)), 5),
+        (lambda: Around(layers.ReLU()), 3),
+        (lambda: Around(Around(Doubles())), 3),
+        (lambda: layers.Pipeline([layers.Conv2D(5, 3), layers.ReLU()]), 5),
+        (lambda: layers.SpectralNormalization(layers.Conv2D(5, 3)), 5),
+        (lambda: Sequential([Around(layers.Conv2D(5, 3)), Doubles()]), 5),
+        (Doubles, 3),
+        (lambda: layers.Lambda(lambda x: x[:, ::2, 1:, :2]), 2),
+    ],
+)
+def test_own_and_composed_layers_leave_sizes_open(make, channels):
+    y = make()(x := layers.Input((None, None, 3)))
+    assert y.shape == (None, None, None, channels)
+    model = Model(x, y)
+    for size in (6, 9):
+        found = model(images(2, size)).shape
+        assert model.compute_output_shape((size, size, 3)) == found[1:]
+    sequence = layers.Input((None, 3))
+    assert Around(layers.ReLU())(sequence).shape == (None, None, 3)
+
+
 def test_weights_that_depend_on_an_open_size_are_an_error():
     x = layers.Input((None, None, 3))
     with pytest.raises(ValueError, match=r"Dense .* depends on a size of its input that is left open"):

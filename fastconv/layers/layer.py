@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 Shape = tuple[Any, ...]  # of whole numbers; None where a size is left open
 
+_STAND_INS = (64, 96)  # for sizes that are left open: images that may be halved five times
 _CONTAINERS = (list, tuple, dict, set, frozenset)
 _OWN_BOOKS = {"_weights", "_learnable", "_memory", "_given", "_layers", "_graph", "_tensors", "_compositions",
               "_schedules", "_first_call"}  # fmt: skip
@@ -233,9 +234,11 @@ class Layer(Graphed, Structured):
 
         Raises ValueError for a layer that does not say so and is not built: it is found by a call.
         """
+        # A leading None is a size that is left open, as in the sequences (None, 8): no batch axis.
+        shapes = structure.map_shapes(lambda one: checked_sizes(one, one), input_shape)
         if self.composes and self._input_shape is not None:
-            return self.composed_output_shape(structure.map_shapes(example_shape, input_shape))
-        return self._tried_output_shape(structure.map_shapes(example_shape, input_shape))
+            return self.composed_output_shape(shapes)
+        return self._tried_output_shape(shapes)
 
     def _told_output_shape(self, shape: Any) -> Any:
         """What ``compute_output_shape`` says; None where only a call can tell."""
@@ -272,6 +275,26 @@ class Layer(Graphed, Structured):
         return self._called_on_zeros(self, shape)
 
     def _called_on_zeros(self, tried: Layer, shape: Any) -> Any:
+        """The shapes that a call returns. Where sizes are left open it is called with two sizes in their
+        place, and what differs between the results is left open too.
+        """
+        if all(None not in one for one in structure.shape_leaves(shape)):
+            return self._shapes_on_zeros(tried, shape)
+        small, large = (
+            self._shapes_on_zeros(tried, structure.map_shapes(functools.partial(_closed, size=size), shape))
+            for size in _STAND_INS
+        )
+        others = iter(structure.shape_leaves(large))
+
+        def compared(one: Shape) -> Shape:
+            other = next(others)
+            if len(one) != len(other):
+                raise ValueError(f"{self}: how many axes its output has depends on a size that is left open")
+            return tuple(n if n == m else None for n, m in zip(one, other, strict=True))
+
+        return structure.map_shapes(compared, small)
+
+    def _shapes_on_zeros(self, tried: Layer, shape: Any) -> Any:
         zeros = structure.map_shapes(lambda one: np.zeros((1, *one), _door.dtype()), shape)
         try:
             with np.errstate(all="ignore"):
@@ -807,6 +830,11 @@ def checked_sizes(axes: Sequence[Any], given: Any) -> Shape:
             f"open; got {tuple(given)!r}"
         )
     return tuple(None if n is None else int(n) for n in axes)
+
+
+def _closed(shape: Shape, size: int) -> Shape:
+    """``shape`` with a size where there is none."""
+    return tuple(size if n is None else n for n in shape)
 
 
 def _without_batch(shapes: Any) -> Any:
