@@ -428,6 +428,42 @@ def test_a_call_that_cannot_be_traced():
             model.fit(x, y, verbose=0)  # and has no derivative
 
 
+class Penalized(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(2)
+
+    def call(self, x):
+        self.add_loss(5.0)
+        return self.dense(x)
+
+
+class Passes(layers.Layer):
+    def call(self, x):
+        self.add_loss(5.0)
+        return x
+
+    def backward(self, dy, input_gradient=True):
+        return dy
+
+
+def test_losses_are_added_for_each_batch_not_for_each_trace():
+    x, y = RNG.random((4, 3), np.float32), np.zeros((4, 2), np.float32)
+    model = Sequential([layers.Input((3,)), Penalized()])
+    model.compile("sgd", "mse")
+    expected = np.mean(model.predict(x, verbose=0) ** 2) + 5
+    for _ in range(2):
+        assert model.evaluate(x, y, verbose=0) == pytest.approx(expected)
+    with pytest.raises(TypeError, match=r"no derivative: .*add_loss needs a call that runs for each batch"):
+        model.fit(x, y, verbose=0)
+    model = Sequential([layers.Input((3,)), Around(Passes()), layers.Dense(2)])  # a layer of its own may
+    model.compile("sgd", "mse")
+    before = model.evaluate(x, y, verbose=0)
+    assert before == pytest.approx(np.mean(model.predict(x, verbose=0) ** 2) + 5)
+    model.fit(x, y, verbose=0)
+    assert 5 < model.evaluate(x, y, verbose=0) < before
+
+
 def test_merging_layers_say_which_shapes_do_not_fit():
     a, b = layers.Input((4, 4, 3)), layers.Input((4, 5, 3))
     with pytest.raises(ValueError, match=r"Add 'add.*\(None, 4, 4, 3\), \(None, 4, 5, 3\) do not fit"):

@@ -7,6 +7,9 @@ what to write.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastconv.graph import structure
@@ -16,6 +19,23 @@ from fastconv.graph.symbolic import SymbolicTensor, holds_symbolic
 if TYPE_CHECKING:
     from fastconv.layers.layer import Layer
 
+_state = threading.local()
+
+
+def is_tracing() -> bool:
+    """Whether this thread runs a ``call`` to see which layers it calls, rather than to compute."""
+    return bool(getattr(_state, "now", False))
+
+
+@contextmanager
+def tracing(now: bool) -> Iterator[None]:
+    """Meanwhile ``is_tracing`` says ``now``."""
+    before, _state.now = is_tracing(), now
+    try:
+        yield
+    finally:
+        _state.now = before
+
 
 def trace(layer: Layer, inputs: Any, training: bool) -> Graph:
     """The graph of ``layer.call(*inputs, training)``, from the symbolic tensors in ``inputs``, a tuple.
@@ -23,7 +43,8 @@ def trace(layer: Layer, inputs: Any, training: bool) -> Graph:
     Raises TypeError where ``call`` needs numbers, or returns something else than tensors that follow from
     these.
     """
-    result = layer.compose(*inputs, training=training)
+    with tracing(True):
+        result = layer.compose(*inputs, training=training)
     where = f"{layer}: call()"
     if not holds_symbolic(result) or not all(isinstance(t, SymbolicTensor) for t in structure.leaves(result)):
         raise TypeError(

@@ -22,7 +22,8 @@ from fastconv._repr import call_of
 from fastconv._structure import Structured, knows
 from fastconv._undrawn import new_parameter
 from fastconv.graph import structure
-from fastconv.graph.symbolic import shapes_of
+from fastconv.graph.symbolic import Untraceable, shapes_of
+from fastconv.graph.tracing import is_tracing, tracing
 from fastconv.layers._arguments import check_dtype, truth, whole
 from fastconv.layers._input_errors import input_shape_error
 from fastconv.layers.graphed import Graphed, distinct
@@ -297,7 +298,7 @@ class Layer(Graphed, Structured):
     def _shapes_on_zeros(self, tried: Layer, shape: Any) -> Any:
         zeros = structure.map_shapes(lambda one: np.zeros((1, *one), _door.dtype()), shape)
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), tracing(False):
                 found = tried._call(*(zeros if isinstance(zeros, tuple) else (zeros,)), training=False)
                 shapes = structure.mapped(np.shape, found)
         except Exception as error:
@@ -558,8 +559,15 @@ class Layer(Graphed, Structured):
         """Add a number, or several, to the loss of the model; for use in ``call``.
 
         It counts until the next ``forward``. Its derivative is for the layer's ``backward`` to add to dx and
-        to ``parameter.grad``. Raises TypeError for what is no number, ValueError for an array of several.
+        to ``parameter.grad``: a layer whose ``call`` is to be composed of others cannot use it. Raises
+        TypeError for what is no number, ValueError for an array of several.
         """
+        if is_tracing():  # it would count how often ``call`` is traced, not the batches
+            raise Untraceable(
+                f"{self}: add_loss needs a call that runs for each batch, and a call made of layers is run "
+                "once, to find its derivative; put add_loss into a layer of its own with call and backward, "
+                "or use ActivityRegularization"
+            )
         given = loss if isinstance(loss, (list, tuple)) else [loss]
         for one in given:
             if callable(one) or isinstance(one, str):
