@@ -464,6 +464,31 @@ def test_losses_are_added_for_each_batch_not_for_each_trace():
     assert 5 < model.evaluate(x, y, verbose=0) < before
 
 
+@pytest.mark.parametrize("base", [layers.Layer, Model])
+def test_layers_with_weights_that_are_made_in_call(base):
+    class Makes(base):
+        def __init__(self, make):
+            super().__init__()
+            self.dense = layers.Dense(3)
+            self.inside = [Sequential([layers.Dense(3)])]
+            self.make = make
+
+        def call(self, x):
+            y = self.inside[0].layers[0](self.inside[0](self.dense(x)))
+            return self.make()(layers.Add()([y, 2 * x]))
+
+    x = RNG.random((4, 3), np.float32)
+    assert Makes(layers.ReLU)(x).shape == (4, 3)
+    for make in (
+        lambda: layers.Dense(4, name="made"),
+        lambda: Sequential([layers.Dense(2)], name="made"),
+    ):
+        layer = Makes(make)
+        for _ in range(2):
+            with pytest.raises(ValueError, match=r"'made', which has weights .* Make it in __init__"):
+                layer(x)
+
+
 def test_merging_layers_say_which_shapes_do_not_fit():
     a, b = layers.Input((4, 4, 3)), layers.Input((4, 5, 3))
     with pytest.raises(ValueError, match=r"Add 'add.*\(None, 4, 4, 3\), \(None, 4, 5, 3\) do not fit"):

@@ -41,7 +41,7 @@ def trace(layer: Layer, inputs: Any, training: bool) -> Graph:
     """The graph of ``layer.call(*inputs, training)``, from the symbolic tensors in ``inputs``, a tuple.
 
     Raises TypeError where ``call`` needs numbers, or returns something else than tensors that follow from
-    these.
+    these; ValueError where it calls a layer whose weights are not among those of ``layer``.
     """
     with tracing(True):
         result = layer.compose(*inputs, training=training)
@@ -57,4 +57,18 @@ def trace(layer: Layer, inputs: Any, training: bool) -> Graph:
 
         result = structure.mapped(lambda t: Identity()(t) if id(t) in given else t, result)
     single = inputs[0] if len(inputs) == 1 else list(inputs)
-    return Graph(single, result, owner=where)
+    graph = Graph(single, result, owner=where)
+    _check_weights(graph, layer)
+    return graph
+
+
+def _check_weights(graph: Graph, layer: Layer) -> None:
+    """ValueError for weights that nobody would train or save, and that each trace would make anew."""
+    own = {id(weight) for weight in layer.weights}
+    for part in graph.layers:
+        if any(id(weight) not in own for weight in part.weights):
+            raise ValueError(
+                f"{layer}: call() calls {part}, which has weights and is no part of it: they would be "
+                "neither trained nor saved. Make it in __init__, and keep it as an attribute: "
+                f"self.layer = {type(part).__name__}(...)"
+            )
