@@ -465,6 +465,33 @@ def test_losses_are_added_for_each_batch_not_for_each_trace():
 
 
 @pytest.mark.parametrize("base", [layers.Layer, Model])
+def test_a_call_that_depends_on_the_shape_is_traced_for_each(base):
+    class Scales(base):
+        def __init__(self):
+            super().__init__()
+            self.relu = layers.ReLU()
+
+        def call(self, x):
+            return self.relu(x) * float(x.shape[1])
+
+    scales = Scales()
+    for training in (False, True):
+        for size in (6, 3, *range(2, 40), 6):
+            x = np.ones((2, size, 4), np.float32)
+            np.testing.assert_array_equal(scales(x, training=training), size * x)
+            assert scales.compute_output_shape((size, 4)) == (size, 4)
+            scales.forward(x, training=True)
+            np.testing.assert_array_equal(scales.backward(x, input_gradient=True), size * x)
+    assert len(scales._compositions) <= 32
+    assert len(scales._schedules) <= 32
+    a, b = layers.Input((6, 4)), layers.Input((3, 4))
+    model = Model([a, b], [scales(a), scales(b)])
+    y, z = model([np.ones((2, 6, 4), np.float32), np.ones((2, 3, 4), np.float32)])
+    np.testing.assert_array_equal(y, np.full((2, 6, 4), 6))
+    np.testing.assert_array_equal(z, np.full((2, 3, 4), 3))
+
+
+@pytest.mark.parametrize("base", [layers.Layer, Model])
 def test_layers_with_weights_that_are_made_in_call(base):
     class Makes(base):
         def __init__(self, make):

@@ -141,8 +141,8 @@ class Layer(Graphed, Structured):
         self._input_shape: Any = None
         self._output_shape: Any = None
         self._activity_losses: list[float] = []
-        self._compositions: dict[bool, tuple[object, Graph | None]] = {}
-        self._schedules: dict[bool, Schedule] = {}
+        self._compositions: dict[tuple[bool, str], tuple[object, Graph | None]] = {}
+        self._schedules: dict[tuple[bool, str], Schedule] = {}
         self._needs_no_build = (
             type(self).build is Layer.build and type(self).create_weights is Layer.create_weights
         )
