@@ -492,6 +492,34 @@ def test_a_call_that_depends_on_the_shape_is_traced_for_each(base):
 
 
 @pytest.mark.parametrize("base", [layers.Layer, Model])
+def test_weights_beside_layers_need_a_backward(base):
+    class Gains(base):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2)
+
+        def build(self, input_shape):
+            self.gain = self.add_weight((), "ones", name="gain")
+            super().build(input_shape)
+
+        def call(self, x):
+            return self.dense(x) * float(self.gain.value)
+
+    gains = Gains()
+    x, y = RNG.random((4, 3), np.float32), np.zeros((4, 2), np.float32)
+    model = Sequential([layers.Input((3,)), gains])
+    model.compile("sgd", "mse")
+    before = model.predict(x, verbose=0)
+    assert len(model.weights) == 3
+    gains.gain.value = np.float32(3)
+    np.testing.assert_allclose(model.predict(x, verbose=0), 3 * before, rtol=1e-6)
+    with pytest.raises(
+        TypeError, match=r"no derivative: .*weights of its own, gain, and layers inside.*own backward"
+    ):
+        model.fit(x, y, verbose=0)
+
+
+@pytest.mark.parametrize("base", [layers.Layer, Model])
 def test_layers_with_weights_that_are_made_in_call(base):
     class Makes(base):
         def __init__(self, make):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastconv.graph import structure
 from fastconv.graph.graph import Graph
-from fastconv.graph.symbolic import SymbolicTensor, holds_symbolic
+from fastconv.graph.symbolic import SymbolicTensor, Untraceable, holds_symbolic
 
 if TYPE_CHECKING:
     from fastconv.layers.layer import Layer
@@ -40,9 +40,11 @@ def tracing(now: bool) -> Iterator[None]:
 def trace(layer: Layer, inputs: Any, training: bool) -> Graph:
     """The graph of ``layer.call(*inputs, training)``, from the symbolic tensors in ``inputs``, a tuple.
 
-    Raises TypeError where ``call`` needs numbers, or returns something else than tensors that follow from
+    Raises TypeError where ``call`` needs numbers, the layer has weights that are none of its parts', or it
+    returns something else than tensors that follow from
     these; ValueError where it calls a layer whose weights are not among those of ``layer``.
     """
+    _refuse_own_weights(layer)
     with tracing(True):
         result = layer.compose(*inputs, training=training)
     where = f"{layer}: call()"
@@ -60,6 +62,17 @@ def trace(layer: Layer, inputs: Any, training: bool) -> Graph:
     graph = Graph(single, result, owner=where)
     _check_weights(graph, layer)
     return graph
+
+
+def _refuse_own_weights(layer: Layer) -> None:
+    """Untraceable for weights that no layer inside has: their numbers would be fixed by the trace."""
+    inside = {id(weight) for part in layer.parts() for weight in part.weights}
+    own = [weight.name for weight in layer._weights if id(weight) not in inside]
+    if own:
+        raise Untraceable(
+            f"It has weights of its own, {', '.join(own)}, and layers inside: such a layer needs its own "
+            "backward(dy), or put the weights into a layer of their own, with call and backward"
+        )
 
 
 def _check_weights(graph: Graph, layer: Layer) -> None:
