@@ -456,6 +456,122 @@ def test_a_call_that_cannot_be_traced():
             model.fit(x, y, verbose=0)  # and has no derivative
 
 
+class Penalized(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(2)
+
+    def call(self, x):
+        self.add_loss(5.0)
+        return self.dense(x)
+
+
+class Passes(layers.Layer):
+    def call(self, x):
+        self.add_loss(5.0)
+        return x
+
+    def backward(self, dy, input_gradient=True):
+        return dy
+
+
+def test_losses_are_added_for_each_batch_not_for_each_trace():
+    x, y = RNG.random((4, 3), np.float32), np.zeros((4, 2), np.float32)
+    model = Sequential([layers.Input((3,)), Penalized()])
+    model.compile("sgd", "mse")
+    expected = np.mean(model.predict(x, verbose=0) ** 2) + 5
+    for _ in range(2):
+        assert model.evaluate(x, y, verbose=0) == pytest.approx(expected)
+    with pytest.raises(TypeError, match=r"no derivative: .*add_loss needs a call that runs for each batch"):
+        model.fit(x, y, verbose=0)
+    model = Sequential([layers.Input((3,)), Around(Passes()), layers.Dense(2)])  # a layer of its own may
+    model.compile("sgd", "mse")
+    before = model.evaluate(x, y, verbose=0)
+    assert before == pytest.approx(np.mean(model.predict(x, verbose=0) ** 2) + 5)
+    model.fit(x, y, verbose=0)
+    assert 5 < model.evaluate(x, y, verbose=0) < before
+
+
+@pytest.mark.parametrize("base", [layers.Layer, Model])
+def test_a_call_that_depends_on_the_shape_is_traced_for_each(base):
+    class Scales(base):
+        def __init__(self):
+            super().__init__()
+            self.relu = layers.ReLU()
+
+        def call(self, x):
+            return self.relu(x) * float(x.shape[1])
+
+    scales = Scales()
+    for training in (False, True):
+        for size in (6, 3, *range(2, 40), 6):
+            x = np.ones((2, size, 4), np.float32)
+            np.testing.assert_array_equal(scales(x, training=training), size * x)
+            assert scales.compute_output_shape((size, 4)) == (size, 4)
+            scales.forward(x, training=True)
+            np.testing.assert_array_equal(scales.backward(x, input_gradient=True), size * x)
+    assert len(scales._compositions) <= 32
+    assert len(scales._schedules) <= 32
+    a, b = layers.Input((6, 4)), layers.Input((3, 4))
+    model = Model([a, b], [scales(a), scales(b)])
+    y, z = model([np.ones((2, 6, 4), np.float32), np.ones((2, 3, 4), np.float32)])
+    np.testing.assert_array_equal(y, np.full((2, 6, 4), 6))
+    np.testing.assert_array_equal(z, np.full((2, 3, 4), 3))
+
+
+@pytest.mark.parametrize("base", [layers.Layer, Model])
+def test_weights_beside_layers_need_a_backward(base):
+    class Gains(base):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2)
+
+        def build(self, input_shape):
+            self.gain = self.add_weight((), "ones", name="gain")
+            super().build(input_shape)
+
+        def call(self, x):
+            return self.dense(x) * float(self.gain.value)
+
+    gains = Gains()
+    x, y = RNG.random((4, 3), np.float32), np.zeros((4, 2), np.float32)
+    model = Sequential([layers.Input((3,)), gains])
+    model.compile("sgd", "mse")
+    before = model.predict(x, verbose=0)
+    assert len(model.weights) == 3
+    gains.gain.value = np.float32(3)
+    np.testing.assert_allclose(model.predict(x, verbose=0), 3 * before, rtol=1e-6)
+    with pytest.raises(
+        TypeError, match=r"no derivative: .*weights of its own, gain, and layers inside.*own backward"
+    ):
+        model.fit(x, y, verbose=0)
+
+
+@pytest.mark.parametrize("base", [layers.Layer, Model])
+def test_layers_with_weights_that_are_made_in_call(base):
+    class Makes(base):
+        def __init__(self, make):
+            super().__init__()
+            self.dense = layers.Dense(3)
+            self.inside = [Sequential([layers.Dense(3)])]
+            self.make = make
+
+        def call(self, x):
+            y = self.inside[0].layers[0](self.inside[0](self.dense(x)))
+            return self.make()(layers.Add()([y, 2 * x]))
+
+    x = RNG.random((4, 3), np.float32)
+    assert Makes(layers.ReLU)(x).shape == (4, 3)
+    for make in (
+        lambda: layers.Dense(4, name="made"),
+        lambda: Sequential([layers.Dense(2)], name="made"),
+    ):
+        layer = Makes(make)
+        for _ in range(2):
+            with pytest.raises(ValueError, match=r"'made', which has weights .* Make it in __init__"):
+                layer(x)
+
+
 def test_merging_layers_say_which_shapes_do_not_fit():
     a, b = layers.Input((4, 4, 3)), layers.Input((4, 5, 3))
     with pytest.raises(ValueError, match=r"Add 'add.*\(None, 4, 4, 3\), \(None, 4, 5, 3\) do not fit"):
@@ -568,6 +684,46 @@ def test_layers_leave_sizes_open(layer):
         assert fixed.output_shape[1:] == y.shape[1:]
         for expected, given in zip(model.output_shape[1:], fixed.output_shape[1:], strict=True):
             assert expected in (None, given)
+
+
+class Around(layers.Layer):
+    """Does what the layer in it does."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def call(self, x):
+        return self.inner(x)
+
+
+class Doubles(layers.Layer):
+    def call(self, x):
+        return x * np.float32(2)
+
+
+@pytest.mark.parametrize(
+    ("make", "channels"),
+    [
+        (lambda: Around(layers.Conv2D(5, 3)), 5),
+        (lambda: Around(layers.ReLU()), 3),
+        (lambda: Around(Around(Doubles())), 3),
+        (lambda: layers.Pipeline([layers.Conv2D(5, 3), layers.ReLU()]), 5),
+        (lambda: layers.SpectralNormalization(layers.Conv2D(5, 3)), 5),
+        (lambda: Sequential([Around(layers.Conv2D(5, 3)), Doubles()]), 5),
+        (Doubles, 3),
+        (lambda: layers.Lambda(lambda x: x[:, ::2, 1:, :2]), 2),
+    ],
+)
+def test_own_and_composed_layers_leave_sizes_open(make, channels):
+    y = make()(x := layers.Input((None, None, 3)))
+    assert y.shape == (None, None, None, channels)
+    model = Model(x, y)
+    for size in (6, 9):
+        found = model(images(2, size)).shape
+        assert model.compute_output_shape((size, size, 3)) == found[1:]
+    sequence = layers.Input((None, 3))
+    assert Around(layers.ReLU())(sequence).shape == (None, None, 3)
 
 
 def test_weights_that_depend_on_an_open_size_are_an_error():

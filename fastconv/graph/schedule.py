@@ -52,7 +52,8 @@ class Call(NamedTuple):
 class Schedule:
     """The calls of a graph, and in the place of a model among them the calls of that model.
 
-    ``inside(layer, training)`` is the graph of a layer that only composes other layers, None for any other.
+    ``inside(layer, training, input_shapes)`` is the graph of a layer that only composes other layers, None
+    for any other.
     """
 
     def __init__(
@@ -60,12 +61,12 @@ class Schedule:
         graph: Graph,
         owner: Layer,
         training: bool,
-        inside: Callable[[Layer, bool], Graph | None],
+        inside: Callable[[Layer, bool, Any], Graph | None],
     ) -> None:
         self.graph, self.owner = graph, owner
         self._inside = inside
         self._numbers: dict[tuple[int, ...], int] = {}
-        self.opened: list[tuple[Layer, bool, Graph]] = []
+        self.opened: list[tuple[Layer, bool, Any, Graph]] = []
         self.made_by: list[tuple[Layer, tuple[int, ...]]] = []
         """Each call's layer and what it makes, in order; a model inside comes after its layers."""
         self.size = 0
@@ -80,7 +81,9 @@ class Schedule:
 
     def is_current(self) -> bool:
         """Whether the models inside are still those that were opened."""
-        return all(self._inside(layer, training) is graph for layer, training, graph in self.opened)
+        return all(
+            self._inside(layer, training, shapes) is graph for layer, training, shapes, graph in self.opened
+        )
 
     def find(self, wanted: Layer | str) -> tuple[Layer, tuple[int, ...]]:
         """A layer, of the models inside too, by itself or by its name; with what its first call makes.
@@ -128,7 +131,8 @@ class Schedule:
                 continue
             own = node.kwargs.get("training")
             wish = asked if own is None else bool(own)
-            inner = self._inside(node.layer, training if wish is None else wish)
+            shapes = node.input_shapes
+            inner = self._inside(node.layer, training if wish is None else wish, shapes)
             if inner is None:
                 numbers |= self._new_numbers(node.outputs)
                 read = tuple(numbers[id(tensor)] for tensor in node.inputs)
@@ -138,7 +142,7 @@ class Schedule:
                 calls.append(Call(node.layer, node, read, made, owners, wish, (), plain))
                 continue
             now = training if wish is None else wish
-            self.opened.append((node.layer, now, inner))
+            self.opened.append((node.layer, now, shapes, inner))
             given = (numbers[id(tensor)] for tensor in node.inputs)
             within = dict(zip(map(id, inner.input_list), given, strict=True))
             self._open(inner, (node.layer, *owners), now, wish, within, calls)

@@ -25,6 +25,8 @@ from fastconv.graph.symbolic import (
 from fastconv.graph.tracing import trace
 from fastconv.parameter import Array
 
+_MOST = 32  # graphs of a layer, for training and inference and the shapes it is called on
+
 
 class Graphed:
     """Base of ``Layer``. The stateless pair is
@@ -174,7 +176,9 @@ class Graphed:
 
     def compute(self, *inputs: Any, training: bool = False) -> tuple[Any, Any]:
         """(outputs, what the gradient needs): ``call``, with what it remembered."""
-        schedule = self.schedule(training) if self._has_parts else None
+        schedule = None
+        if self._has_parts:
+            schedule = self.schedule(training, shapes_of(inputs) if self._traces_call else None)
         if schedule is not None:
             going = Pass(schedule, training)
             outputs = going.forward(structure.leaves(list(inputs)))
@@ -244,21 +248,34 @@ class Graphed:
         own_way = cls.backward is not Layer.backward or cls.call is Layer.call or "call" in vars(self)
         return not own_way and bool(self.parts())
 
-    def composition(self, training: bool) -> Graph | None:
-        """The graph of a layer that only composes others; None for a layer that computes by itself."""
+    @property
+    def _traces_call(self) -> bool:
+        """Whether the composition is found by running ``call``, which may do otherwise for other shapes."""
+        return True
+
+    def composition(self, training: bool, shapes: Any = None) -> Graph | None:
+        """The graph of a layer that only composes others; None for a layer that computes by itself.
+
+        ``shapes`` are those of the inputs, None for those that the layer was built for. A graph for sizes
+        that are left open is the one for all sizes.
+        """
         if not self.composes:
             return None
-        found = self._compositions.get(training)
+        if self._input_shape is None:
+            raise ValueError(f"{self} has no shape yet: build it first, or call it on a batch")
+        if shapes is None or _fits(shapes, self._input_shape):
+            shapes = self._input_shape
+        key = training, repr(shapes)
+        found = self._compositions.get(key)
         if found is None or found[0] is not version():
-            if self._input_shape is None:
-                raise ValueError(f"{self} has no shape yet: build it first, or call it on a batch")
             graph = None
             try:
                 with unnoticed():
-                    graph = trace(cast(Any, self), input_tensors(self._input_shape), training)
+                    graph = trace(cast(Any, self), input_tensors(shapes), training)
             except Untraceable as error:  # then it has no derivative, but may be called all the same
                 self._needs_numbers = error
-            self._compositions[training] = found = version(), graph
+            found = version(), graph
+            _keep(self._compositions, key, found)
         return found[1]
 
     def _build_composition(self, shapes: Any) -> Any:
@@ -276,14 +293,14 @@ class Graphed:
 
     def composed_output_shape(self, input_shapes: Any) -> Any:
         """The shapes of the outputs of a layer that composes others, for inputs of these shapes."""
-        graph = self.composition(training=False)
+        graph = self.composition(training=False, shapes=input_shapes)
         if graph is None:  # its call needs numbers
             return (
                 self._output_shape
                 if input_shapes == self._input_shape
                 else self._tried_output_shape(input_shapes)
             )
-        if input_shapes == self._input_shape:
+        if [tensor.shape[1:] for tensor in graph.input_list] == structure.shape_leaves(input_shapes):
             return structure.mapped(lambda tensor: tensor.shape[1:], graph.outputs)
         return graph.output_shapes(input_shapes)
 
@@ -291,20 +308,41 @@ class Graphed:
         """``call`` on symbolic tensors."""
         return self._call(*inputs, training=training)
 
-    def schedule(self, training: bool) -> Schedule | None:
+    def schedule(self, training: bool, shapes: Any = None) -> Schedule | None:
         """The composition, ready to run; None for a layer that computes by itself."""
-        graph = self.composition(training)
+        graph = self.composition(training, shapes)
         if graph is None:
             return None
-        made = self._schedules.get(training)
+        key = training, repr([tensor.shape for tensor in graph.input_list]) if self._traces_call else ""
+        made = self._schedules.get(key)
         if made is None or made.graph is not graph or not made.is_current():
-            self._schedules[training] = made = Schedule(graph, cast(Any, self), training, composition_of)
+            made = Schedule(graph, cast(Any, self), training, composition_of)
+            _keep(self._schedules, key, made)
         return made
 
 
-def composition_of(layer: Graphed, training: bool) -> Graph | None:
-    """``layer.composition(training)``"""
-    return layer.composition(training)
+def composition_of(layer: Graphed, training: bool, shapes: Any) -> Graph | None:
+    """``layer.composition(training, shapes)``"""
+    return layer.composition(training, shapes)
+
+
+def _fits(shapes: Any, built_for: Any) -> bool:
+    """Whether these are the shapes that a layer is built for, with any size where that is left open."""
+    if shapes == built_for:
+        return True
+    given, expected = structure.shape_leaves(shapes), structure.shape_leaves(built_for)
+    return len(given) == len(expected) and all(
+        len(one) == len(other) and all(m is None or n == m for n, m in zip(one, other, strict=True))
+        for one, other in zip(given, expected, strict=True)
+    )
+
+
+def _keep(kept: dict[Any, Any], key: Any, value: Any) -> None:
+    """Put a value into a dictionary of no more than ``_MOST``, from which the oldest is dropped."""
+    kept.pop(key, None)
+    while len(kept) >= _MOST:
+        kept.pop(next(iter(kept)))
+    kept[key] = value
 
 
 def distinct(items: Iterable[Any]) -> list[Any]:

@@ -22,7 +22,8 @@ from fastconv._repr import call_of
 from fastconv._structure import Structured, knows
 from fastconv._undrawn import new_parameter
 from fastconv.graph import structure
-from fastconv.graph.symbolic import shapes_of
+from fastconv.graph.symbolic import Untraceable, shapes_of
+from fastconv.graph.tracing import is_tracing, tracing
 from fastconv.layers._arguments import check_dtype, truth, whole
 from fastconv.layers._input_errors import input_shape_error
 from fastconv.layers.graphed import Graphed, distinct
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 Shape = tuple[Any, ...]  # of whole numbers; None where a size is left open
 
+_STAND_INS = (64, 96)  # for sizes that are left open: images that may be halved five times
 _CONTAINERS = (list, tuple, dict, set, frozenset)
 _OWN_BOOKS = {"_weights", "_learnable", "_memory", "_given", "_layers", "_graph", "_tensors", "_compositions",
               "_schedules", "_first_call"}  # fmt: skip
@@ -139,8 +141,8 @@ class Layer(Graphed, Structured):
         self._input_shape: Any = None
         self._output_shape: Any = None
         self._activity_losses: list[float] = []
-        self._compositions: dict[bool, tuple[object, Graph | None]] = {}
-        self._schedules: dict[bool, Schedule] = {}
+        self._compositions: dict[tuple[bool, str], tuple[object, Graph | None]] = {}
+        self._schedules: dict[tuple[bool, str], Schedule] = {}
         self._needs_no_build = (
             type(self).build is Layer.build and type(self).create_weights is Layer.create_weights
         )
@@ -233,9 +235,11 @@ class Layer(Graphed, Structured):
 
         Raises ValueError for a layer that does not say so and is not built: it is found by a call.
         """
+        # A leading None is a size that is left open, as in the sequences (None, 8): no batch axis.
+        shapes = structure.map_shapes(lambda one: checked_sizes(one, one), input_shape)
         if self.composes and self._input_shape is not None:
-            return self.composed_output_shape(structure.map_shapes(example_shape, input_shape))
-        return self._tried_output_shape(structure.map_shapes(example_shape, input_shape))
+            return self.composed_output_shape(shapes)
+        return self._tried_output_shape(shapes)
 
     def _told_output_shape(self, shape: Any) -> Any:
         """What ``compute_output_shape`` says; None where only a call can tell."""
@@ -272,9 +276,29 @@ class Layer(Graphed, Structured):
         return self._called_on_zeros(self, shape)
 
     def _called_on_zeros(self, tried: Layer, shape: Any) -> Any:
+        """The shapes that a call returns. Where sizes are left open it is called with two sizes in their
+        place, and what differs between the results is left open too.
+        """
+        if all(None not in one for one in structure.shape_leaves(shape)):
+            return self._shapes_on_zeros(tried, shape)
+        small, large = (
+            self._shapes_on_zeros(tried, structure.map_shapes(functools.partial(_closed, size=size), shape))
+            for size in _STAND_INS
+        )
+        others = iter(structure.shape_leaves(large))
+
+        def compared(one: Shape) -> Shape:
+            other = next(others)
+            if len(one) != len(other):
+                raise ValueError(f"{self}: how many axes its output has depends on a size that is left open")
+            return tuple(n if n == m else None for n, m in zip(one, other, strict=True))
+
+        return structure.map_shapes(compared, small)
+
+    def _shapes_on_zeros(self, tried: Layer, shape: Any) -> Any:
         zeros = structure.map_shapes(lambda one: np.zeros((1, *one), _door.dtype()), shape)
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), tracing(False):
                 found = tried._call(*(zeros if isinstance(zeros, tuple) else (zeros,)), training=False)
                 shapes = structure.mapped(np.shape, found)
         except Exception as error:
@@ -534,8 +558,15 @@ class Layer(Graphed, Structured):
         """Add a number, or several, to the loss of the model; for use in ``call``.
 
         It counts until the next ``forward``. Its derivative is for the layer's ``backward`` to add to dx and
-        to ``parameter.grad``. Raises TypeError for what is no number, ValueError for an array of several.
+        to ``parameter.grad``: a layer whose ``call`` is to be composed of others cannot use it. Raises
+        TypeError for what is no number, ValueError for an array of several.
         """
+        if is_tracing():  # it would count how often ``call`` is traced, not the batches
+            raise Untraceable(
+                f"{self}: add_loss needs a call that runs for each batch, and a call made of layers is run "
+                "once, to find its derivative; put add_loss into a layer of its own with call and backward, "
+                "or use ActivityRegularization"
+            )
         given = loss if isinstance(loss, (list, tuple)) else [loss]
         for one in given:
             if callable(one) or isinstance(one, str):
@@ -805,6 +836,11 @@ def checked_sizes(axes: Sequence[Any], given: Any) -> Shape:
             f"left open; got {tuple(given)!r}"
         )
     return tuple(None if n is None else int(n) for n in axes)
+
+
+def _closed(shape: Shape, size: int) -> Shape:
+    """``shape`` with a size where there is none."""
+    return tuple(size if n is None else n for n in shape)
 
 
 def _without_batch(shapes: Any) -> Any:

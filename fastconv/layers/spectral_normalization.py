@@ -86,7 +86,7 @@ class SpectralNormalization(Layer):
 
     def create_weights(self, input_shape: Shape) -> None:
         if self.layer.input_shape is None:
-            self.layer.build(input_shape)
+            self.layer.build((None, *input_shape))
         columns = self.kernel.shape[-1]
         self.vector_u = self.add_weight(
             (1, columns), initializers.TruncatedNormal(stddev=0.02), name="vector_u", trainable=False

@@ -118,10 +118,14 @@ class Model(Trainer):
     def _calls_layers_in_order(self) -> bool:
         return type(self).call is Model.call
 
-    def composition(self, training: bool) -> Graph | None:
+    @property
+    def _traces_call(self) -> bool:
+        return not self._calls_layers_in_order
+
+    def composition(self, training: bool, shapes: Any = None) -> Graph | None:
         if self._calls_layers_in_order:
             return self._graph if self.composes else None
-        return super().composition(training)
+        return super().composition(training, shapes)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_plans": Plans(), "_inference_plans": Plans(inference=True)}

@@ -88,11 +88,11 @@ class Sequential(Model):
         self._input_shape = tensors[0].shape[1:] if built else None
         self._output_shape = tensors[-1].shape[1:] if built else None
 
-    def composition(self, training: bool) -> Graph | None:
+    def composition(self, training: bool, shapes: Any = None) -> Graph | None:
         if self._graph is None and self.built:
             with unnoticed():  # it is what the layers are already
                 self._graph = Graph(self._tensors[0], self._tensors[-1], owner=str(self))
-        return super().composition(training)
+        return super().composition(training, shapes)
 
     def _check_addable(self, layer: Any) -> None:
         if not isinstance(layer, Layer):

@@ -69,7 +69,7 @@ def diagram(model: Any, shown: Shown, expand_nested: bool) -> Diagram:
     return Diagram(model.name, boxes, edges)
 
 
-def _never(layer: Layer, training: bool) -> None:
+def _never(layer: Layer, training: bool, shapes: Any) -> None:
     """No layer is opened."""
 
 
