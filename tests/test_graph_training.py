@@ -334,3 +334,22 @@ def test_outputs_in_a_dictionary_go_by_its_keys():
     logs = model.evaluate(ones, {"p": 2 * ones, "q": ones}, verbose=0, return_dict=True)
     assert logs["p_loss"] == pytest.approx(np.mean(np.abs(found["p"] - 2 * ones)), rel=1e-5)
     assert logs["q_loss"] == pytest.approx(np.mean((found["q"] - ones) ** 2), rel=1e-5)
+
+
+def test_messages_name_the_input_or_output():
+    x, y = data()
+    model = two_heads()
+    model.compile("sgd", loss=LOSSES)
+    inputs, targets = [x["image"], x["extra"]], [y["kind"], y["size"]]
+    message = r"x and y .* same length, got 24 \(x of the input 'image'\) and 5 \(y of the output 'size'\)"
+    with pytest.raises(ValueError, match=message):
+        model.fit(inputs, [y["kind"], y["size"][:5]], verbose=0)
+    with pytest.raises(ValueError, match=r"and 5 \(x of the input 'extra'\)"):
+        model.predict([x["image"], x["extra"][:5]], verbose=0)
+    with pytest.raises(ValueError, match=r"and 5 \(sample_weight of the output 'kind'\)"):
+        model.fit(inputs, targets, sample_weight=[np.ones(5), None], verbose=0)
+    for use in (model.predict, model.predict_on_batch, lambda given: model.fit(given, targets, verbose=0)):
+        with pytest.raises(ValueError, match="x is None for the input 'extra'"):
+            use([x["image"], None])
+    with pytest.raises(ValueError, match="loss_weights must be numbers, got 'x' for the output 'kind'"):
+        model.compile("sgd", loss=LOSSES, loss_weights={"kind": "x"})

@@ -39,7 +39,27 @@ class Ports(NamedTuple):
         if sample_weight is not None:
             given = sample_weight if _is_nested(sample_weight) else [sample_weight] * len(self.outputs)
             sample_weight = _in_order(given, self.outputs, "sample_weight", "outputs")
+        self._check_lengths(x, y, sample_weight)
         return x, y, sample_weight
+
+    def _check_lengths(self, x: Any, y: Any, sample_weight: Any) -> None:
+        """Raise ValueError, which names the input or output, where one is missing or has another length."""
+        parts = [("x", "input", self.inputs, x), ("y", "output", self.outputs, y)]
+        parts.append(("sample_weight", "output", self.outputs, sample_weight))
+        first: tuple[str, int] | None = None
+        for argument, what, names, part in parts:
+            for name, array in zip(names, listed(part, len(names)), strict=True):
+                if array is None and argument == "x" and isinstance(x, Several):
+                    raise ValueError(f"x is None for the input {name!r} of the model")
+                count = _count(array)
+                if first is None and count is not None:
+                    first = f"{argument} of the {what} {name!r}", count
+                elif first is not None and count not in (None, first[1]):
+                    both = "the arrays of x" if argument == "x" else f"x and {argument}"
+                    raise ValueError(
+                        f"{both} must have the same length, got {first[1]} ({first[0]}) and "
+                        f"{count} ({argument} of the {what} {name!r})"
+                    )
 
 
 def keyed(ports: Ports, inputs: Any, outputs: Any) -> Ports:
@@ -77,6 +97,14 @@ def listed(part: Any, count: int = 1) -> list[Any]:
 def length(part: Any) -> int:
     """How many examples there are."""
     return len(part[0]) if isinstance(part, Several) else len(part)
+
+
+def _count(array: Any) -> int | None:
+    """How many examples an array or list has; None for anything else."""
+    if isinstance(array, (list, tuple)):
+        return len(array)
+    shape = getattr(array, "shape", None)
+    return shape[0] if shape else None
 
 
 def _is_nested(part: Any) -> bool:

@@ -61,7 +61,7 @@ class Objective:
         if not any(loss is not None for loss in by_output):
             raise ValueError(f"compile: loss={self.loss!r} judges none of the outputs {list(names)}")
         return [
-            Term(name, loss, 1.0 if weight is None else float(weight))
+            Term(name, loss, 1.0 if weight is None else _number(weight, name))
             for name, loss, weight in zip(names, by_output, weights, strict=True)
         ]
 
@@ -124,6 +124,15 @@ def _by_output(given: Any, names: Sequence[str], argument: str, for_all: bool) -
     raise ValueError(
         f"compile: {argument} must be given for all outputs, or by output in a list or dictionary"
     )
+
+
+def _number(weight: Any, name: str) -> float:
+    try:
+        return float(weight)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"compile: loss_weights must be numbers, got {weight!r} for the output {name!r}"
+        ) from None
 
 
 def _of_one(given: Any, name: str, argument: str) -> Any:

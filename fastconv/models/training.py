@@ -825,7 +825,7 @@ class Trainer(Layer):
             return without_structure(x, y, sample_weight, self._example_shape, self._only_input)
         batches = isinstance(x, (list, tuple)) and any(isinstance(item, tuple) for item in x)
         in_arrays = isinstance(x, Mapping) or y is not None or hasattr(x, "__array__")
-        in_arrays = in_arrays or (structure.holds_arrays(x) and not batches)
+        in_arrays = in_arrays or (_may_hold_arrays(x) and not batches)
         return ports.sorted(x, y, sample_weight) if in_arrays else (x, y, sample_weight)
 
     def _build_for_several(self, x: Any, y: Any) -> None:
@@ -948,6 +948,13 @@ def _targets(y: Any) -> Any:
 def _is_batch(part: Any) -> bool:
     """Whether this is an array of examples that are no single numbers."""
     return isinstance(part, np.ndarray) and part.ndim > 1
+
+
+def _may_hold_arrays(x: Any) -> bool:
+    """Whether this is a list, tuple or dictionary of arrays, some of which may be missing."""
+    if isinstance(x, (list, tuple)):
+        x = [part for part in x if part is not None]
+    return structure.holds_arrays(x)
 
 
 def joined(batches: list[Any]) -> Any:
