@@ -1,8 +1,8 @@
 """The graph of a layer or model whose ``call`` only composes other layers, found by calling it once.
 
 ``call`` is run on tensors without numbers, so that whatever it does to them is recorded. It runs once for
-training and once for inference: a branch on ``training`` is fine, a branch on values is a TypeError that says
-what to write.
+training and once for inference, and again for inputs of other shapes: a branch on ``training``
+or on a shape is fine, a branch on values is a TypeError that says what to write.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class Layer(Graphed, Structured):
     gets a shape with the batch axis, (None, 28, 28, 1). Its ``compute_output_shape`` may count that axis too.
     Layers among its attributes are parts of a layer: their weights are its own, too. A layer whose ``call``
     does nothing but call its parts, and add, subtract, multiply or divide what they return, needs no
-    ``backward`` and no ``compute_output_shape``: see ``composition``.
+    ``backward`` and no ``compute_output_shape``: see ``composition``. It may have no weights besides theirs.
 
     Parameters
     ----------
