@@ -252,6 +252,6 @@ def test_layers_that_mix_pixels_without_a_window(layer, image):
 
 
 def test_sequences_are_no_images():
-    model = Sequential([layers.Input((16, 3)), layers.Conv1D(4, 3), layers.MaxPooling1D(2)])
-    with pytest.raises(ValueError, match="'conv1d' looks along a sequence"):
+    model = Sequential([layers.Input((16, 3)), layers.Conv1D(4, 3, name="along"), layers.MaxPooling1D(2)])
+    with pytest.raises(ValueError, match="'along' looks along a sequence"):
         receptive_field(model, model.layers[1])
