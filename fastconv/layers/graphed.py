@@ -127,8 +127,7 @@ class Graphed:
             if not isinstance(leaf, SymbolicTensor):
                 raise TypeError(
                     f"{self}: called on symbolic tensors and {type(leaf).__name__} together; a constant "
-                    "belongs into a "
-                    "layer (Rescaling, Lambda, or one of your own)"
+                    "belongs into a layer (Rescaling, Lambda, or one of your own)"
                 )
         return shapes_of(inputs)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastconv import metrics
 from fastconv.metrics import Mean, Metric
-from fastconv.models.objective import Value
+from fastconv.models.objective import Value, check_keys
 from fastconv.parameter import Array
 
 
@@ -229,13 +229,7 @@ def _by_output(given: Any, names: Sequence[str], argument: str) -> list[list[Any
         everything = list(_leaves(given))
         return [everything] + [[] for _ in names[1:]]
     if isinstance(given, Mapping):
-        unknown = [name for name in given if name not in names]
-        if unknown:
-            raise ValueError(
-                f"compile: {argument} has the keys {list(given)}, but the outputs are {list(names)}: "
-                f"{unknown} names "
-                "none of them"
-            )
+        check_keys(given, names, argument)
         return [list(_leaves(given.get(name))) for name in names]
     if len(given) != len(names):
         raise ValueError(

@@ -78,8 +78,7 @@ class Model(Trainer):
         elif type(self) is Model:
             raise TypeError(
                 "Model needs inputs and outputs, Model(inputs, outputs); or write a subclass that makes its "
-                "layers in "
-                "__init__ and composes them in call(self, x, training=None)"
+                "layers in __init__ and composes them in call(self, x, training=None)"
             )
         if not trainable:
             self.trainable = False

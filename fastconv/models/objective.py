@@ -103,18 +103,22 @@ def _mapped(given: Any, function: Any) -> Any:
     return function(given)
 
 
+def check_keys(given: Mapping[str, Any], names: Sequence[str], argument: str) -> None:
+    """ValueError for a dictionary with a key that is not the name of an output."""
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise ValueError(
+            f"compile: {argument} has the keys {list(given)}, but the outputs are {list(names)}: {unknown} "
+            "names none of them"
+        )
+
+
 def _by_output(given: Any, names: Sequence[str], argument: str, for_all: bool) -> list[Any]:
     """One item for each output."""
     if given is None or for_all:
         return [given] * len(names)
     if isinstance(given, Mapping):
-        unknown = [name for name in given if name not in names]
-        if unknown:
-            raise ValueError(
-                f"compile: {argument} has the keys {list(given)}, but the outputs are {list(names)}: "
-                f"{unknown} names "
-                "none of them"
-            )
+        check_keys(given, names, argument)
         return [_of_one(given.get(name), name, argument) for name in names]
     if isinstance(given, (list, tuple)):
         if len(given) != len(names):
