@@ -353,3 +353,18 @@ def test_messages_name_the_input_or_output():
             use([x["image"], None])
     with pytest.raises(ValueError, match="loss_weights must be numbers, got 'x' for the output 'kind'"):
         model.compile("sgd", loss=LOSSES, loss_weights={"kind": "x"})
+
+
+def test_loss_and_metrics_of_targets_nested_as_given():
+    """As the steps of a subclass ask for them, for a model of several inputs."""
+    model = two_heads()
+    model.compile("sgd", ["sparse_categorical_crossentropy", "mse"], metrics=[["accuracy"], ["mae"]])
+    x, y = data()
+    outputs = model(x)
+    measured = model.evaluate(x, y, verbose=0, return_dict=True, batch_size=len(outputs[0]))
+    for targets in (y, [y["kind"], y["size"]]):
+        np.testing.assert_allclose(model.compute_loss(x, targets, outputs), measured["loss"], rtol=1e-6)
+        model.reset_metrics()
+        found = model.compute_metrics(x, targets, outputs)
+        for name in ("kind_accuracy", "size_mae"):
+            np.testing.assert_allclose(found[name], measured[name], rtol=1e-6)

@@ -154,10 +154,6 @@ class Graph:
         """The calls of one layer, in order."""
         return [node for node in self.nodes if node.layer is layer]
 
-    def up_to(self, tensor: SymbolicTensor) -> list[Node]:
-        """The calls that a tensor depends on, its own the last."""
-        return _sorted_nodes(self.input_list, [tensor], "the graph")
-
 
 class _Place:
     """Where a tensor is made: the number of the call, and which of its outputs it is."""

@@ -34,13 +34,18 @@ class Ports(NamedTuple):
         is for all outputs.
         """
         x = _in_order(x, self.inputs, "x", "inputs")
+        y, sample_weight = self.sorted_targets(y, sample_weight)
+        self._check_lengths(x, y, sample_weight)
+        return x, y, sample_weight
+
+    def sorted_targets(self, y: Any, sample_weight: Any) -> tuple[Any, Any]:
+        """The same of targets and their weights alone."""
         if y is not None:
             y = _in_order(y, self.outputs, "y", "outputs")
         if sample_weight is not None:
             given = sample_weight if _is_nested(sample_weight) else [sample_weight] * len(self.outputs)
             sample_weight = _in_order(given, self.outputs, "sample_weight", "outputs")
-        self._check_lengths(x, y, sample_weight)
-        return x, y, sample_weight
+        return y, sample_weight
 
     def _check_lengths(self, x: Any, y: Any, sample_weight: Any) -> None:
         """Raise ValueError, which names the input or output, where one is missing or has another length."""

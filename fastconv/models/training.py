@@ -549,7 +549,7 @@ class Trainer(Layer):
             return outputs, [y], [sample_weight]
         # In a step of a subclass they may be nested as given.
         if y is not None and not isinstance(y, Several):
-            _, y, sample_weight = self._ports.sorted(None, y, sample_weight)
+            y, sample_weight = self._ports.sorted_targets(y, sample_weight)
         return outputs, listed(y, len(outputs)), listed(sample_weight, len(outputs))
 
     def _judged(self, objective: Objective, batch: Batch, y_pred: Any) -> Value:
