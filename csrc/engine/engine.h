@@ -1,0 +1,193 @@
+/* engine.h - a network as a table of operations on numbered tensors, and what can run one of them.
+ *
+ *     program     operations in order, sizes of tensors, inputs and outputs         program.c
+ *     schedule    what is done in a run, in order: actions, cut into stages         schedule.c
+ *     executor    memory for a schedule, and the loops over it                      executor.c
+ *     methods     what an operation does to its tensors, in one of three ways       lanes_*.c, pixels_*.c, whole.c
+ *     cost        which of them                                                     cost.c
+ *
+ * A tensor has N images of H x W x C numbers; a vector is 1 x 1 x C. Two layouts:
+ *
+ *     pixels      [N][H][W][C], channels in the lanes of a vector
+ *     lanes       [bundle][H][W][C][V], an image in each of the V lanes of a vector; with a border of zeros around
+ *                 H x W where a method asks for one
+ *
+ * A method works in one of three ways:
+ *
+ *     LANES       on one bundle, layout lanes, by one thread. Small networks: all lanes work whatever the channels
+ *     PIXELS      on some images, layout pixels, by a team of threads which may be one: few images, dense layers
+ *     WHOLE       on all images, layout pixels, as a driver of its own that wakes its own threads: wide layers
+ *
+ * What a method writes depends on its arguments alone, never on the size of the team, to the bit.
+ */
+#ifndef FASTCONV_ENGINE_H
+#define FASTCONV_ENGINE_H
+
+#include "kernels.h"
+
+enum {
+    FC_MOST_INPUTS = 8,  /* of an operation */
+    FC_MOST_WEIGHTS = 4,
+    FC_SLACK = 32, /* floats past the end of a weight, a bias, or a tensor in pixels that may be read, whatever they are */
+};
+
+typedef enum {
+    FC_OP_CONV,            /* weights: kernel (KH, KW, C / groups, K), bias (K) or NULL */
+    FC_OP_DEPTHWISE,       /* kernel (KH, KW, C, M), K = C M */
+    FC_OP_CONV_TRANSPOSED, /* kernel (KH, KW, K, C): the adjoint of the convolution from y to x; bias */
+    FC_OP_DENSE,           /* kernel (C, K), bias; each of the H x W vectors by itself */
+    FC_OP_MAX_POOL,
+    FC_OP_AVG_POOL,
+    FC_OP_GLOBAL_MAX_POOL,
+    FC_OP_GLOBAL_AVG_POOL,
+    FC_OP_BATCH_NORM,      /* gamma, beta, moving mean, moving variance (C); the first two may be NULL */
+    FC_OP_ACTIVATION,
+    FC_OP_PRELU,           /* alpha (H W C) */
+    FC_OP_SOFTMAX,         /* along C */
+    FC_OP_DROPOUT,
+    FC_OP_ELEMENTWISE,     /* two inputs; sizes equal, or 1 along axes where the second, or the first, is repeated */
+    FC_OP_SCALE,           /* y = scale x + shift */
+    FC_OP_CONCATENATE,     /* along C */
+    FC_OP_PAD,             /* zeros around H x W: pad_top, pad_left; negative: cropped. Sizes tell bottom and right */
+    FC_OP_UPSAMPLE,        /* nearest: every pixel KH x KW times */
+    FC_OP_RESHAPE,         /* the same numbers in order of pixels, in other sizes */
+    FC_OP_KINDS
+} fc_op_kind;
+
+typedef struct {
+    int64_t H, W, C;
+} fc_size;
+
+static inline int64_t fc_size_of(fc_size s) { return s.H * s.W * s.C; }
+
+/* One row of the table. What does not matter to a kind is 0. */
+typedef struct {
+    fc_op_kind kind;
+    int inputs, input[FC_MOST_INPUTS], output; /* tensors by number */
+    fc_size x[FC_MOST_INPUTS], y;              /* their sizes; filled in by fc_program_new */
+    int64_t KH, KW, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left, groups;
+    fc_activation activation;                  /* after bias, of convolutions and dense; of an output, never of an input */
+    float alpha;                               /* the activation's */
+    int algorithm;                             /* of a convolution: -1 for any, or a place in _kernels.ALGORITHMS */
+    fc_elementwise elementwise;
+    float scale, shift, fill;                  /* FC_OP_SCALE, FC_OP_DROPOUT */
+    uint32_t threshold;                        /* FC_OP_DROPOUT */
+    double epsilon, momentum;                  /* FC_OP_BATCH_NORM */
+    int training;                              /* batch norm takes the batch's statistics; dropout draws */
+    float *weight[FC_MOST_WEIGHTS];            /* moving statistics are written to */
+    float *gradient[FC_MOST_WEIGHTS];          /* NULL: not wanted */
+    int adds;                                  /* gradients are added to what is there, by the executor: a layer called again */
+    const fc_random *random;                   /* FC_OP_DROPOUT: the stream of this run, read at each run */
+} fc_op;
+
+/* ---- methods ------------------------------------------------------------------------------------ */
+
+/* A tensor as a method sees it. PIXELS and WHOLE: its first image of those at work, images size_of apart, row = W C.
+ * LANES: the first pixel inside the border of its bundle; row counts vectors, from one row of pixels to the next. */
+typedef struct {
+    float *at; /* NULL: not there, or not wanted */
+    int64_t row;
+} fc_view;
+
+/* Rows and columns of zeros around a tensor in lanes. */
+typedef struct {
+    int64_t top, left, bottom, right;
+} fc_border;
+
+typedef struct {
+    const fc_kernels *kernels;
+    const fc_op *op;
+    int64_t images, first;      /* how many are at work (LANES: lanes in use), and the number of the first one */
+    int64_t N;                  /* images in the run */
+    int member, team;           /* PIXELS: which of the threads at work on these images, and how many */
+    fc_view x[FC_MOST_INPUTS], y;
+    fc_view dx[FC_MOST_INPUTS], dy; /* dx: written, not added to; .at NULL where it is not wanted. dy may be used up */
+    float *packed;  /* packed_size floats that `pack` filled, the same for all */
+    float *saved;   /* saved_size floats for all images: what forward keeps for backward (WHOLE, PIXELS), zero at first */
+    float *sums;    /* LANES: sums_size floats of this chunk of bundles, zero at first, added to by backward */
+    float *scratch; /* scratch_size floats of this thread */
+    const float *statistics; /* batch norm: mean and variance, C each; then, going back, dgamma and dbeta */
+} fc_work;
+
+typedef enum { FC_LANES, FC_PIXELS, FC_WHOLE, FC_WAYS } fc_way;
+
+enum { FC_NEEDS_X = 1, FC_NEEDS_Y = 2 };
+
+/* What an operation does in one of the ways. Functions that are NULL: nothing to do, or no room needed. Sizes are in
+ * floats, those of LANES for one bundle. */
+typedef struct {
+    /* Whether it takes the operation. Going back too where `backward`. */
+    int (*takes)(const fc_kernels *kernels, const fc_op *op, int backward);
+    /* FC_NEEDS_X | FC_NEEDS_Y: values that backward reads. Of x only where a gradient of weights or dx needs it. */
+    int (*needs)(const fc_op *op);
+    /* LANES: the border of zeros that it reads around input i, or going back around dy. */
+    fc_border (*border)(const fc_kernels *kernels, const fc_op *op);
+    fc_border (*border_back)(const fc_kernels *kernels, const fc_op *op);
+    /* Weights in another order, done once in each run before anything else: by a team. */
+    int64_t (*packed_size)(const fc_kernels *kernels, const fc_op *op, int backward);
+    void (*pack)(const fc_work *work, int backward);
+    int64_t (*saved_size)(const fc_kernels *kernels, const fc_op *op, int64_t N);
+    int64_t (*scratch_size)(const fc_kernels *kernels, const fc_op *op, int64_t images, int backward);
+
+    fc_status (*forward)(const fc_work *work);
+    fc_status (*backward)(const fc_work *work); /* dx, and the gradients of weights: LANES into sums, else to op->gradient */
+
+    /* LANES: floats of a chunk's sums; and from the sum of all chunks to op->gradient. */
+    int64_t (*sums_size)(const fc_kernels *kernels, const fc_op *op);
+    void (*finish)(const fc_kernels *kernels, const fc_op *op, const float *sums);
+
+    /* PIXELS: gradients of weights alone, from x and dy of all N images, by a team: `backward` then leaves them out.
+     * So that a large kernel needs no sums for each chunk. */
+    fc_status (*weights)(const fc_work *work);
+
+    /* Batch norm in training: what is summed over the batch before forward, and before backward. A bundle's (LANES) or
+     * all images' (WHOLE) go to `partial`, partial_size floats; join makes the statistics of all of them. */
+    int64_t (*partial_size)(const fc_kernels *kernels, const fc_op *op);
+    fc_status (*moments)(const fc_work *work, float *partial);
+    fc_status (*gradient_moments)(const fc_work *work, float *partial);
+} fc_method;
+
+/* One for each kind, FC_OP_KINDS long, entries without forward: this way does not have it. */
+extern const fc_method fc_lanes_methods[FC_OP_KINDS], fc_pixels_methods[FC_OP_KINDS], fc_whole_methods[FC_OP_KINDS];
+
+/* ---- programs ----------------------------------------------------------------------------------- */
+
+typedef struct fc_program fc_program;
+
+typedef enum {
+    FC_LOSS_SOFTMAX_CROSS_ENTROPY, /* of logits */
+    FC_LOSS_SIGMOID_CROSS_ENTROPY, /* of logits */
+    FC_LOSS_SQUARED, FC_LOSS_ABSOLUTE, FC_LOSS_HUBER,
+} fc_loss_kind;
+
+/* The loss of one output, as the gradient at a tensor: the output, or what its last activation was applied to. */
+typedef struct {
+    fc_loss_kind kind;
+    int tensor;
+    float delta;          /* Huber's */
+    fc_targets targets;   /* labels, or rows like the tensor; weights */
+    float scale;          /* of every image's gradient: loss weight / N for the mean */
+    float *losses;        /* (N,): each image's, not weighted, not scaled */
+} fc_loss;
+
+typedef struct {
+    int64_t N;
+    const float *const *inputs; /* (N, H, W, C) each, in pixels */
+    float *const *outputs;      /* to be filled */
+    int losses;                 /* how many, in `loss`; > 0: forward, losses and backward in one */
+    const fc_loss *loss;
+} fc_run;
+
+/* NULL: no memory, or sizes that do not fit. The table is copied; weights stay where they are. `wanted` says of each
+ * input whether backward is asked for its gradient. */
+fc_program *fc_program_new(const fc_op *ops, int count, const fc_size *tensors, int tensor_count, const int *inputs,
+                           const int *wanted, int input_count, const int *outputs, int output_count);
+void fc_program_free(fc_program *program);
+
+/* Forward, and where there are losses the gradients of all weights. `keep`: fc_program_backward will follow. Nothing is
+ * written unless all memory is there. */
+fc_status fc_program_run(fc_program *program, const fc_run *run, int keep);
+/* From the gradients at the outputs (NULL: zero) of the last run with `keep` to those of weights and wanted inputs. */
+fc_status fc_program_backward(fc_program *program, const float *const *output_gradients, float *const *input_gradients);
+
+#endif
