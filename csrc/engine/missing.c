@@ -1,4 +1,6 @@
 /* missing.c - empty tables in place of those that are not written yet. */
+#include <stddef.h>
+
 #include "engine.h"
 
 #define WEAK __attribute__((weak))
