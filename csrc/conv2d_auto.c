@@ -22,8 +22,8 @@ enum { WINOGRAD_CHANNELS = 32, WINOGRAD_TILES = 16 };
 static int winograd_pays(const fc_conv2d *conv, fc_conv2d_pass pass) {
     const int fits = conv->KH == 3 && conv->KW == 3 && conv->stride_h == 1 && conv->stride_w == 1 &&
                      conv->dilation_h == 1 && conv->dilation_w == 1 && conv->groups == 1;
-    const int64_t rows = pass == FC_BACKWARD_DATA ? conv->H : conv->OH;
-    const int64_t columns = pass == FC_BACKWARD_DATA ? conv->W : conv->OW;
+    const int64_t rows = pass == FC_PASS_DATA ? conv->H : conv->OH;
+    const int64_t columns = pass == FC_PASS_DATA ? conv->W : conv->OW;
     const double tiles = (double)conv->N * (double)((rows + 3) / 4) * (double)((columns + 3) / 4);
     return fits && fc_min(conv->C_in, conv->C_out) >= WINOGRAD_CHANNELS && tiles >= WINOGRAD_TILES;
 }
@@ -43,7 +43,7 @@ static int is_sparse(int64_t n, int64_t outputs, int64_t taps, int64_t stride, i
 fc_conv2d_algorithm fc_conv2d_choose(const fc_conv2d *conv, fc_conv2d_pass pass, fc_conv2d_algorithm algorithm) {
     if (algorithm == FC_CONV2D_AUTO) {
         algorithm = FC_CONV2D_DIRECT;
-        if (pass == FC_BACKWARD_DATA && leaves_lanes_empty(conv)) return FC_CONV2D_IM2COL;
+        if (pass == FC_PASS_DATA && leaves_lanes_empty(conv)) return FC_CONV2D_IM2COL;
         if (winograd_pays(conv, pass)) return FC_CONV2D_WINOGRAD;
     }
     const int sparse = is_sparse(conv->H, conv->OH, conv->KH, conv->stride_h, conv->dilation_h) ||
@@ -66,15 +66,15 @@ static fc_conv2d_backward_kernel *const backward_kernel[] = {
 
 fc_status fc_conv2d_forward_by(fc_conv2d_algorithm algorithm, const fc_conv2d *conv, const float *x,
                                const float *kernel, const float *bias, float *y) {
-    return forward[fc_conv2d_choose(conv, FC_FORWARD, algorithm)](conv, x, kernel, bias, y);
+    return forward[fc_conv2d_choose(conv, FC_PASS_FORWARD, algorithm)](conv, x, kernel, bias, y);
 }
 
 fc_status fc_conv2d_backward_data_by(fc_conv2d_algorithm algorithm, const fc_conv2d *conv, const float *dy,
                                      const float *kernel, float *dx) {
-    return backward_data[fc_conv2d_choose(conv, FC_BACKWARD_DATA, algorithm)](conv, dy, kernel, dx);
+    return backward_data[fc_conv2d_choose(conv, FC_PASS_DATA, algorithm)](conv, dy, kernel, dx);
 }
 
 fc_status fc_conv2d_backward_kernel_by(fc_conv2d_algorithm algorithm, const fc_conv2d *conv, const float *x,
                                        const float *dy, float *dkernel, float *dbias) {
-    return backward_kernel[fc_conv2d_choose(conv, FC_BACKWARD_KERNEL, algorithm)](conv, x, dy, dkernel, dbias);
+    return backward_kernel[fc_conv2d_choose(conv, FC_PASS_KERNEL, algorithm)](conv, x, dy, dkernel, dbias);
 }

@@ -74,7 +74,7 @@ fc_conv2d_backward_kernel fc_conv2d_backward_kernel_naive, fc_conv2d_backward_ke
 typedef enum {
     FC_CONV2D_AUTO = -1, FC_CONV2D_NAIVE, FC_CONV2D_IM2COL, FC_CONV2D_DIRECT, FC_CONV2D_WINOGRAD
 } fc_conv2d_algorithm;
-typedef enum { FC_FORWARD, FC_BACKWARD_DATA, FC_BACKWARD_KERNEL } fc_conv2d_pass;
+typedef enum { FC_PASS_FORWARD, FC_PASS_DATA, FC_PASS_KERNEL } fc_conv2d_pass;
 
 /* Which one computes it: the fastest for FC_CONV2D_AUTO, else the one that is asked for, or im2col in the place of
  * "direct" where that would copy far more pixels than are seen. See conv2d_auto.c. */

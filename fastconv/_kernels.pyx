@@ -48,9 +48,9 @@ cdef extern from "fastconv.h" nogil:
         FC_CONV2D_AUTO
 
     ctypedef enum fc_conv2d_pass:
-        FC_FORWARD
-        FC_BACKWARD_DATA
-        FC_BACKWARD_KERNEL
+        FC_PASS_FORWARD
+        FC_PASS_DATA
+        FC_PASS_KERNEL
 
     fc_conv2d_forward fc_conv2d_forward_naive, fc_conv2d_forward_im2col, fc_conv2d_forward_direct
     fc_conv2d_forward fc_conv2d_forward_winograd
@@ -471,7 +471,7 @@ def fma_peak(int threads, double seconds) -> float:
 # In the order of fc_conv2d_algorithm; -1 for the fastest.
 ALGORITHMS = ("naive", "im2col", "direct", "winograd")
 
-_PASSES = {"forward": FC_FORWARD, "backward_data": FC_BACKWARD_DATA, "backward_kernel": FC_BACKWARD_KERNEL}
+_PASSES = {"forward": FC_PASS_FORWARD, "backward_data": FC_PASS_DATA, "backward_kernel": FC_PASS_KERNEL}
 
 
 cdef int64_t within(int64_t stride, int64_t outputs, int64_t pixels):

@@ -17,8 +17,8 @@ static inline fc_conv2d fc_conv_of(const fc_op *op, int64_t N) {
     return (fc_conv2d){.N = N, .H = in.H, .W = in.W, .C_in = in.C, .KH = op->KH, .KW = op->KW, .C_out = out.C,
                        .OH = out.H, .OW = out.W, .stride_h = fc_stride_within(op->stride_h, out.H, in.H),
                        .stride_w = fc_stride_within(op->stride_w, out.W, in.W),
-                       .dilation_h = fc_max(1, op->dilation_h), .dilation_w = fc_max(1, op->dilation_w),
-                       .pad_top = op->pad_top, .pad_left = op->pad_left, .groups = fc_max(1, op->groups)};
+                       .dilation_h = op->dilation_h, .dilation_w = op->dilation_w,
+                       .pad_top = op->pad_top, .pad_left = op->pad_left, .groups = op->groups};
 }
 
 /* A global pool's window is the image: for the maximum a single row of pixels, so that a tap is a pixel's number. */
