@@ -397,6 +397,21 @@ cdef extern from "engine/engine.h" nogil:
         int input_count, const int *outputs, int output_count)
     void fc_program_free(fc_program *)
     fc_status fc_program_run(fc_program *, const fc_run *, int keep)
+    ctypedef enum fc_way:
+        pass
+
+    ctypedef struct fc_described:
+        fc_way way
+        int stage, back_stage
+        double operations
+
+    ctypedef struct fc_footprint:
+        int stages, few
+        int64_t workspace, batch, fixed, sums
+
+    fc_status fc_program_describe(
+        fc_program *, int64_t N, int backward, fc_described *rows, fc_footprint *all)
+    void fc_program_force(fc_program *, const int *ways)
     fc_status fc_program_backward(
         fc_program *, const fc_run *, const float **output_gradients, float **input_gradients)
 
@@ -1405,6 +1420,7 @@ OP_KINDS = (
     "conv", "depthwise", "conv_transposed", "dense", "max_pool", "avg_pool", "global_max_pool", "global_avg_pool",
     "batch_norm", "activation", "prelu", "softmax", "dropout", "elementwise", "scale", "concatenate", "pad",
     "upsample", "reshape")
+WAYS = ("lanes", "pixels", "whole")
 LOSS_KINDS = ("softmax_cross_entropy", "sigmoid_cross_entropy", "squared", "absolute", "huber")
 
 
@@ -1448,14 +1464,15 @@ cdef class Program:
     cdef float **outputs
     cdef const float **output_gradients
     cdef float **input_gradients
-    cdef readonly int input_count, output_count
+    cdef readonly int input_count, output_count, op_count
 
-    def __cinit__(self, list ops, list sizes, list inputs, list wanted, list outputs):
+    def __cinit__(self, list ops, list sizes, list inputs, list wanted, list outputs, list ways=None):
         cdef fc_op *table = <fc_op *>calloc(len(ops) + 1, sizeof(fc_op))
         cdef fc_size *tensors = <fc_size *>calloc(len(sizes) + 1, sizeof(fc_size))
         cdef int *numbers = <int *>calloc(2 * len(inputs) + len(outputs) + 1, sizeof(int))
         self.kept = []
-        self.input_count, self.output_count = len(inputs), len(outputs)
+        self.input_count, self.output_count, self.op_count = len(inputs), len(outputs), len(ops)
+        cdef int *forced
         self.inputs = <const float **>calloc(len(inputs) + 1, sizeof(float *))
         self.outputs = <float **>calloc(len(outputs) + 1, sizeof(float *))
         self.output_gradients = <const float **>calloc(len(outputs) + 1, sizeof(float *))
@@ -1465,7 +1482,7 @@ cdef class Program:
                     or self.output_gradients == NULL or self.input_gradients == NULL):
                 raise MemoryError("no memory for the program")
             for i, op in enumerate(ops):
-                self.describe(&table[i], op)
+                self.fill(&table[i], op)
             for i, (H, W, C) in enumerate(sizes):
                 tensors[i].H, tensors[i].W, tensors[i].C = H, W, C
             for i, number in enumerate([*inputs, *wanted, *outputs]):
@@ -1475,6 +1492,14 @@ cdef class Program:
                 numbers + 2 * len(inputs), len(outputs))
             if self.program == NULL:
                 raise MemoryError("no memory for the program, or sizes that do not fit into 64 bits")
+            if ways is not None:
+                forced = <int *>calloc(len(ops) + 1, sizeof(int))
+                if forced == NULL:
+                    raise MemoryError("no memory for the program")
+                for i, way in enumerate(ways):
+                    forced[i] = -1 if way is None else WAYS.index(way)
+                fc_program_force(self.program, forced)
+                free(forced)
         finally:
             free(table)
             free(tensors)
@@ -1487,7 +1512,7 @@ cdef class Program:
         free(self.output_gradients)
         free(self.input_gradients)
 
-    cdef int describe(self, fc_op *op, dict given) except -1:
+    cdef int fill(self, fc_op *op, dict given) except -1:
         op.kind = <fc_op_kind><int>OP_KINDS.index(given["kind"])
         numbers = given["inputs"]
         if len(numbers) > FC_MOST_INPUTS:
@@ -1577,6 +1602,21 @@ cdef class Program:
             status = fc_program_run(self.program, &self.last, 0)
         self.last_arrays = None
         check(status)
+
+    def describe(self, int64_t images, bint backward) -> tuple:
+        """([{"way", "stage", "back_stage", "operations"}, ...] of the operations, {"stages", "few", and bytes})."""
+        cdef fc_footprint all
+        cdef fc_described *rows = <fc_described *>calloc(self.op_count + 1, sizeof(fc_described))
+        if rows == NULL:
+            raise MemoryError("no memory for the description")
+        try:
+            check(fc_program_describe(self.program, images, backward, rows, &all))
+            listed = [
+                {"way": WAYS[<int>rows[i].way], "stage": rows[i].stage, "back_stage": rows[i].back_stage,
+                 "operations": rows[i].operations} for i in range(self.op_count)]
+        finally:
+            free(rows)
+        return listed, all
 
     def backward(self, list output_gradients, list input_gradients) -> None:
         """After ``run`` with ``keep``: fill the gradients of all weights, and of the inputs that are wanted."""
