@@ -24,6 +24,7 @@
 #include "prelu_kernel.h"
 #include "batch_norm_kernel.h"
 #include "softmax_kernel.h"
+#include "loss_kernel.h"
 #include "affine_kernel.h"
 #include "optimizer_kernel.h"
 #include "bundle_kernel.h"
@@ -111,6 +112,7 @@ const fc_kernels NAME(fc_kernels) = {
     .log_softmax = NAME(log_softmax),
     .log_softmax_backward = NAME(log_softmax_backward),
     .cross_entropy = NAME(cross_entropy),
+    .loss = NAME(loss),
     .affine = NAME(affine),
     .affine_backward = NAME(affine_backward),
     .sgd = NAME(sgd),

@@ -8,6 +8,7 @@
 #ifndef FASTCONV_KERNELS_H
 #define FASTCONV_KERNELS_H
 
+#include <math.h>
 #include <stdint.h>
 
 #include "fastconv.h"
@@ -111,6 +112,12 @@ typedef struct {
     uint32_t threshold;
     float scale, shift, fill;
 } fc_dropout_rule;
+
+/* Of every -log p in a loss, as where p is clipped. */
+typedef struct {
+    float least, most;
+} fc_limits;
+static const fc_limits FC_NO_LIMITS = {-INFINITY, INFINITY};
 
 /* See penalty.c; scale is the gradient's. */
 typedef struct {
@@ -312,13 +319,17 @@ typedef struct {
     void (*resample_row)(const fc_resample_axis *axis, int64_t C, const float *x, float *y);
     void (*resample_row_backward)(const fc_resample_axis *axis, int64_t C, const float *dy, float *dx);
 
-    /* Rows of C scores. cross_entropy gives each row's loss, and its gradient times scale and the row's weight. */
+    /* Rows of C scores. cross_entropy gives each row's loss, and its gradient times scale and the row's weight. Limits
+     * do not change gradients. */
     void (*softmax)(int64_t rows, int64_t C, const float *x, float *p);
     void (*softmax_backward)(int64_t rows, int64_t C, const float *dp, const float *p, float *dx);
     void (*log_softmax)(int64_t rows, int64_t C, const float *x, float *y);
     void (*log_softmax_backward)(int64_t rows, int64_t C, const float *dy, const float *y, float *dx);
     void (*cross_entropy)(int64_t rows, int64_t C, const float *logits, fc_targets targets, float scale,
-                          float *losses, float *dlogits);
+                          fc_limits limits, float *losses, float *dlogits);
+    /* Losses of n numbers x with targets t, any but softmax's: returns their sum; gradient = scale times the slopes. */
+    double (*loss)(fc_loss_kind kind, float delta, fc_limits limits, int64_t n, const float *x, const float *t,
+                   float scale, float *gradient);
 
     /* Elements first <= i < end, first a multiple of FC_RANDOM_BLOCK. Pointers are to the start of the arrays. */
     void (*dropout)(const fc_dropout_rule *rule, int64_t first, int64_t end, const float *x, float *y);

@@ -505,7 +505,7 @@ static void run_bundle(const fc_plan *plan, const fc_batch *batch, int64_t bundl
         const fc_targets targets = {batch->targets.labels ? batch->targets.labels + n : NULL,
                                     batch->targets.rows ? batch->targets.rows + n * last->K : NULL,
                                     batch->targets.weights ? batch->targets.weights + n : NULL};
-        kernels->cross_entropy(images, last->K, logits, targets, batch->scale, batch->losses + n,
+        kernels->cross_entropy(images, last->K, logits, targets, batch->scale, FC_NO_LIMITS, batch->losses + n,
                                plan->batch + plan->batch_gradient_at[plan->count - 1] + n * last->K);
     }
     kernels->softmax(images, last->K, logits, logits);
