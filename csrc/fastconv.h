@@ -223,6 +223,12 @@ typedef struct {
     const float *weights;  /* (N,) or NULL for ones */
 } fc_targets;
 
+typedef enum {
+    FC_LOSS_SOFTMAX_CROSS_ENTROPY, /* of logits */
+    FC_LOSS_SIGMOID_CROSS_ENTROPY, /* of logits */
+    FC_LOSS_SQUARED, FC_LOSS_ABSOLUTE, FC_LOSS_HUBER,
+} fc_loss_kind;
+
 /* loss = sum over n of weight[n] * cross-entropy[n] / N, and its gradient at the logits (N, C); N > 0 */
 fc_status fc_softmax_cross_entropy(int64_t N, int64_t C, const float *logits, fc_targets targets, double *loss,
                                    float *dlogits);

@@ -154,21 +154,21 @@ extern const fc_method fc_lanes_methods[FC_OP_KINDS], fc_pixels_methods[FC_OP_KI
 
 typedef struct fc_program fc_program;
 
-typedef enum {
-    FC_LOSS_SOFTMAX_CROSS_ENTROPY, /* of logits */
-    FC_LOSS_SIGMOID_CROSS_ENTROPY, /* of logits */
-    FC_LOSS_SQUARED, FC_LOSS_ABSOLUTE, FC_LOSS_HUBER,
-} fc_loss_kind;
-
 /* The loss of one output, as the gradient at a tensor: the output, or what its last activation was applied to. */
 typedef struct {
     fc_loss_kind kind;
     int tensor;
     float delta;          /* Huber's */
-    fc_targets targets;   /* labels, or rows like the tensor; weights */
+    float least, most;    /* of every -log p in the losses, where p is clipped; both 0: no limits */
+    fc_targets targets;   /* labels (N, H, W), or rows like the tensor; weights (N,) */
     float scale;          /* of every image's gradient: loss weight / N for the mean */
     float *losses;        /* (N,): each image's, not weighted, not scaled */
 } fc_loss;
+
+/* The losses of images [first, first + images) of the run and their gradients, from the first one's tensor on. By one
+ * thread; what it writes of an image depends on that image alone. See loss.c. */
+void fc_loss_gradient(const fc_kernels *kernels, const fc_loss *loss, int64_t first, int64_t images, fc_size size,
+                      const float *tensor, float *gradient);
 
 typedef struct {
     int64_t N;
