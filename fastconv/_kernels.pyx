@@ -380,12 +380,6 @@ cdef extern from "engine/engine.h" nogil:
     ctypedef enum fc_op_kind:
         pass
 
-    ctypedef enum fc_loss_kind:
-        pass
-
-    ctypedef struct fc_size:
-        int64_t H, W, C
-
     ctypedef struct fc_op:
         fc_op_kind kind
         int inputs
@@ -404,14 +398,6 @@ cdef extern from "engine/engine.h" nogil:
         float *gradient[4]
         int adds
         const fc_random *random
-
-    ctypedef struct fc_loss:
-        fc_loss_kind kind
-        int tensor
-        float delta
-        fc_targets targets
-        float scale
-        float *losses
 
     ctypedef struct fc_run:
         int64_t N
