@@ -1,4 +1,4 @@
-"""Operations on bundles, images in the lanes: what each computes alone, forward and back, against the reference."""
+"""Operations on bundles, images in the lanes: each alone against the reference, and all together."""
 
 from __future__ import annotations
 
@@ -423,11 +423,11 @@ def test_reshape(shape):
 
 
 def network(random: np.random.Generator, way: str) -> tuple[_kernels.Program, list[np.ndarray]]:
-    """Two branches with batch normalisation in both: a gradient in a lane without an image would be in the sums."""
+    """Batch normalisation in two branches: a gradient in a lane without an image would be in the sums."""
 
-    def conv(source: int, output: int, C: int, K: int, **fields) -> dict:
-        weights = [roomy(normal(random, 3, 3, C, K)), roomy(normal(random, K))]
-        gradients = [np.zeros_like(w) for w in weights]
+    def conv(source: int, output: int, C: int, K: int, bias: bool = False, **fields) -> dict:
+        weights = [roomy(normal(random, 3, 3, C, K)), roomy(normal(random, K)) if bias else None]
+        gradients = [None if w is None else np.zeros_like(w) for w in weights]
         fields = {"size": (3, 3), "padding": (1, 1), "weights": weights, "gradients": gradients} | fields
         return {"kind": "conv", "inputs": [source], "output": output} | fields
 
@@ -454,7 +454,7 @@ def network(random: np.random.Generator, way: str) -> tuple[_kernels.Program, li
         conv(0, 6, 3, 5, strides=(2, 2)),
         {"kind": "concatenate", "inputs": [5, 6], "output": 7},
         norm(7, 8, 10),
-        conv(8, 9, 10, 4),
+        conv(8, 9, 10, 4, bias=True),
         {"kind": "global_avg_pool", "inputs": [9], "output": 10},
     ]
     whole, half = (9, 11), (5, 6)
