@@ -1,6 +1,6 @@
 """The layers: each a formula, its derivative, and the weights in between."""
 
-from fastconv._public import publish
+from fastconv._core.names import publish
 from fastconv.layers.activation import Activation
 from fastconv.layers.activity_regularization import ActivityRegularization
 from fastconv.layers.adaptive_pooling import (

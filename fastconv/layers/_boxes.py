@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastconv import ops
-from fastconv._geometry import Window, frame
+from fastconv._core.geometry import Window, frame
 from fastconv.ops.images import resizing
 from fastconv.parameter import Array
 

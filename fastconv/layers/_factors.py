@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._numbers import is_real
+from fastconv._core.checks import is_real
 
 Factor = float | Sequence[float]
 

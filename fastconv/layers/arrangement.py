@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import ops
-from fastconv._geometry import Window
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
+from fastconv._core.geometry import Window
 from fastconv.layers._arguments import whole
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv._geometry import Window
+from fastconv._core.geometry import Window
 from fastconv.layers._arguments import check_data_format, errors_named, whole
 from fastconv.layers._boxes import central_box, cut, cut_backward, cut_windows
 from fastconv.layers.layer import Layer, Shape

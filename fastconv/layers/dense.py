@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import ops
-from fastconv._geometry import Window
+from fastconv._core.geometry import Window
 from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from fastconv._geometry import Window, image_size, whole_image
+from fastconv._core.geometry import Window, image_size, whole_image
 from fastconv.layers._arguments import check_data_format
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv._numbers import is_real
+from fastconv._core.checks import is_real
 from fastconv.layers.random_layer import RandomLayer, normal_numbers
 from fastconv.parameter import Array
 

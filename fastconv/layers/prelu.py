@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastconv import constraints, initializers, ops, regularizers
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers._arguments import whole

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._geometry import Window
+from fastconv._core.geometry import Window
 from fastconv.layers._arguments import errors_named, whole
 from fastconv.layers._boxes import Box, central_box, cut, cut_backward, cut_windows
 from fastconv.layers.augmentation import Augmentation

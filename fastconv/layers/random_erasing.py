@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._numbers import is_real
+from fastconv._core.checks import is_real
 from fastconv.layers._factors import Factor, factor_range, value_range_of
 from fastconv.layers.augmentation import Augmentation
 from fastconv.layers.layer import Shape

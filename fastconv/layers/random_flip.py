@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.layers.augmentation import Augmentation
 from fastconv.parameter import Array
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv._activation_function import ActivationFunction, ShapedRelu
 from fastconv.activations import relu
+from fastconv.activations.activation_function import ActivationFunction, ShapedRelu
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from fastconv._geometry import Window, image_size, whole_image
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
+from fastconv._core.geometry import Window, image_size, whole_image
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 

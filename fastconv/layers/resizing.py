@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv._errors import unsupported_argument
-from fastconv._geometry import Window
+from fastconv._core.checks import unsupported_argument
+from fastconv._core.geometry import Window
 from fastconv.layers._arguments import check_data_format, check_interpolation, errors_named, whole
 from fastconv.layers._boxes import Box, Size, cut, cut_backward, cut_windows, shaped_box
 from fastconv.layers.layer import Layer, Shape

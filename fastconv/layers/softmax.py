@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._geometry import Window
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
+from fastconv._core.geometry import Window
 from fastconv.activations import ActivationFunction, softmax
 from fastconv.layers._axes import axes_within
 from fastconv.layers.layer import Layer, Shape
