@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import _kernels, _structure
+from fastconv import _kernels
+from fastconv._core import versions
 from fastconv.activations import ActivationFunction
 from fastconv.layers import (
     ELU,
@@ -786,15 +787,15 @@ def test_training_changes_nothing_that_plans_depend_on():
         model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit_compile)
         x, y = batch(model, 8)
         model.train_on_batch(x, y)
-        version = _structure.version()
+        version = versions.version()
         model.train_on_batch(x, y)
         model.predict_on_batch(x)
         model.fit(x, y, validation_data=(x, y), epochs=2, verbose=0)
         model.evaluate(x, y, verbose=0)
         model.predict(x, verbose=0)
-        assert _structure.version() is version
+        assert versions.version() is version
         model.layers[0].activation = model.layers[0].activation
-        assert _structure.version() is not version
+        assert versions.version() is not version
 
 
 def test_a_plan_goes_on_where_an_assignment_changed_nothing():

@@ -18,7 +18,7 @@ import pytest
 
 import fastconv
 from fastconv import layers
-from fastconv._turns import Turns
+from fastconv._core.turns import Turns
 from fastconv.callbacks import LambdaCallback
 from fastconv.models import Sequential
 from fastconv.models.plan import Plan

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.cli import options
 from fastconv.cli.train import MODELS, SUFFIX
 

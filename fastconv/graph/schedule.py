@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.graph import structure
 from fastconv.graph.graph import Graph
 from fastconv.graph.symbolic import Node, SymbolicTensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastconv._repr import call_of
+from fastconv._core.configuration import call_of
 from fastconv.parameter import Array
 
 

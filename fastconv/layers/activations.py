@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from fastconv import constraints, initializers, ops, regularizers
-from fastconv._activation_function import ShapedRelu
-from fastconv._geometry import Window
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
+from fastconv._core.geometry import Window
 from fastconv.activations import ActivationFunction, ActivationLike, elu, leaky_relu, relu, softmax
+from fastconv.activations.activation_function import ShapedRelu
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers._arguments import errors_named, not_negative, whole

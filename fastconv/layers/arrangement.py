@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import ops
-from fastconv._geometry import Window, image_size, whole_image
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
+from fastconv._core.geometry import Window, image_size, whole_image
 from fastconv.layers._arguments import check_data_format, whole
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array

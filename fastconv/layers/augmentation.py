@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._errors import unknown_name
-from fastconv._numbers import is_real
+from fastconv._core.checks import is_real, unknown_name
 from fastconv.layers._arguments import check_data_format
 from fastconv.layers.layer import Shape
 from fastconv.layers.random_layer import RandomLayer, numbers_of

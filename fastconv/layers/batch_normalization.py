@@ -7,8 +7,7 @@ from math import prod
 from typing import Any
 
 from fastconv import initializers, ops
-from fastconv._errors import unsupported_argument
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole, unsupported_argument
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers._affine import AffineNormalization

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import ops
-from fastconv._errors import unknown_name
-from fastconv._geometry import Padding, Pair, Window, window
+from fastconv._core.checks import unknown_name
+from fastconv._core.geometry import Padding, Pair, Window, window
 from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from fastconv import initializers, ops
-from fastconv._geometry import Window
+from fastconv._core.geometry import Window
 from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from fastconv import constraints, initializers, ops, regularizers
-from fastconv._geometry import Padding
+from fastconv._core.geometry import Padding
 from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import ops
-from fastconv._numbers import is_real
+from fastconv._core.checks import is_real
 from fastconv.layers._arguments import check_data_format, whole
 from fastconv.layers.random_layer import RandomLayer, kept, normal_numbers, share_to_drop
 from fastconv.parameter import Array

@@ -14,13 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import constraints, initializers, regularizers
-from fastconv._errors import unsupported_argument
-from fastconv._geometry import Window, image_size
-from fastconv._names import automatic_name, take_name
-from fastconv._numbers import is_whole
-from fastconv._repr import call_of
-from fastconv._structure import Structured, knows
-from fastconv._undrawn import new_parameter
+from fastconv._core.checks import is_whole, unsupported_argument
+from fastconv._core.configuration import call_of
+from fastconv._core.geometry import Window, image_size
+from fastconv._core.names import automatic_name, take_name
+from fastconv._core.versions import Structured, knows
 from fastconv.graph import structure
 from fastconv.graph.symbolic import Untraceable, shapes_of
 from fastconv.graph.tracing import is_tracing, tracing
@@ -29,7 +27,7 @@ from fastconv.layers._input_errors import input_shape_error
 from fastconv.layers.graphed import Graphed, distinct
 from fastconv.ops import _door
 from fastconv.ops._door import array as floats
-from fastconv.parameter import Array, Parameter
+from fastconv.parameter import Array, Parameter, new_parameter
 from fastconv.regularizers import Regularizer
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastconv import ops
-from fastconv._geometry import image_size
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
+from fastconv._core.geometry import image_size
 from fastconv.layers._arguments import truth
 from fastconv.layers.layer import Layer
 from fastconv.parameter import Array

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
 from fastconv.layers._arguments import truth
 from fastconv.layers._axes import axes_within, axis_argument, known_sizes
 from fastconv.layers.layer import Layer, Shape

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import ops
-from fastconv._geometry import Pair, Window, frame, pair, sides
+from fastconv._core.geometry import Pair, Window, frame, pair, sides
 from fastconv.layers._arguments import check_data_format, errors_named
 from fastconv.layers.layer import Shape
 from fastconv.layers.spatial import Spatial

@@ -6,8 +6,8 @@ from math import prod
 from typing import Any
 
 from fastconv import ops
-from fastconv._geometry import Padding, Pair, Window, whole_image, window
-from fastconv._repr import call_of
+from fastconv._core.configuration import call_of
+from fastconv._core.geometry import Padding, Pair, Window, whole_image, window
 from fastconv.layers._arguments import check_data_format, errors_named
 from fastconv.layers.layer import Shape
 from fastconv.layers.spatial import Sizes, Spatial

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import ops
-from fastconv._batch_random import batch_random
-from fastconv._numbers import is_real, is_whole
-from fastconv._random import drawn_seed
+from fastconv._core.checks import is_real, is_whole
+from fastconv._core.randomness import batch_random, drawn_seed
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 

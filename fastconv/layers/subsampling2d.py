@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import initializers, ops
-from fastconv._errors import unsupported_argument
-from fastconv._geometry import Pair
+from fastconv._core.checks import unsupported_argument
+from fastconv._core.geometry import Pair
 from fastconv.activations import ActivationLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers.layer import Shape

@@ -6,9 +6,9 @@ from math import prod
 from typing import Any
 
 from fastconv import ops
-from fastconv._errors import unknown_name
-from fastconv._geometry import Axis, Pair, Window
-from fastconv._geometry import transposed as transposed_axes
+from fastconv._core.checks import unknown_name
+from fastconv._core.geometry import Axis, Pair, Window
+from fastconv._core.geometry import transposed as transposed_axes
 from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike

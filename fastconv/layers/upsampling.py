@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import ops
-from fastconv._geometry import Pair, Window
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
+from fastconv._core.geometry import Pair, Window
 from fastconv.layers._arguments import check_data_format, check_interpolation, errors_named, whole
 from fastconv.layers.layer import Shape
 from fastconv.layers.spatial import Sizes, Spatial

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv._errors import unknown_name, unsupported_argument
-from fastconv._repr import call_of
-from fastconv._targets import broadcast_weights, same_shape
+from fastconv._core.checks import unknown_name, unsupported_argument
+from fastconv._core.configuration import call_of
+from fastconv._core.targets import broadcast_weights, same_shape
 
 Array = NDArray[Any]
 

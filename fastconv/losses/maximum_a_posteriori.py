@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv._targets import class_labels, floats
+from fastconv._core.targets import class_labels, floats
 from fastconv.losses.loss import Array, Loss
 
 

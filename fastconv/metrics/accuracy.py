@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv._targets import check_one_hot, class_labels, floats, same_shape
+from fastconv._core.targets import check_one_hot, class_labels, floats, same_shape
 from fastconv.metrics.mean import MeanMetricWrapper
 
 Array = NDArray[Any]

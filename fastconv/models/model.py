@@ -8,9 +8,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastconv._errors import unknown_name
-from fastconv._geometry import Window
-from fastconv._registry import custom_object_scope
+from fastconv._core.checks import unknown_name
+from fastconv._core.configuration import custom_object_scope
+from fastconv._core.geometry import Window
 from fastconv.graph import Graph, Node, SymbolicTensor, structure
 from fastconv.graph.ports import Ports, Several, by_name, keyed
 from fastconv.graph.serialization import graph_config, graph_from_config

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import losses, metrics, optimizers, regularizers
-from fastconv._structure import knows
-from fastconv._turns import Turns
+from fastconv._core.turns import Turns
+from fastconv._core.versions import knows
 from fastconv.callbacks import CallbackList, History, ProgbarLogger
 from fastconv.callbacks.callback import Callback
 from fastconv.callbacks.callback_list import flat

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.parameter import Array
 from fastconv.regularizers.regularizer import Regularizer, factor
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastconv._random import generator_state, set_generator_state
+from fastconv._core.randomness import generator_state, set_generator_state
 from fastconv.models.model import Model
 from fastconv.parameter import Array
 from fastconv.visualize._histograms import draw_histograms

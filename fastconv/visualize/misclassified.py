@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv._targets import class_labels
+from fastconv._core.targets import class_labels
 from fastconv.layers._arguments import whole
 from fastconv.models.model import Model
 from fastconv.parameter import Array
