@@ -104,6 +104,14 @@ int fc_thread_index(void) {
 #endif
 }
 
+int fc_team_size(void) {
+#ifdef _OPENMP
+    return omp_get_num_threads();
+#else
+    return 1;
+#endif
+}
+
 int fc_threads_for(double operations) {
     /* Waking a thread and waiting for it costs some ten microseconds: about this many operations done alone. */
     const double worth_waking = 1e6;

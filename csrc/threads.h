@@ -12,4 +12,7 @@ int fc_threads_for(double operations);
 /* In a parallel region: which of its threads this is, from 0. */
 int fc_thread_index(void);
 
+/* And how many they are: not always as many as were asked for. */
+int fc_team_size(void);
+
 #endif

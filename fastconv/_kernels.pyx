@@ -330,6 +330,66 @@ cdef extern from "plan.h" nogil:
     fc_status fc_plan_run(fc_plan *plan, const fc_batch *batch, int training)
 
 
+cdef extern from "engine/engine.h" nogil:
+    enum:
+        FC_MOST_INPUTS
+        FC_MOST_WEIGHTS
+
+    ctypedef enum fc_op_kind:
+        pass
+
+    ctypedef enum fc_loss_kind:
+        pass
+
+    ctypedef struct fc_size:
+        int64_t H, W, C
+
+    ctypedef struct fc_op:
+        fc_op_kind kind
+        int inputs
+        int input[8]
+        int output
+        int64_t KH, KW, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left, groups
+        fc_activation activation
+        float alpha
+        int algorithm
+        fc_elementwise elementwise
+        float scale, shift, fill
+        uint32_t threshold
+        double epsilon, momentum
+        int training
+        float *weight[4]
+        float *gradient[4]
+        int adds
+        const fc_random *random
+
+    ctypedef struct fc_loss:
+        fc_loss_kind kind
+        int tensor
+        float delta
+        fc_targets targets
+        float scale
+        float *losses
+
+    ctypedef struct fc_run:
+        int64_t N
+        const float **inputs
+        float **outputs
+        int losses
+        const fc_loss *loss
+
+    ctypedef struct fc_program:
+        pass
+
+    fc_program *fc_program_new(
+        const fc_op *ops, int count, const fc_size *tensors, int tensor_count, const int *inputs, const int *wanted,
+        int input_count, const int *outputs, int output_count)
+    void fc_program_free(fc_program *)
+    fc_status fc_program_run(fc_program *, const fc_run *, int keep)
+    fc_status fc_program_backward(
+        fc_program *, const fc_run *, const float **output_gradients, float **input_gradients)
+
+
 cdef int check(fc_status status) except -1:
     if status == FC_OUT_OF_MEMORY:
         raise MemoryError("no memory for the kernel's workspace")
@@ -1320,3 +1380,205 @@ cdef class Plan:
                 raise MemoryError("no memory for the images' losses")
             self.losses_room = N
         return self.losses
+
+
+# ---- programs -----------------------------------------------------------------------------------
+
+OP_KINDS = (
+    "conv", "depthwise", "conv_transposed", "dense", "max_pool", "avg_pool", "global_max_pool", "global_avg_pool",
+    "batch_norm", "activation", "prelu", "softmax", "dropout", "elementwise", "scale", "concatenate", "pad",
+    "upsample", "reshape")
+LOSS_KINDS = ("softmax_cross_entropy", "sigmoid_cross_entropy", "squared", "absolute", "huber")
+
+
+cdef class Stream:
+    """The random numbers of one operation: a seed, and the number of the call, which may be set between runs."""
+
+    cdef fc_random random
+
+    def __init__(self, seed, call=0):
+        self.random.seed = seed
+        self.random.call = call
+
+    @property
+    def call(self):
+        return self.random.call
+
+    @call.setter
+    def call(self, uint32_t call):
+        self.random.call = call
+
+    @property
+    def seed(self):
+        return self.random.seed
+
+    @seed.setter
+    def seed(self, uint64_t seed):
+        self.random.seed = seed
+
+
+cdef class Program:
+    """A network as a table of operations that run in one call: csrc/engine/; fastconv.engine makes them.
+
+    An operation is a dictionary of the fields of fc_op. Its arrays are kept alive, and must stay where they are.
+    """
+
+    cdef fc_program *program
+    cdef list kept
+    cdef fc_run last
+    cdef list last_arrays
+    cdef const float **inputs
+    cdef float **outputs
+    cdef const float **output_gradients
+    cdef float **input_gradients
+    cdef readonly int input_count, output_count
+
+    def __cinit__(self, list ops, list sizes, list inputs, list wanted, list outputs):
+        cdef fc_op *table = <fc_op *>calloc(len(ops) + 1, sizeof(fc_op))
+        cdef fc_size *tensors = <fc_size *>calloc(len(sizes) + 1, sizeof(fc_size))
+        cdef int *numbers = <int *>calloc(2 * len(inputs) + len(outputs) + 1, sizeof(int))
+        self.kept = []
+        self.input_count, self.output_count = len(inputs), len(outputs)
+        self.inputs = <const float **>calloc(len(inputs) + 1, sizeof(float *))
+        self.outputs = <float **>calloc(len(outputs) + 1, sizeof(float *))
+        self.output_gradients = <const float **>calloc(len(outputs) + 1, sizeof(float *))
+        self.input_gradients = <float **>calloc(len(inputs) + 1, sizeof(float *))
+        try:
+            if (table == NULL or tensors == NULL or numbers == NULL or self.inputs == NULL or self.outputs == NULL
+                    or self.output_gradients == NULL or self.input_gradients == NULL):
+                raise MemoryError("no memory for the program")
+            for i, op in enumerate(ops):
+                self.describe(&table[i], op)
+            for i, (H, W, C) in enumerate(sizes):
+                tensors[i].H, tensors[i].W, tensors[i].C = H, W, C
+            for i, number in enumerate([*inputs, *wanted, *outputs]):
+                numbers[i] = number
+            self.program = fc_program_new(
+                table, len(ops), tensors, len(sizes), numbers, numbers + len(inputs), len(inputs),
+                numbers + 2 * len(inputs), len(outputs))
+            if self.program == NULL:
+                raise MemoryError("no memory for the program, or sizes that do not fit into 64 bits")
+        finally:
+            free(table)
+            free(tensors)
+            free(numbers)
+
+    def __dealloc__(self):
+        fc_program_free(self.program)
+        free(self.inputs)
+        free(self.outputs)
+        free(self.output_gradients)
+        free(self.input_gradients)
+
+    cdef int describe(self, fc_op *op, dict given) except -1:
+        op.kind = <fc_op_kind><int>OP_KINDS.index(given["kind"])
+        numbers = given["inputs"]
+        if len(numbers) > FC_MOST_INPUTS:
+            raise ValueError(f"an operation has at most {FC_MOST_INPUTS} inputs; got {len(numbers)}")
+        op.inputs = len(numbers)
+        for i, number in enumerate(numbers):
+            op.input[i] = number
+        op.output = given["output"]
+        op.KH, op.KW = given.get("size", (1, 1))
+        op.stride_h, op.stride_w = given.get("strides", (1, 1))
+        op.dilation_h, op.dilation_w = given.get("dilation", (1, 1))
+        op.pad_top, op.pad_left = given.get("padding", (0, 0))
+        op.groups = given.get("groups", 1)
+        op.activation = <fc_activation><int>ACTIVATIONS[given.get("activation", "linear")]
+        op.alpha = given.get("alpha", 0.0)
+        op.algorithm = given.get("algorithm", -1)
+        op.elementwise = <fc_elementwise><int>ELEMENTWISE[given.get("elementwise", "add")]
+        op.scale, op.shift, op.fill = given.get("scale", 1.0), given.get("shift", 0.0), given.get("fill", 0.0)
+        op.threshold = given.get("threshold", 0)
+        op.epsilon, op.momentum = given.get("epsilon", 0.0), given.get("momentum", 0.0)
+        op.training = given.get("training", False)
+        for i, array in enumerate(given.get("weights", ())):
+            op.weight[i] = self.address(array)
+        for i, array in enumerate(given.get("gradients", ())):
+            op.gradient[i] = self.address(array)
+        op.adds = given.get("adds", False)
+        cdef Stream stream = given.get("random")
+        if stream is not None:
+            self.kept.append(stream)
+            op.random = &stream.random
+        return 0
+
+    cdef float *address(self, array) except? NULL:
+        cdef float[::1] view
+        if array is None or not array.size:
+            return NULL
+        view = array.reshape(-1)
+        self.kept.append(array)
+        return &view[0]
+
+    cdef int begin(self, list inputs, list outputs) except -1:
+        self.last_arrays = [inputs, outputs]
+        self.last.N = inputs[0].shape[0]
+        for i in range(self.input_count):
+            self.inputs[i] = read_from(inputs[i])
+        for i in range(self.output_count):
+            self.outputs[i] = written_to(outputs[i])
+        self.last.inputs, self.last.outputs = self.inputs, self.outputs
+        self.last.losses, self.last.loss = 0, NULL
+        return 0
+
+    def run(self, list inputs, list outputs, bint keep=False) -> None:
+        """Forward: fill the outputs. ``keep``: ``backward`` will follow."""
+        cdef fc_status status
+        self.begin(inputs, outputs)
+        with nogil:
+            status = fc_program_run(self.program, &self.last, keep)
+        check(status)
+
+    def train(self, list inputs, list outputs, list losses) -> None:
+        """Forward, losses and backward: fill the outputs, the losses of each image, and all gradients.
+
+        A loss is (kind, tensor, delta, labels, rows, weights, scale, losses).
+        """
+        cdef fc_status status
+        cdef fc_loss table[8]
+        cdef const int64_t[::1] labels
+        cdef const float[::1] weights
+        if len(losses) > FC_MOST_INPUTS:
+            raise ValueError(f"a program takes at most {FC_MOST_INPUTS} losses; got {len(losses)}")
+        self.begin(inputs, outputs)
+        for i, (kind, tensor, delta, given_labels, rows, given_weights, scale, values) in enumerate(losses):
+            table[i].kind = <fc_loss_kind><int>LOSS_KINDS.index(kind)
+            table[i].tensor, table[i].delta, table[i].scale = tensor, delta, scale
+            table[i].targets = fc_targets(NULL, NULL, NULL)
+            if given_labels is not None:
+                labels = given_labels.reshape(-1)
+                table[i].targets.labels = &labels[0]
+            if rows is not None:
+                table[i].targets.rows = read_from(rows)
+            if given_weights is not None:
+                weights = given_weights
+                table[i].targets.weights = &weights[0]
+            table[i].losses = written_to(values)
+        self.last.losses, self.last.loss = len(losses), table
+        with nogil:
+            status = fc_program_run(self.program, &self.last, 0)
+        self.last_arrays = None
+        check(status)
+
+    def backward(self, list output_gradients, list input_gradients) -> None:
+        """After ``run`` with ``keep``: fill the gradients of all weights, and of the inputs that are wanted."""
+        cdef fc_status status
+        for i in range(self.output_count):
+            self.output_gradients[i] = NULL if output_gradients[i] is None else read_from(output_gradients[i])
+        for i in range(self.input_count):
+            self.input_gradients[i] = NULL if input_gradients[i] is None else written_to(input_gradients[i])
+        with nogil:
+            status = fc_program_backward(self.program, &self.last, self.output_gradients, self.input_gradients)
+        self.last_arrays = None
+        check(status)
+
+
+cdef const float *read_from(array) except? NULL:
+    cdef const float[::1] view = array.reshape(-1)
+    return &view[0] if view.shape[0] else NULL
+
+
+cdef float *written_to(array) except? NULL:
+    cdef float[::1] view = array.reshape(-1)
+    return &view[0] if view.shape[0] else NULL

@@ -187,7 +187,14 @@ void fc_program_free(fc_program *program);
 /* Forward, and where there are losses the gradients of all weights. `keep`: fc_program_backward will follow. Nothing is
  * written unless all memory is there. */
 fc_status fc_program_run(fc_program *program, const fc_run *run, int keep);
-/* From the gradients at the outputs (NULL: zero) of the last run with `keep` to those of weights and wanted inputs. */
-fc_status fc_program_backward(fc_program *program, const float *const *output_gradients, float *const *input_gradients);
+/* From the gradients at the outputs (NULL: zero) of `run`, the last one with `keep`, whose inputs are still there, to
+ * those of weights and wanted inputs. */
+fc_status fc_program_backward(fc_program *program, const fc_run *run, const float *const *output_gradients,
+                              float *const *input_gradients);
+
+/* loss.c: losses of images [first, first + images) and their gradients; `tensor` and `gradient` are those of the first
+ * of them. */
+void fc_loss_gradient(const fc_loss *loss, int64_t first, int64_t images, fc_size size, const fc_kernels *kernels,
+                      const float *tensor, float *gradient);
 
 #endif

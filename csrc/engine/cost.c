@@ -1,0 +1,65 @@
+/* cost.c - which way every operation of a program goes.
+ *
+ * LANES, images in the lanes of a vector, wastes nothing on few channels and keeps what lies between two barriers in
+ * a cache; but it sums the gradient of a kernel with a vector for each element, and reads a weight for every vector.
+ * PIXELS, channels in the lanes, by one thread on the images of a bundle or by all threads on a few images. WHOLE, a
+ * driver for all images, for wide layers. The figures below say where one becomes the better.
+ */
+#include "memory.h"
+#include "schedule.h"
+
+double fc_operations_of(const fc_op *op) {
+    const double places = (double)(op->y.H * op->y.W), C = (double)op->x[0].C, K = (double)op->y.C;
+    switch (op->kind) {
+    case FC_OP_CONV: return 2 * places * K * (double)(op->KH * op->KW) * C / (double)op->groups;
+    case FC_OP_CONV_TRANSPOSED: return 2 * (double)(op->x[0].H * op->x[0].W) * K * (double)(op->KH * op->KW) * C;
+    case FC_OP_DEPTHWISE: return 2 * places * K * (double)(op->KH * op->KW);
+    case FC_OP_DENSE: return 2 * places * C * K;
+    case FC_OP_MAX_POOL: case FC_OP_AVG_POOL: return places * K * (double)(op->KH * op->KW);
+    default: return 4 * places * K;
+    }
+}
+
+static int takes(const fc_schedule *s, fc_way way, const fc_op *op) {
+    const fc_method *method = fc_method_of(way, op->kind);
+    return method->forward && (!method->takes || method->takes(s->kernels, op, s->mode != FC_INFER));
+}
+
+/* Operations in lanes follow a convolution in lanes: what lies between is not worth a change of layout by itself. */
+static int leads_to_lanes(const fc_program *p, const fc_schedule *s, int i) {
+    for (int k = 0; k < p->ops[i].inputs; k++) {
+        const int below = p->producer[p->ops[i].input[k]];
+        if (below >= 0 && s->way[below] == FC_LANES) return 1;
+    }
+    return 0;
+}
+
+/* Whether an operation is arithmetic enough to decide by itself. */
+static int decides(const fc_op *op) {
+    return op->kind == FC_OP_CONV || op->kind == FC_OP_DEPTHWISE;
+}
+
+void fc_choose_ways(const fc_program *p, fc_schedule *s) {
+    enum { CACHED_DENSE = 1 << 17, /* floats of a dense kernel that stay in the level-2 cache, for each bundle anew */
+           FEW_CHANNELS = 24 };
+    int lanes_below = 0;
+    for (int i = 0; i < p->count; i++) {
+        const fc_op *op = &s->ops[i];
+        fc_way way = FC_WHOLE;
+        if (s->few) {
+            const int large = op->kind == FC_OP_CONV && op->KH * op->KW * op->x[0].C * op->y.C > 1 << 14;
+            if (!large && takes(s, FC_PIXELS, op)) way = FC_PIXELS;
+        } else if (decides(op)) {
+            if (takes(s, FC_LANES, op) && (op->x[0].C <= FEW_CHANNELS || op->y.C <= FEW_CHANNELS)) way = FC_LANES;
+        } else if (op->kind == FC_OP_DENSE || op->kind == FC_OP_SOFTMAX) {
+            const int small = op->kind == FC_OP_SOFTMAX || op->x[0].C * op->y.C <= CACHED_DENSE;
+            if (lanes_below && small && takes(s, FC_PIXELS, op)) way = FC_PIXELS;
+        } else if ((i == 0 || leads_to_lanes(p, s, i)) && takes(s, FC_LANES, op)) {
+            way = FC_LANES;
+        } else if (lanes_below && !leads_to_lanes(p, s, i) && takes(s, FC_PIXELS, op) && op->y.H * op->y.W == 1) {
+            way = FC_PIXELS;
+        }
+        s->way[i] = way;
+        lanes_below = way == FC_LANES || (lanes_below && way == FC_PIXELS);
+    }
+}

@@ -1,0 +1,346 @@
+/* executor.c - a schedule, carried out.
+ *
+ * Stages follow each other with a barrier between them. A stage of bundles deals chunks of bundles out to the threads,
+ * and each bundle goes through all actions of the stage; a team stage goes through its actions one by one, all threads
+ * at each of them; a stage of a driver is one call. Between WHOLE operations the threads are woken once.
+ *
+ * All memory is there before the first action, so that only drivers can fail; then moving statistics stay what they
+ * were.
+ *
+ * Sums over the batch: bundles are dealt to at most sixteen chunks by the number of images alone. Each chunk adds its
+ * bundles' gradients up in their order, and chunks are added in theirs. So are the moments of batch norm, bundle by
+ * bundle, in double precision. Nothing depends on the number of threads.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "matmul.h"
+#include "memory.h"
+#include "schedule.h"
+#include "threads.h"
+
+typedef struct {
+    const fc_schedule *s;
+    const fc_run *run;
+    const float *const *output_gradients;
+    float *const *input_gradients;
+} job;
+
+/* Some images, and who is at work on them. */
+typedef struct {
+    int64_t bundle, first, images;
+    int member, team;
+    float *work, *sums;
+} piece;
+
+/* ---- where a slot is ---------------------------------------------------------------------------- */
+
+static fc_view view_of(const job *j, int number, const piece *p) {
+    if (number < 0) return (fc_view){NULL, 0};
+    const fc_slot *slot = &j->s->slot[number];
+    const int64_t V = j->s->kernels->lanes, C = slot->size.C;
+    const int64_t row = (slot->border.left + slot->size.W + slot->border.right) * C;
+    float *home = NULL;
+    switch (slot->home) {
+    case FC_WORK: home = p->work + slot->at; break;
+    case FC_BATCH: home = j->s->arena + slot->at + (slot->lanes ? p->bundle : p->first) * slot->step; break;
+    case FC_INPUT: home = (float *)j->run->inputs[slot->number] + p->first * slot->step; break;
+    case FC_OUTPUT: home = j->run->outputs[slot->number] + p->first * slot->step; break;
+    case FC_INPUT_GRADIENT: home = j->input_gradients[slot->number] + p->first * slot->step; break;
+    }
+    if (slot->lanes) home += (slot->border.top * row + slot->border.left * C) * V;
+    return (fc_view){home, row};
+}
+
+static float *at_or_null(float *memory, int64_t at) { return at < 0 ? NULL : memory + at; }
+
+static fc_work work_of(const job *j, const fc_action *a, const piece *p) {
+    const fc_schedule *s = j->s;
+    const int i = a->op;
+    fc_work w = {.kernels = s->kernels, .op = &s->ops[i], .images = p->images, .first = p->first, .N = s->N,
+                 .member = p->member, .team = p->team, .y = view_of(j, a->y, p), .dy = view_of(j, a->dy, p),
+                 .packed = at_or_null(s->constant, s->packed_at[i]), .saved = at_or_null(s->constant, s->saved_at[i]),
+                 .sums = s->sums_at[i] < 0 ? NULL : p->sums + s->sums_at[i], .scratch = p->work + s->workspace,
+                 .statistics = at_or_null(s->constant, s->statistics_at[i])};
+    for (int k = 0; k < w.op->inputs; k++) w.x[k] = view_of(j, a->x[k], p), w.dx[k] = view_of(j, a->dx[k], p);
+    return w;
+}
+
+/* ---- actions that are not a method's ------------------------------------------------------------ */
+
+/* Rows of a tensor that this member of the team sees to. */
+static int64_t rows_from(int64_t rows, const piece *p) { return fc_part(rows, p->team, p->member); }
+
+static void load_or_store(const job *j, const fc_action *a, const piece *p) {
+    const fc_kernels *kernels = j->s->kernels;
+    const fc_slot *slot = &j->s->slot[a->to];
+    const fc_view from = view_of(j, a->from, p), to = view_of(j, a->to, p);
+    const int64_t V = kernels->lanes, H = slot->size.H, n = slot->size.W * slot->size.C, image = H * n;
+    for (int64_t h = 0; h < H; h++) {
+        if (a->kind == FC_LOAD)
+            kernels->transpose((int)p->images, (int)V, n, from.at + h * n, image, to.at + h * to.row * V, V);
+        else
+            kernels->untranspose((int)p->images, n, from.at + h * from.row * V, V, to.at + h * n, image);
+    }
+}
+
+static void add_or_copy(const job *j, const fc_action *a, const piece *p) {
+    const fc_slot *slot = &j->s->slot[a->to];
+    const fc_view from = view_of(j, a->from, p), to = view_of(j, a->to, p);
+    const int64_t V = slot->lanes ? j->s->kernels->lanes : 1;
+    const int64_t n = slot->size.W * slot->size.C * V, rows = slot->size.H * (slot->lanes ? 1 : p->images);
+    for (int64_t r = rows_from(rows, p); r < fc_part(rows, p->team, p->member + 1); r++) {
+        if (a->kind == FC_ADD_TO) j->s->kernels->add_rows(1, n, from.at + r * from.row * V, to.at + r * to.row * V);
+        else memcpy(to.at + r * to.row * V, from.at + r * from.row * V, sizeof(float) * (size_t)n);
+    }
+}
+
+static void seed(const job *j, const fc_action *a, const piece *p) {
+    const int64_t step = j->s->slot[a->to].step, first = rows_from(p->images, p);
+    const size_t bytes = sizeof(float) * (size_t)(step * (fc_part(p->images, p->team, p->member + 1) - first));
+    const float *given = j->output_gradients[a->op];
+    float *to = view_of(j, a->to, p).at + first * step;
+    if (given) memcpy(to, given + (p->first + first) * step, bytes);
+    else memset(to, 0, bytes);
+}
+
+static void take_loss(const job *j, const fc_action *a, const piece *p) {
+    const fc_loss *loss = &j->run->loss[a->op];
+    const fc_slot *slot = &j->s->slot[a->to];
+    const int64_t first = p->first + rows_from(p->images, p), end = p->first + fc_part(p->images, p->team, p->member + 1);
+    const int64_t skip = (first - p->first) * slot->step;
+    if (first < end)
+        fc_loss_gradient(loss, first, end - first, slot->size, j->s->kernels, view_of(j, a->x[0], p).at + skip,
+                         view_of(j, a->to, p).at + skip);
+}
+
+static fc_status act(const job *j, const fc_action *a, const piece *p) {
+    const fc_schedule *s = j->s;
+    switch (a->kind) {
+    case FC_LOAD: case FC_STORE: load_or_store(j, a, p); return FC_OK;
+    case FC_ADD_TO: case FC_COPY: add_or_copy(j, a, p); return FC_OK;
+    case FC_SEED: seed(j, a, p); return FC_OK;
+    case FC_LOSS: take_loss(j, a, p); return FC_OK;
+    default: break;
+    }
+    const fc_method *method = fc_method_of(a->way, s->ops[a->op].kind);
+    const fc_work work = work_of(j, a, p);
+    switch (a->kind) {
+    case FC_FORWARD: return method->forward(&work);
+    case FC_BACKWARD: return method->backward(&work);
+    case FC_WEIGHTS: return method->weights(&work);
+    case FC_MOMENTS: case FC_GRADIENT_MOMENTS: {
+        if (p->member) return FC_OK;
+        const int64_t size = method->partial_size(s->kernels, &s->ops[a->op]);
+        float *partial = s->constant + s->partial_at[a->op] + (a->way == FC_LANES ? p->bundle : 0) * size;
+        return (a->kind == FC_MOMENTS ? method->moments : method->gradient_moments)(&work, partial);
+    }
+    default: return FC_OK;
+    }
+}
+
+/* ---- sums over the batch ------------------------------------------------------------------------ */
+
+static double inverse_deviation(double variance, double epsilon) { return 1 / sqrt(variance + epsilon); }
+
+/* Statistics of the batch from those of its pieces: Chan, Golub & LeVeque 1983; see batch_norm.c. */
+static void join(const fc_schedule *s, const fc_action *a) {
+    const fc_op *op = &s->ops[a->op];
+    const int64_t C = op->y.C, places = op->y.H * op->y.W, V = s->kernels->lanes;
+    const int64_t pieces = a->way == FC_LANES ? s->bundles : 1;
+    const int64_t size = fc_method_of(a->way, op->kind)->partial_size(s->kernels, op);
+    const float *partial = s->constant + s->partial_at[a->op];
+    float *mean = s->constant + s->statistics_at[a->op], *variance = mean + C, *dgamma = variance + C, *dbeta = dgamma + C;
+    const double rows = (double)(s->N * places);
+    for (int64_t c = 0; c < C; c++) {
+        double first = 0, second = 0, seen = 0; /* mean and squares; or the two sums of gradients */
+        for (int64_t b = 0; b < pieces; b++) {
+            const float *of = partial + b * size + c;
+            if (a->kind == FC_GRADIENT_MOMENTS) {
+                first += (double)of[0], second += (double)of[C];
+                continue;
+            }
+            const double here = pieces == 1 ? rows : (double)(fc_min(V, s->N - b * V) * places);
+            const double offset = (double)of[C] / here, delta = (double)of[0] + offset - first;
+            const double share = here / (seen + here);
+            first += delta * share;
+            second += (double)of[2 * C] - (double)of[C] * offset + delta * delta * seen * share;
+            seen += here;
+        }
+        if (a->kind == FC_MOMENTS) {
+            mean[c] = (float)first;
+            variance[c] = second < 0 ? 0 : (float)(second / rows); /* rounding may go below 0 */
+        } else {
+            dbeta[c] = (float)first;
+            dgamma[c] = (float)(second * inverse_deviation((double)variance[c], op->epsilon));
+        }
+    }
+    if (a->kind == FC_MOMENTS) return;
+    if (op->gradient[0]) memcpy(op->gradient[0], dgamma, sizeof(float) * (size_t)C);
+    if (op->gradient[1]) memcpy(op->gradient[1], dbeta, sizeof(float) * (size_t)C);
+}
+
+static void add_chunks(const fc_schedule *s, int i) {
+    const fc_method *method = fc_method_of(FC_LANES, s->ops[i].kind);
+    const int64_t n = method->sums_size(s->kernels, &s->ops[i]);
+    float *all = s->chunk_sums + s->sums_at[i];
+    for (int64_t c = 1; c < s->chunks; c++) s->kernels->add_rows(1, n, all + c * s->chunk_size, all);
+    method->finish(s->kernels, &s->ops[i], all);
+}
+
+/* Gradients that are added to what is there; moving statistics; gradients of what the loss does not depend on. */
+static void settle(const fc_program *p, const fc_schedule *s, int back) {
+    for (int i = 0; i < p->count; i++) {
+        const fc_op *op = &s->ops[i];
+        if (!back && op->kind == FC_OP_BATCH_NORM && op->training) {
+            const float *mean = s->constant + s->statistics_at[i];
+            for (int w = 0; w < 2; w++)
+                for (int64_t c = 0; op->weight[2 + w] && c < op->y.C; c++)
+                    op->weight[2 + w][c] = (float)(op->weight[2 + w][c] * op->momentum +
+                                                   mean[w * op->y.C + c] * (1 - op->momentum));
+        }
+    }
+    if (!back) return;
+    for (int i = p->count - 1; i >= 0; i--)
+        for (int w = 0; w < FC_MOST_WEIGHTS; w++) {
+            float *given = p->ops[i].gradient[w];
+            if (given && s->ops[i].adds) s->kernels->add_rows(1, fc_weight_size(&s->ops[i], w), s->ops[i].gradient[w], given);
+        }
+}
+
+static void clear_unreached(const fc_schedule *s, int count) {
+    for (int i = 0; i < count; i++) {
+        int reached = 0;
+        for (int k = 0; k < s->actions && !reached; k++) reached = s->action[k].kind == FC_BACKWARD && s->action[k].op == i;
+        for (int w = 0; w < FC_MOST_WEIGHTS && !reached; w++)
+            if (s->ops[i].gradient[w])
+                memset(s->ops[i].gradient[w], 0, sizeof(float) * (size_t)fc_weight_size(&s->ops[i], w));
+    }
+}
+
+/* ---- stages ------------------------------------------------------------------------------------- */
+
+static void run_bundles(const job *j, const fc_stage *stage, float *work) {
+    const fc_schedule *s = j->s;
+    const int64_t V = s->kernels->lanes;
+#pragma omp for schedule(dynamic)
+    for (int64_t c = 0; c < s->chunks; c++) {
+        piece p = {.team = 1, .work = work, .sums = s->chunk_sums + c * s->chunk_size};
+        for (p.bundle = fc_part(s->bundles, s->chunks, c); p.bundle < fc_part(s->bundles, s->chunks, c + 1); p.bundle++) {
+            p.first = p.bundle * V, p.images = fc_min(V, s->N - p.first);
+            for (int a = stage->first; a < stage->end; a++) act(j, &s->action[a], &p);
+        }
+    }
+}
+
+static void run_team(const job *j, const fc_stage *stage, float *work, int member, int team) {
+    const piece p = {.images = j->s->N, .member = member, .team = team, .work = work, .sums = j->s->chunk_sums};
+    for (int a = stage->first; a < stage->end; a++) {
+        act(j, &j->s->action[a], &p);
+        if (team > 1) {
+#pragma omp barrier
+        }
+    }
+}
+
+static void pack(const job *j, int count, float *work, int member, int team) {
+    const fc_schedule *s = j->s;
+    for (int i = 0; i < count; i++) {
+        const fc_method *method = fc_method_of(s->way[i], s->ops[i].kind);
+        if (!method->pack) continue;
+        const fc_work w = {.kernels = s->kernels, .op = &s->ops[i], .N = s->N, .member = member, .team = team,
+                           .packed = at_or_null(s->constant, s->packed_at[i]), .scratch = work + s->workspace};
+        method->pack(&w, s->mode != FC_INFER);
+    }
+    if (team > 1) {
+#pragma omp barrier
+    }
+}
+
+/* Stages [first, end), none of which is a driver's, in one team of threads. */
+static void run_stages(const job *j, const fc_program *p, int first, int end, int packing, int team) {
+    const fc_schedule *s = j->s;
+    const int member = team > 1 ? fc_thread_index() : 0;
+    float *work = s->work + member * (s->workspace + s->scratch + 64);
+    if (packing) pack(j, p->count, work, member, team);
+    for (int g = first; g < end; g++) {
+        const fc_stage *stage = &s->stage[g];
+        if (stage->kind == FC_BUNDLES) run_bundles(j, stage, work);
+        else run_team(j, stage, work, member, team);
+        if (team > 1) {
+#pragma omp barrier
+        }
+        if (member == 0)
+            for (int a = stage->first; a < stage->end; a++)
+                if (s->action[a].kind == FC_MOMENTS || s->action[a].kind == FC_GRADIENT_MOMENTS) join(s, &s->action[a]);
+        if (team > 1) {
+#pragma omp barrier
+        }
+    }
+}
+
+static fc_status run_all(fc_program *p, const job *j, int first, int end, int packing) {
+    fc_schedule *s = (fc_schedule *)j->s;
+    const int team = fc_threads_for(s->operations) > 1 ? s->threads : 1;
+    for (int g = first; g < end || packing;) {
+        int until = g;
+        while (until < end && s->stage[until].kind != FC_ALL) until++;
+        if (until > g || packing) {
+            if (team == 1) {
+                run_stages(j, p, g, until, packing, 1);
+            } else {
+#pragma omp parallel num_threads(team)
+                run_stages(j, p, g, until, packing, fc_team_size());
+            }
+            packing = 0;
+            g = until;
+            continue;
+        }
+        const piece all = {.images = s->N, .team = 1, .work = s->work, .sums = s->chunk_sums};
+        for (int a = s->stage[g].first; a < s->stage[g].end; a++) {
+            const fc_status status = act(j, &s->action[a], &all);
+            if (status != FC_OK) return status;
+            if (s->action[a].kind == FC_MOMENTS || s->action[a].kind == FC_GRADIENT_MOMENTS) join(s, &s->action[a]);
+        }
+        g++;
+    }
+    return FC_OK;
+}
+
+static void begin_sums(const fc_schedule *s) {
+    memset(s->chunk_sums, 0, sizeof(float) * (size_t)(s->chunks * s->chunk_size));
+}
+
+static void end_sums(const fc_program *p, const fc_schedule *s) {
+#pragma omp parallel for schedule(dynamic) num_threads(fc_threads_for((double)(s->chunks * s->chunk_size)))
+    for (int i = 0; i < p->count; i++)
+        if (s->sums_at[i] >= 0) add_chunks(s, i);
+    clear_unreached(s, p->count);
+    settle(p, s, 1);
+}
+
+fc_status fc_program_run(fc_program *p, const fc_run *run, int keep) {
+    fc_status status;
+    const fc_mode mode = run->losses ? FC_TRAIN : keep ? FC_KEEP : FC_INFER;
+    fc_schedule *s = fc_schedule_for(p, run->N, mode, run->losses, run->loss, &status);
+    if (!s) return status;
+    const job j = {.s = s, .run = run};
+    if (mode == FC_TRAIN) begin_sums(s);
+    status = run_all(p, &j, 0, mode == FC_KEEP ? s->forward_stages : s->stages, 1);
+    if (status != FC_OK) return status;
+    settle(p, s, 0);
+    if (mode == FC_TRAIN) end_sums(p, s);
+    return FC_OK;
+}
+
+fc_status fc_program_backward(fc_program *p, const fc_run *run, const float *const *output_gradients,
+                              float *const *input_gradients) {
+    fc_status status;
+    fc_schedule *s = fc_schedule_for(p, run->N, FC_KEEP, 0, NULL, &status);
+    if (!s) return status;
+    const job j = {.s = s, .run = run, .output_gradients = output_gradients, .input_gradients = input_gradients};
+    begin_sums(s);
+    status = run_all(p, &j, s->forward_stages, s->stages, 0);
+    if (status == FC_OK) end_sums(p, s);
+    return status;
+}

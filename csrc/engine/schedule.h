@@ -1,0 +1,94 @@
+/* schedule.h - what is done in a run of a program, in order, and where every array lies: see schedule.c. */
+#ifndef FASTCONV_SCHEDULE_H
+#define FASTCONV_SCHEDULE_H
+
+#include "engine.h"
+
+typedef enum { FC_INFER, FC_KEEP, FC_TRAIN } fc_mode; /* forward; forward, later backward; both and losses in one */
+
+struct fc_program {
+    int count, tensors, inputs, outputs;
+    fc_op *ops;
+    fc_size *sizes;
+    int *input, *wanted, *output;
+    int *producer; /* of each tensor: the operation that makes it, or -1 */
+    int *needed;   /* of each tensor: its gradient leads to something that learns, or is asked for */
+    struct fc_schedule *schedules; /* the latest first; a few are kept */
+};
+
+typedef enum { FC_FORWARD, FC_MOMENTS, FC_LOSS, FC_SEED, FC_BACKWARD, FC_GRADIENT_MOMENTS, FC_WEIGHTS, FC_ADD_TO,
+               FC_LOAD, FC_STORE, FC_COPY } fc_action_kind;
+
+/* One thing to do. Slots by number, -1 for none. */
+typedef struct {
+    fc_action_kind kind;
+    fc_way way;
+    int op;                            /* FC_LOSS: which loss; FC_SEED: which output */
+    int x[FC_MOST_INPUTS], dx[FC_MOST_INPUTS], y, dy;
+    int from, to;                      /* FC_LOAD, FC_STORE, FC_COPY: to = from, in another layout; FC_ADD_TO: to += from */
+} fc_action;
+
+/* Actions between two barriers. */
+typedef enum { FC_BUNDLES, FC_TEAM, FC_ALL } fc_stage_kind; /* bundle by bundle; all images, by a team; a driver */
+typedef struct {
+    fc_stage_kind kind;
+    int first, end; /* actions */
+    int backward;
+} fc_stage;
+
+/* Room for a tensor's value or gradient in one layout. */
+typedef enum { FC_WORK, FC_BATCH, FC_INPUT, FC_OUTPUT, FC_INPUT_GRADIENT } fc_home;
+typedef struct {
+    fc_size size;
+    int lanes;      /* layout lanes, else pixels */
+    fc_border border;
+    fc_home home;   /* in each thread's workspace, for the whole batch, or the caller's */
+    int number;     /* of the caller's array */
+    int first, last, first_stage, last_stage; /* that touch it: actions, stages */
+    int64_t at;     /* floats from the start of its home, to the start of its border */
+    int64_t step;   /* floats from one bundle, or image, to the next */
+} fc_slot;
+
+typedef struct fc_schedule {
+    struct fc_schedule *next;
+    /* what it is for */
+    const fc_kernels *kernels;
+    int64_t N;
+    int threads;
+    fc_mode mode;
+    int losses;
+    int loss_tensor[FC_MOST_INPUTS];
+
+    int few;        /* too few images for bundles */
+    int64_t bundles, chunks;
+    fc_op *ops;     /* with sizes, and gradients that are added later redirected */
+    fc_way *way;
+    int actions, actions_room, stages, stages_room, slots, slots_room;
+    fc_action *action;
+    fc_stage *stage;
+    fc_slot *slot;
+    int forward_stages;
+    int *seed;      /* slot for each output's gradient given by the caller; -1 */
+
+    /* places in the memory, in floats; of each operation */
+    int64_t *packed_at, *saved_at, *sums_at, *partial_at, *statistics_at, *added_at;
+    int64_t workspace, scratch, batch, fixed, chunk_size;
+    double operations; /* arithmetic of a run */
+    float *work, *arena, *constant; /* workspaces; tensors of the batch; what keeps its place */
+    float *chunk_sums;
+} fc_schedule;
+
+/* NULL with a status. The schedule is the program's. */
+fc_schedule *fc_schedule_for(fc_program *program, int64_t N, fc_mode mode, int losses, const fc_loss *loss,
+                             fc_status *status);
+void fc_schedule_free(fc_schedule *schedule);
+
+const fc_method *fc_method_of(fc_way way, fc_op_kind kind);
+
+/* cost.c: the way of every operation */
+void fc_choose_ways(const fc_program *program, fc_schedule *schedule);
+double fc_operations_of(const fc_op *op); /* for one image */
+
+int64_t fc_weight_size(const fc_op *op, int weight); /* numbers in it */
+
+#endif
