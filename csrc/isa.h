@@ -24,6 +24,7 @@
 #include "prelu_kernel.h"
 #include "batch_norm_kernel.h"
 #include "softmax_kernel.h"
+#include "loss_kernel.h"
 #include "affine_kernel.h"
 #include "optimizer_kernel.h"
 #include "bundle_kernel.h"
@@ -76,6 +77,7 @@ const fc_kernels NAME(fc_kernels) = {
     .depthwise_gradient = NAME(depthwise_gradient),
     .combine = NAME(combine),
     .combine_gradient = NAME(combine_gradient),
+    .scale_shift = NAME(scale_shift),
     .row_squares = NAME(row_squares),
     .normalise_row = NAME(normalise_row),
     .row_gradient_sums = NAME(row_gradient_sums),
@@ -101,6 +103,7 @@ const fc_kernels NAME(fc_kernels) = {
     .prelu = NAME(prelu),
     .prelu_backward = NAME(prelu_backward),
     .moments = NAME(moments),
+    .distance_sums = NAME(distance_sums),
     .normalise = NAME(normalise),
     .gradient_sums = NAME(gradient_sums),
     .normalise_backward = NAME(normalise_backward),
@@ -109,6 +112,7 @@ const fc_kernels NAME(fc_kernels) = {
     .log_softmax = NAME(log_softmax),
     .log_softmax_backward = NAME(log_softmax_backward),
     .cross_entropy = NAME(cross_entropy),
+    .loss = NAME(loss),
     .affine = NAME(affine),
     .affine_backward = NAME(affine_backward),
     .sgd = NAME(sgd),

@@ -8,6 +8,7 @@
 #ifndef FASTCONV_KERNELS_H
 #define FASTCONV_KERNELS_H
 
+#include <math.h>
 #include <stdint.h>
 
 #include "fastconv.h"
@@ -112,6 +113,12 @@ typedef struct {
     float scale, shift, fill;
 } fc_dropout_rule;
 
+/* Of every -log p in a loss, as where p is clipped. */
+typedef struct {
+    float least, most;
+} fc_limits;
+static const fc_limits FC_NO_LIMITS = {-INFINITY, INFINITY};
+
 /* See penalty.c; scale is the gradient's. */
 typedef struct {
     float l1, l2, scale;
@@ -147,11 +154,13 @@ typedef struct {
     int64_t C, first_row, end_row, first_column, end_column, dx_row;
 } fc_bundle_patch;
 
-/* One row of pooling windows in a bundle, steps in vectors: see bundle_kernel.h. */
+/* Some neighbouring pooling windows in a bundle, steps in vectors: see bundle_kernel.h. */
 typedef struct {
     int64_t pixels, C; /* of the output row */
     int64_t size_h, size_w;
+    int64_t x_step;        /* from one window's input to the next window's */
     int64_t x_row, dx_row; /* from one input row to the next */
+    int adds;              /* gradients are added to dx: windows may overlap */
 } fc_bundle_pool;
 
 typedef struct {
@@ -246,6 +255,8 @@ typedef struct {
                     float *y);
     void (*combine_gradient)(fc_elementwise kind, int second, int64_t n, const float *dy, const float *a,
                              int64_t a_step, const float *b, int64_t b_step, float *to);
+    /* y = scale x + shift */
+    void (*scale_shift)(int64_t n, float scale, float shift, const float *x, float *y);
 
     /* y[k] = |x - w[k]|^2, rows of C floats;  to[c] = sum over rows of 2 weight[r*weight_step] (a[c] - from[r, c]) */
     void (*squared_distances)(int64_t C, int64_t K, const float *x, const float *w, float *y);
@@ -276,6 +287,8 @@ typedef struct {
 
     /* Rows of `width` floats, each column by itself: batch_norm_kernel.h. */
     void (*moments)(int64_t rows, int64_t width, const float *x, float *about, float *sum, float *squares);
+    /* sum += x - from, and squares += its square */
+    void (*distance_sums)(int64_t rows, int64_t width, const float *x, const float *from, float *sum, float *squares);
     void (*normalise)(int64_t rows, int64_t width, const float *x, const float *mean, const float *scale,
                       const float *shift, float *y);
     void (*gradient_sums)(int64_t rows, int64_t width, const float *dy, const float *x, const float *mean, float *sum,
@@ -306,13 +319,17 @@ typedef struct {
     void (*resample_row)(const fc_resample_axis *axis, int64_t C, const float *x, float *y);
     void (*resample_row_backward)(const fc_resample_axis *axis, int64_t C, const float *dy, float *dx);
 
-    /* Rows of C scores. cross_entropy gives each row's loss, and its gradient times scale and the row's weight. */
+    /* Rows of C scores. cross_entropy gives each row's loss, and its gradient times scale and the row's weight. Limits
+     * do not change gradients. */
     void (*softmax)(int64_t rows, int64_t C, const float *x, float *p);
     void (*softmax_backward)(int64_t rows, int64_t C, const float *dp, const float *p, float *dx);
     void (*log_softmax)(int64_t rows, int64_t C, const float *x, float *y);
     void (*log_softmax_backward)(int64_t rows, int64_t C, const float *dy, const float *y, float *dx);
     void (*cross_entropy)(int64_t rows, int64_t C, const float *logits, fc_targets targets, float scale,
-                          float *losses, float *dlogits);
+                          fc_limits limits, float *losses, float *dlogits);
+    /* Losses of n numbers x with targets t, any but softmax's: returns their sum; gradient = scale times the slopes. */
+    double (*loss)(fc_loss_kind kind, float delta, fc_limits limits, int64_t n, const float *x, const float *t,
+                   float scale, float *gradient);
 
     /* Elements first <= i < end, first a multiple of FC_RANDOM_BLOCK. Pointers are to the start of the arrays. */
     void (*dropout)(const fc_dropout_rule *rule, int64_t first, int64_t end, const float *x, float *y);

@@ -81,6 +81,11 @@ INLINE vint vlane_index(void) {
     for (int i = 0; i < VLEN; i++) LANE(index, i) = i;
     return index;
 }
+/* Lanes below `least` or above `most` become these; a NaN stays one. */
+INLINE vfloat vwithin(vfloat v, float least, float most) {
+    v = vselect(v < least, vbroadcast(least), v);
+    return vselect(v > most, vbroadcast(most), v);
+}
 INLINE vfloat vsqrt(vfloat v) {
     for (int i = 0; i < VLEN; i++) LANE(v, i) = sqrtf(LANE(v, i));
     return v;

@@ -361,7 +361,7 @@ static void correlate(const fc_kernels *kernels, const fc_step *s, const tensor 
 
 static fc_bundle_pool pooling(const fc_step *s, const tensor *x, const tensor *dx) {
     return (fc_bundle_pool){.pixels = s->OW, .C = s->C, .size_h = s->size_h, .size_w = s->size_w,
-                            .x_row = row_of(x) * x->C, .dx_row = row_of(dx) * dx->C};
+                            .x_step = s->size_w * s->C, .x_row = row_of(x) * x->C, .dx_row = row_of(dx) * dx->C};
 }
 
 static void forward_step(const fc_plan *plan, int i, float *workspace) {
@@ -505,7 +505,7 @@ static void run_bundle(const fc_plan *plan, const fc_batch *batch, int64_t bundl
         const fc_targets targets = {batch->targets.labels ? batch->targets.labels + n : NULL,
                                     batch->targets.rows ? batch->targets.rows + n * last->K : NULL,
                                     batch->targets.weights ? batch->targets.weights + n : NULL};
-        kernels->cross_entropy(images, last->K, logits, targets, batch->scale, batch->losses + n,
+        kernels->cross_entropy(images, last->K, logits, targets, batch->scale, FC_NO_LIMITS, batch->losses + n,
                                plan->batch + plan->batch_gradient_at[plan->count - 1] + n * last->K);
     }
     kernels->softmax(images, last->K, logits, logits);

@@ -340,7 +340,7 @@ static void run(const fc_layers *l, const fc_batch *batch, int training) {
         const float *logits = l->memory + l->at[last].y;
         l->kernels->softmax(N, classes, logits, batch->probabilities);
         if (training)
-            l->kernels->cross_entropy(N, classes, logits, batch->targets, batch->scale, batch->losses,
+            l->kernels->cross_entropy(N, classes, logits, batch->targets, batch->scale, FC_NO_LIMITS, batch->losses,
                                       l->memory + l->at[last].dy);
     }
     for (int i = last; training && i >= 0; i--)

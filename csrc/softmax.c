@@ -61,7 +61,8 @@ fc_status fc_softmax_cross_entropy(int64_t N, int64_t C, const float *logits, fc
         const fc_targets from_n = {targets.labels ? targets.labels + n : NULL,
                                    targets.rows ? targets.rows + n * C : NULL,
                                    targets.weights ? targets.weights + n : NULL};
-        kernels->cross_entropy(fc_min(step, N - n), C, logits + n * C, from_n, scale, losses + n, dlogits + n * C);
+        kernels->cross_entropy(fc_min(step, N - n), C, logits + n * C, from_n, scale, FC_NO_LIMITS, losses + n,
+                               dlogits + n * C);
     }
 
     double total = 0;

@@ -83,7 +83,7 @@ static void NAME(log_softmax_backward)(int64_t rows, int64_t C, const float *dy,
 
 /* The loss of every row, not yet weighted, and its gradient times `scale` and the row's weight. */
 static void NAME(cross_entropy)(int64_t rows, int64_t C, const float *logits, fc_targets targets, float scale,
-                                float *losses, float *dlogits) {
+                                fc_limits limits, float *losses, float *dlogits) {
     for (int64_t r = 0; r < rows; r++, logits += C, dlogits += C) {
         const float row_scale = targets.weights ? scale * targets.weights[r] : scale;
         const float largest = NAME(largest)(logits, C);
@@ -91,7 +91,8 @@ static void NAME(cross_entropy)(int64_t rows, int64_t C, const float *logits, fc
 
         if (targets.labels) { /* t is 1 at the label, 0 elsewhere */
             const int64_t label = targets.labels[r];
-            losses[r] = log_sum - (logits[label] - largest);
+            const float loss = log_sum - (logits[label] - largest); /* a NaN is not limited */
+            losses[r] = loss < limits.least ? limits.least : loss > limits.most ? limits.most : loss;
             for (int64_t k = 0; k < C; k += VLEN)
                 vstore_lanes(dlogits + k, vload_lanes(dlogits + k, vlanes(k, C)) / sum * row_scale, vlanes(k, C));
             dlogits[label] -= row_scale;
@@ -102,8 +103,8 @@ static void NAME(cross_entropy)(int64_t rows, int64_t C, const float *logits, fc
         for (int64_t k = 0; k < C; k += VLEN) {
             const vfloat target = vload_lanes(t + k, vlanes(k, C));
             /* 0 log 0 is 0: an impossible class that is not the answer costs nothing. */
-            const vfloat product = target * (NAME(scores)(logits, k, C) - largest - log_sum);
-            loss -= vselect(target == 0.0f, vbroadcast(0), product);
+            const vfloat cost = vwithin(log_sum - (NAME(scores)(logits, k, C) - largest), limits.least, limits.most);
+            loss += vselect(target == 0.0f, vbroadcast(0), target * cost);
             total += target;
         }
         losses[r] = vsum_lanes(loss);

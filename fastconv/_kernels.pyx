@@ -44,12 +44,23 @@ cdef extern from "fastconv.h" nogil:
     ctypedef fc_status fc_conv2d_backward_kernel(
         const fc_conv2d *, const float *x, const float *dy, float *dkernel, float *dbias)
 
+    ctypedef enum fc_conv2d_algorithm:
+        FC_CONV2D_AUTO
+
+    ctypedef enum fc_conv2d_pass:
+        FC_PASS_FORWARD
+        FC_PASS_DATA
+        FC_PASS_KERNEL
+
     fc_conv2d_forward fc_conv2d_forward_naive, fc_conv2d_forward_im2col, fc_conv2d_forward_direct
     fc_conv2d_forward fc_conv2d_forward_winograd
-    fc_conv2d_backward_data fc_conv2d_backward_data_naive, fc_conv2d_backward_data_im2col
-    fc_conv2d_backward_data fc_conv2d_backward_data_direct, fc_conv2d_backward_data_winograd
-    fc_conv2d_backward_kernel fc_conv2d_backward_kernel_naive, fc_conv2d_backward_kernel_im2col
-    fc_conv2d_backward_kernel fc_conv2d_backward_kernel_direct, fc_conv2d_backward_kernel_winograd
+    fc_conv2d_algorithm fc_conv2d_choose(const fc_conv2d *, fc_conv2d_pass, fc_conv2d_algorithm)
+    fc_status fc_conv2d_forward_by(
+        fc_conv2d_algorithm, const fc_conv2d *, const float *x, const float *kernel, const float *bias, float *y)
+    fc_status fc_conv2d_backward_data_by(
+        fc_conv2d_algorithm, const fc_conv2d *, const float *dy, const float *kernel, float *dx)
+    fc_status fc_conv2d_backward_kernel_by(
+        fc_conv2d_algorithm, const fc_conv2d *, const float *x, const float *dy, float *dkernel, float *dbias)
 
     ctypedef struct fc_connections:
         int64_t count
@@ -225,6 +236,13 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_softmax_cross_entropy(
         int64_t N, int64_t C, const float *logits, fc_targets targets, double *loss, float *dlogits)
 
+    ctypedef enum fc_loss_kind:
+        FC_LOSS_SOFTMAX_CROSS_ENTROPY
+        FC_LOSS_SIGMOID_CROSS_ENTROPY
+        FC_LOSS_SQUARED
+        FC_LOSS_ABSOLUTE
+        FC_LOSS_HUBER
+
     ctypedef enum fc_fill:
         FC_FILL_CONSTANT
         FC_FILL_NEAREST
@@ -292,6 +310,30 @@ cdef extern from "fastconv.h" nogil:
 cdef extern from "memory.h" nogil:
     float *fc_floats(int64_t count)
     void fc_free(void *memory)
+
+
+cdef extern from "kernels.h" nogil:
+    ctypedef struct fc_kernels:
+        pass
+
+    const fc_kernels *fc_kernels_active()
+
+
+cdef extern from "engine/engine.h" nogil:
+    ctypedef struct fc_size:
+        int64_t H, W, C
+
+    ctypedef struct fc_loss:
+        fc_loss_kind kind
+        int tensor
+        float delta, least, most
+        fc_targets targets
+        float scale
+        float *losses
+
+    void fc_loss_gradient(
+        const fc_kernels *, const fc_loss *, int64_t first, int64_t images, fc_size, const float *tensor,
+        float *gradient)
 
 
 cdef extern from "plan.h" nogil:
@@ -386,6 +428,21 @@ cdef extern from "engine/engine.h" nogil:
         int input_count, const int *outputs, int output_count)
     void fc_program_free(fc_program *)
     fc_status fc_program_run(fc_program *, const fc_run *, int keep)
+    ctypedef enum fc_way:
+        pass
+
+    ctypedef struct fc_described:
+        fc_way way
+        int stage, back_stage
+        double operations
+
+    ctypedef struct fc_footprint:
+        int stages, few
+        int64_t workspace, batch, fixed, sums
+
+    fc_status fc_program_describe(
+        fc_program *, int64_t N, int backward, fc_described *rows, fc_footprint *all)
+    void fc_program_force(fc_program *, const int *ways)
     fc_status fc_program_backward(
         fc_program *, const fc_run *, const float **output_gradients, float **input_gradients)
 
@@ -457,20 +514,10 @@ def fma_peak(int threads, double seconds) -> float:
 
 # ---- convolution --------------------------------------------------------------------------------
 
-# In the order of the tables below.
+# In the order of fc_conv2d_algorithm; -1 for the fastest.
 ALGORITHMS = ("naive", "im2col", "direct", "winograd")
 
-cdef fc_conv2d_forward *forward_algorithms[4]
-cdef fc_conv2d_backward_data *backward_data_algorithms[4]
-cdef fc_conv2d_backward_kernel *backward_kernel_algorithms[4]
-forward_algorithms[:] = [
-    fc_conv2d_forward_naive, fc_conv2d_forward_im2col, fc_conv2d_forward_direct, fc_conv2d_forward_winograd]
-backward_data_algorithms[:] = [
-    fc_conv2d_backward_data_naive, fc_conv2d_backward_data_im2col, fc_conv2d_backward_data_direct,
-    fc_conv2d_backward_data_winograd]
-backward_kernel_algorithms[:] = [
-    fc_conv2d_backward_kernel_naive, fc_conv2d_backward_kernel_im2col, fc_conv2d_backward_kernel_direct,
-    fc_conv2d_backward_kernel_winograd]
+_PASSES = {"forward": FC_PASS_FORWARD, "backward_data": FC_PASS_DATA, "backward_kernel": FC_PASS_KERNEL}
 
 
 cdef int64_t within(int64_t stride, int64_t outputs, int64_t pixels):
@@ -491,6 +538,14 @@ cdef fc_conv2d describe(tuple x_shape, tuple kernel_shape, tuple y_shape, window
     return conv
 
 
+def chosen_algorithm(
+    str direction, int algorithm, tuple x_shape, tuple kernel_shape, tuple y_shape, window, int64_t groups
+) -> int:
+    """The place in ALGORITHMS of what computes a "forward", "backward_data" or "backward_kernel" pass."""
+    cdef fc_conv2d conv = describe(x_shape, kernel_shape, y_shape, window, groups)
+    return fc_conv2d_choose(&conv, _PASSES[direction], <fc_conv2d_algorithm>algorithm)
+
+
 def conv2d(int algorithm, x, kernel, bias, window, int64_t groups, y) -> None:
     cdef fc_conv2d conv = describe(x.shape, kernel.shape, y.shape, window, groups)
     cdef const float[:, :, :, ::1] x_view = x, kernel_view = kernel
@@ -501,8 +556,9 @@ def conv2d(int algorithm, x, kernel, bias, window, int64_t groups, y) -> None:
     if bias is not None:
         bias_data = &bias_view[0]
     with nogil:
-        status = forward_algorithms[algorithm](
-            &conv, &x_view[0, 0, 0, 0], &kernel_view[0, 0, 0, 0], bias_data, &y_view[0, 0, 0, 0])
+        status = fc_conv2d_forward_by(
+            <fc_conv2d_algorithm>algorithm, &conv,
+            &x_view[0, 0, 0, 0], &kernel_view[0, 0, 0, 0], bias_data, &y_view[0, 0, 0, 0])
     check(status)
 
 
@@ -512,8 +568,9 @@ def conv2d_backward_data(int algorithm, dy, kernel, window, int64_t groups, dx) 
     cdef float[:, :, :, ::1] dx_view = dx
     cdef fc_status status
     with nogil:
-        status = backward_data_algorithms[algorithm](
-            &conv, &dy_view[0, 0, 0, 0], &kernel_view[0, 0, 0, 0], &dx_view[0, 0, 0, 0])
+        status = fc_conv2d_backward_data_by(
+            <fc_conv2d_algorithm>algorithm, &conv,
+            &dy_view[0, 0, 0, 0], &kernel_view[0, 0, 0, 0], &dx_view[0, 0, 0, 0])
     check(status)
 
 
@@ -524,8 +581,9 @@ def conv2d_backward_kernel(int algorithm, x, dy, window, int64_t groups, dkernel
     cdef float[::1] dbias_view = dbias
     cdef fc_status status
     with nogil:
-        status = backward_kernel_algorithms[algorithm](
-            &conv, &x_view[0, 0, 0, 0], &dy_view[0, 0, 0, 0], &dkernel_view[0, 0, 0, 0], &dbias_view[0])
+        status = fc_conv2d_backward_kernel_by(
+            <fc_conv2d_algorithm>algorithm, &conv,
+            &x_view[0, 0, 0, 0], &dy_view[0, 0, 0, 0], &dkernel_view[0, 0, 0, 0], &dbias_view[0])
     check(status)
 
 
@@ -912,6 +970,37 @@ def softmax_cross_entropy(
     return loss
 
 
+LOSSES = {
+    "softmax_cross_entropy": FC_LOSS_SOFTMAX_CROSS_ENTROPY,
+    "sigmoid_cross_entropy": FC_LOSS_SIGMOID_CROSS_ENTROPY,
+    "squared": FC_LOSS_SQUARED,
+    "absolute": FC_LOSS_ABSOLUTE,
+    "huber": FC_LOSS_HUBER,
+}
+
+
+def loss_gradient(
+    str kind, const float[:, :, :, ::1] x, const int64_t[:, :, ::1] labels, const float[:, :, :, ::1] rows,
+    const float[::1] weights, float delta, float least, float most, float scale, int64_t first, int64_t images,
+    float[::1] losses, float[:, :, :, ::1] gradient
+) -> None:
+    """Of images first to first + images - 1 out of all: their losses, and the gradient at x."""
+    cdef fc_loss loss
+    cdef fc_size size = fc_size(x.shape[1], x.shape[2], x.shape[3])
+    loss.kind = <fc_loss_kind><int>LOSSES[kind]
+    loss.tensor, loss.delta, loss.least, loss.most, loss.scale = 0, delta, least, most, scale
+    loss.targets = fc_targets(NULL, NULL, NULL)
+    if labels is not None:
+        loss.targets.labels = &labels[0, 0, 0]
+    if rows is not None:
+        loss.targets.rows = &rows[0, 0, 0, 0]
+    loss.targets.weights = optional(weights)
+    loss.losses = &losses[0]
+    with nogil:
+        fc_loss_gradient(
+            fc_kernels_active(), &loss, first, images, size, &x[first, 0, 0, 0], &gradient[first, 0, 0, 0])
+
+
 # ---- batch normalisation ------------------------------------------------------------------------
 
 cdef const float *optional(const float[::1] columns) noexcept:
@@ -1276,6 +1365,11 @@ def gather_gradients(Parameters p) -> None:
 STEP_KINDS = ("conv", "max_pool", "avg_pool", "dense")
 
 
+cdef fc_conv2d_forward *forward_algorithms[4]
+forward_algorithms[:] = [
+    fc_conv2d_forward_naive, fc_conv2d_forward_im2col, fc_conv2d_forward_direct, fc_conv2d_forward_winograd]
+
+
 cdef class Plan:
     """A network as a list of steps that run in one call; fastconv.models.plan makes them.
 
@@ -1388,6 +1482,7 @@ OP_KINDS = (
     "conv", "depthwise", "conv_transposed", "dense", "max_pool", "avg_pool", "global_max_pool", "global_avg_pool",
     "batch_norm", "activation", "prelu", "softmax", "dropout", "elementwise", "scale", "concatenate", "pad",
     "upsample", "reshape")
+WAYS = ("lanes", "pixels", "whole")
 LOSS_KINDS = ("softmax_cross_entropy", "sigmoid_cross_entropy", "squared", "absolute", "huber")
 
 
@@ -1431,14 +1526,15 @@ cdef class Program:
     cdef float **outputs
     cdef const float **output_gradients
     cdef float **input_gradients
-    cdef readonly int input_count, output_count
+    cdef readonly int input_count, output_count, op_count
 
-    def __cinit__(self, list ops, list sizes, list inputs, list wanted, list outputs):
+    def __cinit__(self, list ops, list sizes, list inputs, list wanted, list outputs, list ways=None):
         cdef fc_op *table = <fc_op *>calloc(len(ops) + 1, sizeof(fc_op))
         cdef fc_size *tensors = <fc_size *>calloc(len(sizes) + 1, sizeof(fc_size))
         cdef int *numbers = <int *>calloc(2 * len(inputs) + len(outputs) + 1, sizeof(int))
         self.kept = []
-        self.input_count, self.output_count = len(inputs), len(outputs)
+        self.input_count, self.output_count, self.op_count = len(inputs), len(outputs), len(ops)
+        cdef int *forced
         self.inputs = <const float **>calloc(len(inputs) + 1, sizeof(float *))
         self.outputs = <float **>calloc(len(outputs) + 1, sizeof(float *))
         self.output_gradients = <const float **>calloc(len(outputs) + 1, sizeof(float *))
@@ -1448,7 +1544,7 @@ cdef class Program:
                     or self.output_gradients == NULL or self.input_gradients == NULL):
                 raise MemoryError("no memory for the program")
             for i, op in enumerate(ops):
-                self.describe(&table[i], op)
+                self.fill(&table[i], op)
             for i, (H, W, C) in enumerate(sizes):
                 tensors[i].H, tensors[i].W, tensors[i].C = H, W, C
             for i, number in enumerate([*inputs, *wanted, *outputs]):
@@ -1458,6 +1554,14 @@ cdef class Program:
                 numbers + 2 * len(inputs), len(outputs))
             if self.program == NULL:
                 raise MemoryError("no memory for the program, or sizes that do not fit into 64 bits")
+            if ways is not None:
+                forced = <int *>calloc(len(ops) + 1, sizeof(int))
+                if forced == NULL:
+                    raise MemoryError("no memory for the program")
+                for i, way in enumerate(ways):
+                    forced[i] = -1 if way is None else WAYS.index(way)
+                fc_program_force(self.program, forced)
+                free(forced)
         finally:
             free(table)
             free(tensors)
@@ -1470,7 +1574,7 @@ cdef class Program:
         free(self.output_gradients)
         free(self.input_gradients)
 
-    cdef int describe(self, fc_op *op, dict given) except -1:
+    cdef int fill(self, fc_op *op, dict given) except -1:
         op.kind = <fc_op_kind><int>OP_KINDS.index(given["kind"])
         numbers = given["inputs"]
         if len(numbers) > FC_MOST_INPUTS:
@@ -1560,6 +1664,21 @@ cdef class Program:
             status = fc_program_run(self.program, &self.last, 0)
         self.last_arrays = None
         check(status)
+
+    def describe(self, int64_t images, bint backward) -> tuple:
+        """([{"way", "stage", "back_stage", "operations"}, ...] of the operations, {"stages", "few", and bytes})."""
+        cdef fc_footprint all
+        cdef fc_described *rows = <fc_described *>calloc(self.op_count + 1, sizeof(fc_described))
+        if rows == NULL:
+            raise MemoryError("no memory for the description")
+        try:
+            check(fc_program_describe(self.program, images, backward, rows, &all))
+            listed = [
+                {"way": WAYS[<int>rows[i].way], "stage": rows[i].stage, "back_stage": rows[i].back_stage,
+                 "operations": rows[i].operations} for i in range(self.op_count)]
+        finally:
+            free(rows)
+        return listed, all
 
     def backward(self, list output_gradients, list input_gradients) -> None:
         """After ``run`` with ``keep``: fill the gradients of all weights, and of the inputs that are wanted."""

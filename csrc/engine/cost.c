@@ -59,6 +59,7 @@ void fc_choose_ways(const fc_program *p, fc_schedule *s) {
         } else if (lanes_below && !leads_to_lanes(p, s, i) && takes(s, FC_PIXELS, op) && op->y.H * op->y.W == 1) {
             way = FC_PIXELS;
         }
+        if (p->forced[i] >= 0 && takes(s, (fc_way)p->forced[i], op)) way = (fc_way)p->forced[i];
         s->way[i] = way;
         lanes_below = way == FC_LANES || (lanes_below && way == FC_PIXELS);
     }

@@ -154,21 +154,21 @@ extern const fc_method fc_lanes_methods[FC_OP_KINDS], fc_pixels_methods[FC_OP_KI
 
 typedef struct fc_program fc_program;
 
-typedef enum {
-    FC_LOSS_SOFTMAX_CROSS_ENTROPY, /* of logits */
-    FC_LOSS_SIGMOID_CROSS_ENTROPY, /* of logits */
-    FC_LOSS_SQUARED, FC_LOSS_ABSOLUTE, FC_LOSS_HUBER,
-} fc_loss_kind;
-
 /* The loss of one output, as the gradient at a tensor: the output, or what its last activation was applied to. */
 typedef struct {
     fc_loss_kind kind;
     int tensor;
     float delta;          /* Huber's */
-    fc_targets targets;   /* labels, or rows like the tensor; weights */
+    float least, most;    /* of every -log p in the losses, where p is clipped; both 0: no limits */
+    fc_targets targets;   /* labels (N, H, W), or rows like the tensor; weights (N,) */
     float scale;          /* of every image's gradient: loss weight / N for the mean */
     float *losses;        /* (N,): each image's, not weighted, not scaled */
 } fc_loss;
+
+/* The losses of images [first, first + images) of the run and their gradients, from the first one's tensor on. By one
+ * thread; what it writes of an image depends on that image alone. See loss.c. */
+void fc_loss_gradient(const fc_kernels *kernels, const fc_loss *loss, int64_t first, int64_t images, fc_size size,
+                      const float *tensor, float *gradient);
 
 typedef struct {
     int64_t N;
@@ -191,6 +191,22 @@ fc_status fc_program_run(fc_program *program, const fc_run *run, int keep);
  * those of weights and wanted inputs. */
 fc_status fc_program_backward(fc_program *program, const fc_run *run, const float *const *output_gradients,
                               float *const *input_gradients);
+
+/* What runs how, for N images, forward alone or with the way back. */
+typedef struct {
+    fc_way way;
+    int stage, back_stage; /* the last that works on it; -1 */
+    double operations;     /* multiplications and additions, forward, one image */
+} fc_described;
+typedef struct {
+    int stages, few;
+    int64_t workspace, batch, fixed, sums; /* bytes: of each thread; tensors of the batch; weights and statistics; chunks */
+} fc_footprint;
+/* `rows` has room for all operations. */
+fc_status fc_program_describe(fc_program *program, int64_t N, int backward, fc_described *rows, fc_footprint *all);
+
+/* For tests: the way of each operation, where it takes it; -1 for any. */
+void fc_program_force(fc_program *program, const int *ways);
 
 /* loss.c: losses of images [first, first + images) and their gradients; `tensor` and `gradient` are those of the first
  * of them. */

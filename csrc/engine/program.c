@@ -45,7 +45,8 @@ fc_program *fc_program_new(const fc_op *ops, int count, const fc_size *tensors, 
     p->output = calloc((size_t)output_count + 1, sizeof(int));
     p->producer = calloc(n + 1, sizeof(int));
     p->needed = calloc(n + 1, sizeof(int));
-    if (!p->ops || !p->sizes || !p->input || !p->wanted || !p->output || !p->producer || !p->needed) {
+    p->forced = malloc(sizeof(int) * ((size_t)count + 1));
+    if (!p->ops || !p->sizes || !p->input || !p->wanted || !p->output || !p->producer || !p->needed || !p->forced) {
         fc_program_free(p);
         return NULL;
     }
@@ -58,6 +59,7 @@ fc_program *fc_program_new(const fc_op *ops, int count, const fc_size *tensors, 
     for (int i = 0; i < input_count; i++) p->needed[inputs[i]] = wanted[i];
     int ok = 1;
     for (int i = 0; i < count; i++) {
+        p->forced[i] = -1;
         fc_op *op = &p->ops[i];
         op->y = tensors[op->output];
         p->producer[op->output] = i;
@@ -74,13 +76,41 @@ fc_program *fc_program_new(const fc_op *ops, int count, const fc_size *tensors, 
     return NULL;
 }
 
-void fc_program_free(fc_program *p) {
-    if (!p) return;
+static void forget_schedules(fc_program *p) {
     while (p->schedules) {
         fc_schedule *next = p->schedules->next;
         fc_schedule_free(p->schedules);
         p->schedules = next;
     }
+}
+
+void fc_program_force(fc_program *p, const int *ways) {
+    forget_schedules(p);
+    memcpy(p->forced, ways, sizeof(int) * (size_t)p->count);
+}
+
+fc_status fc_program_describe(fc_program *p, int64_t N, int backward, fc_described *rows, fc_footprint *all) {
+    fc_status status;
+    const fc_schedule *s = fc_schedule_for(p, N, backward ? FC_KEEP : FC_INFER, 0, NULL, &status);
+    if (!s) return status;
+    for (int i = 0; i < p->count; i++)
+        rows[i] = (fc_described){.way = s->way[i], .stage = -1, .back_stage = -1, .operations = fc_operations_of(&s->ops[i])};
+    for (int g = 0; g < s->stages; g++)
+        for (int a = s->stage[g].first; a < s->stage[g].end; a++) {
+            const fc_action *action = &s->action[a];
+            if (action->kind == FC_FORWARD) rows[action->op].stage = g;
+            if (action->kind == FC_BACKWARD) rows[action->op].back_stage = g;
+        }
+    const int64_t bytes = (int64_t)sizeof(float);
+    *all = (fc_footprint){.stages = s->stages, .few = s->few, .workspace = bytes * (s->workspace + s->scratch),
+                          .batch = bytes * s->batch, .fixed = bytes * s->fixed,
+                          .sums = bytes * s->chunks * s->chunk_size};
+    return FC_OK;
+}
+
+void fc_program_free(fc_program *p) {
+    if (!p) return;
+    forget_schedules(p);
     free(p->ops);
     free(p->sizes);
     free(p->input);
@@ -88,5 +118,6 @@ void fc_program_free(fc_program *p) {
     free(p->output);
     free(p->producer);
     free(p->needed);
+    free(p->forced);
     free(p);
 }

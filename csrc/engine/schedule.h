@@ -12,6 +12,7 @@ struct fc_program {
     fc_size *sizes;
     int *input, *wanted, *output;
     int *producer; /* of each tensor: the operation that makes it, or -1 */
+    int *forced;   /* of each operation: its way, or -1 */
     int *needed;   /* of each tensor: its gradient leads to something that learns, or is asked for */
     struct fc_schedule *schedules; /* the latest first; a few are kept */
 };
