@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import inspect
 import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
+from fastconv._config import constructors
 from fastconv._core.checks import plain_spelling, unknown_or_missing
 
 T = TypeVar("T")
@@ -312,16 +312,10 @@ def _arguments(cls: type) -> tuple[dict[str, Any], frozenset[str]]:
     """{argument: default} of a constructor, with those that it hands on; and the names of its own."""
     defaults: dict[str, Any] = {}
     own: frozenset[str] = frozenset()
-    for base in cls.__mro__[:-1]:
-        if "__init__" not in vars(base):
-            continue
-        parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
-        named = [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
-        for one in named:
+    for parameters in constructors(cls.__mro__[:-1]):
+        for one in parameters:
             defaults.setdefault(one.name, one.default)
         own = own or frozenset(defaults)
-        if not any(one.kind is one.VAR_KEYWORD for one in parameters):
-            break
     return defaults, own
 
 

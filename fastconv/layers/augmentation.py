@@ -42,8 +42,8 @@ def factor_range(
     return lower, upper
 
 
-def as_config(factor: Factor | None) -> Any:
-    """A factor as plain numbers."""
+def plain_factor(factor: Factor | None) -> Any:
+    """A factor as a number, or a list of numbers; None for None."""
     return np.asarray(factor).tolist() if factor is not None else None
 
 
@@ -136,9 +136,6 @@ class RandomFlip(Augmentation):
     def apply_backward(self, dy: Array, x: Array, flipped: Array) -> Array:
         return self.apply(dy, flipped)  # a mirror image of a mirror image is the image
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "mode": self.mode}
-
 
 class RandomColor(Augmentation):
     """Base of RandomBrightness and RandomContrast. A subclass overrides ``roll``, ``change`` and its adjoint.
@@ -165,9 +162,6 @@ class RandomColor(Augmentation):
         low, high = self.value_range
         y, amount = self.change(x, amount.astype(x.dtype)), amount.astype(dy.dtype)
         return self.change_backward(np.where((low <= y) & (y <= high), dy, dy.dtype.type(0)), amount)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "value_range": self.value_range}
 
 
 class RandomBrightness(RandomColor):
@@ -198,9 +192,6 @@ class RandomBrightness(RandomColor):
 
     def change_backward(self, dy: Array, amount: Array) -> Array:
         return dy
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor}
 
 
 class RandomContrast(RandomColor):
@@ -234,9 +225,6 @@ class RandomContrast(RandomColor):
 
     def change_backward(self, dy: Array, amount: Array) -> Array:
         return dy * amount + (1 - amount) * dy.mean(axis=(1, 2), keepdims=True)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor}
 
 
 class RandomErasing(Augmentation):
@@ -294,13 +282,14 @@ class RandomErasing(Augmentation):
 
     def roll(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
         N, H, W, _ = shape
-        sides = np.sqrt(random.uniform(*self.scale, (N, 2))) * (H, W)
+        (smallest, largest), (rarest, oftenest) = self.scale, self.factor
+        sides = np.sqrt(random.uniform(smallest, largest, (N, 2))) * (H, W)
         starts = random.uniform(0, 1, (N, 2)) * (np.array([H, W]) - sides)
         rows, columns = (
             (start <= np.arange(size)) & (np.arange(size) < start + side)
             for size, start, side in zip((H, W), starts.T[..., None], sides.T[..., None], strict=True)
         )
-        erased = random.uniform(0, 1, N) < random.uniform(*self.factor, N)
+        erased = random.uniform(0, 1, N) < random.uniform(rarest, oftenest, N)
         mask = (erased[:, None, None] & rows[:, :, None] & columns[:, None])[..., None]
         fill = self.fill_value
         if fill is None:
@@ -313,17 +302,8 @@ class RandomErasing(Augmentation):
     def apply_backward(self, dy: Array, x: Array, mask: Array, fill: Array) -> Array:
         return np.where(mask, dy.dtype.type(0), dy)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "factor": list(self.factor),
-            "scale": list(self.scale),
-            "fill_value": self.fill_value,
-            "value_range": self.value_range,
-        }
 
-
-def _share(given: Factor, name: str) -> tuple[float, float]:
-    """(lower, upper): the two numbers given, or 0 and f for a single number f."""
+def _share(given: Factor, name: str) -> list[float]:
+    """[lower, upper]: the two numbers given, or 0 and f for a single number f."""
     lower, upper = factor_range(given, name, 0.0)
-    return max(lower, 0.0), upper
+    return [max(lower, 0.0), upper]

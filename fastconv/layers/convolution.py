@@ -127,15 +127,6 @@ class Convolution(Spatial, WeightedLayer):
             self.kernel_gradient(x, dz, (self._image_kernel(dkernel), dbias))
         return self._as_given(self.data_gradient(dz, x.shape)) if input_gradient else None
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "dilation_rate": self.dilation_rate,
-        }
-
 
 class _Filters(Convolution):
     """What ``Conv1D`` and ``Conv2D`` share: filters that see all channels, or those of their group."""
@@ -175,10 +166,6 @@ class _Filters(Convolution):
 
     def data_gradient(self, dz: Array, shape: Shape) -> Array:
         return ops.conv2d_backward_data(dz, self._image_kernel(self.kernel.value), shape, **self._how)
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"filters": self.filters, "groups": self.groups, "algorithm": self.algorithm}
-        return {**super().get_config(), **own}
 
 
 class Conv2D(_Filters):

@@ -80,12 +80,6 @@ class Dense(WeightedLayer):
             raise ValueError(f"{self} mixes the pixels of a row: give the images a channel axis, (H, W, 1)")
         return super().windows()
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "units": self.units,
-        }
-
 
 class RBF(Layer):
     """y[n,i] = Σj (x[n,j] − prototypes[i,j])²: (N, features) → (N, units), Euclidean radial basis functions.

@@ -61,9 +61,6 @@ class Dropout(RandomLayer):
             return ops.dropout(x, self.rate, *draw)
         return x * kept(draw, concrete_shape(self, self.noise_shape, x.shape), self.rate)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape}
-
 
 class SpatialDropout2D(Dropout):
     """``Dropout`` that keeps or drops each map (n, :, :, c) as a whole.
@@ -140,9 +137,6 @@ class AlphaDropout(RandomLayer):
         assert self.noise_shape is not None
         return kept(draw, concrete_shape(self, self.noise_shape, shape), self.rate, scale=1.0) != 0
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape}
-
 
 class GaussianDropout(RandomLayer):
     """Training: y = x · (1 + √(rate / (1 − rate)) · ε), with ε ~ N(0, 1). Else y = x.
@@ -172,9 +166,6 @@ class GaussianDropout(RandomLayer):
             return None
         return dy if factors is None else dy * factors
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate}
-
 
 class GaussianNoise(RandomLayer):
     """Training: y = x + stddev · ε, with ε ~ N(0, 1). Else y = x."""
@@ -194,9 +185,6 @@ class GaussianNoise(RandomLayer):
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         self.recall()
         return dy if input_gradient else None
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "stddev": self.stddev}
 
 
 def noise_shape_argument(layer: str, noise_shape: Any) -> NoiseShape | None:

@@ -82,15 +82,6 @@ class Resizing(Layer):
         input_shape, box = self.recall()
         return cut_backward(dy, box, input_shape, self.interpolation) if input_gradient else None
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "height": self.height,
-            "width": self.width,
-            "interpolation": self.interpolation,
-            "crop_to_aspect_ratio": self.crop_to_aspect_ratio,
-        }
-
 
 class CenterCrop(Layer):
     """(N, H, W, C) → (N, height, width, C): the box in the middle, while training and while not.
@@ -125,9 +116,6 @@ class CenterCrop(Layer):
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         input_shape, box = self.recall()
         return cut_backward(dy, box, input_shape) if input_gradient else None
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "height": self.height, "width": self.width}
 
 
 class RandomCrop(Augmentation):
@@ -174,9 +162,6 @@ class RandomCrop(Augmentation):
 
     def apply_backward(self, dy: Array, x: Array, box: Box) -> Array:
         return cut_backward(dy, box, x.shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "height": self.height, "width": self.width}
 
 
 # ---- a part of each image, stretched to a given size

@@ -116,10 +116,6 @@ class _Transposed(Convolution):
             dz, self._image_kernel(self.kernel.value), shape, **self._how
         )
 
-    def get_config(self) -> dict[str, Any]:
-        own = {"filters": self.filters, "output_padding": self.output_padding, "algorithm": self.algorithm}
-        return {**super().get_config(), **own}
-
 
 class Conv2DTranspose(_Transposed):
     """Every x[n,i,j] lays its kernel on y, at i·s_h, j·s_w; what overlaps is added up: the way back through
