@@ -17,10 +17,8 @@ from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-import numpy as np
-
 from fastconv import _kernels
-from fastconv._core.geometry import Axis, Pair, Window
+from fastconv._core.geometry import Axis, Pair, Window, window
 from fastconv.activations import ActivationFunction
 from fastconv.activations.activation_function import ShapedRelu
 from fastconv.graph import structure
@@ -177,12 +175,13 @@ class Builder:
         x: Tensor,
         kernel: Parameter,
         bias: Parameter | None,
-        view: Window,
+        view: Window | None,
         filters: int,
         groups: int = 1,
         algorithm: str = "auto",
     ) -> Tensor:
-        """``ops.conv2d``; the kernel has KH · KW · C / groups · filters numbers."""
+        """``ops.conv2d``; the kernel has KH · KW · C / groups · filters numbers. Without ``view`` of size 1."""
+        view = view or window(x.image, 1)
         if algorithm == "winograd" and (
             view.size != (3, 3) or not view.strides == view.dilation == (1, 1) or groups != 1
         ):
@@ -192,9 +191,15 @@ class Builder:
         return self._sliding("conv", x, view, filters, groups=groups, algorithm=index, **weights)
 
     def depthwise(
-        self, x: Tensor, kernel: Parameter, bias: Parameter | None, view: Window, multiplier: int = 1
+        self,
+        x: Tensor,
+        kernel: Parameter,
+        bias: Parameter | None,
+        view: Window | None = None,
+        multiplier: int = 1,
     ) -> Tensor:
-        """``ops.depthwise_conv2d``; the kernel has KH · KW · C · multiplier numbers."""
+        """``ops.depthwise_conv2d``; the kernel has KH · KW · C · multiplier numbers. Without ``view`` of size 1."""
+        view = view or window(x.image, 1)
         channels = x.channels * multiplier
         weights = self._weights((kernel, prod(view.size) * channels), (bias, channels))
         return self._sliding("depthwise", x, view, channels, **weights)
@@ -442,8 +447,3 @@ def overridden(cls: type) -> str | None:
             if computes and name in older and name not in taken:
                 return f"{base.__name__} overrides {name}"
     return None
-
-
-def zeros_of_variance(array: Array) -> bool:
-    """Whether a variance is so small that 1e-14 beside it would show."""
-    return bool(np.any((array > 0) & (array < 1e-7)))

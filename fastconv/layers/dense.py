@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv import initializers, ops
 from fastconv._core.geometry import Window
@@ -16,6 +16,9 @@ from fastconv.layers.layer import Layer, Shape
 from fastconv.layers.weighted import WeightedLayer
 from fastconv.parameter import Array
 from fastconv.regularizers import RegularizerLike
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 
 class Dense(WeightedLayer):
@@ -74,6 +77,9 @@ class Dense(WeightedLayer):
         if self.parameters:
             ops.dense_backward_kernel(x, dz, out=self.gradients)
         return ops.dense_backward_data(dz, self.kernel.value) if input_gradient else None
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        return builder.activate(builder.dense(x, self.kernel, self.bias, self.units), self.activation)
 
     def windows(self) -> tuple[Window, ...]:
         if len(self.shapes()[0]) == 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv import ops
 from fastconv._core.checks import unknown_name
@@ -18,6 +18,9 @@ from fastconv.layers.layer import Shape
 from fastconv.layers.spatial import Sizes
 from fastconv.parameter import Array
 from fastconv.regularizers import RegularizerLike
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 
 class _Transposed(Convolution):
@@ -115,6 +118,13 @@ class _Transposed(Convolution):
         return ops.conv2d_transpose_backward_data(
             dz, self._image_kernel(self.kernel.value), shape, **self._how
         )
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        how = self._pair(self.kernel_size), self._pair(self.strides), self._pair(self.dilation_rate)
+        z = builder.conv_transposed(
+            x, self.kernel, self.bias, self._axes(x.image), *how, self.filters, self.algorithm
+        )
+        return builder.activate(z, self.activation)
 
 
 class Conv2DTranspose(_Transposed):
