@@ -380,12 +380,6 @@ cdef extern from "engine/engine.h" nogil:
     ctypedef enum fc_op_kind:
         pass
 
-    ctypedef enum fc_loss_kind:
-        pass
-
-    ctypedef struct fc_size:
-        int64_t H, W, C
-
     ctypedef struct fc_op:
         fc_op_kind kind
         int inputs
@@ -404,14 +398,6 @@ cdef extern from "engine/engine.h" nogil:
         float *gradient[4]
         int adds
         const fc_random *random
-
-    ctypedef struct fc_loss:
-        fc_loss_kind kind
-        int tensor
-        float delta
-        fc_targets targets
-        float scale
-        float *losses
 
     ctypedef struct fc_run:
         int64_t N
@@ -1637,7 +1623,7 @@ cdef class Program:
     def train(self, list inputs, list outputs, list losses) -> None:
         """Forward, losses and backward: fill the outputs, the losses of each image, and all gradients.
 
-        A loss is (kind, tensor, delta, labels, rows, weights, scale, losses).
+        A loss is (kind, tensor, delta, (least, most), labels, rows, weights, scale, losses).
         """
         cdef fc_status status
         cdef fc_loss table[8]
@@ -1646,9 +1632,10 @@ cdef class Program:
         if len(losses) > FC_MOST_INPUTS:
             raise ValueError(f"a program takes at most {FC_MOST_INPUTS} losses; got {len(losses)}")
         self.begin(inputs, outputs)
-        for i, (kind, tensor, delta, given_labels, rows, given_weights, scale, values) in enumerate(losses):
+        for i, (kind, tensor, delta, limits, given_labels, rows, given_weights, scale, values) in enumerate(losses):
             table[i].kind = <fc_loss_kind><int>LOSS_KINDS.index(kind)
             table[i].tensor, table[i].delta, table[i].scale = tensor, delta, scale
+            table[i].least, table[i].most = limits
             table[i].targets = fc_targets(NULL, NULL, NULL)
             if given_labels is not None:
                 labels = given_labels.reshape(-1)

@@ -11,7 +11,7 @@ from fastconv import constraints, initializers, layers, losses, metrics, optimiz
 from fastconv._config import arguments
 
 # Arguments that no configuration holds: those that only say what is not supported.
-UNHELD = {"data_format", "dtype", "renorm", "synchronized"}
+UNHELD = {"data_format", "dtype", "synchronized", "renorm", "renorm_clipping", "renorm_momentum"}
 
 EXAMPLES = [
     layers.Conv1D(4, 3, padding="causal", groups=2, kernel_regularizer="l2"),

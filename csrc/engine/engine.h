@@ -208,9 +208,4 @@ fc_status fc_program_describe(fc_program *program, int64_t N, int backward, fc_d
 /* For tests: the way of each operation, where it takes it; -1 for any. */
 void fc_program_force(fc_program *program, const int *ways);
 
-/* loss.c: losses of images [first, first + images) and their gradients; `tensor` and `gradient` are those of the first
- * of them. */
-void fc_loss_gradient(const fc_loss *loss, int64_t first, int64_t images, fc_size size, const fc_kernels *kernels,
-                      const float *tensor, float *gradient);
-
 #endif

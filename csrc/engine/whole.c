@@ -271,9 +271,11 @@ static fc_status elementwise_back(const fc_work *work) {
 
 /* Tasks of 32 KB, a few for each thread. */
 static fc_status run_rows(const fc_rows *rows, const fc_work *work) {
-    const int64_t count = rows->count(work), floats = work->images * fc_max(fc_size_of(work->op->x[0]), fc_size_of(work->op->y));
+    const fc_op *op = work->op;
+    const int64_t count = rows->count(work);
+    const int64_t floats = work->images * fc_max(fc_size_of(op->x[0]), fc_size_of(op->y));
     const int64_t tasks = fc_min(count, fc_pieces(floats, 1 << 13));
-    const int exponential = work->op->kind == FC_OP_ACTIVATION || work->op->kind == FC_OP_SOFTMAX;
+    const int exponential = op->kind == FC_OP_ACTIVATION || op->kind == FC_OP_SOFTMAX;
     const int threads = fc_threads_for((exponential ? 20.0 : 1.0) * (double)floats);
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t t = 0; t < tasks; t++) rows->run(work, fc_part(count, tasks, t), fc_part(count, tasks, t + 1));
@@ -284,18 +286,11 @@ static fc_status rows(const fc_work *work) { return run_rows(&fc_row_operations[
 
 static fc_status rows_back(const fc_work *work) { return run_rows(&fc_row_operations[work->op->kind].backward, work); }
 
-/* A tap of a window is numbered in 16 bits, a pixel of an image in 32. */
-static int takes_pool(const fc_kernels *kernels, const fc_op *op, int backward) {
-    (void)kernels, (void)backward;
-    if (op->kind == FC_OP_GLOBAL_MAX_POOL) return op->x[0].H * op->x[0].W <= INT64_C(1) << 31;
-    return op->kind != FC_OP_MAX_POOL || op->KH * op->KW <= 1 << 16;
-}
-
 /* ---- the table ------------------------------------------------------------------------------------ */
 
 #define SUM(name) {.needs = needs, .scratch_size = bias_size, .forward = name, .backward = name##_back}
 #define ROWS {.needs = fc_rows_needs, .forward = rows, .backward = rows_back}
-#define POOL {.takes = takes_pool, .saved_size = fc_switches_size, .forward = rows, .backward = rows_back}
+#define POOL {.takes = fc_rows_take_pool, .saved_size = fc_rows_saved_size, .forward = rows, .backward = rows_back}
 
 const fc_method fc_whole_methods[FC_OP_KINDS] = {
     [FC_OP_CONV] = SUM(conv),

@@ -69,7 +69,7 @@ class Augmentation(RandomLayer):
     adjoint. Random numbers do not depend on the number of threads.
     """
 
-    input_rank = 4
+    input_rank: int | None = 4
     training_by_itself = True
 
     _lower_takes = frozenset({"roll", "apply", "apply_backward", "at_rest"})
@@ -153,9 +153,21 @@ class RandomColor(Augmentation):
     value_range : (least, most) that a pixel may be; what is beyond after the change is clipped
     """
 
-    def __init__(self, value_range: Sequence[float], seed: int | None, **options: Any) -> None:
+    def __init__(
+        self,
+        factor: Factor,
+        value_range: Sequence[float] = (0, 255),
+        seed: int | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(seed, **options)
-        self.value_range = value_range_of(value_range, f"{type(self).__name__}: value_range")
+        name = type(self).__name__
+        self.value_range = value_range_of(value_range, f"{name}: value_range")
+        self.factor = self._factors(factor, f"{name}: factor")
+
+    def _factors(self, factor: Factor, name: str) -> tuple[float, float]:
+        """(lower, upper) of the argument; ValueError that begins with ``name`` where it does not fit."""
+        return factor_range(factor, name)
 
     def change(self, x: Array, amount: Array) -> Array:
         """The new values, before they are clipped; ``amount`` is (N, 1, 1, 1)."""
@@ -183,16 +195,6 @@ class RandomBrightness(RandomColor):
     value_range : (low, high): (0, 255) unless said otherwise, (0, 1) behind a ``Rescaling(1/255)``
     """
 
-    def __init__(
-        self,
-        factor: Factor,
-        value_range: Sequence[float] = (0, 255),
-        seed: int | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(value_range, seed, **options)
-        self.factor = factor_range(factor, "RandomBrightness: factor")
-
     def roll(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
         low, high = self.value_range
         return (random.uniform(*self.factor, (shape[0], 1, 1, 1)) * (high - low),)
@@ -214,16 +216,9 @@ class RandomContrast(RandomColor):
     value_range : (low, high): (0, 255) unless said otherwise, (0, 1) behind a ``Rescaling(1/255)``
     """
 
-    def __init__(
-        self,
-        factor: Factor,
-        value_range: Sequence[float] = (0, 255),
-        seed: int | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(value_range, seed, **options)
-        lower, upper = factor_range(factor, "RandomContrast: factor", least=0)
-        self.factor = abs(lower), upper
+    def _factors(self, factor: Factor, name: str) -> tuple[float, float]:
+        lower, upper = factor_range(factor, name, least=0)
+        return abs(lower), upper
 
     def roll(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
         lower, upper = self.factor

@@ -42,17 +42,9 @@ class Dense(WeightedLayer):
         **options: Any,
     ) -> None:
         super().__init__(
-            activation,
-            use_bias,
-            kernel_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            bias_regularizer,
-            activity_regularizer,
-            kernel_constraint,
-            bias_constraint,
-            **options,
-        )
+            activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint, **options,
+        )  # fmt: skip
         self.units = whole(units, "Dense: units")
 
     def check_input(self, shape: Any) -> None:
