@@ -96,8 +96,8 @@ class Layer(Graphed, Structured):
     output_activation: str | None = None
     """The name of the activation that the output comes from, where ``backward_from_logits`` can skip it."""
 
-    outputs_distances: bool = False
-    """True where outputs are distances from the classes: of those the smallest is the answer."""
+    suitable_loss: str | None = None
+    """The name of the loss for labels that the outputs are made for; None where several suit."""
 
     _call_takes_training = True
     _shape_in_doubt = False  # compute_output_shape is a user's, and may count the batch axis or not

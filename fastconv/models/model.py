@@ -343,8 +343,10 @@ class Model(Trainer):
         return self.composes and all(layer._skips_activation() for layer in self._last_layers())
 
     @property
-    def outputs_distances(self) -> bool:  # type: ignore[override]
-        return any(layer.outputs_distances for layer in self._last_layers())
+    def suitable_loss(self) -> str | None:  # type: ignore[override]
+        """The loss that the only output is made for; None where there are several."""
+        last = self._last_layers()
+        return last[0].suitable_loss if len(last) == 1 else None
 
     def parts(self) -> list[Layer]:
         if self._graph is None:

@@ -18,6 +18,7 @@ from fastconv.graph import structure
 from fastconv.graph.ports import Several, listed
 from fastconv.layers.layer import Layer
 from fastconv.metrics import Metric
+from fastconv.models.answers import outputs_distances
 from fastconv.models.batches import Batch
 from fastconv.models.executor import Planned
 from fastconv.models.intake import Intake
@@ -136,7 +137,8 @@ class Steps(Intake):
         """Take a batch into account in the metrics of ``compile``; returns ``get_metrics_result()``."""
         measures = self._ready("compute_metrics").measures
         outputs, targets, weights = self._by_output(y, y_pred, sample_weight)
-        measures.update_metrics(targets, outputs, weights, self._ports.outputs, self.outputs_distances)
+        names = self._ports.outputs
+        measures.update_metrics(targets, outputs, weights, names, lambda: outputs_distances(self))
         return self.get_metrics_result()
 
     # ---- what they do
@@ -261,8 +263,7 @@ class Steps(Intake):
         """Take a batch into account in the running losses and metrics."""
         outputs, y, weights = self._by_output(batch.y, y_pred, batch.sample_weight)
         measures = compiled.measures
-        distances = not measures.are_made and self.outputs_distances
-        measures.update(value, y, outputs, weights, self._ports.outputs, distances)
+        measures.update(value, y, outputs, weights, self._ports.outputs, lambda: outputs_distances(self))
 
     def _last_layers(self) -> list[Layer]:
         """The layers that make the outputs; none before they are known."""
