@@ -144,7 +144,7 @@ def test_inference_in_the_middle_of_a_step_of_a_plan(monkeypatch):
 
     def train_meanwhile(plan, *args):
         outputs = train(plan, *args)
-        if plan is model._plan():
+        if plan is model._executor.plan(model):
             start()  # when gradients are there, and weights are not yet moved
         return outputs
 

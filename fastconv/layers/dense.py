@@ -98,7 +98,7 @@ class RBF(Layer):
     """
 
     input_rank = 2
-    outputs_distances = True
+    suitable_loss = "maximum_a_posteriori"
 
     def __init__(
         self,

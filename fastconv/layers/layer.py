@@ -101,8 +101,8 @@ class Layer(Graphed, Structured):
     input_rank: int | None = None
     """How many axes x has, with the batch; None where any number will do."""
 
-    outputs_distances: bool = False
-    """True where outputs are distances from the classes: of those the smallest is the answer."""
+    suitable_loss: str | None = None
+    """The name of the loss for labels that the outputs are made for; None where several suit."""
 
     _call_takes_training = True
     _shape_in_doubt = False  # compute_output_shape is a user's, and may count the batch axis or not

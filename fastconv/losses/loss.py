@@ -52,6 +52,10 @@ class Loss:
 
     fuses_with: str | None = None
 
+    takes_distances: bool = False
+    """Whether predictions are distances from the classes, of which the smallest is the answer. Else it is the
+    largest."""
+
     _per_element: bool | None = None  # what ``call`` returned last; None before
 
     def __init__(

@@ -36,6 +36,8 @@ class MaximumAPosteriori(Loss):
     LeCun et al. 1998, *Gradient-based learning applied to document recognition*, section II-C, equation (9).
     """
 
+    takes_distances = True
+
     def __init__(
         self,
         j: float = 1.0,

@@ -95,7 +95,7 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
 class NearestAccuracy(MeanMetricWrapper):
     """How often the smallest output is that of the class: for distances, such as ``layers.RBF`` gives.
 
-    ``metrics=["accuracy"]`` means this one where the last layer of a model is such a layer.
+    ``metrics=["accuracy"]`` means this one where the loss takes distances, or the last layer gives them.
     """
 
     direction = "up"
