@@ -26,6 +26,9 @@ from fastconv.layers.graphed import distinct
 from fastconv.ops import _door
 from fastconv.parameter import Array, Parameter
 
+MOST_LOSSES = 8
+"""Of one program."""
+
 
 class NoProgram(Exception):
     """Nothing of the network lowers, or nothing can be said of it."""
@@ -321,7 +324,9 @@ class Program:
     schedule   its calls, compiled where they lower
     logits     for each output, the number of the tensor that the loss begins at: what the last activation is
                applied to, or None for the output itself
-    in_python  of each output, whether that is for the last layer's ``gradient_from_logits`` to say
+    in_python  the layers that do not lower
+    heads      where C may take the losses: see ``train``
+    output_shapes  of one example
     """
 
     def __init__(
@@ -336,7 +341,8 @@ class Program:
         self._whole = schedule
         fused = list(fused) or [False] * len(schedule.outputs)
         at_logits = [number for number, is_fused in zip(schedule.outputs, fused, strict=True) if is_fused]
-        parts = _parts(schedule, training, shapes, set(at_logits))
+        parts, made_shapes = _parts(schedule, training, shapes, set(at_logits))
+        self.output_shapes = [made_shapes[number] for number in schedule.outputs]
         if not any(isinstance(part, _Run) and part.builder.ops for part in parts):
             raise NoProgram
         learned = [call.parameters for call in schedule.calls]
@@ -372,9 +378,10 @@ class Program:
             )  # fmt: skip
         self.logits = [logits.get(number) if is_fused else None for number, is_fused in
                        zip(schedule.outputs, fused, strict=True)]  # fmt: skip
-        self.in_python = [
+        self._logits_in_python = [
             is_fused and number is None for is_fused, number in zip(fused, self.logits, strict=True)
         ]
+        self.in_python = [call.layer for call in calls if not isinstance(call.layer, Compiled)]
         self._extra = [number for number in self.logits if number is not None]
         self.schedule = schedule.with_calls(calls, schedule.inputs, (*schedule.outputs, *self._extra))
         self.schedule.size = size
@@ -395,12 +402,16 @@ class Program:
             for number, logits in zip(self._whole.outputs, self.logits, strict=True)
         ]
         made = [last._results[last.outputs.index(n)][0] if n in last.outputs else False for n in at]
-        if True in self.in_python or not all(made) or any(needed[number] for number in last.inputs):
+        if True in self._logits_in_python or not all(made) or any(needed[number] for number in last.inputs):
             return None
         before = self.schedule.with_calls(self.schedule.calls[:-1], self.schedule.inputs, last.inputs)
         return before, last, [last.tensor_of(number) for number in at]
 
     # ---- runs
+
+    def nested(self, outputs: Iterable[Any]) -> Any:
+        """The outputs as the network returns them."""
+        return structure.packed(self._whole.graph.outputs, outputs)
 
     def infer(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs, in order."""
@@ -420,7 +431,7 @@ class Program:
             if number is not None:
                 at_logits.append(at_outputs[place])
                 at_outputs[place] = None
-        from_logits = [*self.in_python, *(False for _ in at_logits)]
+        from_logits = [*self._logits_in_python, *(False for _ in at_logits)]
         going.backward([*at_outputs, *at_logits], from_logits, let_go=True)
 
     def train(self, inputs: Sequence[Array], losses: Sequence[tuple[Any, ...]]) -> list[Array]:
@@ -461,8 +472,8 @@ def _compiled(program: Program | None) -> list[Compiled]:
 
 def _parts(
     schedule: Schedule, training: bool, input_shapes: Sequence[Shape], fused: set[int]
-) -> list[_Run | tuple[Call, str]]:
-    """The calls, those that lower together in runs."""
+) -> tuple[list[_Run | tuple[Call, str]], list[Any]]:
+    """The calls, those that lower together in runs; and the shape of each tensor."""
     shapes: list[Shape | None] = [None] * schedule.size
     for number, shape in zip(schedule.inputs, input_shapes, strict=True):
         shapes[number] = shape
@@ -480,7 +491,7 @@ def _parts(
             made = _output_shapes(call, shapes)
         for number, shape in zip(call.outputs, made, strict=True):
             shapes[number] = shape
-    return parts
+    return parts, shapes
 
 
 def _output_shapes(call: Call, shapes: Sequence[Any]) -> list[Shape]:

@@ -77,6 +77,11 @@ def always_random(layers: Iterable[RandomLayer]) -> Iterator[None]:
         _always_random.reset(before)
 
 
+def random_outside_training() -> tuple[RandomLayer, ...]:
+    """The layers that ``always_random`` names around this."""
+    return _always_random.get()
+
+
 def numbers_of(draw: tuple[int, int]) -> np.random.Generator:
     """Random numbers that follow from (seed, call) alone."""
     seed, call = draw
