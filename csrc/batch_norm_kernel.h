@@ -55,6 +55,14 @@ INLINE void NAME(add_gradients)(const int count, int lanes, int64_t width, const
         if (j < width) { STEP(single ? 1 : ROWS_AT_ONCE, vlanes(j, width), r, j); }                       \
     }
 
+static void NAME(distance_sums)(int64_t rows, int64_t width, const float *x, const float *from, float *sum,
+                                float *squares) {
+#define STEP(count, lanes, r, j) \
+    NAME(add_squares)(count, lanes, width, x + r * width + j, from + j, sum + j, squares + j)
+    EACH_PLACE(STEP)
+#undef STEP
+}
+
 /* about[j] = the mean of column j, rounded; sum and squares = those of the distances from there. The mean itself is
  * a sum of distances, from the first row: a thousand large numbers would add up to one whose last digit is large. */
 static void NAME(moments)(int64_t rows, int64_t width, const float *x, float *about, float *sum, float *squares) {
@@ -66,10 +74,7 @@ static void NAME(moments)(int64_t rows, int64_t width, const float *x, float *ab
     for (int64_t j = 0; j < width; j++) about[j] = x[j] + sum[j] / (float)rows;
     memset(sum, 0, bytes);
     memset(squares, 0, bytes);
-#define STEP(count, lanes, r, j) \
-    NAME(add_squares)(count, lanes, width, x + r * width + j, about + j, sum + j, squares + j)
-    EACH_PLACE(STEP)
-#undef STEP
+    NAME(distance_sums)(rows, width, x, about, sum, squares);
 }
 
 static void NAME(gradient_sums)(int64_t rows, int64_t width, const float *dy, const float *x, const float *mean,

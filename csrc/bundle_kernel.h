@@ -14,6 +14,8 @@
  * of 2 x 6 (8 loads, 15 registers) for LeNet's 6 channels, which would be two tiles of 3 x 3. Measured, AVX2: LeNet-5's
  * training in 0.96 of the time, and in 0.97 of that since each gradient is read once, into a register.
  */
+#include "lanes.h"
+
 #ifndef BUNDLE_WIDE_PIXELS
 #define BUNDLE_WIDE_PIXELS BUNDLE_PIXELS
 #define BUNDLE_WIDE_CHANNELS BUNDLE_CHANNELS
@@ -140,12 +142,18 @@ static void NAME(bundle_outer_tile)(const fc_pixels *pixels, int rows, int chann
 #define POOL(op, ...)                                                        \
     if (pool->size_h == 2 && pool->size_w == 2) NAME(op)(2, 2, __VA_ARGS__); \
     else NAME(op)(pool->size_h, pool->size_w, __VA_ARGS__);
+#define POOL_BACKWARD(op, ...)                             \
+    if (pool->adds) {                                      \
+        POOL(op, 1, __VA_ARGS__)                           \
+    } else {                                               \
+        POOL(op, 0, __VA_ARGS__)                           \
+    }
 
-/* One output row: pixels of C vectors from windows of size_h x size_w that do not overlap. */
+/* Pixels of C vectors in an output row from windows of size_h x size_w, all of them inside the image. */
 INLINE void NAME(bundle_max_pool_of)(const int64_t size_h, const int64_t size_w, const fc_bundle_pool *pool,
                                     const float *x, float *y) {
     const int64_t n = pool->C * VLEN;
-    for (int64_t w = 0; w < pool->pixels; w++, x += size_w * n, y += n)
+    for (int64_t w = 0; w < pool->pixels; w++, x += pool->x_step * VLEN, y += n)
         for (int64_t c = 0; c < n; c += VLEN) {
             vfloat most = vload(x + c);
 #pragma GCC unroll 2
@@ -159,20 +167,29 @@ INLINE void NAME(bundle_max_pool_of)(const int64_t size_h, const int64_t size_w,
         }
 }
 
-/* The first pixel of the window that equals the maximum gets the gradient; no switches need be kept. */
-INLINE void NAME(bundle_max_pool_backward_of)(const int64_t size_h, const int64_t size_w, const fc_bundle_pool *pool,
-                                              const float *x, const float *y, const float *dy, float *dx) {
-    const int64_t n = pool->C * VLEN;
-    for (int64_t w = 0; w < pool->pixels; w++, x += size_w * n, dx += size_w * n, y += n, dy += n)
+/* dx = gradient where `here`, else 0; or where it is added, += that. */
+INLINE void NAME(bundle_give)(const int adds, float *dx, vint here, vfloat gradient) {
+    const vfloat share = vselect(here, gradient, (vfloat){0});
+    vstore(dx, adds ? vload(dx) + share : share);
+}
+
+/* The first pixel of the window that has the bits of the maximum, be it NaN, gets the gradient; no switches need be
+ * kept. */
+INLINE void NAME(bundle_max_pool_backward_of)(const int64_t size_h, const int64_t size_w, const int adds,
+                                              const fc_bundle_pool *pool, const float *x, const float *y,
+                                              const float *dy, float *dx) {
+    const int64_t n = pool->C * VLEN, step = pool->x_step * VLEN;
+    for (int64_t w = 0; w < pool->pixels; w++, x += step, dx += step, y += n, dy += n)
         for (int64_t c = 0; c < n; c += VLEN) {
-            const vfloat most = vload(y + c), gradient = vload(dy + c), zero = (vfloat){0};
-            vint wanted = most == most; /* all ones, but where the maximum is NaN, which equals nothing */
+            const vint most = vbits(vload(y + c));
+            const vfloat gradient = vload(dy + c);
+            vint wanted = most == most;
 #pragma GCC unroll 2
             for (int64_t kh = 0; kh < size_h; kh++)
 #pragma GCC unroll 2
                 for (int64_t kw = 0; kw < size_w; kw++) {
-                    const vint here = wanted & (vload(x + kh * pool->x_row * VLEN + kw * n + c) == most);
-                    vstore(dx + kh * pool->dx_row * VLEN + kw * n + c, vselect(here, gradient, zero));
+                    const vint here = wanted & (vbits(vload(x + kh * pool->x_row * VLEN + kw * n + c)) == most);
+                    NAME(bundle_give)(adds, dx + kh * pool->dx_row * VLEN + kw * n + c, here, gradient);
                     wanted &= ~here;
                 }
         }
@@ -182,7 +199,7 @@ INLINE void NAME(bundle_avg_pool_of)(const int64_t size_h, const int64_t size_w,
                                     const float *x, float *y) {
     const int64_t n = pool->C * VLEN;
     const float share = 1.0f / (float)(size_h * size_w);
-    for (int64_t w = 0; w < pool->pixels; w++, x += size_w * n, y += n)
+    for (int64_t w = 0; w < pool->pixels; w++, x += pool->x_step * VLEN, y += n)
         for (int64_t c = 0; c < n; c += VLEN) {
             vfloat sum = (vfloat){0};
 #pragma GCC unroll 2
@@ -193,18 +210,20 @@ INLINE void NAME(bundle_avg_pool_of)(const int64_t size_h, const int64_t size_w,
         }
 }
 
-INLINE void NAME(bundle_avg_pool_backward_of)(const int64_t size_h, const int64_t size_w, const fc_bundle_pool *pool,
-                                              const float *dy, float *dx) {
+INLINE void NAME(bundle_avg_pool_backward_of)(const int64_t size_h, const int64_t size_w, const int adds,
+                                              const fc_bundle_pool *pool, const float *dy, float *dx) {
     const int64_t n = pool->C * VLEN;
     const float share = 1.0f / (float)(size_h * size_w);
-    for (int64_t w = 0; w < pool->pixels; w++, dx += size_w * n, dy += n)
+    for (int64_t w = 0; w < pool->pixels; w++, dx += pool->x_step * VLEN, dy += n)
         for (int64_t c = 0; c < n; c += VLEN) {
             const vfloat gradient = vload(dy + c) * share;
 #pragma GCC unroll 2
             for (int64_t kh = 0; kh < size_h; kh++)
 #pragma GCC unroll 2
-                for (int64_t kw = 0; kw < size_w; kw++)
-                    vstore(dx + kh * pool->dx_row * VLEN + kw * n + c, gradient);
+                for (int64_t kw = 0; kw < size_w; kw++) {
+                    float *to = dx + kh * pool->dx_row * VLEN + kw * n + c;
+                    vstore(to, adds ? vload(to) + gradient : gradient);
+                }
         }
 }
 
@@ -213,12 +232,13 @@ static void NAME(bundle_max_pool)(const fc_bundle_pool *pool, const float *x, fl
 }
 static void NAME(bundle_max_pool_backward)(const fc_bundle_pool *pool, const float *x, const float *y, const float *dy,
                                            float *dx) {
-    POOL(bundle_max_pool_backward_of, pool, x, y, dy, dx)
+    POOL_BACKWARD(bundle_max_pool_backward_of, pool, x, y, dy, dx)
 }
 static void NAME(bundle_avg_pool)(const fc_bundle_pool *pool, const float *x, float *y) {
     POOL(bundle_avg_pool_of, pool, x, y)
 }
 static void NAME(bundle_avg_pool_backward)(const fc_bundle_pool *pool, const float *dy, float *dx) {
-    POOL(bundle_avg_pool_backward_of, pool, dy, dx)
+    POOL_BACKWARD(bundle_avg_pool_backward_of, pool, dy, dx)
 }
+#undef POOL_BACKWARD
 #undef POOL

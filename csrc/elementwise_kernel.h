@@ -1,5 +1,5 @@
-/* elementwise_kernel.h - n numbers of two arrays, one of which may be a single number; the equations are in
- * elementwise.c. */
+/* elementwise_kernel.h - n numbers of two arrays, one of which may be a single number, or of one array; the equations are
+ * in elementwise.c. */
 #include "lanes.h"
 
 INLINE vfloat NAME(combined)(const fc_elementwise kind, vfloat a, vfloat b) {
@@ -90,3 +90,10 @@ static void NAME(combine_gradient)(fc_elementwise kind, int second, int64_t n, c
 }
 #undef EACH_KIND
 #undef OPERAND
+
+static void NAME(scale_shift)(int64_t n, float scale, float shift, const float *x, float *y) {
+    int64_t i = 0;
+    for (; i + VLEN <= n; i += VLEN) vstore(y + i, scale * vload(x + i) + shift);
+    const int rest = vlanes(i, n);
+    if (rest) vstore_first(y + i, scale * vload_first(x + i, rest) + shift, rest);
+}

@@ -70,6 +70,24 @@ fc_conv2d_backward_data fc_conv2d_backward_data_naive, fc_conv2d_backward_data_i
 fc_conv2d_backward_kernel fc_conv2d_backward_kernel_naive, fc_conv2d_backward_kernel_im2col,
     fc_conv2d_backward_kernel_direct, fc_conv2d_backward_kernel_winograd;
 
+/* In the order of _kernels.ALGORITHMS. */
+typedef enum {
+    FC_CONV2D_AUTO = -1, FC_CONV2D_NAIVE, FC_CONV2D_IM2COL, FC_CONV2D_DIRECT, FC_CONV2D_WINOGRAD
+} fc_conv2d_algorithm;
+typedef enum { FC_PASS_FORWARD, FC_PASS_DATA, FC_PASS_KERNEL } fc_conv2d_pass;
+
+/* Which one computes it: the fastest for FC_CONV2D_AUTO, else the one that is asked for, or im2col in the place of
+ * "direct" where that would copy far more pixels than are seen. See conv2d_auto.c. */
+fc_conv2d_algorithm fc_conv2d_choose(const fc_conv2d *conv, fc_conv2d_pass pass, fc_conv2d_algorithm algorithm);
+
+/* By the one that fc_conv2d_choose names. Winograd must fit: 3 x 3, strides, dilation and groups of 1. */
+fc_status fc_conv2d_forward_by(fc_conv2d_algorithm algorithm, const fc_conv2d *conv, const float *x,
+                               const float *kernel, const float *bias, float *y);
+fc_status fc_conv2d_backward_data_by(fc_conv2d_algorithm algorithm, const fc_conv2d *conv, const float *dy,
+                                     const float *kernel, float *dx);
+fc_status fc_conv2d_backward_kernel_by(fc_conv2d_algorithm algorithm, const fc_conv2d *conv, const float *x,
+                                       const float *dy, float *dkernel, float *dbias);
+
 /* Which filters see which maps: connection e is of map input[e] with filter[e], ascending by map, then by filter.
  * Then a kernel is (KH, KW, count), a weight for every tap of every connection, and groups is not looked at. */
 typedef struct {

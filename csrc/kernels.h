@@ -158,11 +158,13 @@ typedef struct {
     int64_t C, first_row, end_row, first_column, end_column, dx_row;
 } fc_bundle_patch;
 
-/* One row of pooling windows in a bundle, steps in vectors: see bundle_kernel.h. */
+/* Some neighbouring pooling windows in a bundle, steps in vectors: see bundle_kernel.h. */
 typedef struct {
     int64_t pixels, C; /* of the output row */
     int64_t size_h, size_w;
+    int64_t x_step;        /* from one window's input to the next window's */
     int64_t x_row, dx_row; /* from one input row to the next */
+    int adds;              /* gradients are added to dx: windows may overlap */
 } fc_bundle_pool;
 
 typedef struct {
@@ -257,6 +259,8 @@ typedef struct {
                     float *y);
     void (*combine_gradient)(fc_elementwise kind, int second, int64_t n, const float *dy, const float *a,
                              int64_t a_step, const float *b, int64_t b_step, float *to);
+    /* y = scale x + shift */
+    void (*scale_shift)(int64_t n, float scale, float shift, const float *x, float *y);
 
     /* y[k] = |x - w[k]|^2, rows of C floats;  to[c] = sum over rows of 2 weight[r*weight_step] (a[c] - from[r, c]) */
     void (*squared_distances)(int64_t C, int64_t K, const float *x, const float *w, float *y);
@@ -287,6 +291,8 @@ typedef struct {
 
     /* Rows of `width` floats, each column by itself: batch_norm_kernel.h. */
     void (*moments)(int64_t rows, int64_t width, const float *x, float *about, float *sum, float *squares);
+    /* sum += x - from, and squares += its square */
+    void (*distance_sums)(int64_t rows, int64_t width, const float *x, const float *from, float *sum, float *squares);
     void (*normalise)(int64_t rows, int64_t width, const float *x, const float *mean, const float *scale,
                       const float *shift, float *y);
     void (*gradient_sums)(int64_t rows, int64_t width, const float *dy, const float *x, const float *mean, float *sum,

@@ -361,7 +361,7 @@ static void correlate(const fc_kernels *kernels, const fc_step *s, const tensor 
 
 static fc_bundle_pool pooling(const fc_step *s, const tensor *x, const tensor *dx) {
     return (fc_bundle_pool){.pixels = s->OW, .C = s->C, .size_h = s->size_h, .size_w = s->size_w,
-                            .x_row = row_of(x) * x->C, .dx_row = row_of(dx) * dx->C};
+                            .x_step = s->size_w * s->C, .x_row = row_of(x) * x->C, .dx_row = row_of(dx) * dx->C};
 }
 
 static void forward_step(const fc_plan *plan, int i, float *workspace) {

@@ -160,12 +160,13 @@ void fc_winograd_backward(const fc_winograd *g, const fc_kernels *kernels, const
             for (int64_t t = 0; t < count; t++) {
                 const int64_t h = (first + t) / columns * tile, w = (first + t) % columns * tile;
                 float *v = scratch + t * C * V, *dm = W + t * K * V;
-                kernels->bundle_winograd_input(pair, C, x + (h * x_row + w * C) * V, x_row, v, v + ROW * vs, vs);
+                if (dU)
+                    kernels->bundle_winograd_input(pair, C, x + (h * x_row + w * C) * V, x_row, v, v + ROW * vs, vs);
                 kernels->bundle_winograd_gradient((int)g->side, pair, K, dy + (h * dy_row + w * K) * V, dy_row, dm,
                                                   dm + ROW * ws, ws);
             }
             const fc_pixels pixels = {.fresh = b == 0, .rows = 1, .pixels = count, .x_step = C, .dy_step = K};
-            for (int64_t i = 0; i < PAIR; i++)
+            for (int64_t i = 0; dU && i < PAIR; i++)
                 for (int64_t u = 0; u < k_tiles; u++) {
                     const int64_t k = fc_part(K, k_tiles, u), next = fc_part(K, k_tiles, u + 1);
                     for (int64_t t = 0; t < c_tiles; t++) {
@@ -187,7 +188,7 @@ void fc_winograd_backward(const fc_winograd *g, const fc_kernels *kernels, const
                                                         dx + (h * dx_row + w * C) * V);
             }
         }
-        for (int i = 0; i < 2; i++)
+        for (int i = 0; dU && i < 2; i++)
             kernels->sum_lanes(ROW * C * K, sums + i * ROW * C * K * V, dU + rows[i] * ROW * C * K);
     }
 }

@@ -27,7 +27,7 @@ void fc_winograd_weights_gradient(const fc_winograd *g, const fc_kernels *kernel
 void fc_winograd_turn(const fc_winograd *g, const fc_kernels *kernels, const float *U, float *turned);
 
 /* Bundles, steps in vectors. x is the first pixel that the first tap sees, dx the first of the image; bias may be NULL,
- * and so may dx. dU is added to, dx overwritten. */
+ * and so may dx, or dU with x. dU is added to, dx overwritten. */
 void fc_winograd_convolve(const fc_winograd *g, const fc_kernels *kernels, const float *x, int64_t x_row,
                           const float *U, const float *bias, float *y, int64_t y_row, float *scratch);
 void fc_winograd_backward(const fc_winograd *g, const fc_kernels *kernels, const float *x, int64_t x_row,

@@ -66,7 +66,7 @@ class ActivationFunction(Structured):
         if values or parameters:
             return self.with_parameters(**self._by_name(values, parameters))(x)
         if isinstance(x, SymbolicTensor):
-            from fastconv.layers.activation import Activation
+            from fastconv.layers.activations import Activation
 
             return Activation(self)(x)
         return self.activate(x)

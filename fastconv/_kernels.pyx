@@ -44,12 +44,23 @@ cdef extern from "fastconv.h" nogil:
     ctypedef fc_status fc_conv2d_backward_kernel(
         const fc_conv2d *, const float *x, const float *dy, float *dkernel, float *dbias)
 
+    ctypedef enum fc_conv2d_algorithm:
+        FC_CONV2D_AUTO
+
+    ctypedef enum fc_conv2d_pass:
+        FC_PASS_FORWARD
+        FC_PASS_DATA
+        FC_PASS_KERNEL
+
     fc_conv2d_forward fc_conv2d_forward_naive, fc_conv2d_forward_im2col, fc_conv2d_forward_direct
     fc_conv2d_forward fc_conv2d_forward_winograd
-    fc_conv2d_backward_data fc_conv2d_backward_data_naive, fc_conv2d_backward_data_im2col
-    fc_conv2d_backward_data fc_conv2d_backward_data_direct, fc_conv2d_backward_data_winograd
-    fc_conv2d_backward_kernel fc_conv2d_backward_kernel_naive, fc_conv2d_backward_kernel_im2col
-    fc_conv2d_backward_kernel fc_conv2d_backward_kernel_direct, fc_conv2d_backward_kernel_winograd
+    fc_conv2d_algorithm fc_conv2d_choose(const fc_conv2d *, fc_conv2d_pass, fc_conv2d_algorithm)
+    fc_status fc_conv2d_forward_by(
+        fc_conv2d_algorithm, const fc_conv2d *, const float *x, const float *kernel, const float *bias, float *y)
+    fc_status fc_conv2d_backward_data_by(
+        fc_conv2d_algorithm, const fc_conv2d *, const float *dy, const float *kernel, float *dx)
+    fc_status fc_conv2d_backward_kernel_by(
+        fc_conv2d_algorithm, const fc_conv2d *, const float *x, const float *dy, float *dkernel, float *dbias)
 
     ctypedef struct fc_connections:
         int64_t count
@@ -490,20 +501,10 @@ def fma_peak(int threads, double seconds) -> float:
 
 # ---- convolution --------------------------------------------------------------------------------
 
-# In the order of the tables below.
+# In the order of fc_conv2d_algorithm; -1 for the fastest.
 ALGORITHMS = ("naive", "im2col", "direct", "winograd")
 
-cdef fc_conv2d_forward *forward_algorithms[4]
-cdef fc_conv2d_backward_data *backward_data_algorithms[4]
-cdef fc_conv2d_backward_kernel *backward_kernel_algorithms[4]
-forward_algorithms[:] = [
-    fc_conv2d_forward_naive, fc_conv2d_forward_im2col, fc_conv2d_forward_direct, fc_conv2d_forward_winograd]
-backward_data_algorithms[:] = [
-    fc_conv2d_backward_data_naive, fc_conv2d_backward_data_im2col, fc_conv2d_backward_data_direct,
-    fc_conv2d_backward_data_winograd]
-backward_kernel_algorithms[:] = [
-    fc_conv2d_backward_kernel_naive, fc_conv2d_backward_kernel_im2col, fc_conv2d_backward_kernel_direct,
-    fc_conv2d_backward_kernel_winograd]
+_PASSES = {"forward": FC_PASS_FORWARD, "backward_data": FC_PASS_DATA, "backward_kernel": FC_PASS_KERNEL}
 
 
 cdef int64_t within(int64_t stride, int64_t outputs, int64_t pixels):
@@ -524,6 +525,14 @@ cdef fc_conv2d describe(tuple x_shape, tuple kernel_shape, tuple y_shape, window
     return conv
 
 
+def chosen_algorithm(
+    str direction, int algorithm, tuple x_shape, tuple kernel_shape, tuple y_shape, window, int64_t groups
+) -> int:
+    """The place in ALGORITHMS of what computes a "forward", "backward_data" or "backward_kernel" pass."""
+    cdef fc_conv2d conv = describe(x_shape, kernel_shape, y_shape, window, groups)
+    return fc_conv2d_choose(&conv, _PASSES[direction], <fc_conv2d_algorithm>algorithm)
+
+
 def conv2d(int algorithm, x, kernel, bias, window, int64_t groups, y) -> None:
     cdef fc_conv2d conv = describe(x.shape, kernel.shape, y.shape, window, groups)
     cdef const float[:, :, :, ::1] x_view = x, kernel_view = kernel
@@ -534,8 +543,9 @@ def conv2d(int algorithm, x, kernel, bias, window, int64_t groups, y) -> None:
     if bias is not None:
         bias_data = &bias_view[0]
     with nogil:
-        status = forward_algorithms[algorithm](
-            &conv, &x_view[0, 0, 0, 0], &kernel_view[0, 0, 0, 0], bias_data, &y_view[0, 0, 0, 0])
+        status = fc_conv2d_forward_by(
+            <fc_conv2d_algorithm>algorithm, &conv,
+            &x_view[0, 0, 0, 0], &kernel_view[0, 0, 0, 0], bias_data, &y_view[0, 0, 0, 0])
     check(status)
 
 
@@ -545,8 +555,9 @@ def conv2d_backward_data(int algorithm, dy, kernel, window, int64_t groups, dx) 
     cdef float[:, :, :, ::1] dx_view = dx
     cdef fc_status status
     with nogil:
-        status = backward_data_algorithms[algorithm](
-            &conv, &dy_view[0, 0, 0, 0], &kernel_view[0, 0, 0, 0], &dx_view[0, 0, 0, 0])
+        status = fc_conv2d_backward_data_by(
+            <fc_conv2d_algorithm>algorithm, &conv,
+            &dy_view[0, 0, 0, 0], &kernel_view[0, 0, 0, 0], &dx_view[0, 0, 0, 0])
     check(status)
 
 
@@ -557,8 +568,9 @@ def conv2d_backward_kernel(int algorithm, x, dy, window, int64_t groups, dkernel
     cdef float[::1] dbias_view = dbias
     cdef fc_status status
     with nogil:
-        status = backward_kernel_algorithms[algorithm](
-            &conv, &x_view[0, 0, 0, 0], &dy_view[0, 0, 0, 0], &dkernel_view[0, 0, 0, 0], &dbias_view[0])
+        status = fc_conv2d_backward_kernel_by(
+            <fc_conv2d_algorithm>algorithm, &conv,
+            &x_view[0, 0, 0, 0], &dy_view[0, 0, 0, 0], &dkernel_view[0, 0, 0, 0], &dbias_view[0])
     check(status)
 
 
@@ -1310,6 +1322,11 @@ def gather_gradients(Parameters p) -> None:
 # ---- plans --------------------------------------------------------------------------------------
 
 STEP_KINDS = ("conv", "max_pool", "avg_pool", "dense")
+
+
+cdef fc_conv2d_forward *forward_algorithms[4]
+forward_algorithms[:] = [
+    fc_conv2d_forward_naive, fc_conv2d_forward_im2col, fc_conv2d_forward_direct, fc_conv2d_forward_winograd]
 
 
 cdef class Plan:

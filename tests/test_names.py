@@ -201,9 +201,9 @@ def test_completion_of_layers_offers_layers():
     ("call", "meant"),
     [
         (lambda: layers.dense(10), "layers.Dense"),
-        (lambda: layers.alpha_dropout(0.5), "layers.AlphaDropout"),
+        (lambda: layers.dropout(0.5), "layers.Dropout"),
         (lambda: layers.batch_normalization(), "layers.BatchNormalization"),
-        (lambda: layers.relu(), "layers.ReLU"),
+        (lambda: layers.subsampling2d(), "layers.Subsampling2D"),
         (lambda: fastconv.optimizers.sgd(0.1), "optimizers.SGD"),
         (lambda: fastconv.callbacks.early_stopping(patience=3), "callbacks.EarlyStopping"),
         (lambda: fastconv.optimizers.schedules.one_cycle(0.1), "optimizers.schedules.OneCycle"),

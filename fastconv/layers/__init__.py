@@ -1,37 +1,30 @@
 """The layers: each a formula, its derivative, and the weights in between."""
 
 from fastconv._public import publish
-from fastconv.layers.activation import Activation
-from fastconv.layers.activity_regularization import ActivityRegularization
+from fastconv.layers.activations import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from fastconv.layers.adaptive_pooling import (
     AdaptiveAveragePooling1D,
     AdaptiveAveragePooling2D,
     AdaptiveMaxPooling1D,
     AdaptiveMaxPooling2D,
 )
-from fastconv.layers.alpha_dropout import AlphaDropout
 from fastconv.layers.arithmetic import WithNumber
-from fastconv.layers.arrangement import Permute, RepeatVector
+from fastconv.layers.arrangement import Flatten, Permute, RepeatVector, Reshape
+from fastconv.layers.augmentation import RandomBrightness, RandomContrast, RandomErasing, RandomFlip
 from fastconv.layers.batch_normalization import BatchNormalization
-from fastconv.layers.center_crop import CenterCrop
 from fastconv.layers.convolution import Conv1D, Conv2D
-from fastconv.layers.dense import Dense
+from fastconv.layers.dense import RBF, Dense
 from fastconv.layers.depthwise_convolution import (
     DepthwiseConv1D,
     DepthwiseConv2D,
     SeparableConv1D,
     SeparableConv2D,
 )
-from fastconv.layers.dropout import Dropout
-from fastconv.layers.elu import ELU
-from fastconv.layers.flatten import Flatten
-from fastconv.layers.gaussian_dropout import GaussianDropout
-from fastconv.layers.gaussian_noise import GaussianNoise
-from fastconv.layers.identity import Identity
+from fastconv.layers.dropout import AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout2D
+from fastconv.layers.identity import ActivityRegularization, Identity
 from fastconv.layers.input_layer import Input, InputLayer
 from fastconv.layers.lambda_layer import Lambda
 from fastconv.layers.layer import Layer
-from fastconv.layers.leaky_relu import LeakyReLU
 from fastconv.layers.merging import (
     Add,
     Average,
@@ -51,9 +44,8 @@ from fastconv.layers.merging import (
     multiply,
     subtract,
 )
-from fastconv.layers.normalization import Normalization
+from fastconv.layers.normalization import Normalization, Rescaling
 from fastconv.layers.padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
-from fastconv.layers.pipeline import Pipeline
 from fastconv.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -64,21 +56,9 @@ from fastconv.layers.pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
-from fastconv.layers.prelu import PReLU
-from fastconv.layers.random_brightness import RandomBrightness
-from fastconv.layers.random_contrast import RandomContrast
-from fastconv.layers.random_crop import RandomCrop
-from fastconv.layers.random_erasing import RandomErasing
-from fastconv.layers.random_flip import RandomFlip
+from fastconv.layers.random_affine import RandomRotation, RandomTranslation, RandomZoom
 from fastconv.layers.random_layer import RandomLayer
-from fastconv.layers.random_rotation import RandomRotation
-from fastconv.layers.random_translation import RandomTranslation
-from fastconv.layers.random_zoom import RandomZoom
-from fastconv.layers.rbf import RBF
-from fastconv.layers.relu import ReLU
-from fastconv.layers.rescaling import Rescaling
-from fastconv.layers.reshape import Reshape
-from fastconv.layers.resizing import Resizing
+from fastconv.layers.resizing import CenterCrop, RandomCrop, Resizing
 from fastconv.layers.row_normalization import (
     GroupNormalization,
     LayerNormalization,
@@ -86,12 +66,10 @@ from fastconv.layers.row_normalization import (
     UnitNormalization,
 )
 from fastconv.layers.serialization import add_class, deserialize, serialize
-from fastconv.layers.softmax import Softmax
-from fastconv.layers.spatial_dropout2d import SpatialDropout2D
-from fastconv.layers.spectral_normalization import SpectralNormalization
 from fastconv.layers.subsampling2d import Subsampling2D
 from fastconv.layers.transposed_convolution import Conv1DTranspose, Conv2DTranspose
 from fastconv.layers.upsampling import UpSampling1D, UpSampling2D
+from fastconv.layers.wrappers import Pipeline, SpectralNormalization
 
 # Keras' other names.
 MaxPool1D = MaxPooling1D

@@ -1,14 +1,23 @@
-"""Dropout: while training, each number is switched off with some probability."""
+"""Dropout and noise: while training, numbers are switched off or changed at random."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from fastconv import ops
-from fastconv.layers._noise_shape import concrete_shape, noise_shape_argument
-from fastconv.layers.random_layer import RandomLayer, kept, share_to_drop
+from fastconv._numbers import is_real
+from fastconv.layers._arguments import check_data_format, whole
+from fastconv.layers.random_layer import RandomLayer, kept, normal_numbers, share_to_drop
 from fastconv.parameter import Array
+
+NoiseShape = tuple[int | None, ...]  # of a mask: 1 along axes where it is the same, None for the input's size
+
+# What SELU tends to for x → −∞: −λ·α of Klambauer et al. 2017.
+_SELU_MINIMUM = -1.0507009873554805 * 1.6732632423543772
 
 
 class Dropout(RandomLayer):
@@ -54,3 +63,161 @@ class Dropout(RandomLayer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape}
+
+
+class SpatialDropout2D(Dropout):
+    """``Dropout`` that keeps or drops each map (n, :, :, c) as a whole.
+
+    Neighbouring pixels of a map say nearly the same, so that dropping single ones takes little away.
+
+    Tompson et al. 2015, *Efficient object localization using convolutional networks*.
+    """
+
+    input_rank = 4
+
+    def __init__(
+        self, rate: float, data_format: str | None = None, seed: int | None = None, **options: Any
+    ) -> None:
+        check_data_format(data_format, "SpatialDropout2D")
+        super().__init__(rate, (None, 1, 1, None), seed, **options)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["noise_shape"]
+        return config
+
+
+class AlphaDropout(RandomLayer):
+    """Training: y = a · (x · m + α′ · (1 − m)) + b, with m = 0 with probability ``rate``. Else y = x.
+
+    Dropped numbers become α′ ≈ −1.758, the lowest output of SELU, and a = ((1 − p) · (1 + p·α′²))^−½,
+    b = −a·p·α′ (p the rate) restore mean 0 and variance 1, which SELU networks live on.
+
+    Klambauer, Unterthiner, Mayr & Hochreiter 2017, *Self-normalizing neural networks*.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(seed, **options)
+        self.rate = share_to_drop("AlphaDropout", rate, all_of_it=False)
+        self.noise_shape = noise_shape_argument("AlphaDropout", noise_shape)
+
+    @property
+    def affine(self) -> tuple[float, float]:
+        """(a, b)"""
+        a = ((1 - self.rate) * (1 + self.rate * _SELU_MINIMUM**2)) ** -0.5
+        return a, -a * self.rate * _SELU_MINIMUM
+
+    def call(self, x: Array, training: bool = False) -> Array:
+        if not self.is_random(training) or self.rate == 0:
+            self.remember(None)
+            return x
+        draw = self.draw()
+        self.remember(draw)
+        a, b = self.affine
+        if self.noise_shape is None:
+            return ops.dropout(x, self.rate, *draw, scale=a, shift=b, fill=a * _SELU_MINIMUM + b)
+        mask = self._mask(draw, x.shape)
+        return np.where(mask, a * x + b, x.dtype.type(a * _SELU_MINIMUM + b))
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        (draw,) = self.recall()
+        if not input_gradient:
+            return None
+        if draw is None:
+            return dy
+        a, _ = self.affine
+        if self.noise_shape is None:
+            return ops.dropout(dy, self.rate, *draw, scale=a)
+        return dy.dtype.type(a) * dy * self._mask(draw, dy.shape)
+
+    def _mask(self, draw: tuple[int, int], shape: tuple[int, ...]) -> Array:
+        assert self.noise_shape is not None
+        return kept(draw, concrete_shape(self, self.noise_shape, shape), self.rate, scale=1.0) != 0
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape}
+
+
+class GaussianDropout(RandomLayer):
+    """Training: y = x · (1 + √(rate / (1 − rate)) · ε), with ε ~ N(0, 1). Else y = x.
+
+    Mean and variance of the factor are those of ``Dropout`` with the same rate.
+
+    Srivastava et al. 2014, *Dropout: a simple way to prevent neural networks from overfitting*, section 10.
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **options: Any) -> None:
+        super().__init__(seed, **options)
+        self.rate = share_to_drop("GaussianDropout", rate, all_of_it=False)
+
+    def call(self, x: Array, training: bool = False) -> Array:
+        if not self.is_random(training) or self.rate == 0:
+            self.remember(None)
+            return x
+        factors = (1 + math.sqrt(self.rate / (1 - self.rate)) * normal_numbers(self.draw(), x.shape)).astype(
+            x.dtype
+        )
+        self.remember(factors)
+        return x * factors
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        (factors,) = self.recall()
+        if not input_gradient:
+            return None
+        return dy if factors is None else dy * factors
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate}
+
+
+class GaussianNoise(RandomLayer):
+    """Training: y = x + stddev · ε, with ε ~ N(0, 1). Else y = x."""
+
+    def __init__(self, stddev: float, seed: int | None = None, **options: Any) -> None:
+        super().__init__(seed, **options)
+        if not is_real(stddev) or not 0 <= stddev <= 1:
+            raise ValueError(f"GaussianNoise: stddev must be a number between 0 and 1; got {stddev!r}")
+        self.stddev = float(stddev)
+
+    def call(self, x: Array, training: bool = False) -> Array:
+        self.remember()
+        if not self.is_random(training) or self.stddev == 0:
+            return x
+        return x + x.dtype.type(self.stddev) * normal_numbers(self.draw(), x.shape)
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
+        self.recall()
+        return dy if input_gradient else None
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "stddev": self.stddev}
+
+
+def noise_shape_argument(layer: str, noise_shape: Any) -> NoiseShape | None:
+    """The argument ``noise_shape`` as a tuple of sizes and None, or ValueError."""
+    if noise_shape is None:
+        return None
+    if isinstance(noise_shape, str) or not hasattr(noise_shape, "__iter__"):
+        raise ValueError(
+            f"{layer}: noise_shape must be a list of sizes, as (None, 1, 1, 8); got {noise_shape!r}"
+        )
+    return tuple(None if n is None else whole(n, f"{layer}: every size of noise_shape") for n in noise_shape)
+
+
+def concrete_shape(layer: object, noise_shape: NoiseShape, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """``noise_shape`` with the sizes of an input of ``shape`` for None; ValueError where they do not fit."""
+    fits = len(noise_shape) == len(shape) and all(
+        n in (None, 1, size) for n, size in zip(noise_shape, shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"{layer}: noise_shape {noise_shape} does not fit an input of shape {shape}: each of its sizes "
+            "must be 1, None or the input's"
+        )
+    return tuple(size if n is None else n for n, size in zip(noise_shape, shape, strict=True))

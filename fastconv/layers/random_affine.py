@@ -1,4 +1,4 @@
-"""What random shifts, turns and zooms share: an affine map for each image."""
+"""Images shifted, turned and zoomed at random while training: an affine map for each image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from fastconv import ops
 from fastconv._errors import unknown_name
-from fastconv.layers.augmentation import Augmentation
+from fastconv.layers.augmentation import Augmentation, Factor, as_config, factor_range
 from fastconv.ops.images import FILL_MODES, INTERPOLATIONS
 from fastconv.parameter import Array
 
@@ -60,3 +60,117 @@ class RandomAffine(Augmentation):
             "interpolation": self.interpolation,
             "fill_value": self.fill_value,
         }
+
+
+class RandomTranslation(RandomAffine):
+    """Training: y[h, w] = x[h − v·H, w − u·W], v and u drawn for each image. Else y = x.
+
+    Parameters
+    ----------
+    height_factor, width_factor : v and u, shares of the image's size: uniform in [−f, f] for a number f, in
+        [lower, upper] for a pair. Positive is down, and to the right
+    fill_mode, interpolation, fill_value : as in ``RandomAffine``
+    """
+
+    def __init__(
+        self,
+        height_factor: Factor,
+        width_factor: Factor,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        fill_value: float = 0.0,
+        data_format: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(fill_mode, interpolation, seed, fill_value, data_format=data_format, **options)
+        self.height_factor, self.width_factor = height_factor, width_factor
+        self._vertical = factor_range(height_factor, "RandomTranslation: height_factor")
+        self._horizontal = factor_range(width_factor, "RandomTranslation: width_factor")
+
+    def maps(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
+        N, H, W, _ = shape
+        down, right = H * random.uniform(*self._vertical, N), W * random.uniform(*self._horizontal, N)
+        return 1, 0, -right, 0, 1, -down
+
+    def get_config(self) -> dict[str, Any]:
+        factors = {"height_factor": self.height_factor, "width_factor": self.width_factor}
+        return {**super().get_config(), **{name: as_config(factor) for name, factor in factors.items()}}
+
+
+class RandomRotation(RandomAffine):
+    """Training: each image is turned about its center by an angle θ of its own. Else y = x.
+
+    With (w, h) counted from the center ((W−1)/2, (H−1)/2), y[h, w] = x[h cos θ + w sin θ, w cos θ − h sin θ]
+
+    Parameters
+    ----------
+    factor : θ in turns of 360°: uniform in [−f, f] for a number f, in [lower, upper] for a pair. Positive is
+        counter-clockwise
+    fill_mode, interpolation, fill_value : as in ``RandomAffine``
+    """
+
+    def __init__(
+        self,
+        factor: Factor,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        fill_value: float = 0.0,
+        data_format: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(fill_mode, interpolation, seed, fill_value, data_format=data_format, **options)
+        self.factor = factor_range(factor, "RandomRotation: factor")
+
+    def maps(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
+        N, H, W, _ = shape
+        angle = 2 * np.pi * random.uniform(*self.factor, N)
+        cos, sin, x, y = np.cos(angle), np.sin(angle), (W - 1) / 2, (H - 1) / 2
+        return cos, -sin, x - x * cos + y * sin, sin, cos, y - x * sin - y * cos
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "factor": self.factor}
+
+
+class RandomZoom(RandomAffine):
+    """Training: each image is zoomed about its center by factors of its own. Else y = x.
+
+    With (w, h) counted from the center ((W−1)/2, (H−1)/2), y[h, w] = x[(1 + v) h, (1 + u) w]
+
+    Parameters
+    ----------
+    height_factor : v, uniform in [−f, f] for a number f, in [lower, upper] for a pair, all above −1. Positive
+        zooms out, negative in
+    width_factor : u, likewise; None makes u = v, which keeps the shape of things
+    fill_mode, interpolation, fill_value : as in ``RandomAffine``
+    """
+
+    def __init__(
+        self,
+        height_factor: Factor,
+        width_factor: Factor | None = None,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: int | None = None,
+        fill_value: float = 0.0,
+        data_format: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(fill_mode, interpolation, seed, fill_value, data_format=data_format, **options)
+        self.height_factor, self.width_factor = height_factor, width_factor
+        self._vertical = factor_range(height_factor, "RandomZoom: height_factor", above=True)
+        self._horizontal = None
+        if width_factor is not None:
+            self._horizontal = factor_range(width_factor, "RandomZoom: width_factor", above=True)
+
+    def maps(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
+        N, H, W, _ = shape
+        rows = columns = 1 + random.uniform(*self._vertical, N)
+        if self._horizontal is not None:
+            columns = 1 + random.uniform(*self._horizontal, N)
+        return columns, 0, (1 - columns) * (W - 1) / 2, 0, rows, (1 - rows) * (H - 1) / 2
+
+    def get_config(self) -> dict[str, Any]:
+        factors = {"height_factor": self.height_factor, "width_factor": self.width_factor}
+        return {**super().get_config(), **{name: as_config(factor) for name, factor in factors.items()}}

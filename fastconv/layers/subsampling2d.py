@@ -12,9 +12,9 @@ from fastconv._errors import unsupported_argument
 from fastconv._geometry import Pair
 from fastconv.activations import ActivationLike
 from fastconv.initializers import InitializerLike
-from fastconv.layers.activated import ActivatedLayer
 from fastconv.layers.layer import Shape
 from fastconv.layers.pooling import Pooling
+from fastconv.layers.weighted import ActivatedLayer
 from fastconv.parameter import Array
 from fastconv.regularizers import RegularizerLike
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph.ports import Several
-from fastconv.layers.rescaling import Rescaling
+from fastconv.layers.normalization import Rescaling
 from fastconv.losses import Loss, MaximumAPosteriori
 from fastconv.models.objective import Term
 from fastconv.parameter import Array

@@ -391,8 +391,9 @@ def _conv2d(layer: Conv2D) -> Step:
     view = window((H, W), (KH, KW), 1, layer.padding)
     algorithm = None
     if layer.algorithm != "auto" or layer.kernel.size > _MOST_KERNEL_ELEMENTS or KH > _MOST_KERNEL_ROWS:
-        one_image = (1, *view.output_size)
-        algorithm = algorithm_index(layer.algorithm, view, 1, layer.kernel.shape, one_image)
+        wanted = algorithm_index(layer.algorithm, view, 1)
+        shapes = (1, H, W, C), layer.kernel.shape, (1, *view.output_size, layer.filters)
+        algorithm = _kernels.chosen_algorithm("forward", wanted, *shapes, view, 1)
     elif max(view.rows[1:]) >= KH or max(view.columns[1:]) >= KW:
         raise NoPlan(f"{layer} is padded by more than its kernel covers")
     padding = (view.rows.before, view.columns.before)

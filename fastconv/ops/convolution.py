@@ -9,20 +9,13 @@ from numpy.typing import ArrayLike
 
 from fastconv import _kernels, reference
 from fastconv._errors import unknown_name
-from fastconv._geometry import Padding, Pair, Window, is_sparse, meeting, pair, window
+from fastconv._geometry import Padding, Pair, Window, meeting, pair, window
 from fastconv.ops import _door
 from fastconv.ops._door import Array
 from fastconv.ops.activations import activate_result
 
-Shape = tuple[int, ...]
-
 # "auto" takes the fastest; the others are the lessons of csrc/, each to be asked for by name.
 ALGORITHMS = ("auto", *_kernels.ALGORITHMS)
-
-# Where fewer multiplications outweigh the transforms: enough channels to sum over between transforming
-# images, and enough tiles to transform the kernel for. Measured by benchmarks/test_algorithms_auto.py.
-_WINOGRAD_CHANNELS, _WINOGRAD_TILES = 32, 16
-
 
 def conv2d(
     x: ArrayLike,
@@ -61,13 +54,13 @@ def conv2d(
         _door.check_shape(bias, "bias", (C_out,), "one number for each output channel of kernel")
     _check_channels("x", x.shape[3], kernel.shape, groups)
     view = window(x.shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
-    index = algorithm_index(algorithm, view, groups, kernel.shape, (x.shape[0], *view.output_size))
+    index = algorithm_index(algorithm, view, groups)
     if _door.on_reference():
         y = reference.conv2d(x, kernel, bias, strides, padding, dilation_rate, groups)
     else:
         y = _door.empty((x.shape[0], *view.output_size, C_out))
         if y.size:
-            view, taps, index = _without_padding(view, x.shape[1:3], padding, index)
+            view, taps = _without_padding(view, x.shape[1:3])
             _kernels.conv2d(index, x, kernel if taps is None else _of(kernel, taps), bias, view, groups, y)
     return y if activation is None else activate_result(y, activation)
 
@@ -93,20 +86,13 @@ def conv2d_backward_data(
     _check_channels("input_shape", shape[3], kernel.shape, groups)
     view = window(shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
     _door.check_dy(dy, shape, view, kernel.shape[3], "conv2d")
-    if (
-        algorithm == "auto"
-        and view.strides == (1, 1)
-        and groups == 1
-        and _leaves_lanes_empty(*kernel.shape[2:])
-    ):
-        algorithm = "im2col"
-    index = algorithm_index(algorithm, view, groups, kernel.shape, shape[:3])
+    index = algorithm_index(algorithm, view, groups)
     if _door.on_reference():
         return reference.conv2d_backward_data(dy, kernel, shape, strides, padding, dilation_rate, groups)
     if not (dy.size and math.prod(shape)):
         return np.zeros(shape, np.float32)
     dx = _door.empty(shape)
-    view, taps, index = _without_padding(view, shape[1:3], padding, index)
+    view, taps = _without_padding(view, shape[1:3])
     _kernels.conv2d_backward_data(index, dy, kernel if taps is None else _of(kernel, taps), view, groups, dx)
     return dx
 
@@ -140,13 +126,13 @@ def conv2d_backward_kernel(
     kernel_shape = (*size, x.shape[3] // groups, C_out)
     view = window(x.shape[1:3], size, strides, padding, dilation_rate)
     _door.check_dy(dy, x.shape, view, C_out, "conv2d")
-    index = algorithm_index(algorithm, view, groups, kernel_shape, dy.shape[:3])
+    index = algorithm_index(algorithm, view, groups)
     if _door.on_reference():
         how = (strides, padding, dilation_rate, groups, algorithm)
         return reference.conv2d_backward_kernel(x, dy, size, *how, out)
     dkernel, dbias = _door.outputs(out, kernel_shape, (C_out,))
     if dy.size and x.size:
-        view, taps, index = _without_padding(view, x.shape[1:3], padding, index)
+        view, taps = _without_padding(view, x.shape[1:3])
         met = dkernel
         if taps is not None and view.size != size:
             dkernel[...] = 0
@@ -160,20 +146,15 @@ def conv2d_backward_kernel(
     return dkernel, dbias
 
 
-def algorithm_index(algorithm: str, view: Window, groups: int, kernel_shape: Shape, outputs: Shape) -> int:
-    """The place of an algorithm in _kernels.ALGORITHMS, "auto" decided.
-
-    ``outputs`` is the (N, H, W) that comes out: of the convolution, or dx's for backward-data.
-    """
-    winograd_fits = view.size == (3, 3) and view.strides == view.dilation == (1, 1) and groups == 1
+def algorithm_index(algorithm: str, view: Window, groups: int) -> int:
+    """The place of an algorithm in _kernels.ALGORITHMS, -1 for "auto": csrc/conv2d_auto.c decides."""
     if algorithm == "auto":
-        N, H, W = outputs
-        tiles = N * -(-H // 4) * -(-W // 4)
-        pays = min(kernel_shape[2:]) >= _WINOGRAD_CHANNELS and tiles >= _WINOGRAD_TILES
-        algorithm = "winograd" if winograd_fits and pays else "direct"
+        return -1
     if algorithm not in _kernels.ALGORITHMS:
         raise unknown_name("algorithm", algorithm, ALGORITHMS)
-    if algorithm == "winograd" and not winograd_fits:
+    if algorithm == "winograd" and not (
+        view.size == (3, 3) and view.strides == view.dilation == (1, 1) and groups == 1
+    ):
         raise ValueError(
             'algorithm="winograd" is for 3x3 kernels with strides, dilation_rate and groups of 1; '
             f"got kernel {view.size}, strides {view.strides}, dilation_rate {view.dilation}, "
@@ -182,37 +163,17 @@ def algorithm_index(algorithm: str, view: Window, groups: int, kernel_shape: Sha
     return _kernels.ALGORITHMS.index(algorithm)
 
 
-def _without_padding(
-    view: Window, image: Pair, padding: Padding, index: int
-) -> tuple[Window, tuple[slice, slice] | None, int]:
-    """The window, the taps of the kernel and the algorithm with which work grows with the image, not with the
-    padding around it. None for all taps.
+def _without_padding(view: Window, image: Pair) -> tuple[Window, tuple[slice, slice] | None]:
+    """The window and the taps of the kernel with which work grows with the image, not with the padding around
+    it. None for all taps.
     """
-    taps = None
-    if view.dilation != (1, 1):
-        view, taps = meeting(view, image)
-    # "direct" copies all pixels from the first to the last that an output sees, im2col those that taps see.
-    if not isinstance(padding, str) and _kernels.ALGORITHMS[index] == "direct" and is_sparse(view, image):
-        index = _kernels.ALGORITHMS.index("im2col")
-    return view, taps, index
+    return (view, None) if view.dilation == (1, 1) else meeting(view, image)
 
 
 def _of(kernel: Array, taps: tuple[slice, slice]) -> Array:
     """Those taps of a kernel; itself where they are all."""
     part = kernel[taps]
     return kernel if part.shape == kernel.shape else np.ascontiguousarray(part)
-
-
-def _leaves_lanes_empty(C_in: int, C_out: int) -> bool:
-    """Whether dx has so few channels that a product with all taps at once, and scattering it, is quicker.
-
-    Cycles for a tap and a pixel, fitted to measurements of 3x3 to 7x7 kernels on AVX2 and AVX-512: "direct"
-    does C_out steps whatever C_in is, up to a vector's lanes; im2col's product fills the lanes with taps.
-    """
-    lanes = _kernels.isa_lanes()
-    direct = C_out * 10 / lanes
-    im2col = 4 + C_in * (C_out / (2 * lanes) + 0.9)
-    return im2col < direct
 
 
 def _check_channels(name: str, C_in: int, kernel_shape: tuple[int, ...], groups: int) -> None:

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastconv.graph import Pass, Schedule, structure
 from fastconv.graph.ports import listed
-from fastconv.layers.alpha_dropout import AlphaDropout
-from fastconv.layers.dropout import Dropout
-from fastconv.layers.gaussian_dropout import GaussianDropout
+from fastconv.layers.dropout import AlphaDropout, Dropout, GaussianDropout
 from fastconv.layers.layer import Layer
 from fastconv.layers.random_layer import RandomLayer, always_random
 from fastconv.utils.sampling import MonteCarlo, sampled

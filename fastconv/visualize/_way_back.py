@@ -22,7 +22,6 @@ from fastconv import layers, ops
 from fastconv._errors import unknown_name
 from fastconv.graph import Pass, Schedule
 from fastconv.graph.schedule import Call
-from fastconv.layers.activated import ActivatedLayer
 from fastconv.layers.adaptive_pooling import AdaptivePooling
 from fastconv.layers.arithmetic import WithNumber
 from fastconv.layers.augmentation import Augmentation
@@ -32,6 +31,7 @@ from fastconv.layers.padding import Framing
 from fastconv.layers.pooling import GlobalPooling, Pooling
 from fastconv.layers.random_layer import RandomLayer
 from fastconv.layers.upsampling import UpSampling
+from fastconv.layers.weighted import ActivatedLayer
 from fastconv.models import Model
 from fastconv.parameter import Array
 from fastconv.visualize._layers import LayerLike
