@@ -182,7 +182,7 @@ static fc_switches switches_of(const fc_work *work) {
     return (fc_switches){.narrow = (uint16_t *)work->saved + at};
 }
 
-int64_t fc_switches_size(const fc_kernels *kernels, const fc_op *op, int64_t N) {
+int64_t fc_rows_saved_size(const fc_kernels *kernels, const fc_op *op, int64_t N) {
     (void)kernels;
     const int64_t count = fc_times(N, fc_size_of(op->y));
     return op->kind == FC_OP_MAX_POOL ? fc_plus(count, 1) / 2 : op->kind == FC_OP_GLOBAL_MAX_POOL ? count : 0;
@@ -221,6 +221,13 @@ int fc_rows_needs(const fc_op *op) {
     case FC_OP_SOFTMAX: return FC_NEEDS_Y;
     default: return 0;
     }
+}
+
+/* A tap of a window is numbered in 16 bits, a pixel of an image in 32. */
+int fc_rows_take_pool(const fc_kernels *kernels, const fc_op *op, int backward) {
+    (void)kernels, (void)backward;
+    if (op->kind == FC_OP_GLOBAL_MAX_POOL) return op->x[0].H * op->x[0].W <= INT64_C(1) << 31;
+    return op->kind != FC_OP_MAX_POOL || op->KH * op->KW <= 1 << 16;
 }
 
 const fc_row_operation fc_row_operations[FC_OP_KINDS] = {

@@ -20,8 +20,9 @@ typedef struct {
 /* By kind; those without rows have no forward.run. */
 extern const fc_row_operation fc_row_operations[FC_OP_KINDS];
 
-/* The methods' `needs` and `saved_size` of these operations. */
+/* Of their methods; `takes` and `saved_size` are the pools'. */
 int fc_rows_needs(const fc_op *op);
-int64_t fc_switches_size(const fc_kernels *kernels, const fc_op *op, int64_t N);
+int fc_rows_take_pool(const fc_kernels *kernels, const fc_op *op, int backward);
+int64_t fc_rows_saved_size(const fc_kernels *kernels, const fc_op *op, int64_t N);
 
 #endif

@@ -284,18 +284,11 @@ static fc_status rows(const fc_work *work) { return run_rows(&fc_row_operations[
 
 static fc_status rows_back(const fc_work *work) { return run_rows(&fc_row_operations[work->op->kind].backward, work); }
 
-/* A tap of a window is numbered in 16 bits, a pixel of an image in 32. */
-static int takes_pool(const fc_kernels *kernels, const fc_op *op, int backward) {
-    (void)kernels, (void)backward;
-    if (op->kind == FC_OP_GLOBAL_MAX_POOL) return op->x[0].H * op->x[0].W <= INT64_C(1) << 31;
-    return op->kind != FC_OP_MAX_POOL || op->KH * op->KW <= 1 << 16;
-}
-
 /* ---- the table ------------------------------------------------------------------------------------ */
 
 #define SUM(name) {.needs = needs, .scratch_size = bias_size, .forward = name, .backward = name##_back}
 #define ROWS {.needs = fc_rows_needs, .forward = rows, .backward = rows_back}
-#define POOL {.takes = takes_pool, .saved_size = fc_switches_size, .forward = rows, .backward = rows_back}
+#define POOL {.takes = fc_rows_take_pool, .saved_size = fc_rows_saved_size, .forward = rows, .backward = rows_back}
 
 const fc_method fc_whole_methods[FC_OP_KINDS] = {
     [FC_OP_CONV] = SUM(conv),
