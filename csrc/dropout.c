@@ -1,25 +1,41 @@
 /* dropout.c - each number is switched off with some probability.
  *
- *     y[i] = scale x[i] + shift   where word[i] >= threshold,   else fill
- *     dx[i] = scale dy[i]         where word[i] >= threshold,   else 0      (the same with dy for x)
+ *     y[n, i] = scale x[n, i] + shift   where word[n, i] >= threshold,   else fill
+ *     dx[n, i] = scale dy[n, i]         where word[n, i] >= threshold,   else 0      (the same with dy for x)
  *
- * word[i] is a random whole number of 32 bits, a function of seed, call and i (threefry.h). The threshold is the
- * share to be dropped, times 2^32.
+ * word[n, i] is a random whole number of 32 bits, a function of seed, call, the image's number and the place i in the
+ * image (threefry.h): whatever batch the image stands in. The threshold is the share to be dropped, times 2^32.
  *
  *     dropout          scale = 1 / (1 - rate)    shift = fill = 0               Srivastava et al. 2014
  *     alpha dropout    scale = a                 shift = b, fill = a alpha' + b Klambauer et al. 2017
+ *     spatial dropout  one word for all pixels of a channel: i is the channel   Tompson et al. 2015
+ *
+ * Tasks are up to WORDS places of an image.
  */
-#include "kernels.h"
+#include "dropout.h"
+
 #include "memory.h"
 #include "threads.h"
+#include "threefry.h"
 
-/* Numbers in a task, a multiple of FC_RANDOM_BLOCK; and what one costs, in operations. */
-enum { BLOCK = 1 << 13, COST = 20 };
+enum { WORDS = 1 << 10, COST = 20 }; /* a multiple of FC_RANDOM_BLOCK; operations for one number */
 
-void fc_dropout(int64_t n, fc_random stream, uint32_t threshold, float scale, float shift, float fill,
-                const float *x, float *y) {
+void fc_dropout_part(const fc_kernels *kernels, const fc_dropout *d, int part, int parts, const float *x, float *y) {
+    const fc_dropout_rule rule = {d->threshold, d->scale, d->shift, d->fill};
+    const fc_random_key key = fc_key_of(d->stream);
+    const int64_t pieces = fc_pieces(d->places, WORDS), tasks = d->images * pieces;
+    uint32_t words[WORDS];
+    for (int64_t t = fc_part(tasks, parts, part); t < fc_part(tasks, parts, part + 1); t++) {
+        const int64_t n = t / pieces, i = t % pieces * WORDS, count = fc_min(WORDS, d->places - i);
+        kernels->random_words(key, (uint32_t)(d->first_image + n), i, count, words);
+        int64_t at = n * d->pixels * d->places + i;
+        for (int64_t p = 0; p < d->pixels; p++, at += d->places) kernels->drop(&rule, count, words, x + at, y + at);
+    }
+}
+
+void fc_dropout_forward(const fc_dropout *d, const float *x, float *y) {
     const fc_kernels *kernels = fc_kernels_active();
-    const fc_dropout_rule rule = {stream, threshold, scale, shift, fill};
-#pragma omp parallel for schedule(static) num_threads(fc_threads_for((double)n * COST))
-    for (int64_t i = 0; i < n; i += BLOCK) kernels->dropout(&rule, i, fc_min(n, i + BLOCK), x, y);
+    const int threads = fc_threads_for((double)d->images * (double)d->pixels * (double)d->places * COST);
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int t = 0; t < threads; t++) fc_dropout_part(kernels, d, t, threads, x, y);
 }

@@ -194,16 +194,23 @@ fc_status fc_elementwise_backward(const fc_broadcast *shape, int second, const f
 
 /* ---- dropout ------------------------------------------------------------------------------------ */
 
-/* A stream of random numbers; see threefry.h. They are dealt in blocks of FC_RANDOM_BLOCK. */
+/* A stream of random words for every image; see threefry.h. They are dealt in blocks of FC_RANDOM_BLOCK. */
 typedef struct {
     uint64_t seed;
     uint32_t call;
 } fc_random;
 enum { FC_RANDOM_BLOCK = 32 };
 
-/* y[i] = scale x[i] + shift where random word i is at least the threshold, else fill. y may be x. */
-void fc_dropout(int64_t n, fc_random stream, uint32_t threshold, float scale, float shift, float fill,
-                const float *x, float *y);
+typedef struct {
+    int64_t images, pixels, places; /* x and y are (images, pixels, places); all pixels have the same words */
+    int64_t first_image;            /* its number, of 32 bits as the others' */
+    fc_random stream;
+    uint32_t threshold;
+    float scale, shift, fill;
+} fc_dropout;
+
+/* y = scale x + shift where the random word of image and place is at least the threshold, else fill. y may be x. */
+void fc_dropout_forward(const fc_dropout *dropout, const float *x, float *y);
 
 /* ---- penalties ---------------------------------------------------------------------------------- */
 

@@ -106,9 +106,13 @@ typedef struct {
 /* Does it to the numbers first <= i < end of the parameter. */
 typedef void fc_update_kernel(const fc_update *update, int64_t first, int64_t end);
 
+/* See threefry.h. */
+typedef struct {
+    uint32_t k0, k1;
+} fc_random_key;
+
 /* Which numbers stay, and what becomes of them; see dropout.c. */
 typedef struct {
-    fc_random stream;
     uint32_t threshold;
     float scale, shift, fill;
 } fc_dropout_rule;
@@ -331,8 +335,12 @@ typedef struct {
     double (*loss)(fc_loss_kind kind, float delta, fc_limits limits, int64_t n, const float *x, const float *t,
                    float scale, float *gradient);
 
-    /* Elements first <= i < end, first a multiple of FC_RANDOM_BLOCK. Pointers are to the start of the arrays. */
-    void (*dropout)(const fc_dropout_rule *rule, int64_t first, int64_t end, const float *x, float *y);
+    /* Words of n places of an image from `first` on, a multiple of FC_RANDOM_BLOCK; of so many images in the lanes, from
+     * `image` on, and then vectors. There is room for n rounded up to FC_RANDOM_BLOCK. */
+    void (*random_words)(fc_random_key key, uint32_t image, int64_t first, int64_t n, uint32_t *words);
+    void (*bundle_random_words)(fc_random_key key, uint32_t image, int64_t first, int64_t n, uint32_t *words);
+    /* y = scale x + shift, or fill, of n numbers; words readable to a whole vector */
+    void (*drop)(const fc_dropout_rule *rule, int64_t n, const uint32_t *words, const float *x, float *y);
 
     /* sums[0] += |x|, sums[1] += x^2, grad += its slope (or NULL), of n elements */
     void (*penalize)(const fc_penalty *penalty, int64_t n, const float *x, float *grad, double sums[2]);

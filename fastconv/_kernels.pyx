@@ -167,8 +167,14 @@ cdef extern from "fastconv.h" nogil:
         uint64_t seed
         uint32_t call
 
-    void fc_dropout(int64_t n, fc_random stream, uint32_t threshold, float scale, float shift, float fill,
-                    const float *x, float *y)
+    ctypedef struct fc_dropout:
+        int64_t images, pixels, places
+        int64_t first_image
+        fc_random stream
+        uint32_t threshold
+        float scale, shift, fill
+
+    void fc_dropout_forward(const fc_dropout *, const float *x, float *y)
     double fc_l1_l2_penalty(int64_t n, const float *x, double l1, double l2, float *grad, double scale)
 
     void fc_softmax_forward(int64_t rows, int64_t C, const float *x, float *p)
@@ -235,13 +241,6 @@ cdef extern from "fastconv.h" nogil:
 
     fc_status fc_softmax_cross_entropy(
         int64_t N, int64_t C, const float *logits, fc_targets targets, double *loss, float *dlogits)
-
-    ctypedef enum fc_loss_kind:
-        FC_LOSS_SOFTMAX_CROSS_ENTROPY
-        FC_LOSS_SIGMOID_CROSS_ENTROPY
-        FC_LOSS_SQUARED
-        FC_LOSS_ABSOLUTE
-        FC_LOSS_HUBER
 
     ctypedef enum fc_fill:
         FC_FILL_CONSTANT
@@ -319,23 +318,6 @@ cdef extern from "kernels.h" nogil:
     const fc_kernels *fc_kernels_active()
 
 
-cdef extern from "engine/engine.h" nogil:
-    ctypedef struct fc_size:
-        int64_t H, W, C
-
-    ctypedef struct fc_loss:
-        fc_loss_kind kind
-        int tensor
-        float delta, least, most
-        fc_targets targets
-        float scale
-        float *losses
-
-    void fc_loss_gradient(
-        const fc_kernels *, const fc_loss *, int64_t first, int64_t images, fc_size, const float *tensor,
-        float *gradient)
-
-
 cdef extern from "plan.h" nogil:
     ctypedef enum fc_step_kind:
         FC_CONV
@@ -380,6 +362,12 @@ cdef extern from "engine/engine.h" nogil:
     ctypedef enum fc_op_kind:
         pass
 
+    ctypedef enum fc_loss_kind:
+        pass
+
+    ctypedef struct fc_size:
+        int64_t H, W, C
+
     ctypedef struct fc_op:
         fc_op_kind kind
         int inputs
@@ -392,12 +380,25 @@ cdef extern from "engine/engine.h" nogil:
         fc_elementwise elementwise
         float scale, shift, fill
         uint32_t threshold
+        int spatial
         double epsilon, momentum
         int training
         float *weight[4]
         float *gradient[4]
         int adds
         const fc_random *random
+
+    ctypedef struct fc_loss:
+        fc_loss_kind kind
+        int tensor
+        float delta, least, most
+        fc_targets targets
+        float scale
+        float *losses
+
+    void fc_loss_gradient(
+        const fc_loss *, int64_t first, int64_t images, fc_size, const fc_kernels *, const float *tensor,
+        float *gradient)
 
     ctypedef struct fc_run:
         int64_t N
@@ -852,12 +853,15 @@ def prelu_backward(
 # ---- dropout and penalties ----------------------------------------------------------------------
 
 def dropout(
-    uint64_t seed, uint32_t call, uint32_t threshold, float scale, float shift, float fill,
-    const float[::1] x, float[::1] y,
+    uint64_t seed, uint32_t call, uint32_t first_image, uint32_t threshold, float scale, float shift, float fill,
+    const float[:, ::1] x, float[:, ::1] y,
 ) -> None:
-    cdef fc_random stream = fc_random(seed, call)
+    cdef fc_dropout d
+    d.images, d.pixels, d.places, d.first_image = x.shape[0], 1, x.shape[1], first_image
+    d.stream, d.threshold = fc_random(seed, call), threshold
+    d.scale, d.shift, d.fill = scale, shift, fill
     with nogil:
-        fc_dropout(x.shape[0], stream, threshold, scale, shift, fill, &x[0], &y[0])
+        fc_dropout_forward(&d, &x[0, 0], &y[0, 0])
 
 
 def l1_l2_penalty(const float[::1] x, double l1, double l2, float[::1] grad, double scale) -> float:
@@ -954,37 +958,6 @@ def softmax_cross_entropy(
             logits.shape[0], logits.shape[1], &logits[0, 0], targets, &loss, &dlogits[0, 0])
     check(status)
     return loss
-
-
-LOSSES = {
-    "softmax_cross_entropy": FC_LOSS_SOFTMAX_CROSS_ENTROPY,
-    "sigmoid_cross_entropy": FC_LOSS_SIGMOID_CROSS_ENTROPY,
-    "squared": FC_LOSS_SQUARED,
-    "absolute": FC_LOSS_ABSOLUTE,
-    "huber": FC_LOSS_HUBER,
-}
-
-
-def loss_gradient(
-    str kind, const float[:, :, :, ::1] x, const int64_t[:, :, ::1] labels, const float[:, :, :, ::1] rows,
-    const float[::1] weights, float delta, float least, float most, float scale, int64_t first, int64_t images,
-    float[::1] losses, float[:, :, :, ::1] gradient
-) -> None:
-    """Of images first to first + images - 1 out of all: their losses, and the gradient at x."""
-    cdef fc_loss loss
-    cdef fc_size size = fc_size(x.shape[1], x.shape[2], x.shape[3])
-    loss.kind = <fc_loss_kind><int>LOSSES[kind]
-    loss.tensor, loss.delta, loss.least, loss.most, loss.scale = 0, delta, least, most, scale
-    loss.targets = fc_targets(NULL, NULL, NULL)
-    if labels is not None:
-        loss.targets.labels = &labels[0, 0, 0]
-    if rows is not None:
-        loss.targets.rows = &rows[0, 0, 0, 0]
-    loss.targets.weights = optional(weights)
-    loss.losses = &losses[0]
-    with nogil:
-        fc_loss_gradient(
-            fc_kernels_active(), &loss, first, images, size, &x[first, 0, 0, 0], &gradient[first, 0, 0, 0])
 
 
 # ---- batch normalisation ------------------------------------------------------------------------
@@ -1472,6 +1445,28 @@ WAYS = ("lanes", "pixels", "whole")
 LOSS_KINDS = ("softmax_cross_entropy", "sigmoid_cross_entropy", "squared", "absolute", "huber")
 
 
+def loss_gradient(
+    str kind, const float[:, :, :, ::1] x, const int64_t[:, :, ::1] labels, const float[:, :, :, ::1] rows,
+    const float[::1] weights, float delta, float least, float most, float scale, int64_t first, int64_t images,
+    float[::1] losses, float[:, :, :, ::1] gradient
+) -> None:
+    """Of images first to first + images - 1 out of all: their losses, and the gradient at x."""
+    cdef fc_loss loss
+    cdef fc_size size = fc_size(x.shape[1], x.shape[2], x.shape[3])
+    loss.kind = <fc_loss_kind><int>LOSS_KINDS.index(kind)
+    loss.tensor, loss.delta, loss.least, loss.most, loss.scale = 0, delta, least, most, scale
+    loss.targets = fc_targets(NULL, NULL, NULL)
+    if labels is not None:
+        loss.targets.labels = &labels[0, 0, 0]
+    if rows is not None:
+        loss.targets.rows = &rows[0, 0, 0, 0]
+    loss.targets.weights = optional(weights)
+    loss.losses = &losses[0]
+    with nogil:
+        fc_loss_gradient(
+            &loss, first, images, size, fc_kernels_active(), &x[first, 0, 0, 0], &gradient[first, 0, 0, 0])
+
+
 cdef class Stream:
     """The random numbers of one operation: a seed, and the number of the call, which may be set between runs."""
 
@@ -1579,7 +1574,7 @@ cdef class Program:
         op.algorithm = given.get("algorithm", -1)
         op.elementwise = <fc_elementwise><int>ELEMENTWISE[given.get("elementwise", "add")]
         op.scale, op.shift, op.fill = given.get("scale", 1.0), given.get("shift", 0.0), given.get("fill", 0.0)
-        op.threshold = given.get("threshold", 0)
+        op.threshold, op.spatial = given.get("threshold", 0), given.get("spatial", False)
         op.epsilon, op.momentum = given.get("epsilon", 0.0), given.get("momentum", 0.0)
         op.training = given.get("training", False)
         for i, array in enumerate(given.get("weights", ())):
@@ -1623,7 +1618,8 @@ cdef class Program:
     def train(self, list inputs, list outputs, list losses) -> None:
         """Forward, losses and backward: fill the outputs, the losses of each image, and all gradients.
 
-        A loss is (kind, tensor, delta, (least, most), labels, rows, weights, scale, losses).
+        A loss is (kind, tensor, delta, limits, labels, rows, weights, scale, losses): limits are the least and the
+        most that -log p may be where p is clipped, or (0, 0).
         """
         cdef fc_status status
         cdef fc_loss table[8]

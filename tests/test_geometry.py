@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastconv import layers
-from fastconv._geometry import Axis, explicit_padding, pair, slide, window
+from fastconv._core.geometry import Axis, explicit_padding, pair, slide, window
 
 
 def windows_that_fit(n: int, taps: int, stride: int, dilation: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -33,16 +33,26 @@ seeds = st.sampled_from([0, 1, 2**32, 2**63 + 5, 2**64 - 1]) | st.integers(0, 2*
 
 
 @examples(200)
-@given(st.integers(0, 130), st.floats(0, 1), seeds, st.integers(0, 2**32 - 1), st.integers(0, 2**16))
-def test_the_kernel_equals_the_reference(count, rate, seed, call, numbers):
-    x = np.random.default_rng(numbers).normal(size=count).astype(np.float32)
-    expected = reference.dropout(x, rate, seed, call, scale=1.5, shift=0.25, fill=-3.0)
+@given(
+    st.lists(st.integers(0, 9), max_size=2),
+    st.integers(0, 80),
+    st.floats(0, 1),
+    seeds,
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0, 3, 2**32 - 1]),
+    st.integers(0, 2**16),
+)
+def test_the_kernel_equals_the_reference(leading, count, rate, seed, call, image, numbers):
+    x = np.random.default_rng(numbers).normal(size=(*leading, count)).astype(np.float32)
+    options = {"scale": 1.5, "shift": 0.25, "fill": -3.0, "first_image": image}
+    expected = reference.dropout(x, rate, seed, call, **options)
     for isa in each_isa():
-        y = ops.dropout(x, rate, seed, call, scale=1.5, shift=0.25, fill=-3.0)
+        y = ops.dropout(x, rate, seed, call, **options)
         check(y, expected, 2 * UNIT_ROUNDOFF * (1.5 * np.abs(x) + 0.25), isa)
         np.testing.assert_array_equal(y == -3, expected == -3)
     for isa in each_isa():
-        np.testing.assert_array_equal(ops.dropout(x, rate, seed, call) != 0, (expected != -3) & (x != 0), isa)
+        y = ops.dropout(x, rate, seed, call, first_image=image)
+        np.testing.assert_array_equal(y != 0, (expected != -3) & (x != 0), isa)
 
 
 def test_the_same_words_decide_on_every_instruction_set_and_any_number_of_threads():
@@ -55,19 +65,34 @@ def test_the_same_words_decide_on_every_instruction_set_and_any_number_of_thread
     assert len(found) == 1
 
 
-def test_places_decide_and_not_what_is_there():
-    """A longer array begins with the numbers of a shorter one; shapes do not matter."""
-    long = ops.dropout(np.ones((4, 250), np.float32), 0.4, 9)
-    short = ops.dropout(np.full(77, -2.0, np.float32), 0.4, 9)
-    np.testing.assert_array_equal(short == 0, long.ravel()[:77] == 0)
+def test_image_and_place_decide_and_not_what_is_there():
+    """A larger image begins with the numbers of a smaller one; shapes of images do not matter."""
+    large = ops.dropout(np.ones((4, 5, 50), np.float32), 0.4, 9)
+    small = ops.dropout(np.full((4, 77), -2.0, np.float32), 0.4, 9)
+    np.testing.assert_array_equal(small == 0, large.reshape(4, -1)[:, :77] == 0)
+    np.testing.assert_array_equal(ops.dropout(np.ones(250, np.float32), 0.4, 9), large[0].ravel())
 
 
-def test_words_are_even_and_calls_and_seeds_independent():
+@pytest.mark.parametrize("size", [1, 31, 1500])
+def test_a_batch_may_be_cut_anywhere(size):
+    x = np.random.default_rng(0).normal(size=(23, size)).astype(np.float32)
+    for isa in each_isa():
+        whole = ops.dropout(x, 0.3, 5, 6, first_image=100)
+        for cuts in ([0, 8, 16, 23], [0, 1, 22, 23], range(24)):
+            parts = [
+                ops.dropout(x[first:end], 0.3, 5, 6, first_image=100 + first)
+                for first, end in pairwise(cuts)
+            ]
+            assert np.concatenate(parts).tobytes() == whole.tobytes(), isa
+
+
+def test_words_are_even_and_images_calls_and_seeds_independent():
     count = 100_000
     masks = {
-        (seed, call): ops.dropout(np.ones(count, np.float32), 0.5, seed, call) == 0
+        (seed, call, image): ops.dropout(np.ones(count, np.float32), 0.5, seed, call, first_image=image) == 0
         for seed in (0, 1, 2**32)
         for call in (0, 1)
+        for image in (0, 1)
     }
     for mask in masks.values():
         assert mask.mean() == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(count))
@@ -80,6 +105,19 @@ def test_words_are_even_and_calls_and_seeds_independent():
         for other in names[:i]:
             together = np.mean(masks[one] & masks[other])
             assert together == pytest.approx(0.25, abs=4 * np.sqrt(0.25 * 0.75 / count)), (one, other)
+
+
+def test_places_are_independent_from_image_to_image():
+    """Each of 40 places in 20,000 images, and pairs of them: small images use few counters of many images."""
+    count, places = 20_000, 40
+    dropped = (ops.dropout(np.ones((count, places), np.float32), 0.3, 11) == 0).astype(np.float64)
+    # 5 deviations: of 40 means and 1,600 products none may lie beyond.
+    np.testing.assert_allclose(dropped.mean(0), 0.3, atol=5 * np.sqrt(0.3 * 0.7 / count))
+    together = dropped.T @ dropped / count
+    off = ~np.eye(places, dtype=bool)
+    np.testing.assert_allclose(together[off], 0.09, atol=5 * np.sqrt(0.09 * 0.91 / count))
+    next_image = dropped[1:].T @ dropped[:-1] / (count - 1)
+    np.testing.assert_allclose(next_image, 0.09, atol=5 * np.sqrt(0.09 * 0.91 / count))
 
 
 @pytest.mark.parametrize("rate", [1e-3, 0.1, 0.5, 0.8])
@@ -121,10 +159,13 @@ def test_x_may_lie_anyhow_and_is_not_changed():
 def test_arguments_that_cannot_be(arguments, message):
     with pytest.raises(ValueError, match=message):
         ops.dropout(np.ones(3), *arguments)
+    with pytest.raises(ValueError, match=r"first_image must be a whole number from 0 to 2\*\*32 - 1; got -1"):
+        ops.dropout(np.ones(3), 0.5, 0, first_image=-1)
 
 
 def test_words_of_the_reference_come_in_blocks():
-    words = list(islice(random_words(2**32 + 3, 5), 64))
-    assert words[0] == threefry2x32((3, 1), (0, 5))[0]
-    assert words[16] == threefry2x32((3, 1), (0, 5))[1]
-    assert words[33] == threefry2x32((3, 1), (17, 5))[0]
+    words = list(islice(random_words(2**32 + 3, 5, image=7), 64))
+    key = threefry2x32((3, 1), (5, 0))
+    assert words[0] == threefry2x32(key, (0, 7))[0]
+    assert words[16] == threefry2x32(key, (0, 7))[1]
+    assert words[33] == threefry2x32(key, (17, 7))[0]

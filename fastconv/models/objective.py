@@ -78,12 +78,17 @@ def value_of(
     for term, target, prediction, weight in zip(terms, y, y_pred, sample_weight, strict=True):
         if term.loss is None:
             continue
-        if target is None:
-            raise ValueError("the targets are missing: give y, or batches (x, y)")
-        value.each.append(float(term.loss(target, prediction, weight)))
+        value.each.append(float(term.loss(given_targets(target), prediction, weight)))
         value.names.append(term.name)
         value = value._replace(total=value.total + term.weight * value.each[-1])
     return value
+
+
+def given_targets(y: Any) -> Any:
+    """The targets. Raises ValueError where they are missing."""
+    if y is None:
+        raise ValueError("the targets are missing: give y, or batches (x, y)")
+    return y
 
 
 def _made(given: Any) -> Any:

@@ -30,13 +30,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastconv._atomic_file import check_readable, write_atomically
-from fastconv._plain import plain
-from fastconv._undrawn import make_room, values_come_later
+from fastconv._core.configuration import plain
+from fastconv._core.files import check_readable, write_atomically
 from fastconv.callbacks import History
 from fastconv.layers import serialization
 from fastconv.models.matching import load_matching
-from fastconv.parameter import Array
+from fastconv.parameter import Array, make_room, values_come_later
 
 if TYPE_CHECKING:
     from fastconv.models.model import Model

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv import _backend, _kernels
-from fastconv._geometry import Window
+from fastconv import _kernels
+from fastconv._core import machine
+from fastconv._core.geometry import Window
 
 Array = NDArray[Any]
 
@@ -20,7 +21,7 @@ _LARGE = 1 << 18  # bytes
 
 def on_reference() -> bool:
     """True where the pure-Python backend is to run."""
-    return _backend._active == "reference"
+    return machine._active == "reference"
 
 
 def dtype() -> type[np.floating]:

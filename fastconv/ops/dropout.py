@@ -19,32 +19,41 @@ def dropout(
     scale: float | None = None,
     shift: float = 0.0,
     fill: float = 0.0,
+    first_image: int = 0,
 ) -> Array:
     """y_i = scale · x_i + shift, or ``fill`` with probability ``rate``.
 
-    Which numbers those are depends on ``seed`` (0 to 2⁶⁴ − 1), ``call`` (0 to 2³² − 1) and their place in x
-    alone: not on the values, the number of threads, the instruction set or the backend. So the derivative is
-    the same function of dy, with the same seed and call, and shift and fill of 0.
+    The leading axis counts images, from number ``first_image`` (0 to 2³² − 1) on; x of one axis or none is
+    one image. Which numbers are filled depends on ``seed`` (0 to 2⁶⁴ − 1), ``call`` (0 to 2³² − 1), the number
+    of their image and their place in it alone: not on the values, the other images, the number of threads,
+    the instruction set or the backend. So a batch may be cut anywhere, and the derivative is the same function
+    of dy, with the same seed and call, and shift and fill of 0.
 
     ``scale`` is 1 / (1 − rate) if None, which keeps the expected value, E[y] = x. Raises ValueError for a
-    rate outside [0, 1], a seed or a call that does not fit.
+    rate outside [0, 1], a seed, a call or a number of an image that does not fit.
     """
     x = _door.array(x, "x")
     if not 0 <= rate <= 1:
         raise ValueError(f"rate is the share to drop, between 0 and 1; got {rate!r}")
     _check_bits("seed", seed, 64)
     _check_bits("call", call, 32)
+    _check_bits("first_image", first_image, 32)
     if scale is None:
         scale = 1 / (1 - rate) if rate < 1 else 0.0
     if _door.on_reference():
-        return reference.dropout(x, rate, seed, call, scale=scale, shift=shift, fill=fill)
+        return reference.dropout(
+            x, rate, seed, call, scale=scale, shift=shift, fill=fill, first_image=first_image
+        )
     threshold = round(rate * 2**32)
     if threshold == 2**32:  # one more than a word can be: everything is dropped
         return np.full(x.shape, fill, np.float32)
     y = _door.empty(x.shape)
     if x.size:
         line = _door.number(scale, "scale"), _door.number(shift, "shift"), _door.number(fill, "fill")
-        _kernels.dropout(seed, call, threshold, *line, x.reshape(-1), y.reshape(-1))
+        images = len(x) if x.ndim > 1 else 1
+        _kernels.dropout(
+            seed, call, first_image, threshold, *line, x.reshape(images, -1), y.reshape(images, -1)
+        )
     return y
 
 

@@ -1,4 +1,4 @@
-"""Random numbers without a memory: number i of a stream is a function of i.
+"""Random numbers without a memory: number i of an image is a function of the image and i.
 
     w0, w1 = threefry2x32(key = (k0, k1), counter = (c0, c1))
 
@@ -30,12 +30,15 @@ def threefry2x32(key: tuple[int, int], counter: tuple[int, int]) -> tuple[int, i
     return w0, w1
 
 
-def random_words(seed: int, call: int) -> Iterator[int]:
-    """The stream of a seed (64 bits) for its call number ``call`` (32 bits), without an end."""
-    key = seed & _WORD, seed >> 32
+def random_words(seed: int, call: int, image: int = 0) -> Iterator[int]:
+    """The words of one image, for a seed (64 bits) and its call number ``call`` (32 bits), without an end.
+
+    Seed and call are stirred into the key, and image and place are the counter.
+    """
+    key = threefry2x32((seed & _WORD, seed >> 32), (call, 0))
     first = 0
     while True:
-        pairs = [threefry2x32(key, (first + i & _WORD, call)) for i in range(BLOCK // 2)]
+        pairs = [threefry2x32(key, (first + i & _WORD, image & _WORD)) for i in range(BLOCK // 2)]
         yield from (w0 for w0, _ in pairs)
         yield from (w1 for _, w1 in pairs)
         first += BLOCK // 2

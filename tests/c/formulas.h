@@ -173,12 +173,12 @@ static void formula_softmax(int64_t C, const double *x, double *p, double *log_p
     }
 }
 
-/* Threefry-2x32-20 (csrc/threefry.h), one counter at a time: its first or its second word */
-static uint32_t formula_threefry(fc_random stream, uint32_t counter, int second) {
+/* Threefry-2x32-20 (csrc/threefry.h), of one counter: the second word's bits above the first's */
+static uint64_t formula_threefry(uint64_t key_words, uint32_t c0, uint32_t c1) {
     static const int rotations[8] = {13, 15, 26, 6, 17, 29, 16, 24};
-    uint32_t key[3] = {(uint32_t)stream.seed, (uint32_t)(stream.seed >> 32), 0};
+    uint32_t key[3] = {(uint32_t)key_words, (uint32_t)(key_words >> 32), 0};
     key[2] = key[0] ^ key[1] ^ 0x1bd11bda;
-    uint32_t w0 = counter + key[0], w1 = stream.call + key[1];
+    uint32_t w0 = c0 + key[0], w1 = c1 + key[1];
     for (int round = 0; round < 20; round++) {
         const int bits = rotations[round % 8];
         w0 += w1;
@@ -189,12 +189,14 @@ static uint32_t formula_threefry(fc_random stream, uint32_t counter, int second)
             w1 += key[(group + 1) % 3] + (uint32_t)group;
         }
     }
-    return second ? w1 : w0;
+    return (uint64_t)w1 << 32 | w0;
 }
 
-static uint32_t formula_random_word(fc_random stream, int64_t i) {
+static uint32_t formula_random_word(fc_random stream, uint32_t image, int64_t i) {
     const int64_t half = FC_RANDOM_BLOCK / 2, within = i % FC_RANDOM_BLOCK;
-    return formula_threefry(stream, (uint32_t)(i / FC_RANDOM_BLOCK * half + within % half), within >= half);
+    const uint64_t key = formula_threefry(stream.seed, stream.call, 0);
+    const uint64_t words = formula_threefry(key, (uint32_t)(i / FC_RANDOM_BLOCK * half + within % half), image);
+    return (uint32_t)(within >= half ? words >> 32 : words);
 }
 
 /* ---- batch normalisation ------------------------------------------------------------------------ */

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastconv._errors import unknown_name
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole, unknown_name
 
 Pair = tuple[int, int]
 OpenPair = tuple[int | None, int | None]
