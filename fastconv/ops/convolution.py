@@ -17,6 +17,7 @@ from fastconv.ops.activations import activate_result
 # "auto" takes the fastest; the others are the lessons of csrc/, each to be asked for by name.
 ALGORITHMS = ("auto", *_kernels.ALGORITHMS)
 
+
 def conv2d(
     x: ArrayLike,
     kernel: ArrayLike,
