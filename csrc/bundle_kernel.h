@@ -183,7 +183,7 @@ INLINE void NAME(bundle_max_pool_backward_of)(const int64_t size_h, const int64_
         for (int64_t c = 0; c < n; c += VLEN) {
             const vint most = vbits(vload(y + c));
             const vfloat gradient = vload(dy + c);
-            vint wanted = most == most;
+            vint wanted = vbroadcast_int(-1);
 #pragma GCC unroll 2
             for (int64_t kh = 0; kh < size_h; kh++)
 #pragma GCC unroll 2

@@ -6,13 +6,14 @@ Only arguments that are not at their defaults are in it: of the twenty that a la
 
 from __future__ import annotations
 
-import inspect
 import reprlib
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import numpy as np
+
+from fastconv._config import constructors
 
 
 def call_of(
@@ -54,16 +55,10 @@ def _arguments(cls: type) -> tuple[dict[str, Any], frozenset[str]]:
     """{argument: default} of a constructor, with those that it hands on; and the names of its own."""
     defaults: dict[str, Any] = {}
     own: frozenset[str] = frozenset()
-    for base in cls.__mro__[:-1]:
-        if "__init__" not in vars(base):
-            continue
-        parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
-        named = [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
-        for one in named:
+    for parameters in constructors(cls.__mro__[:-1]):
+        for one in parameters:
             defaults.setdefault(one.name, one.default)
         own = own or frozenset(defaults)
-        if not any(one.kind is one.VAR_KEYWORD for one in parameters):
-            break
     return defaults, own
 
 

@@ -1,10 +1,5 @@
-/* lanes.c - the methods on bundles: lanes_*.c. What has no entry is not done in lanes. */
+/* lanes.c - the methods on bundles: lanes_*.c. What has no entry is not done in lanes, what has no `takes` always is. */
 #include "lanes.h"
-
-int fc_lanes_any_takes(const fc_kernels *kernels, const fc_op *op, int backward) {
-    (void)kernels, (void)op, (void)backward;
-    return 1;
-}
 
 #define CONVOLUTION(name)                                                                                          \
     {.takes = fc_lanes_##name##_takes, .needs = fc_lanes_##name##_needs, .border = fc_lanes_##name##_border,       \
@@ -12,10 +7,10 @@ int fc_lanes_any_takes(const fc_kernels *kernels, const fc_op *op, int backward)
      .pack = fc_lanes_##name##_pack, .scratch_size = fc_lanes_##name##_scratch_size,                               \
      .forward = fc_lanes_##name##_forward, .backward = fc_lanes_##name##_backward,                                 \
      .sums_size = fc_lanes_##name##_sums_size, .finish = fc_lanes_##name##_finish}
-#define POOL {.takes = fc_lanes_any_takes, .needs = fc_lanes_pool_needs, .forward = fc_lanes_pool_forward, \
+#define POOL {.needs = fc_lanes_pool_needs, .forward = fc_lanes_pool_forward, \
               .backward = fc_lanes_pool_backward}
 #define COPY(name) \
-    {.takes = fc_lanes_any_takes, .forward = fc_lanes_##name##_forward, .backward = fc_lanes_##name##_backward}
+    {.forward = fc_lanes_##name##_forward, .backward = fc_lanes_##name##_backward}
 
 const fc_method fc_lanes_methods[FC_OP_KINDS] = {
     [FC_OP_CONV] = CONVOLUTION(conv),
@@ -29,7 +24,7 @@ const fc_method fc_lanes_methods[FC_OP_KINDS] = {
                           .backward = fc_lanes_norm_backward, .partial_size = fc_lanes_norm_partial_size,
                           .moments = fc_lanes_norm_moments,
                           .gradient_moments = fc_lanes_norm_gradient_moments},
-    [FC_OP_ACTIVATION] = {.takes = fc_lanes_any_takes, .needs = fc_lanes_activation_needs,
+    [FC_OP_ACTIVATION] = {.needs = fc_lanes_activation_needs,
                           .forward = fc_lanes_activation_forward, .backward = fc_lanes_activation_backward},
     [FC_OP_ELEMENTWISE] = {.takes = fc_lanes_elementwise_takes, .needs = fc_lanes_elementwise_needs,
                            .scratch_size = fc_lanes_elementwise_scratch_size,

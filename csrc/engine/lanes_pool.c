@@ -19,11 +19,6 @@ static fc_axes windows_of(const fc_op *op) {
     return axes;
 }
 
-int fc_lanes_pool_takes(const fc_kernels *kernels, const fc_op *op, int backward) {
-    (void)kernels, (void)op, (void)backward;
-    return 1;
-}
-
 int fc_lanes_pool_needs(const fc_op *op) { return is_max(op) ? FC_NEEDS_X | FC_NEEDS_Y : 0; }
 
 /* Windows from w to end - 1 of row h, whose taps kh and kw are inside. */

@@ -2,8 +2,8 @@
  *
  *     y (M, K) = x (M, C) w + bias        dx = dy w^T        dw = x^T dy        M vectors: images times H W
  *
- * One row has more sums at once than a tile of one row (row_kernel.h), and few rows are taken back by dot products along
- * w's rows (dot_rows). Many rows are tiles, and the way back meets panels of w^T, packed once for all of them. The
+ * One row has more sums at once than a tile of one row (row_kernel.h), and few rows are taken back by dot products
+ * along w's rows (dot_rows). Many rows are tiles, and the way back meets panels of w^T, packed once for all of them. The
  * gradient of w is of all images, so that no block of images needs sums as large as w.
  */
 #include "pixels.h"

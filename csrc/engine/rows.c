@@ -205,7 +205,8 @@ static void upsample_back(const fc_work *work, int64_t first, int64_t end) {
         memset(to, 0, sizeof(float) * (size_t)row_of(x));
         for (int64_t i = 0; i < op->KH; i++) {
             const float *from = work->dy.at + (r / x.H * y.H + r % x.H * op->KH + i) * row_of(y);
-            for (int64_t w = 0; w < x.W; w++) work->kernels->add_rows(op->KW, x.C, from + w * op->KW * x.C, to + w * x.C);
+            for (int64_t w = 0; w < x.W; w++)
+                work->kernels->add_rows(op->KW, x.C, from + w * op->KW * x.C, to + w * x.C);
         }
     }
 }

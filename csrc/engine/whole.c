@@ -271,10 +271,11 @@ static fc_status elementwise_back(const fc_work *work) {
 
 /* Tasks of 32 KB, a few for each thread. */
 static fc_status run_rows(const fc_rows *rows, const fc_work *work) {
-    const int64_t count = rows->count(work), floats = work->images * fc_max(fc_size_of(work->op->x[0]), fc_size_of(work->op->y));
+    const fc_op *op = work->op;
+    const int64_t count = rows->count(work);
+    const int64_t floats = work->images * fc_max(fc_size_of(op->x[0]), fc_size_of(op->y));
     const int64_t tasks = fc_min(count, fc_pieces(floats, 1 << 13));
-    const fc_op_kind kind = work->op->kind;
-    const int costly = kind == FC_OP_ACTIVATION || kind == FC_OP_SOFTMAX || kind == FC_OP_DROPOUT;
+    const int costly = op->kind == FC_OP_ACTIVATION || op->kind == FC_OP_SOFTMAX || op->kind == FC_OP_DROPOUT;
     const int threads = fc_threads_for((costly ? 20.0 : 1.0) * (double)floats);
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t t = 0; t < tasks; t++) rows->run(work, fc_part(count, tasks, t), fc_part(count, tasks, t + 1));

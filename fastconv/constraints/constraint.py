@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv._config import configuration
 from fastconv._repr import call_of
 from fastconv.parameter import Array
 
@@ -21,7 +22,7 @@ class Constraint:
         return np.array(w)
 
     def get_config(self) -> dict[str, Any]:
-        return {}
+        return configuration(self, Constraint)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Constraint:

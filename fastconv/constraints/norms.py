@@ -46,9 +46,6 @@ class NormConstraint(Constraint):
         norms = np.sqrt(np.sum(np.square(w), axis=axes, keepdims=True, dtype=np.float64)).astype(w.dtype)
         return w * (self.desired(norms) / (_EPSILON + norms)).astype(w.dtype)
 
-    def get_config(self) -> dict[str, Any]:
-        return {"axis": self.axis}
-
 
 class MaxNorm(NormConstraint):
     """‖w‖ ≤ ``max_value``"""
@@ -59,9 +56,6 @@ class MaxNorm(NormConstraint):
 
     def desired(self, norms: Array) -> Array:
         return np.clip(norms, 0, self.max_value)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"max_value": self.max_value, **super().get_config()}
 
 
 class UnitNorm(NormConstraint):
@@ -84,7 +78,3 @@ class MinMaxNorm(NormConstraint):
 
     def desired(self, norms: Array) -> Array:
         return self.rate * np.clip(norms, self.min_value, self.max_value) + (1 - self.rate) * norms
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"min_value": self.min_value, "max_value": self.max_value, "rate": self.rate}
-        return {**own, **super().get_config()}

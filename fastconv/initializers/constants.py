@@ -34,9 +34,6 @@ class Constant(Initializer):
     def __call__(self, shape: Sequence[int]) -> Array:
         return np.full(shape, self.value, np.float32)
 
-    def get_config(self) -> dict[str, Any]:
-        return {"value": self.value.tolist() if isinstance(self.value, np.ndarray) else self.value}
-
 
 class Identity(Initializer):
     """``gain`` on the diagonal of a matrix, 0 elsewhere: a dense layer that passes its input on."""
@@ -50,6 +47,3 @@ class Identity(Initializer):
                 f"Identity makes matrices, such as the kernel of Dense; got shape {tuple(shape)}"
             )
         return np.float32(self.gain) * np.eye(*shape, dtype=np.float32)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"gain": self.gain}

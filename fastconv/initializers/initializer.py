@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fastconv._config import configuration
 from fastconv._repr import call_of
 from fastconv.parameter import Array
 
@@ -16,7 +17,7 @@ class Initializer:
         raise NotImplementedError(f"{type(self).__name__} must define __call__(shape)")
 
     def get_config(self) -> dict[str, Any]:
-        return {}
+        return configuration(self, Initializer)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Initializer:

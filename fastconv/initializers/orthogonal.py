@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -35,6 +34,3 @@ class Orthogonal(RandomInitializer):
         q = q * np.sign(np.diagonal(r))  # without it, not every orthogonal matrix would be as likely
         matrix = q if rows >= columns else q.T
         return (self.gain * matrix).reshape(shape).astype(np.float32)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"gain": self.gain, **super().get_config()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -20,9 +19,6 @@ class RandomInitializer(Initializer):
         if seed is not None and not is_whole(seed):
             raise ValueError(f"seed must be a whole number or None, got {seed!r}")
         self.seed = None if seed is None else int(seed)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"seed": self.seed}
 
     def _uniform(self, shape: Sequence[int], low: float, high: float) -> Array:
         return generator_for(self.seed).uniform(low, high, shape).astype(np.float32)
@@ -46,9 +42,6 @@ class RandomUniform(RandomInitializer):
     def __call__(self, shape: Sequence[int]) -> Array:
         return self._uniform(shape, self.minval, self.maxval)
 
-    def get_config(self) -> dict[str, Any]:
-        return {"minval": self.minval, "maxval": self.maxval, **super().get_config()}
-
 
 class RandomNormal(RandomInitializer):
     """Normally distributed."""
@@ -59,9 +52,6 @@ class RandomNormal(RandomInitializer):
 
     def __call__(self, shape: Sequence[int]) -> Array:
         return self._normal(shape, self.mean, self.stddev)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"mean": self.mean, "stddev": self.stddev, **super().get_config()}
 
 
 class TruncatedNormal(RandomNormal):

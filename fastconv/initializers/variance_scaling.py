@@ -107,16 +107,6 @@ class VarianceScaling(RandomInitializer):
             return self._normal(shape, 0.0, math.sqrt(variance))
         return self._truncated_normal(shape, 0.0, math.sqrt(variance) / _TRUNCATED_STDDEV)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            "scale": self.scale,
-            "mode": self.mode,
-            "distribution": self.distribution,
-            **super().get_config(),
-            "input_axes": self.input_axes,
-            "output_axes": self.output_axes,
-        }
-
 
 class _NamedScaling(VarianceScaling):
     """A VarianceScaling with everything but the seed fixed."""
@@ -125,9 +115,6 @@ class _NamedScaling(VarianceScaling):
 
     def __init__(self, seed: int | None = None, input_axes: Axes = None, output_axes: Axes = None) -> None:
         super().__init__(*self.preset, seed=seed, input_axes=input_axes, output_axes=output_axes)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"seed": self.seed, "input_axes": self.input_axes, "output_axes": self.output_axes}
 
 
 class GlorotUniform(_NamedScaling):
@@ -184,7 +171,3 @@ class FanInUniform(RandomInitializer):
     def __call__(self, shape: Sequence[int]) -> Array:
         n = fans(shape)[0] if self.fan_in is None else np.asarray(self.fan_in, np.float32)
         return self._uniform(shape, -1, 1) * (np.float32(self.bound) / np.float32(n))
-
-    def get_config(self) -> dict[str, Any]:
-        fan_in = None if self.fan_in is None else np.asarray(self.fan_in).tolist()
-        return {"bound": self.bound, "fan_in": fan_in, **super().get_config()}

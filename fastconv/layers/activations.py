@@ -82,11 +82,6 @@ class ELU(Activation):
     def alpha(self, alpha: float) -> None:
         self.activation = self._function(alpha)
 
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["activation"]
-        return {**config, "alpha": self.alpha}
-
 
 class LeakyReLU(Activation):
     """y = x where x ≥ 0, ``negative_slope`` · x elsewhere.
@@ -115,11 +110,6 @@ class LeakyReLU(Activation):
     @negative_slope.setter
     def negative_slope(self, negative_slope: float) -> None:
         self.activation = self._function(negative_slope)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["activation"]
-        return {**config, "negative_slope": self.negative_slope}
 
 
 class ReLU(Layer):
@@ -160,14 +150,6 @@ class ReLU(Layer):
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         function, kept = self.recall()
         return function.backward(dy, kept) if input_gradient else None
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "max_value": self.max_value,
-            "negative_slope": self.negative_slope,
-            "threshold": self.threshold,
-        }
 
 
 class PReLU(Layer):
@@ -236,15 +218,6 @@ class PReLU(Layer):
             self.alpha.grad = dalpha
         return dx if input_gradient else None
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "alpha_initializer": initializers.serialize(self.alpha_initializer),
-            "alpha_regularizer": regularizers.serialize(self.alpha_regularizer),
-            "alpha_constraint": constraints.serialize(self.alpha_constraint),
-            "shared_axes": self.shared_axes,
-        }
-
 
 class Softmax(Layer):
     """y_i = exp(x_i) / Σj exp(x_j), the sum running along ``axis``, or along all of several axes together."""
@@ -259,7 +232,7 @@ class Softmax(Layer):
         self.axis: int | list[int] = int(axes[0]) if is_whole(axis) else [int(a) for a in axes]  # type: ignore[arg-type]
 
     @property
-    def output_activation(self) -> str | None:  # type: ignore[override]
+    def output_activation(self) -> str | None:
         return "softmax" if self.axis == -1 else None
 
     @property
@@ -317,6 +290,3 @@ class Softmax(Layer):
         if rank > 1 and (rank == 2 or self._axes(rank + 1) != [rank]):
             raise ValueError(f"{self}: along axis {self.axis} its sum mixes pixels of the image")
         return super().windows()
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}

@@ -59,9 +59,6 @@ class AdaptivePooling(Spatial):
         input_shape, _ = self.shapes()
         return input_shape[-1] * prod(sum(end - first for first, end in along) for along in self._bins())
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "output_size": self.output_size}
-
 
 class AdaptiveAveragePooling(AdaptivePooling):
     """Base of the two that keep the mean."""

@@ -37,10 +37,6 @@ class WithNumber(Layer):
         number = np.full((1,) * x.ndim, self.number, x.dtype)
         return (number, x) if self.number_first else (x, number)
 
-    def get_config(self) -> dict[str, Any]:
-        own = {"operation": self.operation, "number": self.number, "number_first": self.number_first}
-        return {**super().get_config(), **own}
-
 
 def combine(operation: str, left: Any, right: Any) -> SymbolicTensor:
     """``left ∘ right``, of two symbolic tensors or of one and a number. TypeError for anything else."""

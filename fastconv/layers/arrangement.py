@@ -84,9 +84,6 @@ class Reshape(Layer):
         (input_shape,) = self.recall()
         return dy.reshape(input_shape)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "target_shape": self.target_shape}
-
 
 class Permute(Layer):
     """y with axis i of x's axis dims[i − 1]: ``Permute((2, 1))`` makes (N, C, L) of (N, L, C).
@@ -105,10 +102,7 @@ class Permute(Layer):
                 f"got {dims!r}"
             )
         self.dims = tuple(map(int, dims))
-
-    @property
-    def input_rank(self) -> int:  # type: ignore[override]
-        return len(self.dims) + 1
+        self.input_rank = len(self.dims) + 1
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self.check_input((None, *input_shape))
@@ -131,9 +125,6 @@ class Permute(Layer):
         if not input_gradient:
             return None
         return ops.permute(dy, [0, *(self.dims.index(axis) + 1 for axis in range(1, len(self.dims) + 1))])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dims": self.dims}
 
 
 class RepeatVector(Layer):
@@ -161,6 +152,3 @@ class RepeatVector(Layer):
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         self.recall()
         return dy.sum(axis=1) if input_gradient else None
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "n": self.n}

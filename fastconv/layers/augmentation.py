@@ -43,8 +43,8 @@ def factor_range(
     return lower, upper
 
 
-def as_config(factor: Factor | None) -> Any:
-    """A factor as plain numbers."""
+def plain_factor(factor: Factor | None) -> Any:
+    """A factor as a number, or a list of numbers; None for None."""
     return np.asarray(factor).tolist() if factor is not None else None
 
 
@@ -67,7 +67,7 @@ class Augmentation(RandomLayer):
     adjoint. Random numbers do not depend on the number of threads.
     """
 
-    input_rank = 4
+    input_rank: int | None = 4
     training_by_itself = True
 
     def __init__(self, seed: int | None = None, data_format: str | None = None, **options: Any) -> None:
@@ -137,9 +137,6 @@ class RandomFlip(Augmentation):
     def apply_backward(self, dy: Array, x: Array, flipped: Array) -> Array:
         return self.apply(dy, flipped)  # a mirror image of a mirror image is the image
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "mode": self.mode}
-
 
 class RandomColor(Augmentation):
     """Base of RandomBrightness and RandomContrast. A subclass overrides ``roll``, ``change`` and its adjoint.
@@ -147,9 +144,21 @@ class RandomColor(Augmentation):
     value_range : (least, most) that a pixel may be; what is beyond after the change is clipped
     """
 
-    def __init__(self, value_range: Sequence[float], seed: int | None, **options: Any) -> None:
+    def __init__(
+        self,
+        factor: Factor,
+        value_range: Sequence[float] = (0, 255),
+        seed: int | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(seed, **options)
-        self.value_range = value_range_of(value_range, f"{type(self).__name__}: value_range")
+        name = type(self).__name__
+        self.value_range = value_range_of(value_range, f"{name}: value_range")
+        self.factor = self._factors(factor, f"{name}: factor")
+
+    def _factors(self, factor: Factor, name: str) -> tuple[float, float]:
+        """(lower, upper) of the argument; ValueError that begins with ``name`` where it does not fit."""
+        return factor_range(factor, name)
 
     def change(self, x: Array, amount: Array) -> Array:
         """The new values, before they are clipped; ``amount`` is (N, 1, 1, 1)."""
@@ -167,9 +176,6 @@ class RandomColor(Augmentation):
         y, amount = self.change(x, amount.astype(x.dtype)), amount.astype(dy.dtype)
         return self.change_backward(np.where((low <= y) & (y <= high), dy, dy.dtype.type(0)), amount)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "value_range": self.value_range}
-
 
 class RandomBrightness(RandomColor):
     """Training: y = x + δ (high − low), δ drawn for each image, clipped to [low, high]. Else y = x.
@@ -180,16 +186,6 @@ class RandomBrightness(RandomColor):
     value_range : (low, high): (0, 255) unless said otherwise, (0, 1) behind a ``Rescaling(1/255)``
     """
 
-    def __init__(
-        self,
-        factor: Factor,
-        value_range: Sequence[float] = (0, 255),
-        seed: int | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(value_range, seed, **options)
-        self.factor = factor_range(factor, "RandomBrightness: factor")
-
     def roll(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
         low, high = self.value_range
         return (random.uniform(*self.factor, (shape[0], 1, 1, 1)) * (high - low),)
@@ -199,9 +195,6 @@ class RandomBrightness(RandomColor):
 
     def change_backward(self, dy: Array, amount: Array) -> Array:
         return dy
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor}
 
 
 class RandomContrast(RandomColor):
@@ -214,16 +207,9 @@ class RandomContrast(RandomColor):
     value_range : (low, high): (0, 255) unless said otherwise, (0, 1) behind a ``Rescaling(1/255)``
     """
 
-    def __init__(
-        self,
-        factor: Factor,
-        value_range: Sequence[float] = (0, 255),
-        seed: int | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(value_range, seed, **options)
-        lower, upper = factor_range(factor, "RandomContrast: factor", least=0)
-        self.factor = abs(lower), upper
+    def _factors(self, factor: Factor, name: str) -> tuple[float, float]:
+        lower, upper = factor_range(factor, name, least=0)
+        return abs(lower), upper
 
     def roll(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
         lower, upper = self.factor
@@ -235,9 +221,6 @@ class RandomContrast(RandomColor):
 
     def change_backward(self, dy: Array, amount: Array) -> Array:
         return dy * amount + (1 - amount) * dy.mean(axis=(1, 2), keepdims=True)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor}
 
 
 class RandomErasing(Augmentation):
@@ -295,13 +278,14 @@ class RandomErasing(Augmentation):
 
     def roll(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
         N, H, W, _ = shape
-        sides = np.sqrt(random.uniform(*self.scale, (N, 2))) * (H, W)
+        (smallest, largest), (rarest, oftenest) = self.scale, self.factor
+        sides = np.sqrt(random.uniform(smallest, largest, (N, 2))) * (H, W)
         starts = random.uniform(0, 1, (N, 2)) * (np.array([H, W]) - sides)
         rows, columns = (
             (start <= np.arange(size)) & (np.arange(size) < start + side)
             for size, start, side in zip((H, W), starts.T[..., None], sides.T[..., None], strict=True)
         )
-        erased = random.uniform(0, 1, N) < random.uniform(*self.factor, N)
+        erased = random.uniform(0, 1, N) < random.uniform(rarest, oftenest, N)
         mask = (erased[:, None, None] & rows[:, :, None] & columns[:, None])[..., None]
         fill = self.fill_value
         if fill is None:
@@ -314,17 +298,8 @@ class RandomErasing(Augmentation):
     def apply_backward(self, dy: Array, x: Array, mask: Array, fill: Array) -> Array:
         return np.where(mask, dy.dtype.type(0), dy)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "factor": list(self.factor),
-            "scale": list(self.scale),
-            "fill_value": self.fill_value,
-            "value_range": self.value_range,
-        }
 
-
-def _share(given: Factor, name: str) -> tuple[float, float]:
-    """(lower, upper): the two numbers given, or 0 and f for a single number f."""
+def _share(given: Factor, name: str) -> list[float]:
+    """[lower, upper]: the two numbers given, or 0 and f for a single number f."""
     lower, upper = factor_range(given, name, 0.0)
-    return max(lower, 0.0), upper
+    return [max(lower, 0.0), upper]

@@ -167,12 +167,3 @@ class BatchNormalization(AffineNormalization):
         """Each number has one input and the shift."""
         _, output_shape = self.shapes()
         return 2 * prod(output_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "axis": self.axis,
-            "momentum": self.momentum,
-            "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
-            "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
-        }

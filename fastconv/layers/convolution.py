@@ -34,9 +34,10 @@ class Convolution(Spatial, WeightedLayer):
         padding: Padding,
         data_format: str | None,
         dilation_rate: int | Sizes,
-        **weighted: Any,
+        *weighted: Any,
+        **options: Any,
     ) -> None:
-        super().__init__(**weighted)
+        super().__init__(*weighted, **options)
         name = type(self).__name__
         check_data_format(data_format, name)
         with errors_named(name):
@@ -127,31 +128,45 @@ class Convolution(Spatial, WeightedLayer):
             self.kernel_gradient(x, dz, (self._image_kernel(dkernel), dbias))
         return self._as_given(self.data_gradient(dz, x.shape)) if input_gradient else None
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "dilation_rate": self.dilation_rate,
-        }
-
 
 class _Filters(Convolution):
     """What ``Conv1D`` and ``Conv2D`` share: filters that see all channels, or those of their group."""
 
-    def __init__(self, filters: int, groups: int, algorithm: str, **options: Any) -> None:
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Sizes,
+        strides: int | Sizes = 1,
+        padding: Padding = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sizes = 1,
+        groups: int = 1,
+        activation: ActivationLike = None,
+        use_bias: bool = True,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: RegularizerLike | None = None,
+        bias_regularizer: RegularizerLike | None = None,
+        activity_regularizer: RegularizerLike | None = None,
+        kernel_constraint: ConstraintLike | None = None,
+        bias_constraint: ConstraintLike | None = None,
+        *,
+        algorithm: str = "auto",
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            kernel_size, strides, padding, data_format, dilation_rate,
+            activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint, **options,
+        )  # fmt: skip
         name = type(self).__name__
-        super().__init__(**options)
         self.filters = whole(filters, f"{name}: filters")
         self.groups = whole(groups, f"{name}: groups")
         if self.filters % self.groups:
             raise ValueError(
                 f"{name}: {self.filters} filters cannot be split into {self.groups} equal groups"
             )
-        if algorithm not in ops.ALGORITHMS:
-            raise unknown_name("algorithm", algorithm, ops.ALGORITHMS)
-        self.algorithm = algorithm
+        self.algorithm = known_algorithm(algorithm)
 
     def output_channels(self, channels: int) -> int:
         if channels % self.groups:
@@ -175,10 +190,6 @@ class _Filters(Convolution):
 
     def data_gradient(self, dz: Array, shape: Shape) -> Array:
         return ops.conv2d_backward_data(dz, self._image_kernel(self.kernel.value), shape, **self._how)
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"filters": self.filters, "groups": self.groups, "algorithm": self.algorithm}
-        return {**super().get_config(), **own}
 
 
 class Conv2D(_Filters):
@@ -233,25 +244,11 @@ class Conv2D(_Filters):
         **options: Any,
     ) -> None:
         super().__init__(
-            filters,
-            groups,
-            algorithm,
-            kernel_size=kernel_size,
-            strides=strides,
-            padding=padding,
-            data_format=data_format,
-            dilation_rate=dilation_rate,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
+            filters, kernel_size, strides, padding, data_format, dilation_rate, groups,
+            activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint, algorithm=algorithm,
             **options,
-        )
+        )  # fmt: skip
         self.connections: Connections | None = None
         self.table: Array | None = None
         """Whether filter k sees map c: booleans (C, filters), once built; None without ``connections``."""
@@ -317,45 +314,9 @@ class Conv1D(_Filters):
     rank = 1
     input_rank = 3
 
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: int | Sizes,
-        strides: int | Sizes = 1,
-        padding: Padding = "valid",
-        data_format: str | None = None,
-        dilation_rate: int | Sizes = 1,
-        groups: int = 1,
-        activation: ActivationLike = None,
-        use_bias: bool = True,
-        kernel_initializer: InitializerLike = "glorot_uniform",
-        bias_initializer: InitializerLike = "zeros",
-        kernel_regularizer: RegularizerLike | None = None,
-        bias_regularizer: RegularizerLike | None = None,
-        activity_regularizer: RegularizerLike | None = None,
-        kernel_constraint: ConstraintLike | None = None,
-        bias_constraint: ConstraintLike | None = None,
-        *,
-        algorithm: str = "auto",
-        **options: Any,
-    ) -> None:
-        super().__init__(
-            filters,
-            groups,
-            algorithm,
-            kernel_size=kernel_size,
-            strides=strides,
-            padding=padding,
-            data_format=data_format,
-            dilation_rate=dilation_rate,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-            **options,
-        )
+
+def known_algorithm(name: str) -> str:
+    """The name if there is such an algorithm, else ValueError."""
+    if name not in ops.ALGORITHMS:
+        raise unknown_name("algorithm", name, ops.ALGORITHMS)
+    return name

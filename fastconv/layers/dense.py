@@ -39,17 +39,9 @@ class Dense(WeightedLayer):
         **options: Any,
     ) -> None:
         super().__init__(
-            activation,
-            use_bias,
-            kernel_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            bias_regularizer,
-            activity_regularizer,
-            kernel_constraint,
-            bias_constraint,
-            **options,
-        )
+            activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint, **options,
+        )  # fmt: skip
         self.units = whole(units, "Dense: units")
 
     def check_input(self, shape: Any) -> None:
@@ -79,12 +71,6 @@ class Dense(WeightedLayer):
         if len(self.shapes()[0]) == 2:
             raise ValueError(f"{self} mixes the pixels of a row: give the images a channel axis, (H, W, 1)")
         return super().windows()
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "units": self.units,
-        }
 
 
 class RBF(Layer):

@@ -8,17 +8,45 @@ from typing import Any
 from fastconv import constraints, initializers, ops, regularizers
 from fastconv._geometry import Padding
 from fastconv.activations import ActivationLike
-from fastconv.constraints import ConstraintLike
-from fastconv.initializers import InitializerLike
+from fastconv.constraints import ConstraintFunction, ConstraintLike
+from fastconv.initializers import InitializerFunction, InitializerLike
 from fastconv.layers._arguments import whole
 from fastconv.layers.convolution import Convolution
 from fastconv.layers.layer import Shape
 from fastconv.layers.spatial import Sizes
 from fastconv.parameter import Array, Parameter
-from fastconv.regularizers import RegularizerLike
+from fastconv.regularizers import Regularizer, RegularizerLike
 
 
-class _Depthwise(Convolution):
+class _EachChannel(Convolution):
+    """Base of convolutions of each channel by itself, with ``depth_multiplier`` filters of its own: their
+    weights are the kernel of ``Convolution``, and called depthwise in arguments.
+    """
+
+    def __init__(self, depth_multiplier: int, *convolution: Any, **options: Any) -> None:
+        super().__init__(*convolution, **options)
+        self.depth_multiplier = whole(depth_multiplier, f"{type(self).__name__}: depth_multiplier")
+
+    @property
+    def depthwise_initializer(self) -> InitializerFunction | None:
+        return self.kernel_initializer
+
+    @property
+    def depthwise_regularizer(self) -> Regularizer | None:
+        return self.kernel_regularizer
+
+    @property
+    def depthwise_constraint(self) -> ConstraintFunction | None:
+        return self.kernel_constraint
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        for what in ("initializer", "regularizer", "constraint"):
+            del config[f"kernel_{what}"]
+        return config
+
+
+class _Depthwise(_EachChannel):
     """What ``DepthwiseConv1D`` and ``DepthwiseConv2D`` share."""
 
     def __init__(
@@ -41,23 +69,10 @@ class _Depthwise(Convolution):
         **options: Any,
     ) -> None:
         super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=depthwise_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=depthwise_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=depthwise_constraint,
-            bias_constraint=bias_constraint,
-            **options,
-        )
-        self.depth_multiplier = whole(depth_multiplier, f"{type(self).__name__}: depth_multiplier")
+            depth_multiplier, kernel_size, strides, padding, data_format, dilation_rate,
+            activation, use_bias, depthwise_initializer, bias_initializer, depthwise_regularizer,
+            bias_regularizer, activity_regularizer, depthwise_constraint, bias_constraint, **options,
+        )  # fmt: skip
 
     def output_channels(self, channels: int) -> int:
         return channels * self.depth_multiplier
@@ -77,12 +92,6 @@ class _Depthwise(Convolution):
         return ops.depthwise_conv2d_backward_data(
             dz, self._image_kernel(self.kernel.value), shape, **self._sliding
         )
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        for what in ("initializer", "regularizer", "constraint"):  # the kernel's have names of their own
-            config[f"depthwise_{what}"] = config.pop(f"kernel_{what}")
-        return {**config, "depth_multiplier": self.depth_multiplier}
 
 
 class DepthwiseConv2D(_Depthwise):
@@ -109,7 +118,7 @@ class DepthwiseConv1D(_Depthwise):
     input_rank = 3
 
 
-class _Separable(Convolution):
+class _Separable(_EachChannel):
     """What ``SeparableConv1D`` and ``SeparableConv2D`` share: a depthwise convolution, then one of size 1."""
 
     def __init__(
@@ -135,26 +144,12 @@ class _Separable(Convolution):
         bias_constraint: ConstraintLike | None = None,
         **options: Any,
     ) -> None:
-        name = type(self).__name__
         super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=depthwise_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=depthwise_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=depthwise_constraint,
-            bias_constraint=bias_constraint,
-            **options,
-        )
-        self.filters = whole(filters, f"{name}: filters")
-        self.depth_multiplier = whole(depth_multiplier, f"{name}: depth_multiplier")
+            depth_multiplier, kernel_size, strides, padding, data_format, dilation_rate,
+            activation, use_bias, depthwise_initializer, bias_initializer, depthwise_regularizer,
+            bias_regularizer, activity_regularizer, depthwise_constraint, bias_constraint, **options,
+        )  # fmt: skip
+        self.filters = whole(filters, f"{type(self).__name__}: filters")
         self.pointwise_initializer = initializers.get(pointwise_initializer)
         self.pointwise_regularizer = regularizers.get(pointwise_regularizer)
         self.pointwise_constraint = constraints.get(pointwise_constraint)
@@ -224,19 +219,6 @@ class _Separable(Convolution):
         """Each number of the two kernels once for each place of the output."""
         _, (*places, _) = self.shapes()
         return prod(places) * (self.depthwise_kernel.size + self.pointwise_kernel.size)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        for what in ("initializer", "regularizer", "constraint"):
-            config[f"depthwise_{what}"] = config.pop(f"kernel_{what}")
-        return {
-            **config,
-            "filters": self.filters,
-            "depth_multiplier": self.depth_multiplier,
-            "pointwise_initializer": initializers.serialize(self.pointwise_initializer),
-            "pointwise_regularizer": regularizers.serialize(self.pointwise_regularizer),
-            "pointwise_constraint": constraints.serialize(self.pointwise_constraint),
-        }
 
 
 class SeparableConv2D(_Separable):

@@ -20,15 +20,15 @@ NoiseShape = tuple[int | None, ...]  # of a mask: 1 along axes where it is the s
 _SELU_MINIMUM = -1.0507009873554805 * 1.6732632423543772
 
 
-class Dropout(RandomLayer):
-    """Training: y = x · m / (1 − rate), with m = 0 with probability ``rate`` and 1 otherwise. Else y = x.
+class _DropByMask(RandomLayer):
+    """Base of layers that drop each number with probability ``rate``; numbers that share an axis where
+    ``noise_shape`` is 1 are dropped together.
 
-    The division (*inverted* dropout) keeps the expected value, E[y] = x, so that nothing changes when dropout
-    is off. Numbers that share an axis where ``noise_shape`` is 1 are kept or dropped together; None in it
-    stands for the input's size, as in ``noise_shape=(None, 1, 1, None)``.
-
-    Srivastava et al. 2014, *Dropout: a simple way to prevent neural networks from overfitting*.
+    The mask follows from ``draw``: ``_drop`` and ``_drop_backward`` make the same, so that none is kept for
+    ``backward``.
     """
+
+    _may_drop_all = True
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Dropout(RandomLayer):
         **options: Any,
     ) -> None:
         super().__init__(seed, **options)
-        self.rate = share_to_drop(type(self).__name__, rate)
+        self.rate = share_to_drop(type(self).__name__, rate, all_of_it=self._may_drop_all)
         self.noise_shape = noise_shape_argument(type(self).__name__, noise_shape)
 
     def call(self, x: Array, training: bool = False) -> Array:
@@ -53,16 +53,32 @@ class Dropout(RandomLayer):
         (draw,) = self.recall()
         if not input_gradient:
             return None
-        return dy if draw is None else self._drop(dy, draw)
+        return dy if draw is None else self._drop_backward(dy, draw)
 
     def _drop(self, x: Array, draw: tuple[int, int]) -> Array:
-        """The same numbers each time for the same ``draw``: there is no mask to be kept for ``backward``."""
+        raise NotImplementedError
+
+    def _drop_backward(self, dy: Array, draw: tuple[int, int]) -> Array:
+        raise NotImplementedError
+
+
+class Dropout(_DropByMask):
+    """Training: y = x · m / (1 − rate), with m = 0 with probability ``rate`` and 1 otherwise. Else y = x.
+
+    The division (*inverted* dropout) keeps the expected value, E[y] = x, so that nothing changes when dropout
+    is off. Numbers that share an axis where ``noise_shape`` is 1 are kept or dropped together; None in it
+    stands for the input's size, as in ``noise_shape=(None, 1, 1, None)``.
+
+    Srivastava et al. 2014, *Dropout: a simple way to prevent neural networks from overfitting*.
+    """
+
+    def _drop(self, x: Array, draw: tuple[int, int]) -> Array:
         if self.noise_shape is None:
             return ops.dropout(x, self.rate, *draw)
         return x * kept(draw, concrete_shape(self, self.noise_shape, x.shape), self.rate)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape}
+    def _drop_backward(self, dy: Array, draw: tuple[int, int]) -> Array:
+        return self._drop(dy, draw)
 
 
 class SpatialDropout2D(Dropout):
@@ -87,7 +103,7 @@ class SpatialDropout2D(Dropout):
         return config
 
 
-class AlphaDropout(RandomLayer):
+class AlphaDropout(_DropByMask):
     """Training: y = a · (x · m + α′ · (1 − m)) + b, with m = 0 with probability ``rate``. Else y = x.
 
     Dropped numbers become α′ ≈ −1.758, the lowest output of SELU, and a = ((1 − p) · (1 + p·α′²))^−½,
@@ -96,16 +112,7 @@ class AlphaDropout(RandomLayer):
     Klambauer, Unterthiner, Mayr & Hochreiter 2017, *Self-normalizing neural networks*.
     """
 
-    def __init__(
-        self,
-        rate: float,
-        noise_shape: Sequence[int | None] | None = None,
-        seed: int | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(seed, **options)
-        self.rate = share_to_drop("AlphaDropout", rate, all_of_it=False)
-        self.noise_shape = noise_shape_argument("AlphaDropout", noise_shape)
+    _may_drop_all = False
 
     @property
     def affine(self) -> tuple[float, float]:
@@ -113,24 +120,14 @@ class AlphaDropout(RandomLayer):
         a = ((1 - self.rate) * (1 + self.rate * _SELU_MINIMUM**2)) ** -0.5
         return a, -a * self.rate * _SELU_MINIMUM
 
-    def call(self, x: Array, training: bool = False) -> Array:
-        if not self.is_random(training) or self.rate == 0:
-            self.remember(None)
-            return x
-        draw = self.draw()
-        self.remember(draw)
+    def _drop(self, x: Array, draw: tuple[int, int]) -> Array:
         a, b = self.affine
         if self.noise_shape is None:
             return ops.dropout(x, self.rate, *draw, scale=a, shift=b, fill=a * _SELU_MINIMUM + b)
         mask = self._mask(draw, x.shape)
         return np.where(mask, a * x + b, x.dtype.type(a * _SELU_MINIMUM + b))
 
-    def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
-        (draw,) = self.recall()
-        if not input_gradient:
-            return None
-        if draw is None:
-            return dy
+    def _drop_backward(self, dy: Array, draw: tuple[int, int]) -> Array:
         a, _ = self.affine
         if self.noise_shape is None:
             return ops.dropout(dy, self.rate, *draw, scale=a)
@@ -139,9 +136,6 @@ class AlphaDropout(RandomLayer):
     def _mask(self, draw: tuple[int, int], shape: tuple[int, ...]) -> Array:
         assert self.noise_shape is not None
         return kept(draw, concrete_shape(self, self.noise_shape, shape), self.rate, scale=1.0) != 0
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape}
 
 
 class GaussianDropout(RandomLayer):
@@ -172,9 +166,6 @@ class GaussianDropout(RandomLayer):
             return None
         return dy if factors is None else dy * factors
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate}
-
 
 class GaussianNoise(RandomLayer):
     """Training: y = x + stddev · ε, with ε ~ N(0, 1). Else y = x."""
@@ -194,9 +185,6 @@ class GaussianNoise(RandomLayer):
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         self.recall()
         return dy if input_gradient else None
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "stddev": self.stddev}
 
 
 def noise_shape_argument(layer: str, noise_shape: Any) -> NoiseShape | None:

@@ -22,9 +22,6 @@ class Identity(Layer):
         self.shapes()
         return ()
 
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config()
-
 
 class ActivityRegularization(Layer):
     """y = x; the loss grows by (l1 · Σ|x| + l2 · Σ x²) / N."""
@@ -46,6 +43,3 @@ class ActivityRegularization(Layer):
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         (x,) = self.recall()
         return dy + self.activity_gradient(x) if input_gradient else None
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "l1": self.l1, "l2": self.l2}

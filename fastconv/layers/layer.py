@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv import constraints, initializers, regularizers
+from fastconv import activations, constraints, initializers, regularizers
+from fastconv._config import arguments, configuration
 from fastconv._errors import unsupported_argument
 from fastconv._geometry import Window, image_size
 from fastconv._names import automatic_name, take_name
@@ -41,6 +42,13 @@ _STAND_INS = (64, 96)  # for sizes that are left open: images that may be halved
 _CONTAINERS = (list, tuple, dict, set, frozenset)
 _OWN_BOOKS = {"_weights", "_learnable", "_memory", "_given", "_layers", "_graph", "_tensors", "_compositions",
               "_schedules", "_first_call"}  # fmt: skip
+
+_WRITTEN: dict[str, Callable[[Any], Any]] = {
+    "activation": activations.serialize,
+    "initializer": initializers.serialize,
+    "regularizer": regularizers.serialize,
+    "constraint": constraints.serialize,
+}  # what a configuration holds instead of the objects, by the last word of the argument's name
 
 _KERAS_ONLY = {"autocast", "batch_size", "batch_shape", "batch_input_shape", "quantization_config"}
 
@@ -94,9 +102,6 @@ class Layer(Graphed, Structured):
 
     input_rank: int | None = None
     """How many axes x has, with the batch; None where any number will do."""
-
-    output_activation: str | None = None
-    """The name of the activation that the output comes from, where ``backward_from_logits`` can skip it."""
 
     outputs_distances: bool = False
     """True where outputs are distances from the classes: of those the smallest is the answer."""
@@ -531,6 +536,13 @@ class Layer(Graphed, Structured):
         for part in self.parts():
             part.forget()
 
+    @property
+    def output_activation(self) -> str | None:
+        """The name of the activation that the output comes from, where ``backward_from_logits`` can skip
+        it.
+        """
+        return None
+
     def _skips_activation(self) -> bool:
         """Whether ``backward_from_logits`` belongs to the ``call`` there is, not to one of a base class."""
         return knows(self, "backward_from_logits", "call", "activate", "backward", "forward")
@@ -759,12 +771,16 @@ class Layer(Graphed, Structured):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain numbers and strings; ``from_config`` is the way back.
 
-        Raises TypeError for a class that does not override it and whose arguments are something else.
+        Those of a layer of fastconv are read from the attributes of the same names, those of a layer of your
+        own are what it was called with. Raises TypeError where these are something else than numbers,
+        strings, lists and dictionaries: such a class overrides it.
         """
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
         if self.requested_input_shape is not None:
             config["input_shape"] = list(self.requested_input_shape)
-        return {**self._given_arguments(), **config} if "_given" in vars(self) else config
+        if "_given" in vars(self):
+            return {**self._given_arguments(), **config}
+        return {**config, **configuration(self, Layer, _WRITTEN)}
 
     _config_says_shape: ClassVar[bool] = True
     """Whether ``get_config`` of a built layer, or the first call, tells for which shape it is built."""
@@ -772,7 +788,7 @@ class Layer(Graphed, Structured):
     @classmethod
     def _notes_arguments(cls) -> bool:
         """Whether ``get_config`` goes by what the constructor was called with."""
-        return cls.get_config is Layer.get_config
+        return cls.get_config is Layer.get_config and not arguments(cls, Layer)
 
     def _given_arguments(self, without: Collection[str] = ()) -> dict[str, Any]:
         """What the constructor was called with, by the arguments' names, but for those in ``without``."""

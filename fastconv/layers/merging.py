@@ -190,9 +190,6 @@ class Concatenate(Merge):
         axis, sizes = self.recall()
         return ops.split(dy, sizes, axis)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}
-
 
 class Dot(Merge):
     """y[n, i..., j...] = Σc x₀[n, i..., c] · x₁[n, c, j...], example by example
@@ -271,9 +268,6 @@ class Dot(Merge):
             ops.unit_norm_backward(dx, x, length, axis, _SHORTEST)
             for dx, x, length, axis in zip(gradients, inputs, lengths, axes, strict=True)
         ]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
 
 
 def _behind_batch(layer: Merge, argument: str, axis: int, shape: Sequence[int | None]) -> int:

@@ -50,13 +50,6 @@ class Rescaling(Layer):
         (scale,) = self.recall()
         return dy * scale if input_gradient else None
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "scale": np.asarray(self.scale).tolist(),
-            "offset": np.asarray(self.offset).tolist(),
-        }
-
 
 _LEAST = 1e-7  # of the standard deviation, so that a constant input is divided by no zero
 _NUMBERS_AT_ONCE = 1 << 22  # of an array that it adapts to

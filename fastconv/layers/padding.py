@@ -65,9 +65,6 @@ class ZeroPadding(Framing):
         index = (slice(None), *inside)
         return dy[index]
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "padding": self.padding}
-
 
 class ZeroPadding2D(ZeroPadding):
     """(N, H, W, C) → (N, top + H + bottom, left + W + right, C)
@@ -128,9 +125,6 @@ class Cropping(Framing):
         (shape,) = self.recall()
         dx = ops.crop2d_backward(self._images(dy), self._image_shape(shape), self._image_cropping())
         return self._as_given(dx)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "cropping": self.cropping}
 
 
 class Cropping2D(Cropping):

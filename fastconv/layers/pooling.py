@@ -61,10 +61,6 @@ class Pooling(Spatial):
         always = {"name": self.name, "pool_size": self.pool_size}
         return call_of(self, always, usual={"strides": self.pool_size})
 
-    def get_config(self) -> dict[str, Any]:
-        own = {"pool_size": self.pool_size, "strides": self.strides, "padding": self.padding}
-        return {**super().get_config(), **own}
-
 
 class MaxPooling(Pooling):
     """Base of the two that keep the maximum."""
@@ -184,9 +180,6 @@ class GlobalPooling(Spatial):
 
     def _unshape_gradient(self, dy: Array) -> Array:
         return dy.reshape(len(dy), dy.shape[-1])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "keepdims": self.keepdims}
 
 
 class GlobalAveragePooling(GlobalPooling):

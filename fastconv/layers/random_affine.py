@@ -8,7 +8,7 @@ import numpy as np
 
 from fastconv import ops
 from fastconv._errors import unknown_name
-from fastconv.layers.augmentation import Augmentation, Factor, as_config, factor_range
+from fastconv.layers.augmentation import Augmentation, Factor, factor_range, plain_factor
 from fastconv.ops.images import FILL_MODES, INTERPOLATIONS
 from fastconv.parameter import Array
 
@@ -53,14 +53,6 @@ class RandomAffine(Augmentation):
     def apply_backward(self, dy: Array, x: Array, transform: Array) -> Array:
         return ops.affine_transform_backward(dy, transform, x.shape, self.interpolation, self.fill_mode)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "fill_mode": self.fill_mode,
-            "interpolation": self.interpolation,
-            "fill_value": self.fill_value,
-        }
-
 
 class RandomTranslation(RandomAffine):
     """Training: y[h, w] = x[h − v·H, w − u·W], v and u drawn for each image. Else y = x.
@@ -84,7 +76,7 @@ class RandomTranslation(RandomAffine):
         **options: Any,
     ) -> None:
         super().__init__(fill_mode, interpolation, seed, fill_value, data_format=data_format, **options)
-        self.height_factor, self.width_factor = height_factor, width_factor
+        self.height_factor, self.width_factor = plain_factor(height_factor), plain_factor(width_factor)
         self._vertical = factor_range(height_factor, "RandomTranslation: height_factor")
         self._horizontal = factor_range(width_factor, "RandomTranslation: width_factor")
 
@@ -92,10 +84,6 @@ class RandomTranslation(RandomAffine):
         N, H, W, _ = shape
         down, right = H * random.uniform(*self._vertical, N), W * random.uniform(*self._horizontal, N)
         return 1, 0, -right, 0, 1, -down
-
-    def get_config(self) -> dict[str, Any]:
-        factors = {"height_factor": self.height_factor, "width_factor": self.width_factor}
-        return {**super().get_config(), **{name: as_config(factor) for name, factor in factors.items()}}
 
 
 class RandomRotation(RandomAffine):
@@ -129,9 +117,6 @@ class RandomRotation(RandomAffine):
         cos, sin, x, y = np.cos(angle), np.sin(angle), (W - 1) / 2, (H - 1) / 2
         return cos, -sin, x - x * cos + y * sin, sin, cos, y - x * sin - y * cos
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor}
-
 
 class RandomZoom(RandomAffine):
     """Training: each image is zoomed about its center by factors of its own. Else y = x.
@@ -158,7 +143,7 @@ class RandomZoom(RandomAffine):
         **options: Any,
     ) -> None:
         super().__init__(fill_mode, interpolation, seed, fill_value, data_format=data_format, **options)
-        self.height_factor, self.width_factor = height_factor, width_factor
+        self.height_factor, self.width_factor = plain_factor(height_factor), plain_factor(width_factor)
         self._vertical = factor_range(height_factor, "RandomZoom: height_factor", above=True)
         self._horizontal = None
         if width_factor is not None:
@@ -170,7 +155,3 @@ class RandomZoom(RandomAffine):
         if self._horizontal is not None:
             columns = 1 + random.uniform(*self._horizontal, N)
         return columns, 0, (1 - columns) * (W - 1) / 2, 0, rows, (1 - rows) * (H - 1) / 2
-
-    def get_config(self) -> dict[str, Any]:
-        factors = {"height_factor": self.height_factor, "width_factor": self.width_factor}
-        return {**super().get_config(), **{name: as_config(factor) for name, factor in factors.items()}}

@@ -67,9 +67,6 @@ class RandomLayer(Layer):
         self._draws = _whole_or_none(f"{self}: draws", state["draws"], 32) or 0
         self._drawn_seed = seed
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "seed": self.seed}
-
 
 @contextmanager
 def always_random(layers: Iterable[RandomLayer]) -> Iterator[None]:

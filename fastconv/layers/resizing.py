@@ -18,7 +18,37 @@ from fastconv.parameter import Array
 Size = tuple[int, int]
 
 
-class Resizing(Layer):
+class _OfSize(Layer):
+    """Base of layers whose output is a box of each image, ``_box``, in (height, width) pixels."""
+
+    input_rank: int | None = 4
+
+    height: int
+    width: int
+
+    def _take_size(self, height: int, width: int) -> None:
+        name = type(self).__name__
+        self.height, self.width = whole(height, f"{name}: height"), whole(width, f"{name}: width")
+
+    @property
+    def _size(self) -> Size:
+        return self.height, self.width
+
+    def _box(self, image: Size) -> Box:
+        """The part of an image of this size that is shown, while not training: the one in the middle."""
+        return central_box(image, self._size)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self.check_input((None, *input_shape))
+        return (*self._size, input_shape[-1])
+
+    def windows(self) -> tuple[Window, ...]:
+        (H, W, _), _ = self.shapes()
+        with errors_named(self):
+            return cut_windows((H, W), self._box((H, W)), self._size)
+
+
+class Resizing(_OfSize):
     """(N, H, W, C) → (N, height, width, C)
 
     Each output pixel shows the place that lies where it lies: y[h, w] = x at the row (h + ½) H / height − ½
@@ -30,8 +60,6 @@ class Resizing(Layer):
     crop_to_aspect_ratio : True cuts off what would not fit without distortion
     pad_to_aspect_ratio, antialias : not supported: errors. fill_mode and fill_value are for padding alone
     """
-
-    input_rank = 4
 
     def __init__(
         self,
@@ -54,83 +82,45 @@ class Resizing(Layer):
         if fill_mode != "constant" or fill_value:
             raise unsupported_argument("Resizing", "fill_mode" if fill_value == 0 else "fill_value")
         check_interpolation(interpolation, "Resizing")
-        self.height, self.width = whole(height, "Resizing: height"), whole(width, "Resizing: width")
+        self._take_size(height, width)
         self.interpolation = interpolation
         self.crop_to_aspect_ratio = bool(crop_to_aspect_ratio)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        self.check_input((None, *input_shape))
-        return self.height, self.width, input_shape[-1]
-
     def _box(self, image: Size) -> Box:
-        """The part of the image that is shown."""
-        return (
-            shaped_box(image, (self.height, self.width)) if self.crop_to_aspect_ratio else Box(0, 0, *image)
-        )
-
-    def windows(self) -> tuple[Window, ...]:
-        (H, W, _), _ = self.shapes()
-        with errors_named(self):
-            return cut_windows((H, W), self._box((H, W)), (self.height, self.width))
+        return shaped_box(image, self._size) if self.crop_to_aspect_ratio else Box(0, 0, *image)
 
     def call(self, x: Array, training: bool = False) -> Array:
         box = self._box((x.shape[1], x.shape[2]))
         self.remember(x.shape, box)
-        return cut(x, box, (self.height, self.width), self.interpolation)
+        return cut(x, box, self._size, self.interpolation)
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         input_shape, box = self.recall()
         return cut_backward(dy, box, input_shape, self.interpolation) if input_gradient else None
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "height": self.height,
-            "width": self.width,
-            "interpolation": self.interpolation,
-            "crop_to_aspect_ratio": self.crop_to_aspect_ratio,
-        }
 
-
-class CenterCrop(Layer):
+class CenterCrop(_OfSize):
     """(N, H, W, C) → (N, height, width, C): the box in the middle, while training and while not.
 
     Of images smaller than the box, the largest part in the middle that has the box's shape is resized.
     """
 
-    input_rank = 4
-
     def __init__(self, height: int, width: int, data_format: str | None = None, **options: Any) -> None:
         super().__init__(**options)
         check_data_format(data_format, "CenterCrop")
-        self.height, self.width = whole(height, "CenterCrop: height"), whole(width, "CenterCrop: width")
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        self.check_input((None, *input_shape))
-        return self.height, self.width, input_shape[-1]
-
-    def windows(self) -> tuple[Window, ...]:
-        (H, W, _), _ = self.shapes()
-        with errors_named(self):
-            return cut_windows(
-                (H, W), central_box((H, W), (self.height, self.width)), (self.height, self.width)
-            )
+        self._take_size(height, width)
 
     def call(self, x: Array, training: bool = False) -> Array:
-        size = self.height, self.width
-        box = central_box((x.shape[1], x.shape[2]), size)
+        box = self._box((x.shape[1], x.shape[2]))
         self.remember(x.shape, box)
-        return cut(x, box, size)
+        return cut(x, box, self._size)
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         input_shape, box = self.recall()
         return cut_backward(dy, box, input_shape) if input_gradient else None
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "height": self.height, "width": self.width}
 
-
-class RandomCrop(Augmentation):
+class RandomCrop(_OfSize, Augmentation):
     """(N, H, W, C) → (N, height, width, C): a box at a random place, the same for all images of a batch.
 
     While not training it is the box in the middle. Of images smaller than the box, always the largest part in
@@ -146,18 +136,7 @@ class RandomCrop(Augmentation):
         **options: Any,
     ) -> None:
         super().__init__(seed, data_format, **options)
-        self.height, self.width = whole(height, "RandomCrop: height"), whole(width, "RandomCrop: width")
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        self.check_input((None, *input_shape))
-        return self.height, self.width, input_shape[-1]
-
-    def windows(self) -> tuple[Window, ...]:
-        (H, W, _), _ = self.shapes()
-        with errors_named(self):
-            return cut_windows(
-                (H, W), central_box((H, W), (self.height, self.width)), (self.height, self.width)
-            )
+        self._take_size(height, width)
 
     def roll(self, shape: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
         _, H, W, _ = shape
@@ -167,16 +146,13 @@ class RandomCrop(Augmentation):
         return (Box(top, left, self.height, self.width),)
 
     def at_rest(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
-        return (central_box((shape[1], shape[2]), (self.height, self.width)),)
+        return (self._box((shape[1], shape[2])),)
 
     def apply(self, x: Array, box: Box) -> Array:
-        return cut(x, box, (self.height, self.width))
+        return cut(x, box, self._size)
 
     def apply_backward(self, dy: Array, x: Array, box: Box) -> Array:
         return cut_backward(dy, box, x.shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "height": self.height, "width": self.width}
 
 
 # ---- a part of each image, stretched to a given size

@@ -60,9 +60,6 @@ class _AlongAxes(Layer):
         _, output_shape = self.shapes()
         return prod(output_shape) if self.weights else 0
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}
-
 
 class LayerNormalization(_AlongAxes, AffineNormalization):
     """y = γ · (x − mean) / √(variance + ε) + β, of the numbers along ``axis``, for each place of the other
@@ -159,9 +156,6 @@ class RMSNormalization(_AlongAxes):
         if self.parameters:
             self.scale.grad = dscale
         return dx if input_gradient else None
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "epsilon": self.epsilon}
 
 
 class UnitNormalization(_AlongAxes):
@@ -289,6 +283,3 @@ class GroupNormalization(AffineNormalization):
         """One for each number, its weight."""
         _, output_shape = self.shapes()
         return prod(output_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "groups": self.groups, "axis": self.axis}

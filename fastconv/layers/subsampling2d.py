@@ -109,13 +109,6 @@ class Subsampling2D(Pooling, ActivatedLayer):
         _, output_shape = self.shapes()
         return prod(output_shape) * (prod(self.pool_size) + 1)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "coefficient_initializer": initializers.serialize(self.coefficient_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-        }
-
 
 def _standard(channels: int) -> tuple[Array, Array]:
     """Mean 0 and variance 1."""

@@ -6,14 +6,13 @@ from math import prod
 from typing import Any
 
 from fastconv import ops
-from fastconv._errors import unknown_name
 from fastconv._geometry import Axis, Pair, Window
 from fastconv._geometry import transposed as transposed_axes
 from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers._arguments import errors_named, whole
-from fastconv.layers.convolution import Convolution
+from fastconv.layers.convolution import Convolution, known_algorithm
 from fastconv.layers.layer import Shape
 from fastconv.layers.spatial import Sizes
 from fastconv.parameter import Array
@@ -47,22 +46,10 @@ class _Transposed(Convolution):
     ) -> None:
         name = type(self).__name__
         super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-            **options,
-        )
+            kernel_size, strides, padding, data_format, dilation_rate,
+            activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint, **options,
+        )  # fmt: skip
         self.filters = whole(filters, f"{name}: filters")
         if self.padding not in ("valid", "same"):
             raise ValueError(f'{name}: padding must be "valid" or "same"; got {padding!r}')
@@ -70,9 +57,7 @@ class _Transposed(Convolution):
             self.output_padding = (
                 None if output_padding is None else self._sizes(output_padding, "output_padding", 0)
             )
-        if algorithm not in ops.ALGORITHMS:
-            raise unknown_name("algorithm", algorithm, ops.ALGORITHMS)
-        self.algorithm = algorithm
+        self.algorithm = known_algorithm(algorithm)
 
     @property
     def _how(self) -> dict[str, Any]:
@@ -115,10 +100,6 @@ class _Transposed(Convolution):
         return ops.conv2d_transpose_backward_data(
             dz, self._image_kernel(self.kernel.value), shape, **self._how
         )
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"filters": self.filters, "output_padding": self.output_padding, "algorithm": self.algorithm}
-        return {**super().get_config(), **own}
 
 
 class Conv2DTranspose(_Transposed):

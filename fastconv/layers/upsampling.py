@@ -50,9 +50,6 @@ class UpSampling(Spatial):
         factors = self._pair(self._factors())
         return self._as_given(ops.upsample2d_backward(self._images(dy), factors, self.interpolation))
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "size": self.size}
-
 
 class UpSampling2D(UpSampling):
     """(N, H, W, C) → (N, H·f_h, W·f_w, C), with (f_h, f_w) = ``size``: what decoders and U-Nets go up by.
@@ -82,9 +79,6 @@ class UpSampling2D(UpSampling):
         check_interpolation(self.interpolation, "UpSampling2D")
         with errors_named("UpSampling2D"):
             self.size = self._sizes(size, "size")
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "interpolation": self.interpolation}
 
 
 class UpSampling1D(UpSampling):

@@ -56,7 +56,7 @@ class ActivatedLayer(Layer):
         self._activation = function
 
     @property
-    def output_activation(self) -> str | None:  # type: ignore[override]
+    def output_activation(self) -> str | None:
         return self.activation.name
 
     def activate(self, z: Array, *inputs: Any) -> Array:
@@ -88,13 +88,6 @@ class ActivatedLayer(Layer):
         *_, kept = self.recall()
         y = self.activation(kept) if self.activation.needs_input else kept
         return dz + self.activation.backward(self.activity_gradient(y), kept)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "activation": activations.serialize(self.activation),
-            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
-        }
 
 
 class WeightedLayer(ActivatedLayer):
@@ -171,15 +164,3 @@ class WeightedLayer(ActivatedLayer):
         """Each weight, biases among them, once for each place of the output."""
         _, (*places, _) = self.shapes()
         return prod(places) * self.count_params()
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
-            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
-            "kernel_constraint": constraints.serialize(self.kernel_constraint),
-            "bias_constraint": constraints.serialize(self.bias_constraint),
-        }

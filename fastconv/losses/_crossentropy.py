@@ -61,7 +61,3 @@ class SmoothedCrossentropy(Loss):
             raise ValueError(f"label_smoothing must lie between 0 and 1, got {label_smoothing!r}")
         self.from_logits = bool(from_logits)
         self.label_smoothing = label_smoothing
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
-        return super().get_config() | own

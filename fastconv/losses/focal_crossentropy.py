@@ -80,10 +80,6 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
             return 1.0
         return y_true * self.alpha + (1 - y_true) * (1 - self.alpha)
 
-    def get_config(self) -> dict[str, Any]:
-        own = {"apply_class_balancing": self.apply_class_balancing, "alpha": self.alpha, "gamma": self.gamma}
-        return super().get_config() | own
-
 
 class CategoricalFocalCrossentropy(CategoricalCrossentropy):
     """l = -Σ_k α_k (1 - q_k)^γ t_k log q_k, for targets t (N, ..., C) and probabilities q.
@@ -156,9 +152,6 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
 
     def _alpha(self, like: Array) -> Array:
         return np.asarray(self.alpha, like.dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"alpha": self.alpha, "gamma": self.gamma}
 
 
 def _binary_crossentropy(y_true: Array, q: Array) -> Array:

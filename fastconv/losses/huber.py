@@ -41,9 +41,6 @@ class Huber(Loss):
     def derivative(self, y_true: Array, y_pred: Array) -> Array:
         return np.clip(y_pred - y_true, -self.delta, self.delta) / y_pred.shape[-1]
 
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"delta": self.delta}
-
 
 def huber(y_true: ArrayLike, y_pred: ArrayLike, delta: float = 1.0) -> Array:
     """One ``Huber`` per sample, averaged over the last axis: (N, ..., D) -> (N, ...)."""

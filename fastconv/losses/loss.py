@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastconv._config import configuration
 from fastconv._errors import unknown_name, unsupported_argument
 from fastconv._repr import call_of
 from fastconv._targets import broadcast_weights, same_shape
@@ -154,7 +155,7 @@ class Loss:
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; ``from_config`` is the way back."""
-        return {"name": self.name, "reduction": self.reduction}
+        return {"name": self.name, "reduction": self.reduction} | configuration(self, Loss)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Loss:

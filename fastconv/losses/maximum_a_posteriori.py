@@ -71,9 +71,6 @@ class MaximumAPosteriori(Loss):
         nearest = distances.min(axis=-1, keepdims=True)
         return np.exp(nearest - distances), nearest
 
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"j": self.j}
-
 
 def maximum_a_posteriori(y_true: ArrayLike, y_pred: ArrayLike, j: float = 1.0) -> Array:
     """One ``MaximumAPosteriori`` per sample: (N, ..., C) -> (N, ...)."""

@@ -74,9 +74,6 @@ class SparseCategoricalCrossentropy(Loss):
         _subtract_at(derivative, y_true, 1)
         return derivative
 
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"from_logits": self.from_logits}
-
 
 def _at(scores: Array, labels: Array) -> Array:
     """The score of each sample's own class: (N, ..., C) -> (N, ...)."""

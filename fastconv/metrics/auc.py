@@ -144,13 +144,4 @@ class AUC(ThresholdMetric):
         return ratio(area, tp[1:] + self.false_negatives[1:])
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "num_thresholds": self.num_thresholds,
-            "curve": self.curve,
-            "summation_method": self.summation_method,
-            "thresholds": self._given,
-            "multi_label": self.multi_label,
-            "num_labels": self.num_labels,
-            "label_weights": None if self.label_weights is None else self.label_weights.tolist(),
-            "from_logits": self.from_logits,
-        }
+        return super().get_config() | {"thresholds": self._given}

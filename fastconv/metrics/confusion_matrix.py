@@ -48,6 +48,3 @@ class ConfusionMatrix(Metric):
 
     def result(self) -> NDArray[Any]:
         return normalized(self.counts.copy(), self.normalize)
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"num_classes": self.num_classes, "normalize": self.normalize}

@@ -86,10 +86,6 @@ class FBetaScore(Metric):
             return float((scores * self.occurrences).sum() / (self.occurrences.sum() + _EPSILON))
         return float(scores.mean())
 
-    def get_config(self) -> dict[str, Any]:
-        own = {"average": self.average, "beta": self.beta, "threshold": self.threshold}
-        return super().get_config() | own
-
 
 class F1Score(FBetaScore):
     """F = 2 · precision · recall / (precision + recall), the harmonic mean: ``FBetaScore`` with β = 1."""
@@ -102,8 +98,3 @@ class F1Score(FBetaScore):
         dtype: Any = None,
     ) -> None:
         super().__init__(average, 1.0, threshold, name, dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["beta"]
-        return config

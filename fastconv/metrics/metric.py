@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import initializers
+from fastconv._config import configuration
 from fastconv._errors import unsupported_argument
 from fastconv._repr import call_of
 from fastconv.parameter import Parameter
@@ -104,7 +105,7 @@ class Metric:
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; ``from_config`` is the way back."""
-        return {"name": self.name}
+        return {"name": self.name} | configuration(self, Metric)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Metric:

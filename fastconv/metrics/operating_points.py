@@ -51,10 +51,6 @@ class _AtLevel(ThresholdMetric):
     def _precision(self) -> Array:
         return ratio(self.true_positives, self.true_positives + self.false_positives)
 
-    def get_config(self) -> dict[str, Any]:
-        own = {"num_thresholds": self.num_thresholds, "class_id": self.class_id, self.level_name: self.value}
-        return super().get_config() | own
-
 
 class SensitivityAtSpecificity(_AtLevel):
     """The largest sensitivity where specificity ≥ ``specificity``."""

@@ -32,8 +32,7 @@ class _Share(ThresholdMetric):
         super().__init__(checked, name or self.default_name, dtype, top_k=top_k, class_id=class_id)
 
     def get_config(self) -> dict[str, Any]:
-        own = {"thresholds": self.init_thresholds, "top_k": self.top_k, "class_id": self.class_id}
-        return super().get_config() | own
+        return super().get_config() | {"thresholds": self.init_thresholds}
 
 
 class Precision(_Share):

@@ -339,7 +339,7 @@ class Model(Trainer):
         return [] if graph is None else [tensor.node.layer for tensor in graph.output_list]
 
     @property
-    def output_activation(self) -> str | None:  # type: ignore[override]
+    def output_activation(self) -> str | None:
         """The activation that the only output comes from; None where there are several."""
         last = self._last_layers()
         return last[0].output_activation if len(last) == 1 else None

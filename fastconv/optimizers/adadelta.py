@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastconv import ops
 from fastconv.optimizers.learning_rate import RateSource
@@ -45,6 +45,3 @@ class Adadelta(Optimizer):
 
     def update_all(self, arrays: ops.UpdateArrays) -> None:
         ops.adadelta_step(arrays, self.learning_rate, self.rho, self.epsilon)
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"rho": self.rho, "epsilon": self.epsilon}

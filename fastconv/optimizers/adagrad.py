@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastconv import ops
 from fastconv.optimizers.learning_rate import RateSource
@@ -48,7 +48,3 @@ class Adagrad(Optimizer):
 
     def update_all(self, arrays: ops.UpdateArrays) -> None:
         ops.adagrad_step(arrays, self.learning_rate, self.epsilon)
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"initial_accumulator_value": self.initial_accumulator_value, "epsilon": self.epsilon}
-        return super().get_config() | own

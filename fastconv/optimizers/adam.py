@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastconv import ops
 from fastconv.optimizers.learning_rate import RateSource
@@ -48,6 +48,3 @@ class Adam(MomentsOptimizer):
     def update_all(self, arrays: ops.UpdateArrays) -> None:
         rates = (self.learning_rate, self.beta_1, self.beta_2, self.epsilon)
         ops.adam_step(arrays, *rates, self.iterations + 1, self.amsgrad)
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"amsgrad": self.amsgrad}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastconv.optimizers.learning_rate import RateSource
 from fastconv.optimizers.optimizer import Optimizer
@@ -37,7 +37,3 @@ class MomentsOptimizer(Optimizer):
     @property
     def slots(self) -> tuple[str, ...]:
         return ("momentum", "velocity")
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
-        return super().get_config() | own

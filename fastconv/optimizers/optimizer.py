@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import ops
+from fastconv._config import configuration
 from fastconv._repr import call_of
 from fastconv.optimizers import learning_rate as rates
 from fastconv.optimizers import options as shared
@@ -364,6 +365,7 @@ class Optimizer:
         """
         config = {"name": self.name, "learning_rate": rates.serialized(self._learning_rate)}
         config |= {option: getattr(self, option) for option in shared.DEFAULTS}
+        config |= configuration(self, Optimizer, without=["learning_rate"])
         if self._excluded is not None:
             config["exclude_from_weight_decay"] = self._excluded.get_config()
         return config

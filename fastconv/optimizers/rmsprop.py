@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastconv import ops
 from fastconv.optimizers.learning_rate import RateSource
@@ -53,11 +53,3 @@ class RMSprop(Optimizer):
 
     def update_all(self, arrays: ops.UpdateArrays) -> None:
         ops.rmsprop_step(arrays, self.learning_rate, self.rho, self.momentum, self.epsilon)
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "rho": self.rho,
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-            "centered": self.centered,
-        }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastconv import ops
 from fastconv.optimizers.learning_rate import RateSource
@@ -49,6 +49,3 @@ class SGD(Optimizer):
 
     def update_all(self, arrays: ops.UpdateArrays) -> None:
         ops.sgd_step(arrays, self.learning_rate, self.momentum, self.nesterov)
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"momentum": self.momentum, "nesterov": self.nesterov}

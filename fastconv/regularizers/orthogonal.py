@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from fastconv._errors import unknown_name
@@ -56,9 +54,6 @@ class OrthogonalRegularizer(Regularizer):
         cosines = units @ units.T
         np.fill_diagonal(cosines, 0)
         return units, cosines, len(rows) * (len(rows) - 1) / 2
-
-    def get_config(self) -> dict[str, Any]:
-        return {"factor": self.factor, "mode": self.mode}
 
 
 _factor = factor  # inside the class that is an argument's name

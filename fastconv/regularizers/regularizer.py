@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastconv._config import configuration
 from fastconv._numbers import is_real
 from fastconv._repr import call_of
 from fastconv.parameter import Array
@@ -37,7 +38,7 @@ class Regularizer:
         return float(self(x))
 
     def get_config(self) -> dict[str, Any]:
-        return {}
+        return configuration(self, Regularizer)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Regularizer:
