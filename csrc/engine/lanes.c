@@ -1,4 +1,5 @@
-/* lanes.c - the methods on bundles: lanes_*.c. What has no entry is not done in lanes, what has no `takes` always is. */
+/* lanes.c - the methods on bundles: lanes_*.c. What has no entry is not done in lanes, what has no `takes` always can
+ * be. */
 #include "lanes.h"
 
 #define CONVOLUTION(name)                                                                                          \
