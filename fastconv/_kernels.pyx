@@ -1618,8 +1618,8 @@ cdef class Program:
     def train(self, list inputs, list outputs, list losses) -> None:
         """Forward, losses and backward: fill the outputs, the losses of each image, and all gradients.
 
-        A loss is (kind, tensor, delta, labels, rows, weights, scale, losses); where p is clipped, the least and the
-        most of every -log p follow.
+        A loss is (kind, tensor, delta, limits, labels, rows, weights, scale, losses): limits are the least and the
+        most that -log p may be where p is clipped, or (0, 0).
         """
         cdef fc_status status
         cdef fc_loss table[8]
@@ -1628,10 +1628,10 @@ cdef class Program:
         if len(losses) > FC_MOST_INPUTS:
             raise ValueError(f"a program takes at most {FC_MOST_INPUTS} losses; got {len(losses)}")
         self.begin(inputs, outputs)
-        for i, (kind, tensor, delta, given_labels, rows, given_weights, scale, values, *limits) in enumerate(losses):
+        for i, (kind, tensor, delta, limits, given_labels, rows, given_weights, scale, values) in enumerate(losses):
             table[i].kind = <fc_loss_kind><int>LOSS_KINDS.index(kind)
             table[i].tensor, table[i].delta, table[i].scale = tensor, delta, scale
-            table[i].least, table[i].most = limits or (0, 0)
+            table[i].least, table[i].most = limits
             table[i].targets = fc_targets(NULL, NULL, NULL)
             if given_labels is not None:
                 labels = given_labels.reshape(-1)
