@@ -29,6 +29,7 @@ const fc_method fc_lanes_methods[FC_OP_KINDS] = {
                            .scratch_size = fc_lanes_elementwise_scratch_size,
                            .forward = fc_lanes_elementwise_forward, .backward = fc_lanes_elementwise_backward},
     [FC_OP_SCALE] = PLAIN(scale),
+    [FC_OP_DROPOUT] = PLAIN(dropout),
     [FC_OP_CONCATENATE] = PLAIN(concatenate),
     [FC_OP_PAD] = PLAIN(pad),
     [FC_OP_UPSAMPLE] = PLAIN(upsample),
