@@ -66,7 +66,7 @@ class Judged(NamedTuple):
         """The loss times ``weight``, for ``engine.Program.train``."""
         scale = weight * self.factor
         targets = self.labels, self.rows, self.weights
-        return (self.kind, self.delta, *targets, scale, self.losses, *self.limits)
+        return (self.kind, self.delta, self.limits, *targets, scale, self.losses)
 
     def value(self) -> float:
         """The loss, once the losses of the images are there."""
