@@ -13,7 +13,7 @@ from strategies import UNIT_ROUNDOFF, check, normal, rounding_bound
 
 import fastconv
 from fastconv import _kernels, reference
-from fastconv._geometry import Window, frame, transposed, window
+from fastconv._core.geometry import Window, frame, transposed, window
 from fastconv.parameter import roomy_zeros
 
 Size = tuple[int, int, int]
