@@ -55,7 +55,7 @@ class Judged(NamedTuple):
 
     kind: str
     delta: float
-    limits: tuple[float, float]
+    limits: tuple[float, ...]
     labels: Array | None
     rows: Array | None
     weights: Array | None
@@ -65,7 +65,8 @@ class Judged(NamedTuple):
     def in_c(self, weight: float) -> tuple[Any, ...]:
         """The loss times ``weight``, for ``engine.Program.train``."""
         scale = weight * self.factor
-        return (self.kind, self.delta, self.limits, self.labels, self.rows, self.weights, scale, self.losses)
+        targets = self.labels, self.rows, self.weights
+        return (self.kind, self.delta, self.limits, *targets, scale, self.losses)
 
     def value(self) -> float:
         """The loss, once the losses of the images are there."""
@@ -93,7 +94,7 @@ def judged(loss: Loss, y_true: Any, shape: tuple[int, ...], sample_weight: Any) 
     return Judged(
         _KINDS[type(loss)],
         float(loss.delta) if isinstance(loss, Huber) else 0.0,
-        _LIMITS if clipped else (0.0, 0.0),
+        _LIMITS if clipped else (),
         np.ascontiguousarray(target, np.int64) if is_sparse else None,
         None if is_sparse else np.ascontiguousarray(target, np.float32),
         weights,

@@ -437,8 +437,8 @@ class Program:
     def train(self, inputs: Sequence[Array], losses: Sequence[tuple[Any, ...]]) -> list[Array]:
         """Forward, losses and backward where there are ``heads``: fills all gradients, returns the outputs.
 
-        ``losses`` : of each output (kind, delta, labels, rows, weights, scale, array for the images' losses),
-            None for one that is not judged
+        ``losses`` : of each output (kind, delta, limits, labels, rows, weights, scale, array for the images'
+            losses) as ``_kernels.Program.train`` takes them, None for one that is not judged
         """
         assert self.heads is not None
         before, last, tensors = self.heads
