@@ -1,12 +1,13 @@
-/* dropout.h - what a team that is already awake uses of dropout.c. */
+/* dropout.h - dropout.c in pieces, for threads that are awake already. */
 #ifndef FASTCONV_DROPOUT_H
 #define FASTCONV_DROPOUT_H
 
 #include "kernels.h"
-#include "matmul.h"
 
-/* The part-th of `parts` parts of the work. */
-void fc_dropout_part(const fc_kernels *kernels, const fc_dropout *dropout, int part, int parts, const float *x,
-                     float *y);
+int64_t fc_dropout_pieces(const fc_dropout *dropout);
+
+/* Pieces first <= p < end of all images. */
+void fc_dropout_run(const fc_kernels *kernels, const fc_dropout *dropout, int64_t first, int64_t end, const float *x,
+                    float *y);
 
 #endif

@@ -31,7 +31,7 @@ static double image_cross_entropy(const fc_kernels *kernels, const fc_loss *loss
     return total;
 }
 
-void fc_loss_gradient(const fc_loss *loss, int64_t first, int64_t images, fc_size size, const fc_kernels *kernels,
+void fc_loss_gradient(const fc_kernels *kernels, const fc_loss *loss, int64_t first, int64_t images, fc_size size,
                       const float *tensor, float *gradient) {
     const int softmax = loss->kind == FC_LOSS_SOFTMAX_CROSS_ENTROPY;
     const int64_t numbers = fc_size_of(size), places = size.H * size.W, terms = softmax ? places : numbers;

@@ -242,6 +242,13 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_softmax_cross_entropy(
         int64_t N, int64_t C, const float *logits, fc_targets targets, double *loss, float *dlogits)
 
+    ctypedef enum fc_loss_kind:
+        FC_LOSS_SOFTMAX_CROSS_ENTROPY
+        FC_LOSS_SIGMOID_CROSS_ENTROPY
+        FC_LOSS_SQUARED
+        FC_LOSS_ABSOLUTE
+        FC_LOSS_HUBER
+
     ctypedef enum fc_fill:
         FC_FILL_CONSTANT
         FC_FILL_NEAREST
@@ -318,6 +325,23 @@ cdef extern from "kernels.h" nogil:
     const fc_kernels *fc_kernels_active()
 
 
+cdef extern from "engine/engine.h" nogil:
+    ctypedef struct fc_size:
+        int64_t H, W, C
+
+    ctypedef struct fc_loss:
+        fc_loss_kind kind
+        int tensor
+        float delta, least, most
+        fc_targets targets
+        float scale
+        float *losses
+
+    void fc_loss_gradient(
+        const fc_kernels *, const fc_loss *, int64_t first, int64_t images, fc_size, const float *tensor,
+        float *gradient)
+
+
 cdef extern from "plan.h" nogil:
     ctypedef enum fc_step_kind:
         FC_CONV
@@ -387,18 +411,6 @@ cdef extern from "engine/engine.h" nogil:
         float *gradient[4]
         int adds
         const fc_random *random
-
-    ctypedef struct fc_loss:
-        fc_loss_kind kind
-        int tensor
-        float delta, least, most
-        fc_targets targets
-        float scale
-        float *losses
-
-    void fc_loss_gradient(
-        const fc_loss *, int64_t first, int64_t images, fc_size, const fc_kernels *, const float *tensor,
-        float *gradient)
 
     ctypedef struct fc_run:
         int64_t N
@@ -960,6 +972,37 @@ def softmax_cross_entropy(
     return loss
 
 
+LOSSES = {
+    "softmax_cross_entropy": FC_LOSS_SOFTMAX_CROSS_ENTROPY,
+    "sigmoid_cross_entropy": FC_LOSS_SIGMOID_CROSS_ENTROPY,
+    "squared": FC_LOSS_SQUARED,
+    "absolute": FC_LOSS_ABSOLUTE,
+    "huber": FC_LOSS_HUBER,
+}
+
+
+def loss_gradient(
+    str kind, const float[:, :, :, ::1] x, const int64_t[:, :, ::1] labels, const float[:, :, :, ::1] rows,
+    const float[::1] weights, float delta, float least, float most, float scale, int64_t first, int64_t images,
+    float[::1] losses, float[:, :, :, ::1] gradient
+) -> None:
+    """Of images first to first + images - 1 out of all: their losses, and the gradient at x."""
+    cdef fc_loss loss
+    cdef fc_size size = fc_size(x.shape[1], x.shape[2], x.shape[3])
+    loss.kind = <fc_loss_kind><int>LOSSES[kind]
+    loss.tensor, loss.delta, loss.least, loss.most, loss.scale = 0, delta, least, most, scale
+    loss.targets = fc_targets(NULL, NULL, NULL)
+    if labels is not None:
+        loss.targets.labels = &labels[0, 0, 0]
+    if rows is not None:
+        loss.targets.rows = &rows[0, 0, 0, 0]
+    loss.targets.weights = optional(weights)
+    loss.losses = &losses[0]
+    with nogil:
+        fc_loss_gradient(
+            fc_kernels_active(), &loss, first, images, size, &x[first, 0, 0, 0], &gradient[first, 0, 0, 0])
+
+
 # ---- batch normalisation ------------------------------------------------------------------------
 
 cdef const float *optional(const float[::1] columns) noexcept:
@@ -1445,28 +1488,6 @@ WAYS = ("lanes", "pixels", "whole")
 LOSS_KINDS = ("softmax_cross_entropy", "sigmoid_cross_entropy", "squared", "absolute", "huber")
 
 
-def loss_gradient(
-    str kind, const float[:, :, :, ::1] x, const int64_t[:, :, ::1] labels, const float[:, :, :, ::1] rows,
-    const float[::1] weights, float delta, float least, float most, float scale, int64_t first, int64_t images,
-    float[::1] losses, float[:, :, :, ::1] gradient
-) -> None:
-    """Of images first to first + images - 1 out of all: their losses, and the gradient at x."""
-    cdef fc_loss loss
-    cdef fc_size size = fc_size(x.shape[1], x.shape[2], x.shape[3])
-    loss.kind = <fc_loss_kind><int>LOSS_KINDS.index(kind)
-    loss.tensor, loss.delta, loss.least, loss.most, loss.scale = 0, delta, least, most, scale
-    loss.targets = fc_targets(NULL, NULL, NULL)
-    if labels is not None:
-        loss.targets.labels = &labels[0, 0, 0]
-    if rows is not None:
-        loss.targets.rows = &rows[0, 0, 0, 0]
-    loss.targets.weights = optional(weights)
-    loss.losses = &losses[0]
-    with nogil:
-        fc_loss_gradient(
-            &loss, first, images, size, fc_kernels_active(), &x[first, 0, 0, 0], &gradient[first, 0, 0, 0])
-
-
 cdef class Stream:
     """The random numbers of one operation: a seed, and the number of the call, which may be set between runs."""
 
@@ -1618,8 +1639,7 @@ cdef class Program:
     def train(self, list inputs, list outputs, list losses) -> None:
         """Forward, losses and backward: fill the outputs, the losses of each image, and all gradients.
 
-        A loss is (kind, tensor, delta, limits, labels, rows, weights, scale, losses): limits are the least and the
-        most that -log p may be where p is clipped, or (0, 0).
+        A loss is (kind, tensor, delta, (least, most), labels, rows, weights, scale, losses).
         """
         cdef fc_status status
         cdef fc_loss table[8]

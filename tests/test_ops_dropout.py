@@ -80,8 +80,7 @@ def test_a_batch_may_be_cut_anywhere(size):
         whole = ops.dropout(x, 0.3, 5, 6, first_image=100)
         for cuts in ([0, 8, 16, 23], [0, 1, 22, 23], range(24)):
             parts = [
-                ops.dropout(x[first:end], 0.3, 5, 6, first_image=100 + first)
-                for first, end in pairwise(cuts)
+                ops.dropout(x[first:end], 0.3, 5, 6, first_image=100 + first) for first, end in pairwise(cuts)
             ]
             assert np.concatenate(parts).tobytes() == whole.tobytes(), isa
 

@@ -166,6 +166,11 @@ typedef struct {
     float *losses;        /* (N,): each image's, not weighted, not scaled */
 } fc_loss;
 
+/* The losses of images [first, first + images) of the run and their gradients, from the first one's tensor on. By one
+ * thread; what it writes of an image depends on that image alone. See loss.c. */
+void fc_loss_gradient(const fc_kernels *kernels, const fc_loss *loss, int64_t first, int64_t images, fc_size size,
+                      const float *tensor, float *gradient);
+
 typedef struct {
     int64_t N;
     const float *const *inputs; /* (N, H, W, C) each, in pixels */
@@ -203,10 +208,5 @@ fc_status fc_program_describe(fc_program *program, int64_t N, int backward, fc_d
 
 /* For tests: the way of each operation, where it takes it; -1 for any. */
 void fc_program_force(fc_program *program, const int *ways);
-
-/* loss.c: losses of images [first, first + images) and their gradients; `tensor` and `gradient` are those of the first
- * of them. What it writes of an image depends on that image alone. */
-void fc_loss_gradient(const fc_loss *loss, int64_t first, int64_t images, fc_size size, const fc_kernels *kernels,
-                      const float *tensor, float *gradient);
 
 #endif

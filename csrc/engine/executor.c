@@ -110,7 +110,7 @@ static void take_loss(const job *j, const fc_action *a, const piece *p) {
     const int64_t first = p->first + rows_from(p->images, p), end = p->first + fc_part(p->images, p->team, p->member + 1);
     const int64_t skip = (first - p->first) * slot->step;
     if (first < end)
-        fc_loss_gradient(loss, first, end - first, slot->size, j->s->kernels, view_of(j, a->x[0], p).at + skip,
+        fc_loss_gradient(j->s->kernels, loss, first, end - first, slot->size, view_of(j, a->x[0], p).at + skip,
                          view_of(j, a->to, p).at + skip);
 }
 

@@ -1,4 +1,5 @@
-/* lanes.c - the methods on bundles: lanes_*.c. What has no entry is not done in lanes, what has no `takes` always is. */
+/* lanes.c - the methods on bundles: lanes_*.c. What has no entry is not done in lanes, what has no `takes` always can
+ * be. */
 #include "lanes.h"
 
 #define CONVOLUTION(name)                                                                                          \
@@ -30,6 +31,7 @@ const fc_method fc_lanes_methods[FC_OP_KINDS] = {
                            .scratch_size = fc_lanes_elementwise_scratch_size,
                            .forward = fc_lanes_elementwise_forward, .backward = fc_lanes_elementwise_backward},
     [FC_OP_SCALE] = COPY(scale),
+    [FC_OP_DROPOUT] = COPY(dropout),
     [FC_OP_CONCATENATE] = COPY(concatenate),
     [FC_OP_PAD] = COPY(pad),
     [FC_OP_UPSAMPLE] = COPY(upsample),

@@ -19,6 +19,7 @@
 #include "engine.h"
 #include "matmul.h"
 #include "memory.h"
+#include "operands.h"
 
 /* ---- places ------------------------------------------------------------------------------------- */
 
@@ -28,7 +29,9 @@ static inline float *fc_row_of(const fc_work *work, fc_view view, int64_t h) {
 }
 
 /* Floats of a row's pixels. */
-static inline int64_t fc_row_floats(const fc_work *work, fc_size size) { return size.W * size.C * work->kernels->lanes; }
+static inline int64_t fc_row_floats(const fc_work *work, fc_size size) {
+    return size.W * size.C * work->kernels->lanes;
+}
 
 static inline void fc_clear(float *to, int64_t n) { memset(to, 0, sizeof(float) * (size_t)n); }
 static inline void fc_copy(float *to, const float *from, int64_t n) { memcpy(to, from, sizeof(float) * (size_t)n); }
@@ -106,9 +109,10 @@ typedef struct {
 
 static inline fc_axes fc_axes_of(const fc_op *op) {
     const fc_size x = op->x[0], y = op->y;
-    return (fc_axes){fc_axis_forward(x.H, y.H, op->KH, fc_max(1, op->stride_h), fc_max(1, op->dilation_h), op->pad_top),
-                     fc_axis_forward(x.W, y.W, op->KW, fc_max(1, op->stride_w), fc_max(1, op->dilation_w),
-                                     op->pad_left)};
+    return (fc_axes){fc_axis_forward(x.H, y.H, op->KH, fc_stride_within(op->stride_h, y.H, x.H),
+                                     op->dilation_h, op->pad_top),
+                     fc_axis_forward(x.W, y.W, op->KW, fc_stride_within(op->stride_w, y.W, x.W),
+                                     op->dilation_w, op->pad_left)};
 }
 
 static inline fc_axes fc_axes_back(const fc_axes *forward, int64_t row_phase, int64_t column_phase) {
@@ -176,6 +180,7 @@ FC_LANES_METHOD(pool)
 FC_LANES_METHOD(norm)
 FC_LANES_METHOD(activation)
 FC_LANES_METHOD(scale)
+FC_LANES_METHOD(dropout)
 FC_LANES_METHOD(elementwise)
 FC_LANES_METHOD(concatenate)
 FC_LANES_METHOD(pad)

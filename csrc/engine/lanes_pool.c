@@ -14,9 +14,7 @@ static fc_axes windows_of(const fc_op *op) {
     const fc_size x = op->x[0];
     if (op->kind == FC_OP_GLOBAL_MAX_POOL || op->kind == FC_OP_GLOBAL_AVG_POOL)
         return (fc_axes){fc_axis_forward(x.H, 1, x.H, x.H, 1, 0), fc_axis_forward(x.W, 1, x.W, x.W, 1, 0)};
-    fc_axes axes = fc_axes_of(op);
-    axes.rows.dilation = axes.columns.dilation = 1;
-    return axes;
+    return fc_axes_of(op);
 }
 
 int fc_lanes_pool_needs(const fc_op *op) { return is_max(op) ? FC_NEEDS_X | FC_NEEDS_Y : 0; }
@@ -62,7 +60,7 @@ fc_status fc_lanes_pool_forward(const fc_work *work) {
     return FC_OK;
 }
 
-/* Whether every pixel is in one window at most, and which ones are in none only depends on where the last window ends. */
+/* Whether every pixel is in a window and in no other, but for those past the end of the last one. */
 static int is_cut(const fc_lane_axis *axis) { return axis->step == axis->taps && axis->before == 0; }
 
 fc_status fc_lanes_pool_backward(const fc_work *work) {

@@ -1,6 +1,6 @@
 /* pixels.c - a few images by a team: the table, and what is done row by row or number by number.
  *
- * Depthwise and transposed convolutions, PReLU and dropout are left to other ways.
+ * Depthwise and transposed convolutions and PReLU are left to other ways.
  */
 #include "pixels.h"
 
@@ -126,5 +126,5 @@ const fc_method fc_pixels_methods[FC_OP_KINDS] = {
     [FC_OP_ELEMENTWISE] = {.takes = takes, .needs = needs, .scratch_size = scratch_size, .forward = combine,
                            .backward = combine_back},
     [FC_OP_ACTIVATION] = ROWS, [FC_OP_SOFTMAX] = ROWS, [FC_OP_SCALE] = ROWS, [FC_OP_CONCATENATE] = ROWS,
-    [FC_OP_PAD] = ROWS, [FC_OP_UPSAMPLE] = ROWS, [FC_OP_RESHAPE] = ROWS,
+    [FC_OP_PAD] = ROWS, [FC_OP_UPSAMPLE] = ROWS, [FC_OP_RESHAPE] = ROWS, [FC_OP_DROPOUT] = ROWS,
 };

@@ -3,6 +3,7 @@
  *     activation    y = phi(x)                             dx = dy phi'(x)
  *     softmax       y = e^x / sum of e^x along C           dx = y (dy - sum of dy y)
  *     scale         y = scale x + shift                    dx = scale dy
+ *     dropout       y = scale x + shift, or fill           dx = scale dy, or 0 (dropout.c); at rest as reshape
  *     pools         y = max or mean over a window          dx = the sum over the windows that saw it (pool_kernel.h)
  *     concatenate   y = x_0, x_1, ... of each pixel        dx_i = its channels of dy
  *     pad           y = x with zeros around it             dx = dy without them; and the other way round
@@ -13,6 +14,7 @@
 
 #include <string.h>
 
+#include "dropout.h"
 #include "matmul.h"
 #include "memory.h"
 #include "operands.h"
@@ -81,6 +83,41 @@ static void reshape(const fc_work *work, int64_t first, int64_t end) {
 static void reshape_back(const fc_work *work, int64_t first, int64_t end) {
     if (work->dx[0].at)
         copy(work->dx[0].at + first * PIECE, work->dy.at + first * PIECE, floats_of(work, first, end));
+}
+
+/* ---- pieces of an image --------------------------------------------------------------------------- */
+
+static fc_dropout dropout_of(const fc_work *work, float shift, float fill) {
+    const fc_op *op = work->op;
+    const int64_t pixels = op->y.H * op->y.W;
+    return (fc_dropout){.images = work->images, .pixels = op->spatial ? pixels : 1,
+                        .places = op->spatial ? op->y.C : pixels * op->y.C, .first_image = work->first,
+                        .stream = *op->random, .threshold = op->threshold, .scale = op->scale, .shift = shift,
+                        .fill = fill};
+}
+
+static int64_t dropout_pieces(const fc_work *work) {
+    if (!work->op->training) return pieces_of(work);
+    const fc_dropout d = dropout_of(work, 0, 0);
+    return fc_dropout_pieces(&d);
+}
+
+static void dropout(const fc_work *work, int64_t first, int64_t end) {
+    if (!work->op->training) {
+        reshape(work, first, end);
+        return;
+    }
+    const fc_dropout d = dropout_of(work, work->op->shift, work->op->fill);
+    fc_dropout_run(work->kernels, &d, first, end, work->x[0].at, work->y.at);
+}
+
+static void dropout_back(const fc_work *work, int64_t first, int64_t end) {
+    if (!work->op->training) {
+        reshape_back(work, first, end);
+        return;
+    }
+    const fc_dropout d = dropout_of(work, 0, 0);
+    if (work->dx[0].at) fc_dropout_run(work->kernels, &d, first, end, work->dy.at, work->dx[0].at);
 }
 
 /* ---- pixel by pixel ------------------------------------------------------------------------------- */
@@ -235,6 +272,7 @@ const fc_row_operation fc_row_operations[FC_OP_KINDS] = {
     [FC_OP_ACTIVATION] = {{pieces_of, activate}, {pieces_of, activate_back}},
     [FC_OP_SOFTMAX] = {{pixels_of, softmax}, {pixels_of, softmax_back}},
     [FC_OP_SCALE] = {{pieces_of, scale}, {pieces_of, scale_back}},
+    [FC_OP_DROPOUT] = {{dropout_pieces, dropout}, {dropout_pieces, dropout_back}},
     [FC_OP_MAX_POOL] = {{rows_out, max_pool}, {rows_in, max_pool_back}},
     [FC_OP_AVG_POOL] = {{rows_out, avg_pool}, {rows_in, avg_pool_back}},
     [FC_OP_GLOBAL_MAX_POOL] = {{images_of, max_pool}, {images_of, max_pool_back}},

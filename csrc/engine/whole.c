@@ -275,8 +275,8 @@ static fc_status run_rows(const fc_rows *rows, const fc_work *work) {
     const int64_t count = rows->count(work);
     const int64_t floats = work->images * fc_max(fc_size_of(op->x[0]), fc_size_of(op->y));
     const int64_t tasks = fc_min(count, fc_pieces(floats, 1 << 13));
-    const int exponential = op->kind == FC_OP_ACTIVATION || op->kind == FC_OP_SOFTMAX;
-    const int threads = fc_threads_for((exponential ? 20.0 : 1.0) * (double)floats);
+    const int costly = op->kind == FC_OP_ACTIVATION || op->kind == FC_OP_SOFTMAX || op->kind == FC_OP_DROPOUT;
+    const int threads = fc_threads_for((costly ? 20.0 : 1.0) * (double)floats);
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t t = 0; t < tasks; t++) rows->run(work, fc_part(count, tasks, t), fc_part(count, tasks, t + 1));
     return FC_OK;
@@ -304,5 +304,5 @@ const fc_method fc_whole_methods[FC_OP_KINDS] = {
     [FC_OP_PRELU] = {.needs = prelu_needs, .scratch_size = prelu_scratch, .forward = prelu, .backward = prelu_back},
     [FC_OP_ELEMENTWISE] = {.needs = elementwise_needs, .forward = elementwise, .backward = elementwise_back},
     [FC_OP_ACTIVATION] = ROWS, [FC_OP_SOFTMAX] = ROWS, [FC_OP_SCALE] = ROWS, [FC_OP_CONCATENATE] = ROWS,
-    [FC_OP_PAD] = ROWS, [FC_OP_UPSAMPLE] = ROWS, [FC_OP_RESHAPE] = ROWS,
+    [FC_OP_PAD] = ROWS, [FC_OP_UPSAMPLE] = ROWS, [FC_OP_RESHAPE] = ROWS, [FC_OP_DROPOUT] = ROWS,
 };

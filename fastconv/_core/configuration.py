@@ -233,6 +233,21 @@ def get_registered_object(
     return (module_objects or {}).get(name) if own is None else own
 
 
+# ---- nested configurations ----------------------------------------------------------------------
+
+
+def each_object(given: Any, function: Callable[[Any], Any]) -> Any:
+    """``function`` of each object, name or configuration in nested lists and dictionaries.
+
+    A dictionary with a "class_name" is one configuration.
+    """
+    if isinstance(given, (list, tuple)):
+        return [each_object(item, function) for item in given]
+    if isinstance(given, Mapping) and "class_name" not in given:
+        return {name: each_object(item, function) for name, item in given.items()}
+    return function(given)
+
+
 # ---- values as JSON can hold them ---------------------------------------------------------------
 
 _KEYS = (str, int, float, bool, type(None))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastconv import losses, metrics, optimizers
+from fastconv._core.configuration import each_object
 from fastconv.models.measures import Measures
 from fastconv.models.objective import Objective
 from fastconv.models.steps import Compiled, Steps
@@ -106,11 +107,7 @@ class Compiling(Steps):
         optimizer, objective, measures = self._compiled
 
         def serialized(given: Any) -> Any:
-            if isinstance(given, (list, tuple)):
-                return [serialized(item) for item in given]
-            if isinstance(given, dict) and "class_name" not in given:
-                return {name: serialized(item) for name, item in given.items()}
-            return given if given is None or isinstance(given, str) else metrics.serialize(metrics.get(given))
+            return each_object(given, _serialized_metric)
 
         serialized_optimizer = optimizers.serialize(optimizer)
         if optimizer.excluded_from_weight_decay is not None:
@@ -132,13 +129,12 @@ class Compiling(Steps):
         """``compile`` with what ``get_compile_config`` returned; your own classes are ``custom_objects``."""
 
         def restored(serialized: Any, deserialize: Callable[..., Any]) -> Any:
-            if isinstance(serialized, list):
-                return [restored(item, deserialize) for item in serialized]
-            if isinstance(serialized, Mapping) and "class_name" not in serialized:
-                return {name: restored(item, deserialize) for name, item in serialized.items()}
-            if serialized is None or isinstance(serialized, str):
-                return serialized
-            return deserialize(serialized, custom_objects)
+            def one(saved: Any) -> Any:
+                return (
+                    saved if saved is None or isinstance(saved, str) else deserialize(saved, custom_objects)
+                )
+
+            return each_object(serialized, one)
 
         optimizer = optimizers.deserialize(config["optimizer"], custom_objects)
         if optimizer.excluded_from_weight_decay is not None:
@@ -151,3 +147,7 @@ class Compiling(Steps):
             weighted_metrics=restored(config["weighted_metrics"], metrics.deserialize),
             jit_compile=config.get("jit_compile", "auto"),
         )
+
+
+def _serialized_metric(given: Any) -> Any:
+    return given if given is None or isinstance(given, str) else metrics.serialize(metrics.get(given))

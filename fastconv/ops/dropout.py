@@ -24,10 +24,10 @@ def dropout(
     """y_i = scale · x_i + shift, or ``fill`` with probability ``rate``.
 
     The leading axis counts images, from number ``first_image`` (0 to 2³² − 1) on; x of one axis or none is
-    one image. Which numbers are filled depends on ``seed`` (0 to 2⁶⁴ − 1), ``call`` (0 to 2³² − 1), the number
-    of their image and their place in it alone: not on the values, the other images, the number of threads,
-    the instruction set or the backend. So a batch may be cut anywhere, and the derivative is the same function
-    of dy, with the same seed and call, and shift and fill of 0.
+    one image. Which numbers are filled depends on ``seed`` (0 to 2⁶⁴ − 1), ``call`` (0 to 2³² − 1), the image
+    and the place in it alone: not on the values, the other images, the number of threads, the instruction set
+    or the backend. So a batch may be cut anywhere, and the derivative is the same function of dy, with the
+    same seed and call, and shift and fill of 0.
 
     ``scale`` is 1 / (1 − rate) if None, which keeps the expected value, E[y] = x. Raises ValueError for a
     rate outside [0, 1], a seed, a call or a number of an image that does not fit.
