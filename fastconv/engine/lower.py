@@ -74,14 +74,12 @@ class Builder:
 
     ops         the operations, in order; "layer" in each is the layer it comes from
     sizes       (H, W, C) of each tensor
-    constants   tensors of ones that a run has to be given: number and shape
     draws       for each random operation, its layer and its stream, in order
     """
 
     def __init__(self) -> None:
         self.ops: list[Op] = []
         self.sizes: list[Size] = []
-        self.constants: list[Tensor] = []
         self.draws: list[tuple[Any, _kernels.Stream]] = []
         self.training = False
         self._layer: Layer | None = None
@@ -113,11 +111,11 @@ class Builder:
 
     def mark(self) -> tuple[int, ...]:
         """How far the tables are, for ``undo``."""
-        return len(self.ops), len(self.sizes), len(self.constants), len(self.draws)
+        return len(self.ops), len(self.sizes), len(self.draws)
 
     def undo(self, mark: tuple[int, ...]) -> None:
         """Take back what was appended since."""
-        tables: tuple[list[Any], ...] = self.ops, self.sizes, self.constants, self.draws
+        tables: tuple[list[Any], ...] = self.ops, self.sizes, self.draws
         for table, count in zip(tables, mark, strict=True):
             del table[count:]
 
@@ -132,12 +130,6 @@ class Builder:
             raise Cut(f"a tensor of shape (N, {', '.join(map(str, shape))}) is no batch of images or vectors")
         made = Tensor(len(self.sizes), shape)
         self.sizes.append(made.size)
-        return made
-
-    def ones(self, shape: Shape) -> Tensor:
-        """A tensor of ones, the same for all images."""
-        made = self.tensor(shape)
-        self.constants.append(made)
         return made
 
     def _append(self, kind: str, inputs: Sequence[Tensor], shape: Sequence[int], **fields: Any) -> Tensor:
@@ -283,15 +275,26 @@ class Builder:
         """A slope of its own for each number of an example."""
         return self._append("prelu", [x], x.shape, **self._weights((alpha, x.shape)))
 
-    def dropout(self, x: Tensor, rate: float, scale: float, shift: float = 0.0, fill: float = 0.0) -> Tensor:
-        """scale · x + shift, or ``fill`` with probability ``rate``: ``ops.dropout``. The layer draws."""
+    def dropout(
+        self,
+        x: Tensor,
+        rate: float,
+        scale: float,
+        shift: float = 0.0,
+        fill: float = 0.0,
+        spatial: bool = False,
+    ) -> Tensor:
+        """scale · x + shift, or ``fill`` with probability ``rate``, number by number or map by map.
+
+        As ``ops.dropout``; the layer draws.
+        """
         threshold = round(rate * 2**32)
         if threshold == 2**32:
             raise Cut("it drops everything")
         stream = _kernels.Stream(0)
-        y = self._append(
-            "dropout", [x], x.shape, threshold=threshold, scale=scale, shift=shift, fill=fill, random=stream
-        )
+        line = {"scale": scale, "shift": shift, "fill": fill}
+        how = {"threshold": threshold, "spatial": spatial, "random": stream}
+        y = self._append("dropout", [x], x.shape, **line, **how)
         self.draws.append((self._layer, stream))
         return y
 
