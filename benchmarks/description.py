@@ -5,9 +5,9 @@ tensor, the empty one handing it on as it is; so residual blocks, dense blocks, 
 chains too.
 
 Images are (H, W, C), kernels (KH, KW, C_in, C_out), those of depthwise convolutions (KH, KW, C, 1), those of
-transposed ones (KH, KW, C_out, C_in), dense kernels (in, out), a dense layer sees pixels in the order of NHWC:
-the common layout of weights, which is that of Keras. ``channels_first`` converts it for frameworks that want
-that. Defaults are those of Keras but for ``padding``, which is "same".
+transposed ones (KH, KW, C_out, C_in), dense kernels (in, out), a dense layer sees pixels in the order of
+NHWC: the common layout of weights, which is that of Keras. ``channels_first`` converts it for frameworks that
+want that. Defaults are those of Keras but for ``padding``, which is "same".
 """
 
 from __future__ import annotations
@@ -376,8 +376,8 @@ class Network:
         """He's uniform distribution where a rectifier follows, else LeCun's, so that values keep their size;
         a tenth of its variance for the last layer, so that no class is all but certain.
 
-        Biases are not 0, nor are scales 1, so that forgetting one shows. Those of batch norm are about 1: were
-        half of what comes cut off by each rectifier, rounding errors would grow from layer to layer, some
+        Biases are not 0, nor are scales 1, so that forgetting one shows. Those of batch norm are about 1: if
+        each rectifier cut off half of the values, rounding errors would grow from layer to layer, a
         thousandfold in a MobileNet.
         """
         rng = np.random.default_rng(seed)

@@ -43,6 +43,7 @@ from benchmarks.description import (
     Pool,
     Sum,
     Transposed,
+    Upsample,
 )
 from benchmarks.random_networks import PREFIX, random_network
 
@@ -189,13 +190,31 @@ NETWORKS = {
     )
 }  # fmt: skip
 
+# All that the description can say, in one small graph: not raced, but built in every framework by the tests.
+EVERYTHING = Network(
+    "everything",
+    (12, 12, 2),
+    (
+        Conv(6, 4, "tanh", stride=2), Dropout(0.5),
+        Sum((
+            (Conv(4, 3, bias=False), BatchNorm(), Activation("relu"), Conv(6, 1)),
+            (Depthwise(3, "relu"), Dropout(0.5)),
+            (),
+        )),
+        Concat(((), (Pool("max"), Transposed(5, 2, "relu")), (Pool("average", 3, 3), Upsample(3)))),
+        Depthwise(2, stride=2, bias=False), Activation("tanh"), Conv(8, 2, "relu", "valid"),
+        Concat(((GlobalPool("max"),), (GlobalPool("average"),), (Pool("average", 2, 1), Dense(4)))),
+        Dense(12, bias=False), Activation("tanh"), Dense(5),
+    ),
+)  # fmt: skip
+
 
 def find(name: str) -> Network:
     """The network of that name; raises KeyError where there is none."""
     seed = name.removeprefix(PREFIX)
     if name.startswith(PREFIX) and seed.isdecimal():
         return random_network(int(seed))
-    return NETWORKS[name]
+    return EVERYTHING if name == EVERYTHING.name else NETWORKS[name]
 
 
 def batches(network: Network, size: int, count: int = 4, seed: int = 1) -> list[Batch]:

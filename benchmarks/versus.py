@@ -5,8 +5,8 @@ pass; both from Python, through each framework's public API. PyTorch is raced in
 settings (its arrays contiguous or channels last, eager or compiled), ONNX Runtime in two; the best of them
 counts. All start from the same weights, and nothing is timed before its results agree with NumPy's in
 float64 (benchmarks/checking.py). --layers races single convolutions: forward, back to the data and back to
-the kernel. --random 40 races networks drawn at random (benchmarks/random_networks.py), those of the seeds S to
-S + 39, and tells how the ratios are distributed; --nets random-7 repeats the one of seed 7 alone.
+the kernel. --random 40 races networks drawn at random (benchmarks/random_networks.py), those of the seeds S
+to S + 39, and tells how the ratios are distributed; --nets random-7 repeats the one of seed 7 alone.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from benchmarks.checking import Check, check
 from benchmarks.layers import LAYER_NAMES, LAYERS
 from benchmarks.networks import NETWORKS, find
 from benchmarks.race import Process, Race, WorkerError, quartiles, run
-from benchmarks.reports import Report, parse
 from benchmarks.random_networks import PREFIX
+from benchmarks.reports import Report, parse
 from benchmarks.rivals import FORCED, RIVALS
 from fastconv.cli.options import positive_number, whole_number
 
@@ -302,8 +302,8 @@ def distributions(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _distribution_lines(found: list[dict[str, Any]], networks: dict[str, str]) -> Iterator[str]:
     yield ""
     yield (
-        f"{'speed over that of':13}{'batch':>11} {'mode':<10} {'threads':>7} {'nets':>5} {'worst':>6} {'25%':>6} "
-        f"{'median':>6} {'75%':>6} {'best':>6} {'geomean':>7}  worst"
+        f"{'speed over that of':18} {'batch':>5} {'mode':<10} {'threads':>7} {'nets':>5} {'worst':>6} "
+        f"{'25%':>6} {'median':>6} {'75%':>6} {'best':>6} {'geomean':>7}  worst"
     )
     for row in found:
         numbers = [row["worst"], *row["quartiles"], row["best"]]

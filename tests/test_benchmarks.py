@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib
 import json
 import os
 import sys
@@ -17,7 +16,6 @@ import fastconv
 from benchmarks import charts, checking, footprint, machine, memory, race, realtime, roofline, scaling, versus
 from benchmarks.description import (
     STATISTICS,
-    Activation,
     BatchNorm,
     Concat,
     Conv,
@@ -29,12 +27,11 @@ from benchmarks.description import (
     Pool,
     Sum,
     Transposed,
-    Upsample,
     channels_first,
     channels_last,
 )
 from benchmarks.layers import LAYERS, layer_operands
-from benchmarks.networks import NETWORKS, batches, find
+from benchmarks.networks import EVERYTHING, NETWORKS, batches, find
 from benchmarks.random_networks import CHANNELS, LARGEST, random_network
 from benchmarks.rivals import RIVALS, environment, numpy_im2col
 from benchmarks.rivals.keras_style import KerasModel
@@ -45,24 +42,6 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux' /proc fo
 
 # ---- networks
 
-
-# What each kind of layer is for, in one small graph: everything that the description can say.
-EVERYTHING = Network(
-    "everything",
-    (12, 12, 2),
-    (
-        Conv(6, 4, "tanh", stride=2), Dropout(0.5),
-        Sum((
-            (Conv(4, 3, bias=False), BatchNorm(), Activation("relu"), Conv(6, 1)),
-            (Depthwise(3, "relu"), Dropout(0.5)),
-            (),
-        )),
-        Concat(((), (Pool("max"), Transposed(5, 2, "relu")), (Pool("average", 3, 3), Upsample(3)))),
-        Depthwise(2, stride=2, bias=False), Activation("tanh"), Conv(8, 2, "relu", "valid"),
-        Concat(((GlobalPool("max"),), (GlobalPool("average"),), (Pool("average", 2, 1), Dense(4)))),
-        Dense(12, bias=False), BatchNorm(), Activation("tanh"), Dense(5),
-    ),
-)  # fmt: skip
 
 PARAMETERS = {
     "lenet5": 61_706, "cs231n": 6_440, "convnetjs": 22_466, "fashion_cnn": 1_413_834, "lenet5_paper": 61_706,
@@ -106,7 +85,7 @@ def test_the_text_of_a_network():
         "dense 10 softmax"
     )
     assert "sum(conv 4 3x3 without bias, batch norm, relu, conv 6 1x1 | depthwise" in str(EVERYTHING)
-    assert str(EVERYTHING).endswith("dense 12 without bias, batch norm, tanh, dense 5 (logits)")
+    assert str(EVERYTHING).endswith("dense 12 without bias, tanh, dense 5 (logits)")
 
 
 def test_same_padding_is_tensorflows():
@@ -223,7 +202,7 @@ def test_images_are_chosen_whose_decisions_rounding_cannot_turn():
 
 @pytest.mark.parametrize("head", ["linear", "softmax", "sigmoid"])
 def test_numpy_gradient_is_a_derivative(head):
-    """The change of one number of each weight against the loss's own slope, by central differences in float64."""
+    """The change of a number of each weight against the loss's slope, by central differences."""
     end = Conv(1, 1, "sigmoid") if head == "sigmoid" else Dense(5, head)
     layers = EVERYTHING.layers[:4] if head == "sigmoid" else EVERYTHING.layers[:-1]
     network = Network("everything", EVERYTHING.input_shape, (*layers, end)).without_dropout()
@@ -339,16 +318,17 @@ def test_batch_norm_is_checked_on_few_images(batch):
     assert all(np.abs(change).max() > 1e-4 for change in moved)
 
 
-@pytest.mark.parametrize("batch", [1, 6])
-@pytest.mark.parametrize("rival", ["ours", "numpy_im2col", "pytorch", "onnx_runtime", "keras_jax"])
-def test_everything_that_can_be_described_is_the_same_everywhere(rival, batch, monkeypatch):
-    """As far as the frameworks are installed."""
-    for name, value in environment(threads=1, isa=None).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setitem(NETWORKS, "everything", EVERYTHING)
-    module = importlib.import_module(f"benchmarks.rivals.{rival}")
-    right = problem("everything", batch)
-    assert right.fault(contestant(module.RivalNetwork, "everything", right).results()) is None
+@linux
+@pytest.mark.parametrize("rival", [name for name in RIVALS if not RIVALS[name].setting.get("compiled")])
+def test_everything_that_can_be_described_is_the_same_everywhere(rival):
+    """In processes of their own, for some frameworks set up the whole process."""
+    if RIVALS[rival].missing():
+        pytest.skip(f"needs {RIVALS[rival].missing()}")
+    with race.Process(rival, "everything", batch=1, threads=1) as process:
+        for batch in (1, 6):
+            process.build("everything", batch)
+            right = problem("everything", batch)
+            assert right.fault(process.results(right)) is None
 
 
 @pytest.mark.parametrize("statistic", [0, 1])

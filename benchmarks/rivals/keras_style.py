@@ -1,4 +1,4 @@
-"""A network as a model of Keras' API, which is fastconv's too: ``api`` is the package, ``keras`` or ``fastconv``."""
+"""A network as a model of Keras' API, which is fastconv's too."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ from benchmarks.description import (
 
 
 class KerasModel:
-    """The model, of the framework's own initial weights: Sequential where the network is a chain."""
+    """The model, of the framework's own initial weights: Sequential where the network is a chain.
+
+    ``api`` is the package: ``keras`` or ``fastconv``.
+    """
 
     def __init__(self, api: Any, network: Network):
         self.api = api

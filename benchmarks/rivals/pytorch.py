@@ -84,7 +84,7 @@ class Builder:
         if isinstance(layer, (Conv, Depthwise)):
             channels = layer.output_shape(below)[2]
             groups = below[2] if isinstance(layer, Depthwise) else 1
-            (above, under), (left, right) = pads = layer.pads(below)
+            (above, under), (left, right) = layer.pads(below)
             even = above == under and left == right
             how: dict[str, Any] = {"stride": layer.stride, "groups": groups, "bias": layer.bias}
             how |= {"padding": (above, left)} if even else {}
