@@ -393,8 +393,8 @@ def test_merges(cls, shapes):
     x = Input(IMAGE)
     a = Conv2D(6, 3, padding="same")(x)
     b = Conv2D(6, 1, activation="tanh")(x)
-    if cls is Divide:
-        b = Activation("exponential")(b)
+    if cls is Divide:  # by nothing near 0
+        a, b = Activation("softplus")(a), Activation("exponential")(b)
     inputs = [a, b]
     if shapes == "a channel each":
         inputs = [GlobalAveragePooling2D(keepdims=cls is not Add)(b), a]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,12 +36,19 @@ class NoProgram(Exception):
 
 
 class Row(NamedTuple):
-    """What ``explain`` tells of one operation, or of a layer that runs in Python."""
+    """What ``explain`` tells of one operation, or of a layer that runs in Python.
+
+    layers   the names of those that it comes from
+    size     of one example's output
+    way      "lanes", "pixels" or "whole" (csrc/engine/engine.h); "python"
+    bytes    of the output, for all images
+    why      it is no operation
+    """
 
     operation: str
     layers: str
-    size: str
-    how: str
+    size: Shape
+    way: str
     bytes: int
     why: str
 
@@ -249,20 +257,23 @@ class Compiled:
         ]
         return results[0] if len(results) == 1 else results
 
-    def rows(self, images: int, training: bool) -> list[Row]:
+    def rows(self, images: int) -> list[Row]:
         """For ``explain``."""
-        told = getattr(self.in_c, "explain", lambda *_: [{}] * len(self.ops))(images, training)
+        if not self.ops:
+            return []
+        with self._turns.lock:
+            told, _ = self.in_c.describe(images, self.keep)
         rows = []
         for op, about in zip(self.ops, told, strict=True):
-            names = [layer.name for layer in (op["layer"], *op.get("also", ()))]
             kind = op["elementwise"] if op["kind"] == "elementwise" else op["kind"]
-            if op["kind"] == "activation" or op.get("activation", "linear") != "linear":
-                kind = op["activation"] if op["kind"] == "activation" else f"{kind} + {op['activation']}"
+            if op["kind"] == "activation":
+                kind = op["activation"]
+            elif op.get("activation", "linear") != "linear":
+                kind = f"{kind} + {op['activation']}"
             size = self.sizes[op["output"]]
-            rows.append(
-                Row(kind, ", ".join(names), "x".join(map(str, size)), str(about.get("way", "C")),
-                    int(about.get("bytes", 4 * images * int(np.prod(size)))), "")
-            )  # fmt: skip
+            names = [layer.name for layer in distinct((op["layer"], *op.get("also", ())))]
+            bytes_ = 4 * images * prod(size)
+            rows.append(Row(kind.replace("_", " "), ", ".join(names), size, about["way"], bytes_, ""))
         return rows
 
 
@@ -337,8 +348,8 @@ class Program:
         self._whole = schedule
         fused = list(fused) or [False] * len(schedule.outputs)
         at_logits = [number for number, is_fused in zip(schedule.outputs, fused, strict=True) if is_fused]
-        parts, made_shapes = _parts(schedule, training, shapes, set(at_logits))
-        self.output_shapes = [made_shapes[number] for number in schedule.outputs]
+        parts, self._shapes = _parts(schedule, training, shapes, set(at_logits))
+        self.output_shapes = [self._shapes[number] for number in schedule.outputs]
         if not any(isinstance(part, _Run) and part.builder.ops for part in parts):
             raise NoProgram
         learned = [call.parameters for call in schedule.calls]
@@ -452,11 +463,12 @@ class Program:
         rows: list[Row] = []
         for place, call in enumerate(self.schedule.calls):
             if isinstance(call.layer, Compiled):
-                rows += call.layer.rows(images, self.training)
-            else:
-                shape = " ".join("x".join(map(str, tensor.shape[1:])) for tensor in call.node.outputs)
-                layer = call.layer
-                rows.append(Row(type(layer).__name__, layer.name, shape, "Python", 0, self.why[place]))
+                rows += call.layer.rows(images)
+                continue
+            sizes = [self._shapes[number] for number in call.outputs]
+            bytes_ = sum(4 * images * prod(size) for size in sizes)
+            kind = type(call.layer).__name__
+            rows.append(Row(kind, call.layer.name, sizes[0], "python", bytes_, self.why[place]))
         return rows
 
 
