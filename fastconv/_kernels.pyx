@@ -386,12 +386,6 @@ cdef extern from "engine/engine.h" nogil:
     ctypedef enum fc_op_kind:
         pass
 
-    ctypedef enum fc_loss_kind:
-        pass
-
-    ctypedef struct fc_size:
-        int64_t H, W, C
-
     ctypedef struct fc_op:
         fc_op_kind kind
         int inputs

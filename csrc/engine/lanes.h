@@ -73,6 +73,13 @@ static inline fc_interval fc_outputs_of(const fc_lane_axis *a, int64_t begin, in
                      a->source);
 }
 
+/* Those outputs of which all taps are inside. */
+static inline fc_interval fc_whole_outputs(const fc_lane_axis *a) {
+    const int64_t past = a->source + a->before - (a->taps - 1) * a->dilation;
+    const int64_t begin = fc_min(a->outputs, fc_max(0, fc_ceiling_divided(a->before, a->step)));
+    return (fc_interval){begin, fc_max(begin, fc_min(a->outputs, fc_ceiling_divided(past, a->step)))};
+}
+
 /* Pixels past the end of the source that taps reach, as they do `before` its beginning. */
 static inline int64_t fc_after(const fc_lane_axis *a) {
     if (a->outputs == 0 || a->taps == 0) return 0;

@@ -32,11 +32,12 @@ static int64_t elements_of(const fc_op *op) { return op->KH * op->KW * (op->x[0]
 /* Whether taps that are neighbours in a kernel's row see neighbouring vectors. */
 static int is_joined(const fc_lane_axis *columns, int64_t groups) { return groups == 1 && columns->dilation == 1; }
 
+/* Pairs of an output and a tap along one axis of which the tap is inside. */
 static int64_t pairs_inside(const fc_lane_axis *axis) {
     int64_t pairs = 0;
-    for (int64_t o = 0; o < axis->outputs; o++) {
-        const fc_interval taps = fc_taps_of(axis, o, o + 1);
-        pairs += taps.end - taps.begin;
+    for (int64_t t = 0; t < axis->taps; t++) {
+        const fc_interval outputs = fc_outputs_of(axis, t, t + 1);
+        pairs += outputs.end - outputs.begin;
     }
     return pairs;
 }
@@ -145,12 +146,14 @@ typedef struct {
     const float *kernel, *bias;
     int64_t w_step, tap, group;
     int joined;
+    fc_interval whole; /* those outputs of a row whose taps are inside, or need not be looked at */
     int64_t offset[MOST_RUNS]; /* of the runs, in vectors */
 } convolution;
 
 static void find_runs(convolution *s) {
     const fc_lane_axis *rows = &s->axes.rows, *columns = &s->axes.columns;
     s->joined = is_joined(columns, s->groups);
+    s->whole = s->joined ? fc_whole_outputs(columns) : (fc_interval){0, columns->outputs};
     int64_t *offset = s->offset;
     for (int64_t kh = 0; kh < rows->taps; kh++)
         for (int64_t kw = 0; kw < (s->joined ? 1 : columns->taps); kw++)
@@ -184,12 +187,10 @@ static void convolve_row(const fc_kernels *kernels, const convolution *s, int64_
     enum { EDGE = 2 };
     const fc_lane_axis *columns = &s->axes.columns;
     const int64_t W = columns->outputs, tiles = fc_bundle_tiling(kernels, W, s->K).channels;
-    const int64_t past = columns->source + columns->before - (columns->taps - 1) * columns->dilation;
-    const int64_t whole = s->joined ? fc_min(W, fc_max(0, fc_ceiling_divided(columns->before, columns->step))) : 0;
-    const int64_t right = s->joined ? fc_max(whole, fc_min(W, fc_ceiling_divided(past, columns->step))) : W;
+    const fc_interval whole = s->whole;
     const fc_interval kh = fc_taps_of(&s->axes.rows, h, h + 1);
     for (int64_t w = 0, end; w < W; w = end) {
-        end = w < whole ? fc_min(w + EDGE, whole) : w < right ? right : fc_min(w + EDGE, W);
+        end = w < whole.begin ? fc_min(w + EDGE, whole.begin) : w < whole.end ? whole.end : fc_min(w + EDGE, W);
         const fc_interval kw = s->joined ? fc_taps_of(columns, w, end) : (fc_interval){0, columns->taps};
         convolve_pixels(kernels, s, h, w, end, kh, kw, tiles, y);
     }

@@ -74,7 +74,7 @@ def merge_reshapes(ops: list[Op], sizes: list[Size], kept: Collection[int]) -> l
 
 
 def fuse_activations(ops: list[Op], sizes: list[Size], kept: Collection[int]) -> list[Op]:
-    """An activation right behind a convolution or dense layer, whose result nobody else reads, is part of it."""
+    """An activation behind a convolution or dense layer, whose result nobody else reads, is part of it."""
     readers = _readers(ops)
     made_by: dict[int, int] = {}
     changed: list[Op] = []

@@ -1,8 +1,8 @@
 """A network, compiled: runs of calls that lower are one call of C each, all others stay as they are.
 
-A ``Program`` is a schedule again, in which a ``Compiled`` stands in the place of several layers. So what runs a
-schedule runs a program: ``graph.Pass`` takes the gradients across the cuts, one slot a tensor, and any network
-runs.
+A ``Program`` is a schedule again, in which a ``Compiled`` stands in the place of several layers. So what runs
+a schedule runs a program: ``graph.Pass`` takes the gradients across the cuts, one slot a tensor, and any
+network runs.
 
     Sequential([Conv2D, ReLU, Mine, Flatten, Dense])     five calls
     [Conv2D ReLU] Mine [Flatten Dense]                   three
@@ -105,6 +105,14 @@ class _Run:
         return Tensor(number, made.shape)
 
 
+class _Result(NamedTuple):
+    """An output of a ``Compiled``: the tensor at ``place`` among those that C fills, or among its inputs."""
+
+    is_made: bool
+    place: int
+    shape: Shape
+
+
 class Compiled:
     """Several calls as one: what stands for a layer in a program's schedule.
 
@@ -135,10 +143,11 @@ class Compiled:
         self.input_shapes = [tensor.shape for tensor in given.values()]
         place = {tensor.number: i for i, tensor in enumerate(given.values())}
         self._results = [
-            (result.number in made, kept.index(result.number) if result.number in made else place[result.number],
-             result.shape)
+            _Result(True, kept.index(result.number), result.shape)
+            if result.number in made
+            else _Result(False, place[result.number], result.shape)
             for result in results
-        ]  # fmt: skip
+        ]
         self._read = [i for i, tensor in enumerate(given.values()) if tensor.number in read]
         self._wanted = [needed[self.inputs[i]] for i in self._read]
         numbers = [list(given.values())[i].number for i in self._read]
@@ -174,8 +183,7 @@ class Compiled:
 
     def tensor_of(self, number: int) -> int:
         """The number in C of an output, which is made here."""
-        _, place, _ = self._results[self.outputs.index(number)]
-        return self._table[4][place]
+        return self._table[4][self._results[self.outputs.index(number)].place]
 
     @property
     def in_c(self) -> _kernels.Program:
@@ -396,8 +404,9 @@ class Program:
         self.heads = self._heads(needed)
 
     def _heads(self, needed: Sequence[bool]) -> tuple[Schedule, Compiled, list[int]] | None:
-        """Where C may take the loss and go back by itself: the calls before, the last one, and the tensor of each
-        output's loss. None where something learns before it, or an output is made elsewhere."""
+        """Where C may take the loss and go back by itself: the calls before, the last one, and the tensor of
+        each output's loss. None where something learns before it, or an output is made elsewhere.
+        """
         last = self.schedule.calls[-1].layer
         if (
             not (self.training and isinstance(last, Compiled))
@@ -408,7 +417,7 @@ class Program:
             number if logits is None else logits
             for number, logits in zip(self._whole.outputs, self.logits, strict=True)
         ]
-        made = [last._results[last.outputs.index(n)][0] if n in last.outputs else False for n in at]
+        made = [last._results[last.outputs.index(n)].is_made if n in last.outputs else False for n in at]
         if True in self._logits_in_python or not all(made) or any(needed[number] for number in last.inputs):
             return None
         before = self.schedule.with_calls(self.schedule.calls[:-1], self.schedule.inputs, last.inputs)
@@ -430,8 +439,10 @@ class Program:
         return going.forward(inputs)[: self._outputs], going
 
     def backward(self, going: Pass, gradients: Sequence[Array | None]) -> None:
-        """Fill the gradients of all that learns. ``gradients`` are those of the outputs; of an output whose
-        loss begins at its pre-activation, at that."""
+        """Fill the gradients of all that learns.
+
+        ``gradients`` are those of the outputs; of an output whose loss begins at its pre-activation, at that.
+        """
         at_outputs = list(gradients)
         at_logits = []
         for place, number in enumerate(self.logits):
@@ -444,8 +455,8 @@ class Program:
     def train(self, inputs: Sequence[Array], losses: Sequence[tuple[Any, ...]]) -> list[Array]:
         """Forward, losses and backward where there are ``heads``: fills all gradients, returns the outputs.
 
-        ``losses`` : of each output (kind, delta, limits, labels, rows, weights, scale, array for the images' losses),
-            None for one that is not judged
+        ``losses`` : of each output (kind, delta, limits, labels, rows, weights, scale, array for the images'
+            losses) as ``_kernels.Program.train`` takes them, None for one that is not judged
         """
         assert self.heads is not None
         before, last, tensors = self.heads

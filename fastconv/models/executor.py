@@ -1,11 +1,12 @@
-"""What runs a batch of a model. An executor has two methods:
+"""What runs a batch of a model. An executor has three methods:
 
 infer(model, x)                                 the outputs
 loss_and_gradients(model, objective, batch)     the outputs and the loss; fills the gradients
+explain(model, objective, inputs, training)     what of it runs how
 
 ``LayerByLayer`` runs any network, and is the reading copy. ``Programmed`` runs it as a program
-(``fastconv.engine``), ``Planned`` small ones as plans (``models.plan``) and the others as programs. Each model has an executor of its own, in ``_executor``; a copy of the model gets a copy of it, by
-``copy.copy``.
+(``fastconv.engine``), ``Planned`` small ones as plans (``models.plan``) and the others as programs. Each model
+has an executor of its own, in ``_executor``; a copy of the model gets a copy of it, by ``copy.copy``.
 """
 
 from __future__ import annotations
@@ -191,7 +192,7 @@ def _in_c(
 def _gradients(
     terms: list[Term], fused: list[bool], y: Any, outputs: Any, weights: Any
 ) -> list[Array | None]:
-    """Of each output, or of what its last activation is applied to where loss and activation are ``fused``."""
+    """Of each output; of what its last activation is applied to where that is ``fused`` with the loss."""
     gradients: list[Array | None] = []
     for term, is_fused, target, output, weight in zip(terms, fused, y, outputs, weights, strict=True):
         gradient = None

@@ -428,11 +428,11 @@ class Model(Trainer):
         input_shape: Any = None,
         print_fn: Callable[[str], object] | None = None,
     ) -> None:
-        """Print what the model is compiled to, an operation a row: of which layers, in which way, and how many
-        bytes its output takes. Layers that run in Python stand there with the reason.
+        """Print what the model is compiled to, an operation a row: of which layers, in which way, and how
+        many bytes its output takes. Layers that run in Python stand there with the reason.
 
-        Ways: "lanes", an image in each lane of a vector; "pixels", channels in the lanes, for some images at a
-        time; "whole", the same for all images at once.
+        Ways: "lanes", an image in each lane of a vector; "pixels", channels in the lanes, for some images at
+        a time; "whole", the same for all images at once.
 
         Parameters
         ----------

@@ -86,7 +86,7 @@ def explanation_table(model: Any, rows: Sequence[Any], why_not: str | None) -> S
 
 
 def _times(size: Sequence[int]) -> str:
-    return "×".join(map(str, size))
+    return "x".join(map(str, size))
 
 
 def show(text: str) -> None:
