@@ -42,7 +42,7 @@ def convolutions_of_whole_images_as_dense(
             sizes.append((1, 1, H * W * C))
             changed.append({"kind": "reshape", "inputs": [x], "output": flat, "layer": op["layer"]})
             x = flat
-        dense = {name: op[name] for name in ("output", "layer", "activation", "alpha") if name in op}
+        dense: Op = {name: op[name] for name in ("output", "layer", "activation", "alpha") if name in op}
         K = sizes[op["output"]][2]
         for what in ("weights", "gradients"):
             kernel, bias = op[what]

@@ -452,7 +452,7 @@ class Program:
         from_logits = [*self._logits_in_python, *(False for _ in at_logits)]
         going.backward([*at_outputs, *at_logits], from_logits, let_go=True)
 
-    def train(self, inputs: Sequence[Array], losses: Sequence[tuple[Any, ...]]) -> list[Array]:
+    def train(self, inputs: Sequence[Array], losses: Sequence[tuple[Any, ...] | None]) -> list[Array]:
         """Forward, losses and backward where there are ``heads``: fills all gradients, returns the outputs.
 
         ``losses`` : of each output (kind, delta, limits, labels, rows, weights, scale, array for the images'

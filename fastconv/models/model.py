@@ -444,7 +444,7 @@ class Model(Trainer):
         Raises ValueError for a model that is not built, and where a size is left open.
         """
         self.shapes()
-        shapes = structure.shape_leaves(self._input_shape if input_shape is None else input_shape)
+        shapes: list[Any] = structure.shape_leaves(self._input_shape if input_shape is None else input_shape)
         if any(None in shape for shape in shapes):
             raise ValueError(f"{self}: the sizes of its inputs {shapes} are left open: give input_shape=")
         inputs = [np.broadcast_to(np.float32(0), (images, *shape)) for shape in shapes]
