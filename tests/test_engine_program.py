@@ -45,16 +45,16 @@ from fastconv.layers import (
     Identity,
     Input,
     LeakyReLU,
+    Maximum,
     MaxPooling1D,
     MaxPooling2D,
-    Maximum,
     Minimum,
     Multiply,
     Normalization,
     PReLU,
     RandomFlip,
-    RepeatVector,
     ReLU,
+    RepeatVector,
     Rescaling,
     Reshape,
     SeparableConv1D,
@@ -90,12 +90,12 @@ IMAGES: dict[type[Layer], list[dict[str, Any]]] = {
     ],
     DepthwiseConv2D: [
         {"kernel_size": 3},
-        {"kernel_size": (3, 2), "strides": (2, 1), "padding": "same", "activation": "relu", "depth_multiplier": 2},
+        {"kernel_size": (3, 2), "strides": (2, 1), "padding": "same", "depth_multiplier": 2},
         {"kernel_size": 3, "dilation_rate": 2, "use_bias": False, "activation": "silu"},
     ],
     SeparableConv2D: [
         {"filters": 5, "kernel_size": 3},
-        {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same", "activation": "relu", "depth_multiplier": 2},
+        {"filters": 4, "kernel_size": 3, "strides": 2, "activation": "relu", "depth_multiplier": 2},
     ],
     Conv2DTranspose: [
         {"filters": 4, "kernel_size": 3},
@@ -124,7 +124,11 @@ IMAGES: dict[type[Layer], list[dict[str, Any]]] = {
     ELU: [{"alpha": 0.7}],
     Softmax: [{}, {"axis": 3}],
     PReLU: [{}, {"shared_axes": [1, 2]}],
-    Dropout: [{"rate": 0.4, "seed": 3}, {"rate": 0.3, "seed": 4, "noise_shape": (None, 1, 1, 6)}, {"rate": 0.0}],
+    Dropout: [
+        {"rate": 0.4, "seed": 3},
+        {"rate": 0.3, "seed": 4, "noise_shape": (None, 1, 1, 6)},
+        {"rate": 0.0},
+    ],
     SpatialDropout2D: [{"rate": 0.5, "seed": 3}],
     AlphaDropout: [{"rate": 0.4, "seed": 5}],
     Rescaling: [{"scale": 0.5, "offset": -1.0}],
@@ -393,8 +397,8 @@ def test_merges(cls, shapes):
     x = Input(IMAGE)
     a = Conv2D(6, 3, padding="same")(x)
     b = Conv2D(6, 1, activation="tanh")(x)
-    if cls is Divide:
-        b = Activation("exponential")(b)
+    if cls is Divide:  # by nothing near 0
+        a, b = Activation("softplus")(a), Activation("exponential")(b)
     inputs = [a, b]
     if shapes == "a channel each":
         inputs = [GlobalAveragePooling2D(keepdims=cls is not Add)(b), a]
@@ -481,7 +485,7 @@ def test_weights_of_each_pixel_are_for_python():
 
 @pytest.mark.parametrize("layer", [True, False], ids=["a layer", "an argument"])
 def test_hopeless_samples(layer):
-    """Probabilities that are 0 or 1 to the last bit: clipped in the loss, and their gradients at full strength."""
+    """Probabilities that are 0 or 1 to the last bit: clipped in the loss, their gradients at full strength."""
     x = Input((6,))
     dense = Dense(3, use_bias=False, activation=None if layer else "softmax")
     y = dense(x)
@@ -649,7 +653,7 @@ def test_methods_assigned_to_a_layer():
     model = compiled(filled(middle(Conv2D, {"filters": 6, "kernel_size": 3}, IMAGE)))
     layer = model.layers[2]
     assert why_not(layer) is None
-    executor, (x, y) = Programmed(), batch(model, 4)
+    executor, (x, _) = Programmed(), batch(model, 4)
     before = executor.infer(model, x)
     original = layer.call
     layer.call = lambda x, training=False: -original(x, training)
@@ -781,7 +785,7 @@ def test_batches_of_all_sizes(images):
 
 def test_no_program_on_the_reference_for_empty_batches_and_where_the_model_says_no():
     model = compiled(filled(middle(Conv2D, {"filters": 6, "kernel_size": 3}, (5, 5, 6))))
-    executor, (x, y) = Programmed(), batch(model, 2)
+    executor, (x, _) = Programmed(), batch(model, 2)
     with fastconv.set_backend("reference"):
         assert executor.infer(model, x).dtype == np.float64
     assert executor.infer(model, x[:0]).shape == (0, 4)

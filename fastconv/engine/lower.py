@@ -46,8 +46,8 @@ class Cut(Exception):
 class Tensor:
     """A tensor while a network is lowered: its number, and the shape of one example.
 
-    A vector (C,) is an image of one pixel, a sequence (L, C) one of one row. Tensors of one number and several
-    shapes are the same numbers in memory.
+    A vector (C,) is an image of one pixel, a sequence (L, C) one of one row. Tensors of one number and
+    several shapes are the same numbers in memory.
     """
 
     number: int
@@ -88,7 +88,7 @@ class Builder:
     # ---- calls of layers
 
     def lower(self, call: Call, training: bool, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Append the operations of a call; returns what it makes. Raises Cut, and then nothing is appended."""
+        """Append the operations of a call; returns what it makes. Where it raises Cut nothing is appended."""
         layer = call.layer
         before = self.mark()
         self.training = training if call.training is None else call.training
@@ -172,7 +172,10 @@ class Builder:
         groups: int = 1,
         algorithm: str = "auto",
     ) -> Tensor:
-        """``ops.conv2d``; the kernel has KH · KW · C / groups · filters numbers. Without ``view`` of size 1."""
+        """``ops.conv2d``; the kernel has KH · KW · C / groups · filters numbers.
+
+        Without ``view`` each pixel by itself.
+        """
         view = view or window(x.image, 1)
         if algorithm == "winograd" and (
             view.size != (3, 3) or not view.strides == view.dilation == (1, 1) or groups != 1
@@ -190,7 +193,10 @@ class Builder:
         view: Window | None = None,
         multiplier: int = 1,
     ) -> Tensor:
-        """``ops.depthwise_conv2d``; the kernel has KH · KW · C · multiplier numbers. Without ``view`` of size 1."""
+        """``ops.depthwise_conv2d``; the kernel has KH · KW · C · multiplier numbers.
+
+        Without ``view`` each pixel by itself.
+        """
         view = view or window(x.image, 1)
         channels = x.channels * multiplier
         weights = self._weights((kernel, prod(view.size) * channels), (bias, channels))
@@ -293,7 +299,7 @@ class Builder:
             raise Cut("it drops everything")
         stream = _kernels.Stream(0)
         line = {"scale": scale, "shift": shift, "fill": fill}
-        how = {"threshold": threshold, "spatial": spatial, "random": stream}
+        how = {"threshold": threshold, "spatial": spatial, "random": stream, "training": True}
         y = self._append("dropout", [x], x.shape, **line, **how)
         self.draws.append((self._layer, stream))
         return y
@@ -393,9 +399,9 @@ def why_not_activation(function: ActivationFunction) -> str | None:
         return f"its activation is a {type(function).__name__}"
     if function.name != "softmax" and function.name not in _kernels.ACTIVATIONS:
         return f"the activation {function.name}"
-    if function.alpha is not None and not function.alpha > 0 and function.name in DEFAULT_ALPHA:
-        if function.alpha < 0 or function.name == "celu":
-            return f"the activation {function}"
+    alpha = function.alpha  # ops say what is wrong with it
+    if alpha is not None and not (alpha > 0 or (alpha == 0 and function.name != "celu")):
+        return f"the activation {function}"
     return None
 
 
@@ -406,12 +412,16 @@ def derived_from_output(name: str) -> bool:
 
 # ---- which lower counts
 
+# What does not compute outputs or gradients.
 _HARMLESS = frozenset(
-    """__init__ __init_subclass__ __class_getitem__ __repr__ __str__ __doc__ __getstate__ __setstate__ __reduce__
-    __annotate__ __annotate_func__ __eq__ __hash__
-    build build_from_config create_weights add_weight add_kernel_and_bias get_build_config get_config from_config
-    check_input check_inputs expected_input count_multiply_adds count_connections count_params windows summary
-    get_weights set_weights random_state set_random_state""".split()
+    [
+        *("__init__", "__init_subclass__", "__class_getitem__", "__getstate__", "__setstate__", "__reduce__"),
+        *("__repr__", "__str__", "__eq__", "__hash__", "__annotate__", "__annotate_func__"),
+        *("build", "create_weights", "add_weight", "add_kernel_and_bias", "get_weights", "set_weights"),
+        *("get_config", "from_config", "get_build_config", "build_from_config"),
+        *("check_input", "check_inputs", "expected_input", "windows", "summary"),
+        *("count_params", "count_multiply_adds", "count_connections", "random_state", "set_random_state"),
+    ]
 )
 
 

@@ -42,7 +42,7 @@ def convolutions_of_whole_images_as_dense(
             sizes.append((1, 1, H * W * C))
             changed.append({"kind": "reshape", "inputs": [x], "output": flat, "layer": op["layer"]})
             x = flat
-        dense = {name: op[name] for name in ("output", "layer", "activation", "alpha") if name in op}
+        dense: Op = {name: op[name] for name in ("output", "layer", "activation", "alpha") if name in op}
         K = sizes[op["output"]][2]
         for what in ("weights", "gradients"):
             kernel, bias = op[what]
@@ -74,7 +74,7 @@ def merge_reshapes(ops: list[Op], sizes: list[Size], kept: Collection[int]) -> l
 
 
 def fuse_activations(ops: list[Op], sizes: list[Size], kept: Collection[int]) -> list[Op]:
-    """An activation right behind a convolution or dense layer, whose result nobody else reads, is part of it."""
+    """An activation behind a convolution or dense layer, whose result nobody else reads, is part of it."""
     readers = _readers(ops)
     made_by: dict[int, int] = {}
     changed: list[Op] = []

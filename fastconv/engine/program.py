@@ -1,8 +1,8 @@
 """A network, compiled: runs of calls that lower are one call of C each, all others stay as they are.
 
-A ``Program`` is a schedule again, in which a ``Compiled`` stands in the place of several layers. So what runs a
-schedule runs a program: ``graph.Pass`` takes the gradients across the cuts, one slot a tensor, and any network
-runs.
+A ``Program`` is a schedule again, in which a ``Compiled`` stands in the place of several layers. So what runs
+a schedule runs a program: ``graph.Pass`` takes the gradients across the cuts, one slot a tensor, and any
+network runs.
 
     Sequential([Conv2D, ReLU, Mine, Flatten, Dense])     five calls
     [Conv2D ReLU] Mine [Flatten Dense]                   three
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,12 +36,19 @@ class NoProgram(Exception):
 
 
 class Row(NamedTuple):
-    """What ``explain`` tells of one operation, or of a layer that runs in Python."""
+    """What ``explain`` tells of one operation, or of a layer that runs in Python.
+
+    layers   the names of those that it comes from
+    size     of one example's output
+    way      "lanes", "pixels" or "whole" (csrc/engine/engine.h); "python"
+    bytes    of the output, for all images
+    why      it is no operation
+    """
 
     operation: str
     layers: str
-    size: str
-    how: str
+    size: Shape
+    way: str
     bytes: int
     why: str
 
@@ -97,6 +105,14 @@ class _Run:
         return Tensor(number, made.shape)
 
 
+class _Result(NamedTuple):
+    """An output of a ``Compiled``: the tensor at ``place`` among those that C fills, or among its inputs."""
+
+    is_made: bool
+    place: int
+    shape: Shape
+
+
 class Compiled:
     """Several calls as one: what stands for a layer in a program's schedule.
 
@@ -127,10 +143,11 @@ class Compiled:
         self.input_shapes = [tensor.shape for tensor in given.values()]
         place = {tensor.number: i for i, tensor in enumerate(given.values())}
         self._results = [
-            (result.number in made, kept.index(result.number) if result.number in made else place[result.number],
-             result.shape)
+            _Result(True, kept.index(result.number), result.shape)
+            if result.number in made
+            else _Result(False, place[result.number], result.shape)
             for result in results
-        ]  # fmt: skip
+        ]
         self._read = [i for i, tensor in enumerate(given.values()) if tensor.number in read]
         self._wanted = [needed[self.inputs[i]] for i in self._read]
         numbers = [list(given.values())[i].number for i in self._read]
@@ -166,8 +183,7 @@ class Compiled:
 
     def tensor_of(self, number: int) -> int:
         """The number in C of an output, which is made here."""
-        _, place, _ = self._results[self.outputs.index(number)]
-        return self._table[4][place]
+        return self._table[4][self._results[self.outputs.index(number)].place]
 
     @property
     def in_c(self) -> _kernels.Program:
@@ -249,20 +265,23 @@ class Compiled:
         ]
         return results[0] if len(results) == 1 else results
 
-    def rows(self, images: int, training: bool) -> list[Row]:
+    def rows(self, images: int) -> list[Row]:
         """For ``explain``."""
-        told = getattr(self.in_c, "explain", lambda *_: [{}] * len(self.ops))(images, training)
+        if not self.ops:
+            return []
+        with self._turns.lock:
+            told, _ = self.in_c.describe(images, self.keep)
         rows = []
         for op, about in zip(self.ops, told, strict=True):
-            names = [layer.name for layer in (op["layer"], *op.get("also", ()))]
             kind = op["elementwise"] if op["kind"] == "elementwise" else op["kind"]
-            if op["kind"] == "activation" or op.get("activation", "linear") != "linear":
-                kind = op["activation"] if op["kind"] == "activation" else f"{kind} + {op['activation']}"
+            if op["kind"] == "activation":
+                kind = op["activation"]
+            elif op.get("activation", "linear") != "linear":
+                kind = f"{kind} + {op['activation']}"
             size = self.sizes[op["output"]]
-            rows.append(
-                Row(kind, ", ".join(names), "x".join(map(str, size)), str(about.get("way", "C")),
-                    int(about.get("bytes", 4 * images * int(np.prod(size)))), "")
-            )  # fmt: skip
+            names = [layer.name for layer in distinct((op["layer"], *op.get("also", ())))]
+            bytes_ = 4 * images * prod(size)
+            rows.append(Row(kind.replace("_", " "), ", ".join(names), size, about["way"], bytes_, ""))
         return rows
 
 
@@ -337,8 +356,8 @@ class Program:
         self._whole = schedule
         fused = list(fused) or [False] * len(schedule.outputs)
         at_logits = [number for number, is_fused in zip(schedule.outputs, fused, strict=True) if is_fused]
-        parts, made_shapes = _parts(schedule, training, shapes, set(at_logits))
-        self.output_shapes = [made_shapes[number] for number in schedule.outputs]
+        parts, self._shapes = _parts(schedule, training, shapes, set(at_logits))
+        self.output_shapes = [self._shapes[number] for number in schedule.outputs]
         if not any(isinstance(part, _Run) and part.builder.ops for part in parts):
             raise NoProgram
         learned = [call.parameters for call in schedule.calls]
@@ -385,8 +404,9 @@ class Program:
         self.heads = self._heads(needed)
 
     def _heads(self, needed: Sequence[bool]) -> tuple[Schedule, Compiled, list[int]] | None:
-        """Where C may take the loss and go back by itself: the calls before, the last one, and the tensor of each
-        output's loss. None where something learns before it, or an output is made elsewhere."""
+        """Where C may take the loss and go back by itself: the calls before, the last one, and the tensor of
+        each output's loss. None where something learns before it, or an output is made elsewhere.
+        """
         last = self.schedule.calls[-1].layer
         if (
             not (self.training and isinstance(last, Compiled))
@@ -397,7 +417,7 @@ class Program:
             number if logits is None else logits
             for number, logits in zip(self._whole.outputs, self.logits, strict=True)
         ]
-        made = [last._results[last.outputs.index(n)][0] if n in last.outputs else False for n in at]
+        made = [last._results[last.outputs.index(n)].is_made if n in last.outputs else False for n in at]
         if True in self._logits_in_python or not all(made) or any(needed[number] for number in last.inputs):
             return None
         before = self.schedule.with_calls(self.schedule.calls[:-1], self.schedule.inputs, last.inputs)
@@ -419,8 +439,10 @@ class Program:
         return going.forward(inputs)[: self._outputs], going
 
     def backward(self, going: Pass, gradients: Sequence[Array | None]) -> None:
-        """Fill the gradients of all that learns. ``gradients`` are those of the outputs; of an output whose
-        loss begins at its pre-activation, at that."""
+        """Fill the gradients of all that learns.
+
+        ``gradients`` are those of the outputs; of an output whose loss begins at its pre-activation, at that.
+        """
         at_outputs = list(gradients)
         at_logits = []
         for place, number in enumerate(self.logits):
@@ -430,7 +452,7 @@ class Program:
         from_logits = [*self._logits_in_python, *(False for _ in at_logits)]
         going.backward([*at_outputs, *at_logits], from_logits, let_go=True)
 
-    def train(self, inputs: Sequence[Array], losses: Sequence[tuple[Any, ...]]) -> list[Array]:
+    def train(self, inputs: Sequence[Array], losses: Sequence[tuple[Any, ...] | None]) -> list[Array]:
         """Forward, losses and backward where there are ``heads``: fills all gradients, returns the outputs.
 
         ``losses`` : of each output (kind, delta, limits, labels, rows, weights, scale, array for the images'
@@ -452,11 +474,12 @@ class Program:
         rows: list[Row] = []
         for place, call in enumerate(self.schedule.calls):
             if isinstance(call.layer, Compiled):
-                rows += call.layer.rows(images, self.training)
-            else:
-                shape = " ".join("x".join(map(str, tensor.shape[1:])) for tensor in call.node.outputs)
-                layer = call.layer
-                rows.append(Row(type(layer).__name__, layer.name, shape, "Python", 0, self.why[place]))
+                rows += call.layer.rows(images)
+                continue
+            sizes = [self._shapes[number] for number in call.outputs]
+            bytes_ = sum(4 * images * prod(size) for size in sizes)
+            kind = type(call.layer).__name__
+            rows.append(Row(kind, call.layer.name, sizes[0], "python", bytes_, self.why[place]))
         return rows
 
 

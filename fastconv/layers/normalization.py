@@ -54,9 +54,11 @@ class Rescaling(Layer):
         return dy * scale if input_gradient else None
 
     def lower(self, builder: Builder, x: Tensor) -> Tensor:
-        if not (is_real(self.scale) and is_real(self.offset)):
+        scale: Any = self.scale
+        offset: Any = self.offset
+        if not (is_real(scale) and is_real(offset)):
             builder.cut("it has a scale or offset for each channel")
-        return builder.scale(x, float(self.scale), float(self.offset))
+        return builder.scale(x, float(scale), float(offset))
 
 
 _LEAST = 1e-7  # of the standard deviation, so that a constant input is divided by no zero

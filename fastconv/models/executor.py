@@ -1,22 +1,23 @@
-"""What runs a batch of a model. An executor has two methods:
+"""What runs a batch of a model. An executor has three methods:
 
 infer(model, x)                                 the outputs
 loss_and_gradients(model, objective, batch)     the outputs and the loss; fills the gradients
+explain(model, objective, inputs, training)     what of it runs how
 
 ``LayerByLayer`` runs any network, and is the reading copy. ``Programmed`` runs it as a program
-(``fastconv.engine``), ``Planned`` small ones as plans (``models.plan``) and the others as programs. Each model has an executor of its own, in ``_executor``; a copy of the model gets a copy of it, by
-``copy.copy``.
+(``fastconv.engine``), ``Planned`` small ones as plans (``models.plan``) and the others as programs. Each
+model has an executor of its own, in ``_executor``; a copy of the model gets a copy of it, by ``copy.copy``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fastconv._core.versions import knows
 from fastconv.engine.heads import Judged, has_head, judged
-from fastconv.engine.program import MOST_LOSSES, Program
+from fastconv.engine.program import MOST_LOSSES, Program, Row
 from fastconv.engine.programs import Programs
 from fastconv.graph import structure
 from fastconv.layers.layer import Layer
@@ -29,6 +30,13 @@ from fastconv.parameter import Array
 
 if TYPE_CHECKING:
     from fastconv.models.model import Model
+
+
+class Explanation(NamedTuple):
+    """What runs how; or why a model runs layer by layer."""
+
+    rows: list[Row]
+    why_not: str | None
 
 
 class LayerByLayer:
@@ -58,6 +66,12 @@ class LayerByLayer:
             else:
                 model.backward(structure.packed(y_pred, gradients), input_gradient=False)
         return y_pred, value._replace(total=value.total + sum(model.activity_losses))
+
+    def explain(
+        self, model: Model, objective: Objective | None, inputs: list[Array], training: bool
+    ) -> Explanation:
+        """What of the model runs how, for inputs of these shapes."""
+        return Explanation([], "its executor runs the layers one after the other")
 
 
 class Programmed(LayerByLayer):
@@ -111,13 +125,27 @@ class Programmed(LayerByLayer):
         added = sum(sum(layer.activity_losses) for layer in program.in_python)
         return program.nested(outputs), value._replace(total=value.total + added)
 
+    def explain(
+        self, model: Model, objective: Objective | None, inputs: list[Array], training: bool
+    ) -> Explanation:
+        if (reason := _why_not(model)) is not None:
+            return Explanation([], reason)
+        fused = []
+        if training and objective is not None and model.composition(training=True) is not None:
+            terms = objective.terms(model._ports.outputs)
+            fused = [_fuse(*pair) for pair in zip(terms, model._last_layers(), strict=True)]
+        program = self._programs.find(model, inputs, training, fused)
+        if program is None:
+            return Explanation([], "nothing of it lowers")
+        return Explanation(program.rows(len(inputs[0])), None)
+
     def __reduce__(self) -> tuple[type[Programmed], tuple[()]]:
         return type(self), ()  # a program works on the arrays of the model that it was made for
 
 
 def _inputs(model: Model, x: Any) -> list[Array] | None:
     """The arrays that a program of the model takes; None where the model has none."""
-    if not model.built or model.jit_compile is False or on_reference() or _runs_by_itself(model):
+    if _why_not(model) is not None:
         return None
     if isinstance(x, np.ndarray):
         inputs = [x]
@@ -126,14 +154,19 @@ def _inputs(model: Model, x: Any) -> list[Array] | None:
     return inputs if len(inputs[0]) else None
 
 
-def _runs_by_itself(model: Model) -> bool:
-    """Whether a class of the user's, or this very model, overrides how a batch goes through it."""
+def _why_not(model: Model) -> str | None:
+    """Why a model runs layer by layer; None where it may be a program."""
+    if not model.built:
+        return "it is not built"
+    if model.jit_compile is False:
+        return "it was compiled with jit_compile=False"
+    if on_reference():
+        return "the reference backend runs"
+    hooks = ("forward", "compute", "back_through")
+    own = {"forward", "compute", "back_through"}.intersection(vars(model))
     cls: Any = type(model)
-    own = any(
-        getattr(cls, name).__module__.partition(".")[0] != "fastconv"
-        for name in ("forward", "compute", "back_through")
-    )
-    return own or not {"forward", "compute", "back_through"}.isdisjoint(vars(model))
+    own |= {name for name in hooks if getattr(cls, name).__module__.partition(".")[0] != "fastconv"}
+    return f"it has a {min(own)} of its own" if own else None
 
 
 def _in_c(
@@ -159,7 +192,7 @@ def _in_c(
 def _gradients(
     terms: list[Term], fused: list[bool], y: Any, outputs: Any, weights: Any
 ) -> list[Array | None]:
-    """Of each output, or of what its last activation is applied to where loss and activation are ``fused``."""
+    """Of each output; of what its last activation is applied to where that is ``fused`` with the loss."""
     gradients: list[Array | None] = []
     for term, is_fused, target, output, weight in zip(terms, fused, y, outputs, weights, strict=True):
         gradient = None
@@ -197,6 +230,17 @@ class Planned(Programmed):
                 y_pred, total = plan.train(batch.x, given_targets(batch.y), loss, batch.sample_weight)
                 return y_pred, Value(total, [total], [])
         return super().loss_and_gradients(model, objective, batch)
+
+    def explain(
+        self, model: Model, objective: Objective | None, inputs: list[Array], training: bool
+    ) -> Explanation:
+        loss = None if objective is None else objective.single
+        planned = len(inputs) == 1 and _is_as_built(model, inputs[0])
+        if training:
+            planned = planned and loss is not None and can_train_with(loss)
+        if planned and (self.plan(model) or (not training and self.inference_plan(model, len(inputs[0])))):
+            return Explanation([], "it is small, and a plan (models.plan): one call of C")
+        return super().explain(model, objective, inputs, training)
 
     def plan(self, model: Model) -> Plan | None:
         """The plan that trains the model and predicts; None where there is none."""

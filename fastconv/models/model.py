@@ -8,6 +8,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from fastconv._core.checks import unknown_name
 from fastconv._core.configuration import custom_object_scope
 from fastconv._core.geometry import Window
@@ -418,6 +420,39 @@ class Model(Trainer):
             self, expand_nested=expand_nested, show_trainable=show_trainable, show_dense=show_dense
         )
         (print_fn or tables.show)(table.text(line_length or 0, line_length or screen_width()))
+
+    def explain(
+        self,
+        images: int = 1,
+        training: bool = False,
+        input_shape: Any = None,
+        print_fn: Callable[[str], object] | None = None,
+    ) -> None:
+        """Print what the model is compiled to, an operation a row: of which layers, in which way, and how
+        many bytes its output takes. Layers that run in Python stand there with the reason.
+
+        Ways: "lanes", an image in each lane of a vector; "pixels", channels in the lanes, for some images at
+        a time; "whole", the same for all images at once.
+
+        Parameters
+        ----------
+        images : how many make a batch
+        training : show what runs in ``fit`` in place of ``predict``
+        input_shape : shapes of one example, nested as the inputs, for a model with sizes that are left open
+        print_fn : gets the table, one string, in place of the screen
+
+        Raises ValueError for a model that is not built, and where a size is left open.
+        """
+        self.shapes()
+        shapes: list[Any] = structure.shape_leaves(self._input_shape if input_shape is None else input_shape)
+        if any(None in shape for shape in shapes):
+            raise ValueError(f"{self}: the sizes of its inputs {shapes} are left open: give input_shape=")
+        inputs = [np.broadcast_to(np.float32(0), (images, *shape)) for shape in shapes]
+        objective = None if self._compiled is None else self._compiled.objective
+        with self._turns.lock:
+            explanation = self._executor.explain(self, objective, inputs, training)
+        table = tables.explanation_table(self, explanation.rows, explanation.why_not)
+        (print_fn or tables.show)(table.text(0, screen_width()))
 
     def _repr_html_(self) -> str:
         """The summary, as a notebook shows it."""

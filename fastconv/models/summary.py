@@ -66,6 +66,29 @@ def summary_table(
     )
 
 
+def explanation_table(model: Any, rows: Sequence[Any], why_not: str | None) -> SummaryTable:
+    """The rows of ``engine.Program.rows``, each an operation, or a layer that runs in Python and why."""
+    in_python = sum(row.way == "python" for row in rows)
+    return SummaryTable(
+        title=f'Program of "{model.name}"',
+        headers=["Layers (operation)", "Output", "Way", "Bytes", "Why in Python"],
+        rows=[
+            Row(row.layers, row.operation, 0, [_times(row.size), row.way, f"{row.bytes:,}", row.why])
+            for row in rows
+        ],
+        footer=[
+            f"no program: {why_not}"
+            if why_not
+            else f"{len(rows) - in_python} operations in C, {in_python} layers in Python"
+        ],
+        left_aligned=[0, 1, 2, 4],
+    )
+
+
+def _times(size: Sequence[int]) -> str:
+    return "x".join(map(str, size))
+
+
 def show(text: str) -> None:
     """Print, in plain characters where the terminal has no others."""
     try:
