@@ -42,7 +42,9 @@ class Operation:
         """Forward and back on every instruction set."""
         for isa in each_isa():
             images, count = self.dy.shape[0], len(self.inputs)
-            gradients = [None if not self.trains or w is None else np.full_like(w, np.nan) for w in self.weights]
+            gradients = [
+                None if not self.trains or w is None else np.full_like(w, np.nan) for w in self.weights
+            ]
             op = {"kind": self.kind, "inputs": list(range(count)), "output": count, "weights": self.weights}
             op |= {"gradients": gradients} | self.fields
             sizes = [tensor.shape[1:] for tensor in (*self.inputs, self.dy)]
@@ -96,7 +98,11 @@ CHANNELS = [(1, 1, 1), (1, 6, 1), (3, 4, 1), (17, 5, 1), (2, 17, 1), (4, 6, 2), 
 def test_convolution(name, channels):
     sliding, (C, K, groups) = SLIDINGS[name], channels
     random = np.random.default_rng(len(name) + C)
-    x, kernel, bias = normal(random, N, *sliding.image, C), normal(random, *sliding.size, C // groups, K), normal(random, K)
+    x, kernel, bias = (
+        normal(random, N, *sliding.image, C),
+        normal(random, *sliding.size, C // groups, K),
+        normal(random, K),
+    )
     dy = normal(random, N, *sliding.view.output_size, K)
     assert_convolution(x, kernel, bias, dy, sliding, groups)
 
@@ -118,7 +124,9 @@ def assert_convolution(x, kernel, bias, dy, sliding, groups=1, rounds=1.0, **opt
     terms = [kernel[..., 0].size + 1, kernel[:, :, 0].size, outputs, outputs]
     fields = window_fields(sliding) | {"groups": groups}
     for p in Operation("conv", [x], dy, [kernel, bias], fields, **options).passes():
-        for found, right, scale, count in zip((p.y, *p.dx, *p.gradients), expected, scales, terms, strict=True):
+        for found, right, scale, count in zip(
+            (p.y, *p.dx, *p.gradients), expected, scales, terms, strict=True
+        ):
             if found is not None:
                 bound = rounding_bound(scale if rounds == 1 else scale.max(), count)
                 check(found, right, rounds * bound, p.isa)
@@ -139,7 +147,11 @@ def test_convolution_with_fewer_multiplications(name):
     """Transforms round a few times more than sums of products do, and by a tile's largest numbers."""
     sliding, C, K = WINOGRAD[name]
     random = np.random.default_rng(C)
-    x, kernel, bias = normal(random, N, *sliding.image, C), normal(random, *sliding.size, C, K), normal(random, K)
+    x, kernel, bias = (
+        normal(random, N, *sliding.image, C),
+        normal(random, *sliding.size, C, K),
+        normal(random, K),
+    )
     dy = normal(random, N, *sliding.view.output_size, K)
     assert_convolution(x, kernel, bias, dy, sliding, rounds=2)
     assert_convolution(x, kernel, bias, dy, sliding, rounds=2, trains=False)
@@ -161,7 +173,9 @@ def test_convolution_with_activation_and_without_bias(kind, activation):
         check(p.y, y, 16 * UNIT_ROUNDOFF * (1 + abs(y)), p.isa)
         slope = {"relu": y > 0, "tanh": 1 - y * y, "leaky_relu": np.where(y > 0, 1, 0.25)}[activation]
         dz = (dy * slope).astype(np.float32)
-        expected = {q.isa: q for q in Operation(kind, [x], dz, [kernel, None], window_fields(sliding)).passes()}[p.isa]
+        expected = {
+            q.isa: q for q in Operation(kind, [x], dz, [kernel, None], window_fields(sliding)).passes()
+        }[p.isa]
         for found, right in ((p.dx[0], expected.dx[0]), (p.gradients[0], expected.gradients[0])):
             check(found, right.astype(np.float64), 64 * UNIT_ROUNDOFF * (1 + abs(right)).max(), p.isa)
         assert p.gradients[1] is None
@@ -172,7 +186,11 @@ def test_convolution_with_activation_and_without_bias(kind, activation):
 def test_depthwise_convolution(name, C):
     sliding = SLIDINGS[name]
     random = np.random.default_rng(len(name) + C)
-    x, kernel, bias = normal(random, N, *sliding.image, C), normal(random, *sliding.size, C, 1), normal(random, C)
+    x, kernel, bias = (
+        normal(random, N, *sliding.image, C),
+        normal(random, *sliding.size, C, 1),
+        normal(random, C),
+    )
     dy = normal(random, N, *sliding.view.output_size, C)
     view, one = sliding.view, kernel.reshape(*sliding.size, 1, C)
 
@@ -269,7 +287,12 @@ def test_batch_norm_in_training(shape, with_weights):
         check(p.dx[0], dx, each * (1 + abs(dx)), p.isa)
         if with_weights:
             check(p.gradients[0], dgamma, rows * each, p.isa)
-            check(p.gradients[1], dbeta, rounding_bound(abs(dy).sum(axis=(0, 1, 2), dtype=np.float64), rows), p.isa)
+            check(
+                p.gradients[1],
+                dbeta,
+                rounding_bound(abs(dy).sum(axis=(0, 1, 2), dtype=np.float64), rows),
+                p.isa,
+            )
     for _ in Operation("batch_norm", [x], dy, [gamma, beta, *moving], fields, trains=False).passes():
         pass
     assert (moving[0] > 3 * 0.9).all() and (moving[1] != 1).all()
@@ -282,7 +305,9 @@ def test_batch_norm_in_inference():
     variance = abs(normal(random, 17)) + 0.1
     y = reference.batch_norm(x, mean, variance, gamma, beta, 1e-3)
     dx = reference.batch_norm_backward_data(dy, x, mean, variance, gamma, epsilon=1e-3)
-    operation = Operation("batch_norm", [x], dy, [gamma, beta, mean, variance], {"epsilon": 1e-3}, trains=False)
+    operation = Operation(
+        "batch_norm", [x], dy, [gamma, beta, mean, variance], {"epsilon": 1e-3}, trains=False
+    )
     for p in operation.passes():
         check(p.y, y, 32 * UNIT_ROUNDOFF * (1 + abs(y)), p.isa)
         check(p.dx[0], dx, 8 * UNIT_ROUNDOFF * abs(dx), p.isa)
@@ -331,7 +356,9 @@ def test_elementwise(a, b, operation):
     y = reference.elementwise(a, b, operation)
     dy = normal(random, *y.shape)
     da, db = reference.elementwise_backward(dy, a, b, operation)
-    scales = reference.elementwise_backward(abs(dy), abs(a), abs(b), "multiply" if operation == "multiply" else "add")
+    scales = reference.elementwise_backward(
+        abs(dy), abs(a), abs(b), "multiply" if operation == "multiply" else "add"
+    )
     for p in Operation("elementwise", [a, b], dy, fields={"elementwise": operation}).passes():
         check(p.y, y, 4 * UNIT_ROUNDOFF * abs(y), p.isa)
         for found, right, scale in zip(p.dx, (da, db), scales, strict=True):
@@ -347,7 +374,9 @@ def test_concatenate():
         np.testing.assert_array_equal(np.concatenate(p.dx, -1), dy, p.isa)
 
 
-@pytest.mark.parametrize("sides", [((1, 2), (3, 0)), ((-1, 1), (2, -2)), ((-1, -2), (-1, 0)), ((0, 3), (0, 0))], ids=str)
+@pytest.mark.parametrize(
+    "sides", [((1, 2), (3, 0)), ((-1, 1), (2, -2)), ((-1, -2), (-1, 0)), ((0, 3), (0, 0))], ids=str
+)
 def test_pad_and_crop(sides):
     random = np.random.default_rng(1)
     x = normal(random, N, 5, 6, 3)
