@@ -6,10 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
+from fastconv._kernels import Cached
 
 from fastconv import layers, ops
 from fastconv._geometry import Axis, explicit_padding, pair, slide, window
-from fastconv._kernels import Cached
 
 
 def windows_that_fit(n: int, taps: int, stride: int, dilation: int) -> int:
@@ -149,7 +149,7 @@ def test_what_is_computed_once_tells_numbers_of_other_types_apart():
         expected = ops.conv2d(x, kernel, strides=strides)
         for same in ([1, 1], np.array([1, 1]), np.int64(1), (np.int8(1), 1)):
             np.testing.assert_array_equal(ops.conv2d(x, kernel, strides=same), expected)
-        for wrong in (True, 1.0, (1.0, 1), (True, True), "1", None):
+        for wrong in (True, 1.0, (1.0, 1), (True, True), "1"):
             with pytest.raises(ValueError, match="strides must be a whole number or a pair"):
                 ops.conv2d(x, kernel, strides=wrong)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,13 +28,23 @@ def dtype() -> type[np.floating]:
     return np.float64 if on_reference() else np.float32
 
 
+def is_ready(value: object) -> TypeGuard[Array]:
+    """Whether it is an array that the backend takes as it is; there are others, that ``array`` knows."""
+    return (
+        type(value) is np.ndarray
+        and value.dtype is _FLOAT32
+        and value.flags.carray
+        and _backend._active != "reference"
+    )
+
+
 def array(value: ArrayLike, name: str, axes: str | None = None) -> Array:
     """``value`` as a C-contiguous array of the backend's type.
 
     ``axes`` names the axes it must have, as in ``"N, H, W, C"``. Raises TypeError for what is not real
     numbers, ValueError for another number of axes.
     """
-    if type(value) is np.ndarray and value.dtype is _FLOAT32 and value.flags.carray and not on_reference():
+    if is_ready(value):
         if axes is not None:
             check_axes(value, name, axes)
         return value

@@ -167,8 +167,8 @@ class _Prepared(NamedTuple):
 @_kernels.Cached
 def _prepared(
     name: str,
-    input_shape: tuple[int, ...],
-    kernel_shape: tuple[int, ...],
+    input_shape: tuple[int, int, int, int],
+    kernel_shape: tuple[int, int, int, int],
     strides: int | Pair,
     padding: Padding,
     dilation_rate: int | Pair,
@@ -180,9 +180,9 @@ def _prepared(
     _check_channels(name, input_shape[3], kernel_shape, groups)
     view = window(image, size, strides, padding, dilation_rate)
     index = algorithm_index(algorithm, view, groups)
-    output_shape = (input_shape[0], *view.output_size, kernel_shape[3])
+    output_shape: tuple[int, ...] = (input_shape[0], *view.output_size, kernel_shape[3])
     taps = None
-    if view.dilation != (1, 1) and math.prod(output_shape):
+    if view.dilation != (1, 1) and 0 not in output_shape:
         # With these taps work grows with the image, not with the padding around it.
         view, taps = meeting(view, image)
         taps = None if view.size == size else taps
