@@ -1,6 +1,6 @@
 """Builds the one compiled module, fastconv._kernels, from fastconv/_kernels.pyx and csrc/**/*.c.
 
-The binary runs on any CPU of its architecture: each csrc/isa_*.c switches its own instruction set on
+The binary runs on any CPU of its architecture: each isa_*.c switches its own instruction set on
 and dispatch.c picks one at import, so there is no -march here. OpenMP is used if a small program using
 it compiles and links; FASTCONV_OPENMP=0 builds without it. FASTCONV_CFLAGS adds flags (sanitizers,
 debugging).

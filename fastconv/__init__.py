@@ -10,7 +10,7 @@ with the usual defaults, ``visualize`` pictures of what is inside them.
 Below them: ``ops``, the operations on arrays; ``reference``, the same in pure Python; ``gradcheck``.
 """
 
-import fastconv._load  # noqa: F401  (first of all)  # isort: skip
+import fastconv._core.kernels  # noqa: F401  (first of all)  # isort: skip
 from typing import TYPE_CHECKING
 
 from fastconv import (
@@ -28,17 +28,18 @@ from fastconv import (
     regularizers,
     utils,
 )
-from fastconv._backend import get_backend, set_backend
-from fastconv._machine import (
+from fastconv._core.machine import (
     available_isas,
+    get_backend,
     get_isa,
     get_num_threads,
     measure_peak,
+    set_backend,
     set_isa,
     set_num_threads,
     show_config,
 )
-from fastconv._public import publish
+from fastconv._core.names import publish
 from fastconv.gradcheck import gradcheck
 from fastconv.initializers import Initializer
 from fastconv.layers import Input, Layer

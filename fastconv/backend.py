@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv._backend import get_backend as backend
-from fastconv._public import publish
+from fastconv._core.machine import get_backend as backend
+from fastconv._core.names import publish
 from fastconv.config import (
     epsilon,
     floatx,

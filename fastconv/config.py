@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from fastconv._backend import get_backend as backend
-from fastconv._backend import set_backend
-from fastconv._public import publish
+from fastconv._core.machine import get_backend as backend
+from fastconv._core.machine import set_backend
+from fastconv._core.names import publish
 from fastconv.losses.loss import EPSILON
 
 __all__ = [

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import _random
-from fastconv._backend import set_backend
-from fastconv._errors import unknown_name
+from fastconv._core import randomness
+from fastconv._core.checks import unknown_name
+from fastconv._core.machine import set_backend
 from fastconv.graph import structure
 from fastconv.parameter import Array, Parameter
 from fastconv.regularizers import penalize
@@ -334,8 +334,8 @@ def _in_float64(subject: Any) -> Any:
 @contextmanager
 def _same_random_numbers(seed: int) -> Iterator[Callable[[], None]]:
     """A function that restarts the global generator; afterwards the generator is where it was."""
-    before = _random._generator
+    before = randomness._generator
     try:
-        yield lambda: _random.seed_generator(seed)
+        yield lambda: randomness.seed_generator(seed)
     finally:
-        _random._generator = before
+        randomness._generator = before

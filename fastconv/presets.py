@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from fastconv._errors import unknown_name
-from fastconv._public import publish
+from fastconv._core.checks import unknown_name
+from fastconv._core.names import publish
 from fastconv.callbacks import Callback, EarlyStopping, OneCycle
 from fastconv.layers import Activation, BatchNormalization, Dense, Flatten, Input, Layer
 from fastconv.layers._arguments import whole

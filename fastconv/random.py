@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastconv._public import publish
-from fastconv._random import generator_for, truncated_standard_normal
+from fastconv._core.names import publish
+from fastconv._core.randomness import generator_for, truncated_standard_normal
 from fastconv.parameter import Array
 
 __all__ = ["normal", "randint", "shuffle", "truncated_normal", "uniform"]

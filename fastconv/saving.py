@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import constraints, initializers, layers, losses, metrics, optimizers, regularizers
-from fastconv._public import publish
-from fastconv._registry import (
+from fastconv._core.configuration import (
     custom_object_scope,
     deserialize_function,
     get_custom_objects,
@@ -24,6 +23,7 @@ from fastconv._registry import (
     register_keras_serializable,
     serialize_function,
 )
+from fastconv._core.names import publish
 from fastconv.models.model import Model
 from fastconv.models.saving import load_model, load_weights, save_model, save_weights
 from fastconv.optimizers import schedules

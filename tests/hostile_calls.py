@@ -27,7 +27,7 @@ import numpy as np
 
 import fastconv
 from fastconv import ops
-from fastconv._geometry import window
+from fastconv._core.geometry import window
 
 ROOM = 1 << 30  # bytes of memory besides what is in use at the start
 SECONDS = 120  # that a call may take, before it counts as one without end

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fastconv._geometry import Window
+from fastconv._core.geometry import Window
 
 
 def taps(view: Window) -> Iterator[tuple[int, int, tuple[slice, slice, slice]]]:

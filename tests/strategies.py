@@ -16,7 +16,7 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from fastconv._geometry import Window, window
+from fastconv._core.geometry import Window, window
 
 SCALE = float(os.environ.get("FASTCONV_TEST_EXAMPLES", "1"))
 CHANNELS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 16, 17, 18, 19, 24, 31, 32, 33, 40, 47, 48, 49, 64, 65]

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastconv import _random, callbacks, layers, models, optimizers, utils
-from fastconv._random import generator, generator_state
-from fastconv._state_file import read_state, write_state
+from fastconv import callbacks, layers, models, optimizers, utils
+from fastconv._core import randomness
+from fastconv._core.files import read_state, write_state
+from fastconv._core.randomness import generator, generator_state
 from fastconv.callbacks import BackupAndRestore, Callback
 from fastconv.datasets import Loader
 from fastconv.utils import Prefetch, PyDataset
@@ -501,7 +502,7 @@ def test_random_states_of_layers():
 def test_the_state_of_the_global_generator():
     state = json.loads(json.dumps(generator_state()))
     first = generator().random(3)
-    _random.set_generator_state(state)
+    randomness.set_generator_state(state)
     np.testing.assert_array_equal(generator().random(3), first)
 
 

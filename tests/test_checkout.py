@@ -57,5 +57,16 @@ def test_missing_kernels_are_noticed(checkout):
     )
 
 
+@pytest.mark.parametrize("name", ["part.c", "part.h"])
+def test_sources_in_folders_count(tmp_path, name):
+    source = tmp_path / "csrc" / "pool" / name
+    source.parent.mkdir(parents=True)
+    source.write_text("int a;\n")
+    before = fingerprint(tmp_path)
+    source.write_text("int b;\n")
+    assert before is not None
+    assert fingerprint(tmp_path) != before
+
+
 def test_an_installed_package_has_no_sources_to_compare(tmp_path):
     assert fingerprint(tmp_path) is None

@@ -7,7 +7,7 @@ import re
 import pytest
 
 import fastconv
-from fastconv import _machine
+from fastconv._core import machine
 from fastconv.cli import main
 from fastconv.cli.bench import median_seconds, operations
 from fastconv.layers import RBF, Conv2D, Dense, Flatten, Input, MaxPooling2D
@@ -58,8 +58,8 @@ def test_the_peak_counts_all_threads():
 
 def test_the_peak_of_more_threads_than_cpus(monkeypatch):
     asked = []
-    monkeypatch.setattr(_machine._kernels, "fma_peak", lambda threads, seconds: asked.append(threads) or 1.0)
-    monkeypatch.setattr(_machine, "usable_cpus", lambda: 3)
+    monkeypatch.setattr(machine._kernels, "fma_peak", lambda threads, seconds: asked.append(threads) or 1.0)
+    monkeypatch.setattr(machine, "usable_cpus", lambda: 3)
     for threads in (1, 3, 4, 64):
         fastconv.measure_peak(threads)
     assert asked == [1, 3, 3, 3]

@@ -13,7 +13,7 @@ from strategies import UNIT_ROUNDOFF, check, normal, rounding_bound
 
 import fastconv
 from fastconv import _kernels, reference
-from fastconv._geometry import Window, frame, transposed, window
+from fastconv._core.geometry import Window, frame, transposed, window
 from fastconv.parameter import roomy_zeros
 
 Size = tuple[int, int, int]
@@ -602,3 +602,29 @@ def test_what_stands_in_padding_stays_zero():
         found = run(case, arrays, way, [True], [False, False])
         np.testing.assert_array_equal(y, found[0])
         np.testing.assert_array_equal(dx, found[1][0])
+
+
+def test_blocks_of_a_batch():
+    """In pixels between operations in lanes, a bundle of images at a time, as on all images at once."""
+    first = conv((6, 7), 3, 3, 5, padding="same", activation="relu")
+    second = conv((6, 7), 5, 3, 17, strides=2, padding="same", activation="tanh")
+    last = dense(3 * 4 * 17, 40, activation="tanh")
+    cases = [first, second, dense(17, 17, image=(3, 4)), unary(Reshape, (3, 4, 17), "reshape"), last]
+    sizes = [first.inputs[0], *(case.output for case in cases[:3]), (1, 1, 204), last.output]
+    x, dy = normal(np.random.default_rng(1), 33, *sizes[0]), normal(np.random.default_rng(2), 33, *sizes[-1])
+    arrays = [draw(case, 1).weights for case in cases]
+    found = []
+    for ways in (["lanes", *["pixels"] * 4], ["whole"] * 5):
+        gradients = [[None if w is None else roomy_zeros(w.shape) for w in weights] for weights in arrays]
+        ops = [
+            {**case.op, "inputs": [i], "output": i + 1, "weights": arrays[i], "gradients": gradients[i]}
+            for i, case in enumerate(cases)
+        ]
+        program = _kernels.Program(ops, sizes, [0], [True], [5], ways)
+        y, dx = np.empty_like(dy), np.empty_like(x)
+        program.run([x], [y], keep=True)
+        program.backward([dy], [dx])
+        assert [row["way"] for row in program.describe(33, True)[0]] == ways
+        found.append([y, dx, *(g for listed in gradients for g in listed)])
+    for blocks, whole in zip(*found, strict=True):
+        np.testing.assert_allclose(blocks, whole, rtol=1e-4, atol=1e-4 * abs(whole).max())

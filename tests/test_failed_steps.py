@@ -9,7 +9,7 @@ import pytest
 
 import fastconv
 from fastconv import _kernels, layers, losses, metrics, optimizers
-from fastconv._snapshot import restore, snapshot
+from fastconv._core.snapshot import restore, snapshot
 from fastconv.models import Sequential
 
 RNG = np.random.default_rng(0)

@@ -95,7 +95,7 @@ class StoppingPlan:
 
 def predicting():
     model = network()
-    plan = model._plan()
+    plan = model._executor.plan(model)
     plan.predict(x)
     plan._plan = StoppingPlan(plan._plan)
     return model, lambda: model.predict_on_batch(x)

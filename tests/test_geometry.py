@@ -9,7 +9,7 @@ import pytest
 from fastconv._kernels import Cached
 
 from fastconv import layers, ops
-from fastconv._geometry import Axis, explicit_padding, pair, slide, window
+from fastconv._core.geometry import Axis, explicit_padding, pair, slide, window
 
 
 def windows_that_fit(n: int, taps: int, stride: int, dilation: int) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 import fastconv
 from fastconv import layers
-from fastconv._random import generator
+from fastconv._core.randomness import generator
 from fastconv.gradcheck import gradcheck
 from fastconv.layers.layer import Layer
 from fastconv.models import Sequential

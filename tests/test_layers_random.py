@@ -11,7 +11,8 @@ import pytest
 from golden_models import examples
 
 import fastconv
-from fastconv import _random, gradcheck, layers, utils
+from fastconv import gradcheck, layers, utils
+from fastconv._core import randomness
 from fastconv.models import Sequential, load_model
 
 KERAS = dict(np.load(Path(__file__).parent / "golden" / "regularization.npz"))
@@ -227,10 +228,10 @@ def test_a_layer_of_your_own_may_draw_from_a_generator_of_numpy():
 
 
 def test_the_global_generator_goes_on_too():
-    state = json.loads(json.dumps(_random.generator_state()))
-    expected = _random.generator().random(3)
-    _random.set_generator_state(state)
-    np.testing.assert_array_equal(_random.generator().random(3), expected)
+    state = json.loads(json.dumps(randomness.generator_state()))
+    expected = randomness.generator().random(3)
+    randomness.set_generator_state(state)
+    np.testing.assert_array_equal(randomness.generator().random(3), expected)
 
 
 def test_training_broken_off_and_resumed_ends_with_the_same_bits(tmp_path):

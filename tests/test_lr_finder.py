@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastconv import layers, models, optimizers, utils
-from fastconv._random import generator_state
+from fastconv._core.randomness import generator_state
 from fastconv.callbacks import LambdaCallback, LRFinder
 from fastconv.datasets import Loader
 

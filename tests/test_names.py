@@ -16,7 +16,7 @@ import pytest
 
 import fastconv
 from fastconv import activations, backend, datasets, layers, losses, models, ops, random
-from fastconv._missing import GROUPS, REMEDIES, remedy_for
+from fastconv._core.missing import GROUPS, REMEDIES, remedy_for
 from fastconv.layers.layer import Layer
 from fastconv.parameter import Parameter
 
@@ -251,7 +251,7 @@ def test_star_imports_bring_the_public_names():
 def test_modules_are_imported_when_they_are_used():
     code = (
         "import sys, fastconv\n"
-        "late = ['backend', 'config', 'random', 'saving', 'visualize', '_missing']\n"
+        "late = ['backend', 'config', 'random', 'saving', 'visualize', '_core.missing']\n"
         "assert not [name for name in late if f'fastconv.{name}' in sys.modules]\n"
         "assert not hasattr(fastconv, 'KerasTensor')\n"
         "fastconv.saving.load_model, fastconv.visualize.deconvnet, fastconv.config.floatx()\n"

@@ -12,7 +12,7 @@ from kernels import assert_same_bits_on_any_threads, each_isa
 from strategies import check, examples, normal, rounding_bound
 
 from fastconv import ops, reference
-from fastconv._geometry import bins
+from fastconv._core.geometry import bins
 
 SHAPES = st.tuples(
     st.sampled_from([0, 1, 2]), st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3, 16, 17])

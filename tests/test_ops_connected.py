@@ -12,7 +12,7 @@ from strategies import Convolution, check, convolutions, examples, normal, round
 
 import fastconv
 from fastconv import ops, reference
-from fastconv._geometry import window
+from fastconv._core.geometry import window
 
 
 def random_table(random: np.random.Generator, maps: int, filters: int, share: float) -> np.ndarray:

@@ -15,7 +15,7 @@ from strategies import UNIT_ROUNDOFF, Convolution, check, convolutions, examples
 
 import fastconv
 from fastconv import ops, reference
-from fastconv._geometry import window
+from fastconv._core.geometry import window
 
 # ---- random small shapes
 

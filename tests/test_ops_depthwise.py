@@ -11,7 +11,7 @@ from kernels import assert_same_bits_on_any_threads, each_isa
 from strategies import CHANNELS, Sliding, check, examples, normal, rounding_bound, slidings
 
 from fastconv import ops, reference
-from fastconv._geometry import window
+from fastconv._core.geometry import window
 
 
 @st.composite

@@ -15,7 +15,7 @@ from strategies import CHANNELS, Sliding, check, examples, normal, rounding_boun
 
 import fastconv
 from fastconv import ops, reference
-from fastconv._geometry import window
+from fastconv._core.geometry import window
 
 channels = st.sampled_from([c for c in CHANNELS if c <= 40])
 seeds = st.integers(0, 2**16)

@@ -11,7 +11,7 @@ from kernels import each_isa
 
 import fastconv
 from fastconv import _kernels, ops
-from fastconv._geometry import Axis, Window, is_sparse, meeting, window
+from fastconv._core.geometry import Axis, Window, is_sparse, meeting, window
 
 RNG = np.random.default_rng(14)
 ALGORITHMS = ("naive", "im2col", "direct")

@@ -10,7 +10,7 @@ from kernels import assert_same_bits_on_any_threads, each_kernel
 from strategies import check, examples, normal, rounding_bound
 
 from fastconv import ops, reference
-from fastconv._geometry import transposed
+from fastconv._core.geometry import transposed
 
 
 @st.composite

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import _kernels, _structure
+from fastconv import _kernels
+from fastconv._core import versions
 from fastconv.activations import ActivationFunction
 from fastconv.layers import (
     ELU,
@@ -39,8 +40,8 @@ from fastconv.losses import (
     SparseCategoricalCrossentropy,
 )
 from fastconv.models import Sequential
+from fastconv.models.executor import fuses
 from fastconv.models.plan import NoPlan, Plan, can_train_with
-from fastconv.models.training import _fuses
 from fastconv.parameter import Parameter
 
 CLASSES = 7
@@ -369,9 +370,11 @@ def test_frozen_models_inside_are_not_trained():
     before = model.layers[2].get_weights()
     model.compile("sgd", "sparse_categorical_crossentropy")
     model.train_on_batch(*batch(model, 20))
-    assert model._plan() is None
+    assert model._executor.plan(model) is None
     x, _ = batch(model, 20)
-    np.testing.assert_allclose(model._inference_plan(20).predict(x), model.forward(x), atol=1e-6)
+    np.testing.assert_allclose(
+        model._executor.inference_plan(model, 20).predict(x), model.forward(x), atol=1e-6
+    )
     for one, other in zip(model.layers[2].get_weights(), before, strict=True):
         assert np.array_equal(one, other)
 
@@ -383,7 +386,7 @@ def test_a_saved_model_keeps_the_choice(jit_compile, tmp_path):
     model.save(tmp_path / "model.safetensors")
     loaded = fastconv.models.load_model(tmp_path / "model.safetensors")
     assert loaded.get_compile_config()["jit_compile"] == jit_compile
-    assert (loaded._plan() is None) == (jit_compile is False)
+    assert (loaded._executor.plan(loaded) is None) == (jit_compile is False)
 
 
 def test_a_plan_follows_the_layers():
@@ -641,7 +644,7 @@ def test_an_attribute_assigned_later_counts(name, attribute, value, compiled):
     if compiled:
         model.compile("sgd", "sparse_categorical_crossentropy")
     before = model.predict(x, verbose=0)
-    assert model._inference_plan(3) is not None
+    assert model._executor.inference_plan(model, 3) is not None
     layer = model.get_layer(name)
     setattr(layer, attribute, value(layer))
     try:
@@ -760,7 +763,7 @@ def test_a_model_that_overrides_call_runs_as_it_is(nested):
         model = Sequential([Input((5, 5, 1)), model])
     for found in (model.predict(x, verbose=0), model.predict_on_batch(x), model(x)):
         np.testing.assert_allclose(found, squares / squares.sum(-1, keepdims=True), atol=1e-6)
-    assert model._plan() is None
+    assert model._executor.plan(model) is None
     model.compile("sgd", "mse")
     with pytest.raises(
         TypeError, match=r"no derivative: its call does more than call layers\. \*\* needs numbers"
@@ -786,24 +789,24 @@ def test_training_changes_nothing_that_plans_depend_on():
         model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit_compile)
         x, y = batch(model, 8)
         model.train_on_batch(x, y)
-        version = _structure.version()
+        version = versions.version()
         model.train_on_batch(x, y)
         model.predict_on_batch(x)
         model.fit(x, y, validation_data=(x, y), epochs=2, verbose=0)
         model.evaluate(x, y, verbose=0)
         model.predict(x, verbose=0)
-        assert _structure.version() is version
+        assert versions.version() is version
         model.layers[0].activation = model.layers[0].activation
-        assert _structure.version() is not version
+        assert versions.version() is not version
 
 
 def test_a_plan_goes_on_where_an_assignment_changed_nothing():
     model = network("one channel, same")
-    plan = model._plan()
+    plan = model._executor.plan(model)
     model.layers[0].seen = True
-    assert model._plan() is plan
+    assert model._executor.plan(model) is plan
     model.layers[0].activation = fastconv.activations.get("tanh")
-    assert model._plan() is not plan
+    assert model._executor.plan(model) is not plan
 
 
 @pytest.mark.parametrize("failure", [MemoryError, KeyboardInterrupt])
@@ -827,18 +830,18 @@ def test_a_plan_that_could_not_be_made_is_made_the_next_time(failure, monkeypatc
 def test_nobody_gets_the_old_plan_while_a_new_one_is_made(monkeypatch):
     """What a second thread would find, in the middle of the first one's search."""
     model = network("one channel, same")
-    old = model._plans.find(model)
+    old = model._executor._plans.find(model)
     model.layers[0].activation = fastconv.activations.get("tanh")
     usual, found = _kernels.Plan, []
 
     def make(steps):
         if not found:
             found.append(None)
-            found[0] = model._plans.find(model)
+            found[0] = model._executor._plans.find(model)
         return usual(steps)
 
     monkeypatch.setattr(_kernels, "Plan", make)
-    model._plans.find(model)
+    model._executor._plans.find(model)
     assert found[0] is not old
     x, _ = batch(model, 5)
     np.testing.assert_allclose(found[0].predict(x), model(x), atol=1e-6)
@@ -904,11 +907,11 @@ def test_all_of_our_losses_fuse_still():
     model = Sequential([Input((4,)), Dense(3, activation="softmax")])
     nested = Sequential([Input((4,)), Dense(8), Sequential([Dense(3, activation="softmax")])])
     for loss in (SparseCategoricalCrossentropy(), CategoricalCrossentropy(), CategoricalFocalCrossentropy()):
-        assert _fuses(loss, model._last_layers()[0])
-        assert _fuses(loss, nested._last_layers()[0])
+        assert fuses(loss, model._last_layers()[0])
+        assert fuses(loss, nested._last_layers()[0])
     binary = Sequential([Input((4,)), Dense(1), Activation("sigmoid")])
-    assert _fuses(BinaryCrossentropy(), binary._last_layers()[0])
-    assert _fuses(BinaryFocalCrossentropy(), binary._last_layers()[0])
+    assert fuses(BinaryCrossentropy(), binary._last_layers()[0])
+    assert fuses(BinaryFocalCrossentropy(), binary._last_layers()[0])
 
 
 def test_an_activation_of_ones_own_class():

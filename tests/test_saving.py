@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import fastconv
-from fastconv import _atomic_file
+from fastconv._core import files
 from fastconv.layers import Conv2D, Dense, Dropout, Flatten, Input, MaxPooling2D
 from fastconv.models import Sequential
 from fastconv.models.saving import load_model, load_weights, save_model, save_weights
@@ -501,7 +501,7 @@ def test_loading_does_not_move_the_random_numbers(path):
     set_random_seed(11)
     expected = np.random.default_rng(11).random()
     load_model(path)
-    assert fastconv._random.generator().random() == expected
+    assert fastconv._core.randomness.generator().random() == expected
 
 
 class Shifted(Dense):
@@ -664,7 +664,7 @@ def test_the_owner_where_it_may_not_be_given(path, monkeypatch):
     temporary = path.with_name("new")
     temporary.touch(0o600)
     other = os.stat_result((real.st_mode, 0, 0, 1, real.st_uid + 1, real.st_gid + 1, 0, 0, 0, 0))
-    _atomic_file._inherit(temporary, other, 0o600)
+    files._inherit(temporary, other, 0o600)
     assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
 
 

@@ -18,7 +18,7 @@ import pytest
 
 import fastconv
 from fastconv import layers
-from fastconv._turns import Turns
+from fastconv._core.turns import Turns
 from fastconv.callbacks import LambdaCallback
 from fastconv.models import Sequential
 from fastconv.models.plan import Plan
@@ -144,7 +144,7 @@ def test_inference_in_the_middle_of_a_step_of_a_plan(monkeypatch):
 
     def train_meanwhile(plan, *args):
         outputs = train(plan, *args)
-        if plan is model._plan():
+        if plan is model._executor.plan(model):
             start()  # when gradients are there, and weights are not yet moved
         return outputs
 

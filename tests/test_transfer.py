@@ -363,8 +363,8 @@ def test_shared_layers_may_see_images_of_different_sizes(size):
     by_hand = second.forward(other)
     np.testing.assert_allclose(second.predict(other, verbose=0), by_hand, atol=1e-6)
     np.testing.assert_array_equal(first.predict(x, verbose=0), expected)
-    assert first._plan() is not None
-    assert second._plan() is not None
+    assert first._executor.plan(first) is not None
+    assert second._executor.plan(second) is not None
 
 
 def test_names_must_differ_in_one_model_only():

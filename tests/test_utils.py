@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastconv import layers, models, utils
-from fastconv._random import generator
+from fastconv._core.randomness import generator
 
 
 def test_one_seed_for_all_generators():

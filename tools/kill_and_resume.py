@@ -49,8 +49,8 @@ def train(folder: Path, save_freq: str | int, last_moment: int) -> None:
     import numpy as np
 
     from fastconv import callbacks, layers, models, optimizers, utils
-    from fastconv._atomic_file import write_atomically
-    from fastconv._random import generator
+    from fastconv._core.files import write_atomically
+    from fastconv._core.randomness import generator
 
     utils.set_random_seed(5)
     rng = np.random.default_rng(6)

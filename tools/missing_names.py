@@ -1,4 +1,4 @@
-"""Write the section "Names" of docs/keras-differences.md from the table in fastconv/_missing.py.
+"""Write the section "Names" of docs/keras-differences.md from the table in fastconv/_core/missing.py.
 
 python tools/missing_names.py            prints it
 python tools/missing_names.py --update   puts it into the page
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fastconv._missing import GROUPS
+from fastconv._core.missing import GROUPS
 
 PAGE = Path(__file__).parents[1] / "docs" / "keras-differences.md"
 HEADING = "## Names\n"

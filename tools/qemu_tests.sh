@@ -23,7 +23,7 @@ have() {
 
 native() {
     have gcc || return 0
-    gcc "${flags[@]}" -o "$work/native" tests/c/kernels_test.c -Icsrc csrc/*.c csrc/*/*.c -lm
+    gcc "${flags[@]}" -o "$work/native" tests/c/kernels_test.c -Icsrc $(find csrc -name "*.c") -lm
     "$work/native"
 }
 
@@ -40,7 +40,7 @@ nehalem() {
 
 aarch64() {
     have aarch64-linux-gnu-gcc && have qemu-aarch64 || return 0
-    aarch64-linux-gnu-gcc "${flags[@]}" -o "$work/aarch64" tests/c/kernels_test.c -Icsrc csrc/*.c csrc/*/*.c -lm
+    aarch64-linux-gnu-gcc "${flags[@]}" -o "$work/aarch64" tests/c/kernels_test.c -Icsrc $(find csrc -name "*.c") -lm
     qemu-aarch64 -L /usr/aarch64-linux-gnu "$work/aarch64"
 }
 

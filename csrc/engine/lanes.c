@@ -1,4 +1,5 @@
-/* lanes.c - the methods on bundles: lanes_*.c. What has no entry is not done in lanes, what has no `takes` always is. */
+/* lanes.c - the methods on bundles: lanes_*.c. What has no entry is not done in lanes, what has no `takes` always can
+ * be. */
 #include "lanes.h"
 
 #define CONVOLUTION(name)                                                                                          \
@@ -7,10 +8,8 @@
      .pack = fc_lanes_##name##_pack, .scratch_size = fc_lanes_##name##_scratch_size,                               \
      .forward = fc_lanes_##name##_forward, .backward = fc_lanes_##name##_backward,                                 \
      .sums_size = fc_lanes_##name##_sums_size, .finish = fc_lanes_##name##_finish}
-#define POOL {.needs = fc_lanes_pool_needs, .forward = fc_lanes_pool_forward, \
-              .backward = fc_lanes_pool_backward}
-#define COPY(name) \
-    {.forward = fc_lanes_##name##_forward, .backward = fc_lanes_##name##_backward}
+#define POOL {.needs = fc_lanes_pool_needs, .forward = fc_lanes_pool_forward, .backward = fc_lanes_pool_backward}
+#define PLAIN(name) {.forward = fc_lanes_##name##_forward, .backward = fc_lanes_##name##_backward}
 
 const fc_method fc_lanes_methods[FC_OP_KINDS] = {
     [FC_OP_CONV] = CONVOLUTION(conv),
@@ -24,15 +23,15 @@ const fc_method fc_lanes_methods[FC_OP_KINDS] = {
                           .backward = fc_lanes_norm_backward, .partial_size = fc_lanes_norm_partial_size,
                           .moments = fc_lanes_norm_moments,
                           .gradient_moments = fc_lanes_norm_gradient_moments},
-    [FC_OP_ACTIVATION] = {.needs = fc_lanes_activation_needs,
-                          .forward = fc_lanes_activation_forward, .backward = fc_lanes_activation_backward},
+    [FC_OP_ACTIVATION] = {.needs = fc_lanes_activation_needs, .forward = fc_lanes_activation_forward,
+                          .backward = fc_lanes_activation_backward},
     [FC_OP_ELEMENTWISE] = {.takes = fc_lanes_elementwise_takes, .needs = fc_lanes_elementwise_needs,
                            .scratch_size = fc_lanes_elementwise_scratch_size,
                            .forward = fc_lanes_elementwise_forward, .backward = fc_lanes_elementwise_backward},
-    [FC_OP_SCALE] = COPY(scale),
-    [FC_OP_DROPOUT] = COPY(dropout),
-    [FC_OP_CONCATENATE] = COPY(concatenate),
-    [FC_OP_PAD] = COPY(pad),
-    [FC_OP_UPSAMPLE] = COPY(upsample),
-    [FC_OP_RESHAPE] = COPY(reshape),
+    [FC_OP_SCALE] = PLAIN(scale),
+    [FC_OP_DROPOUT] = PLAIN(dropout),
+    [FC_OP_CONCATENATE] = PLAIN(concatenate),
+    [FC_OP_PAD] = PLAIN(pad),
+    [FC_OP_UPSAMPLE] = PLAIN(upsample),
+    [FC_OP_RESHAPE] = PLAIN(reshape),
 };

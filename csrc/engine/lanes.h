@@ -19,6 +19,7 @@
 #include "engine.h"
 #include "matmul.h"
 #include "memory.h"
+#include "operands.h"
 
 /* ---- places ------------------------------------------------------------------------------------- */
 
@@ -28,7 +29,9 @@ static inline float *fc_row_of(const fc_work *work, fc_view view, int64_t h) {
 }
 
 /* Floats of a row's pixels. */
-static inline int64_t fc_row_floats(const fc_work *work, fc_size size) { return size.W * size.C * work->kernels->lanes; }
+static inline int64_t fc_row_floats(const fc_work *work, fc_size size) {
+    return size.W * size.C * work->kernels->lanes;
+}
 
 static inline void fc_clear(float *to, int64_t n) { memset(to, 0, sizeof(float) * (size_t)n); }
 static inline void fc_copy(float *to, const float *from, int64_t n) { memcpy(to, from, sizeof(float) * (size_t)n); }
@@ -70,6 +73,13 @@ static inline fc_interval fc_outputs_of(const fc_lane_axis *a, int64_t begin, in
                      a->source);
 }
 
+/* Those outputs of which all taps are inside. */
+static inline fc_interval fc_whole_outputs(const fc_lane_axis *a) {
+    const int64_t past = a->source + a->before - (a->taps - 1) * a->dilation;
+    const int64_t begin = fc_min(a->outputs, fc_max(0, fc_ceiling_divided(a->before, a->step)));
+    return (fc_interval){begin, fc_max(begin, fc_min(a->outputs, fc_ceiling_divided(past, a->step)))};
+}
+
 /* Pixels past the end of the source that taps reach, as they do `before` its beginning. */
 static inline int64_t fc_after(const fc_lane_axis *a) {
     if (a->outputs == 0 || a->taps == 0) return 0;
@@ -106,9 +116,10 @@ typedef struct {
 
 static inline fc_axes fc_axes_of(const fc_op *op) {
     const fc_size x = op->x[0], y = op->y;
-    return (fc_axes){fc_axis_forward(x.H, y.H, op->KH, fc_max(1, op->stride_h), fc_max(1, op->dilation_h), op->pad_top),
-                     fc_axis_forward(x.W, y.W, op->KW, fc_max(1, op->stride_w), fc_max(1, op->dilation_w),
-                                     op->pad_left)};
+    return (fc_axes){fc_axis_forward(x.H, y.H, op->KH, fc_stride_within(op->stride_h, y.H, x.H),
+                                     op->dilation_h, op->pad_top),
+                     fc_axis_forward(x.W, y.W, op->KW, fc_stride_within(op->stride_w, y.W, x.W),
+                                     op->dilation_w, op->pad_left)};
 }
 
 static inline fc_axes fc_axes_back(const fc_axes *forward, int64_t row_phase, int64_t column_phase) {

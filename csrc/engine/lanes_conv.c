@@ -27,18 +27,17 @@ enum {
 
 /* ---- what an operation is ----------------------------------------------------------------------- */
 
-static int64_t groups_of(const fc_op *op) { return fc_max(1, op->groups); }
-
-static int64_t elements_of(const fc_op *op) { return op->KH * op->KW * (op->x[0].C / groups_of(op)) * op->y.C; }
+static int64_t elements_of(const fc_op *op) { return op->KH * op->KW * (op->x[0].C / op->groups) * op->y.C; }
 
 /* Whether taps that are neighbours in a kernel's row see neighbouring vectors. */
 static int is_joined(const fc_lane_axis *columns, int64_t groups) { return groups == 1 && columns->dilation == 1; }
 
+/* Pairs of an output and a tap along one axis of which the tap is inside. */
 static int64_t pairs_inside(const fc_lane_axis *axis) {
     int64_t pairs = 0;
-    for (int64_t o = 0; o < axis->outputs; o++) {
-        const fc_interval taps = fc_taps_of(axis, o, o + 1);
-        pairs += taps.end - taps.begin;
+    for (int64_t t = 0; t < axis->taps; t++) {
+        const fc_interval outputs = fc_outputs_of(axis, t, t + 1);
+        pairs += outputs.end - outputs.begin;
     }
     return pairs;
 }
@@ -47,7 +46,7 @@ static int64_t pairs_inside(const fc_lane_axis *axis) {
 static fc_winograd winograd_of(const fc_op *op) {
     const fc_axes axes = fc_axes_of(op);
     const int plain = op->KH == op->KW && axes.rows.step == 1 && axes.columns.step == 1 && axes.rows.dilation == 1 &&
-                      is_joined(&axes.columns, groups_of(op)) && 0 <= op->pad_top && op->pad_top < op->KH &&
+                      is_joined(&axes.columns, op->groups) && 0 <= op->pad_top && op->pad_top < op->KH &&
                       0 <= op->pad_left && op->pad_left < op->KW;
     fc_winograd g = {.side = plain ? op->KH : 0, .H = op->x[0].H, .W = op->x[0].W, .C = op->x[0].C, .OH = op->y.H,
                      .OW = op->y.W, .K = op->y.C, .top = op->pad_top, .left = op->pad_left};
@@ -58,7 +57,7 @@ static fc_winograd winograd_of(const fc_op *op) {
 int fc_lanes_conv_takes(const fc_kernels *kernels, const fc_op *op, int backward) {
     (void)kernels;
     const fc_axes axes = fc_axes_of(op);
-    const int64_t runs = op->KH * (is_joined(&axes.columns, groups_of(op)) ? 1 : op->KW);
+    const int64_t runs = op->KH * (is_joined(&axes.columns, op->groups) ? 1 : op->KW);
     return op->algorithm < 0 && runs <= MOST_RUNS && !(backward && op->gradient[0] && elements_of(op) > MOST_ELEMENTS);
 }
 
@@ -90,8 +89,8 @@ fc_border fc_lanes_conv_border_back(const fc_kernels *kernels, const fc_op *op) 
 
 /* ---- weights ------------------------------------------------------------------------------------ */
 
-/* Winograd: the kernel transformed, and then that turned for the way back. Otherwise the kernel is read where it is, and
- * turned for the way back: [phase][taps in the phase's order][k][c]. */
+/* Winograd: the kernel transformed, and then that turned for the way back. Otherwise the kernel is read where it is,
+ * and turned for the way back: [phase][taps in the phase's order][k][c]. */
 int64_t fc_lanes_conv_packed_size(const fc_kernels *kernels, const fc_op *op, int backward) {
     (void)kernels;
     const fc_winograd g = winograd_of(op);
@@ -119,7 +118,7 @@ void fc_lanes_conv_pack(const fc_work *work, int backward) {
         return;
     }
     if (!backward) return;
-    const int64_t C = op->x[0].C / groups_of(op), K = op->y.C;
+    const int64_t C = op->x[0].C / op->groups, K = op->y.C;
     const fc_axes axes = fc_axes_of(op);
     float *to = work->packed;
     int64_t turned = 0;
@@ -147,12 +146,14 @@ typedef struct {
     const float *kernel, *bias;
     int64_t w_step, tap, group;
     int joined;
+    fc_interval whole; /* those outputs of a row whose taps are inside, or need not be looked at */
     int64_t offset[MOST_RUNS]; /* of the runs, in vectors */
 } convolution;
 
 static void find_runs(convolution *s) {
     const fc_lane_axis *rows = &s->axes.rows, *columns = &s->axes.columns;
     s->joined = is_joined(columns, s->groups);
+    s->whole = s->joined ? fc_whole_outputs(columns) : (fc_interval){0, columns->outputs};
     int64_t *offset = s->offset;
     for (int64_t kh = 0; kh < rows->taps; kh++)
         for (int64_t kw = 0; kw < (s->joined ? 1 : columns->taps); kw++)
@@ -186,12 +187,10 @@ static void convolve_row(const fc_kernels *kernels, const convolution *s, int64_
     enum { EDGE = 2 };
     const fc_lane_axis *columns = &s->axes.columns;
     const int64_t W = columns->outputs, tiles = fc_bundle_tiling(kernels, W, s->K).channels;
-    const int64_t past = columns->source + columns->before - (columns->taps - 1) * columns->dilation;
-    const int64_t whole = s->joined ? fc_min(W, fc_max(0, fc_ceiling_divided(columns->before, columns->step))) : 0;
-    const int64_t right = s->joined ? fc_max(whole, fc_min(W, fc_ceiling_divided(past, columns->step))) : W;
+    const fc_interval whole = s->whole;
     const fc_interval kh = fc_taps_of(&s->axes.rows, h, h + 1);
     for (int64_t w = 0, end; w < W; w = end) {
-        end = w < whole ? fc_min(w + EDGE, whole) : w < right ? right : fc_min(w + EDGE, W);
+        end = w < whole.begin ? fc_min(w + EDGE, whole.begin) : w < whole.end ? whole.end : fc_min(w + EDGE, W);
         const fc_interval kw = s->joined ? fc_taps_of(columns, w, end) : (fc_interval){0, columns->taps};
         convolve_pixels(kernels, s, h, w, end, kh, kw, tiles, y);
     }
@@ -203,7 +202,7 @@ static void correlate(const fc_work *work, float *sums) {
     const fc_op *op = work->op;
     const fc_axes axes = fc_axes_of(op);
     const fc_lane_axis *rows = &axes.rows, *columns = &axes.columns;
-    const int64_t V = kernels->lanes, groups = groups_of(op), C = op->x[0].C / groups, K = op->y.C / groups;
+    const int64_t V = kernels->lanes, groups = op->groups, C = op->x[0].C / groups, K = op->y.C / groups;
     const int64_t x_pixel = op->x[0].C, dy_pixel = op->y.C, x_row = work->x[0].row, dy_row = work->dy.row;
     const int joined = is_joined(columns, groups);
     const int64_t length = joined ? op->KW * C : C, parts = joined ? 1 : op->KW;
@@ -225,7 +224,8 @@ static void correlate(const fc_work *work, float *sums) {
                 for (int64_t u = 0; u < tiling.channels; u++) {
                     const int64_t k = fc_part(K, tiling.channels, u), next = fc_part(K, tiling.channels, u + 1);
                     for (int64_t t = 0; t < tiling.pixels; t++) {
-                        const int64_t j = fc_part(length, tiling.pixels, t), last = fc_part(length, tiling.pixels, t + 1);
+                        const int64_t j = fc_part(length, tiling.pixels, t);
+                        const int64_t last = fc_part(length, tiling.pixels, t + 1);
                         const fc_interval w = fc_outputs_of(columns, kw + j / C, kw + (last - 1) / C + 1);
                         const fc_pixels pixels = {.fresh = b == 0, .rows = height, .pixels = w.end - w.begin,
                                                   .x_row = rows->step * x_row, .x_step = columns->step * x_pixel,
@@ -263,8 +263,8 @@ fc_status fc_lanes_conv_forward(const fc_work *work) {
     const fc_op *op = work->op;
     const fc_winograd g = winograd_of(op);
     const int pays = fc_winograd_pays(&g);
-    convolution s = {.axes = fc_axes_of(op), .C = op->x[0].C / groups_of(op), .K = op->y.C / groups_of(op),
-                     .groups = groups_of(op), .x = work->x[0], .kernel = op->weight[0], .bias = op->weight[1],
+    convolution s = {.axes = fc_axes_of(op), .C = op->x[0].C / op->groups, .K = op->y.C / op->groups,
+                     .groups = op->groups, .x = work->x[0], .kernel = op->weight[0], .bias = op->weight[1],
                      .w_step = op->y.C};
     s.tap = s.C * op->y.C, s.group = s.K;
     if (pays)
@@ -287,8 +287,8 @@ static void backward_data(const fc_work *work) {
     const float *kernel = work->packed;
     for (int64_t r = 0; r < fc_phases(&axes.rows); r++)
         for (int64_t q = 0; q < fc_phases(&axes.columns); q++) {
-            convolution s = {.axes = fc_axes_back(&axes, r, q), .C = op->y.C / groups_of(op),
-                             .K = op->x[0].C / groups_of(op), .groups = groups_of(op), .x = work->dy,
+            convolution s = {.axes = fc_axes_back(&axes, r, q), .C = op->y.C / op->groups,
+                             .K = op->x[0].C / op->groups, .groups = op->groups, .x = work->dy,
                              .kernel = kernel};
             const fc_lane_axis *rows = &s.axes.rows, *columns = &s.axes.columns;
             s.w_step = s.K, s.tap = op->y.C * s.K, s.group = s.C * s.K;

@@ -2,8 +2,8 @@
  *
  *     y[h, w, c] = phi(bias[c] + sum over kh, kw of x[h s + kh d - pad, w s + kw d - pad, c] kernel[kh, kw, c])
  *
- * with vectors of images for x and y. This is what depthwise_kernel.h computes, if a pixel of C vectors is taken for one
- * of C V channels, and a weight is repeated for each image. The way back is the same, phase by phase (lanes.h).
+ * with vectors of images for x and y. This is what depthwise_kernel.h computes, if a pixel of C vectors is taken for
+ * one of C V channels, and a weight is repeated for each image. The way back is the same, phase by phase (lanes.h).
  *
  * The kernel walks along rows of outputs that are neighbours. Where they, or the pixels they see, are further apart, it
  * walks down columns instead, for which any steps will do.

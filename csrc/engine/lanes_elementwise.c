@@ -15,7 +15,7 @@
 /* ---- number by number --------------------------------------------------------------------------- */
 
 int fc_lanes_activation_needs(const fc_op *op) {
-    return op->activation == FC_LINEAR ? 0 : op->activation < FC_FIRST_OF_INPUT ? FC_NEEDS_Y : FC_NEEDS_X;
+    return op->activation == FC_LINEAR ? 0 : fc_of_output(op->activation) ? FC_NEEDS_Y : FC_NEEDS_X;
 }
 
 fc_status fc_lanes_activation_forward(const fc_work *work) {
@@ -64,7 +64,7 @@ int fc_lanes_elementwise_takes(const fc_kernels *kernels, const fc_op *op, int b
 }
 
 int fc_lanes_elementwise_needs(const fc_op *op) {
-    return op->elementwise == FC_ADD || op->elementwise == FC_SUBTRACT || op->elementwise == FC_AVERAGE ? 0 : FC_NEEDS_X;
+    return fc_needs_operands(op->elementwise) ? FC_NEEDS_X : 0;
 }
 
 static int repeats_rows(const fc_op *op, int i) { return op->x[i].H < op->y.H; }
@@ -79,7 +79,9 @@ static const float *operand_at(const fc_work *work, int i, int64_t h, int64_t w)
 }
 
 /* How many pixels of a row are done in one call: all, or one where an operand is repeated along the row. */
-static int64_t pixels_at_once(const fc_op *op) { return repeats_columns(op, 0) || repeats_columns(op, 1) ? 1 : op->y.W; }
+static int64_t pixels_at_once(const fc_op *op) {
+    return repeats_columns(op, 0) || repeats_columns(op, 1) ? 1 : op->y.W;
+}
 
 fc_status fc_lanes_elementwise_forward(const fc_work *work) {
     const fc_op *op = work->op;
@@ -163,7 +165,8 @@ static void shift_pixels(const fc_work *work, fc_view from, fc_size source, fc_v
         const int64_t first = inside ? begin : 0, past = inside ? end : 0;
         fc_clear(row, first * pixel);
         if (first < past)
-            fc_copy(row + first * pixel, fc_row_of(work, from, h - top) + (first - left) * pixel, (past - first) * pixel);
+            fc_copy(row + first * pixel, fc_row_of(work, from, h - top) + (first - left) * pixel,
+                    (past - first) * pixel);
         fc_clear(row + past * pixel, (size.W - past) * pixel);
     }
 }

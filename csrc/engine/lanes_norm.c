@@ -2,8 +2,8 @@
  *
  *     y = gamma (x - mean) inv + beta        dx = gamma inv (dy - dbeta / m - (x - mean) inv dgamma / m)
  *
- * with inv = 1 / sqrt(variance + epsilon) and m = N H W; batch_norm.c tells it at length. In inference mean and variance
- * are the moving ones, constants, and dx = gamma inv dy.
+ * with inv = 1 / sqrt(variance + epsilon) and m = N H W; batch_norm.c tells it at length. In inference mean and
+ * variance are the moving ones, constants, and dx = gamma inv dy.
  *
  * The kernels are those of batch_norm_kernel.h, for which a pixel of C vectors is a row of C V columns; so what belongs
  * to a channel is repeated for each lane. Lanes without an image are left out of what is summed over the batch, and get
@@ -79,7 +79,8 @@ fc_status fc_lanes_norm_backward(const fc_work *work) {
         const float *dy = fc_row_of(work, work->dy, h);
         float *dx = fc_row_of(work, work->dx[0], h);
         if (op->training)
-            work->kernels->normalise_backward(op->y.W, width_of(work), dy, fc_row_of(work, work->x[0], h), &columns, dx);
+            work->kernels->normalise_backward(op->y.W, width_of(work), dy, fc_row_of(work, work->x[0], h), &columns,
+                                              dx);
         else
             work->kernels->normalise(op->y.W, width_of(work), dy, about, scale, mean_dy, dx);
     }
@@ -134,8 +135,8 @@ fc_status fc_lanes_norm_gradient_moments(const fc_work *work, float *partial) {
     for (int64_t c = 0; c < C; c++) fill(work, about, c, work->kernels->lanes, work->statistics[c]);
     fc_clear(sums, 2 * width);
     for (int64_t h = 0; h < op->y.H; h++) {
-        work->kernels->gradient_sums(op->y.W, width, fc_row_of(work, work->dy, h), fc_row_of(work, work->x[0], h), about,
-                                     row, row + width);
+        work->kernels->gradient_sums(op->y.W, width, fc_row_of(work, work->dy, h), fc_row_of(work, work->x[0], h),
+                                     about, row, row + width);
         work->kernels->add_rows(1, 2 * width, row, sums);
     }
     for (int64_t c = 0; c < 2 * C; c++) partial[c] = (float)sum_of(work, sums, c);

@@ -14,9 +14,7 @@ static fc_axes windows_of(const fc_op *op) {
     const fc_size x = op->x[0];
     if (op->kind == FC_OP_GLOBAL_MAX_POOL || op->kind == FC_OP_GLOBAL_AVG_POOL)
         return (fc_axes){fc_axis_forward(x.H, 1, x.H, x.H, 1, 0), fc_axis_forward(x.W, 1, x.W, x.W, 1, 0)};
-    fc_axes axes = fc_axes_of(op);
-    axes.rows.dilation = axes.columns.dilation = 1;
-    return axes;
+    return fc_axes_of(op);
 }
 
 int fc_lanes_pool_needs(const fc_op *op) { return is_max(op) ? FC_NEEDS_X | FC_NEEDS_Y : 0; }
@@ -44,25 +42,25 @@ static void pool_windows(const fc_work *work, const fc_axes *axes, int adds, int
     else kernels->bundle_avg_pool_backward(&pool, dy, dx);
 }
 
-static void pool_row(const fc_work *work, const fc_axes *axes, int adds, int backward, int64_t h) {
+static void pool_rows(const fc_work *work, const fc_axes *axes, int adds, int backward) {
     const fc_lane_axis *columns = &axes->columns;
-    const int64_t W = columns->outputs, past = columns->source + columns->before - columns->taps;
-    const int64_t whole = fc_min(W, fc_max(0, fc_ceiling_divided(columns->before, columns->step)));
-    const int64_t right = fc_max(whole, fc_min(W, fc_floor_divided(past, columns->step) + 1));
-    const fc_interval kh = fc_taps_of(&axes->rows, h, h + 1);
-    for (int64_t w = 0, end; w < W; w = end) {
-        end = w == whole && w < right ? right : w + 1;
-        pool_windows(work, axes, adds, backward, h, w, end, kh, fc_taps_of(columns, w, end));
+    const fc_interval whole = fc_whole_outputs(columns);
+    for (int64_t h = 0; h < axes->rows.outputs; h++) {
+        const fc_interval kh = fc_taps_of(&axes->rows, h, h + 1);
+        for (int64_t w = 0, end; w < columns->outputs; w = end) {
+            end = w == whole.begin && w < whole.end ? whole.end : w + 1;
+            pool_windows(work, axes, adds, backward, h, w, end, kh, fc_taps_of(columns, w, end));
+        }
     }
 }
 
 fc_status fc_lanes_pool_forward(const fc_work *work) {
     const fc_axes axes = windows_of(work->op);
-    for (int64_t h = 0; h < axes.rows.outputs; h++) pool_row(work, &axes, 0, 0, h);
+    pool_rows(work, &axes, 0, 0);
     return FC_OK;
 }
 
-/* Whether every pixel is in one window at most, and which ones are in none only depends on where the last window ends. */
+/* Whether every pixel is in a window and in no other, but for those past the end of the last one. */
 static int is_cut(const fc_lane_axis *axis) { return axis->step == axis->taps && axis->before == 0; }
 
 fc_status fc_lanes_pool_backward(const fc_work *work) {
@@ -75,8 +73,9 @@ fc_status fc_lanes_pool_backward(const fc_work *work) {
     const int64_t W = adds ? 0 : fc_min(op->x[0].W, axes.columns.outputs * axes.columns.taps);
     for (int64_t h = 0; h < op->x[0].H; h++) {
         const int64_t seen = h < H ? W : 0;
-        fc_clear(fc_row_of(work, work->dx[0], h) + seen * pixel, (op->x[0].W - seen) * pixel);
+        if (seen < op->x[0].W)
+            fc_clear(fc_row_of(work, work->dx[0], h) + seen * pixel, (op->x[0].W - seen) * pixel);
     }
-    for (int64_t h = 0; h < axes.rows.outputs; h++) pool_row(work, &axes, adds, 1, h);
+    pool_rows(work, &axes, adds, 1);
     return FC_OK;
 }

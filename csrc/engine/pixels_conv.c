@@ -70,13 +70,16 @@ static const float *x_of(const fc_work *work, const fc_conv2d *c, const borders 
 /* y (pixels, K) at y_step = bias + products, in tiles of pixels and channels */
 static void multiply(const fc_kernels *kernels, const fc_product *product, int64_t pixels, int64_t K, const float *x,
                      const float *kernel, const float *bias, float *y) {
-    const int64_t tiles = fc_pieces(pixels, kernels->tile_pixels);
+    const int64_t tiles = fc_max(1, fc_pieces(pixels, kernels->tile_pixels));
+    const int64_t each = pixels / tiles, larger = pixels % tiles;
     for (int64_t k = 0; k < K; k += kernels->tile_lanes) {
         const int channels = (int)fc_min(kernels->tile_lanes, K - k);
+        const float *from = x;
+        float *to = y + k;
         for (int64_t t = 0; t < tiles; t++) {
-            const int64_t w = fc_part(pixels, tiles, t), end = fc_part(pixels, tiles, t + 1);
-            kernels->product_tile(product, (int)(end - w), channels, x + w * product->x_step, kernel + k,
-                                  bias ? bias + k : fc_no_bias, y + w * product->y_step + k);
+            const int64_t count = each + (t < larger);
+            kernels->product_tile(product, (int)count, channels, from, kernel + k, bias ? bias + k : fc_no_bias, to);
+            from += count * product->x_step, to += count * product->y_step;
         }
     }
 }

@@ -7,7 +7,7 @@ were made); a path those of a file.
 
 from __future__ import annotations
 
-from fastconv._public import publish
+from fastconv._core.names import publish
 from fastconv.applications._pretrained import PretrainedWeights, pretrained_weights
 from fastconv.applications.cifar10_cnn import Cifar10CNN
 from fastconv.applications.cifar_resnet import ResNet, ResNet8, ResNet20, ResNet32

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.models import Model
 from fastconv.models.saving import SUFFIX, load_weights, read_notes
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.applications._pretrained import WeightsLike, with_weights
 from fastconv.graph import SymbolicTensor
 from fastconv.layers import (

@@ -6,7 +6,7 @@ Proceedings of the IEEE 86(11), 1998, section II-B.
 
 from __future__ import annotations
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.applications._pretrained import WeightsLike, with_weights
 from fastconv.applications.lenet5_1998 import lenet5_1998
 from fastconv.layers import AveragePooling2D, Conv2D, Dense, Flatten, Input

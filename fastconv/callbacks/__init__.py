@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from fastconv._public import publish
+from fastconv._core.names import publish
 from fastconv.callbacks.backup_and_restore import BackupAndRestore
 from fastconv.callbacks.callback import Callback
 from fastconv.callbacks.callback_list import CallbackList

@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fastconv._atomic_file import remove_leftovers
-from fastconv._state_file import read_state, write_state
+from fastconv._core.files import read_state, remove_leftovers, write_state
 from fastconv.callbacks.callback import Callback, Logs
 
 _KIND = "fastconv backup"

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from fastconv._repr import call_of
+from fastconv._core.configuration import call_of
 
 Logs = dict[str, Any]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastconv._errors import unknown_name
-from fastconv._repr import call_of
+from fastconv._core.checks import unknown_name
+from fastconv._core.configuration import call_of
 from fastconv.callbacks.callback import HOOKS, Callback
 
 

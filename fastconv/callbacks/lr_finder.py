@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._snapshot import restore, snapshot
+from fastconv._core.snapshot import restore, snapshot
 from fastconv.callbacks.callback import Callback, Logs
 from fastconv.utils.batch_source import load_state_of, state_of
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.callbacks.callback import Callback, Logs
 
 

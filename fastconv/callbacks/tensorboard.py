@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._errors import unsupported_argument
+from fastconv._core.checks import unsupported_argument
 from fastconv.callbacks.callback import Callback, Logs
 
 

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastconv.models.answers import as_scores
+
 if TYPE_CHECKING:
     from fastconv.models import Model
 
 
 def loss_for(model: Model) -> str:
     """The loss, for labels, that reads this model's outputs rightly."""
-    return "maximum_a_posteriori" if model.outputs_distances else "sparse_categorical_crossentropy"
+    return model.suitable_loss or "sparse_categorical_crossentropy"
 
 
 def probabilities(model: Model, outputs: np.ndarray) -> np.ndarray:
@@ -24,6 +26,6 @@ def probabilities(model: Model, outputs: np.ndarray) -> np.ndarray:
         return np.concatenate([1 - outputs, outputs], axis=-1) if outputs.shape[-1] == 1 else outputs
     if model.output_activation == "softmax":
         return outputs
-    scores = -outputs if model.outputs_distances else outputs
+    scores = as_scores(model, outputs)
     powers = np.exp(scores.astype(np.float64) - scores.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.cli import options
 from fastconv.cli.train import MODELS, SUFFIX
 
@@ -141,16 +141,18 @@ def _layer_times(model: Model, x: Array, seconds: float) -> list[tuple[Layer, fl
 
 def _whole(model: Model, x: Array) -> list[tuple[str, Callable[[], object], int]]:
     """The whole network's step and inference, with how often each goes through the layers."""
-    from fastconv.losses import Loss, MaximumAPosteriori, MeanSquaredError, SparseCategoricalCrossentropy
+    from fastconv import losses
+    from fastconv.losses import Loss, MeanSquaredError, SparseCategoricalCrossentropy
     from fastconv.optimizers import SGD
 
     outputs = _known(model.output_shape)
     y: Array
     loss: Loss
     if len(outputs) == 1 and outputs[0] > 1:
-        loss = SparseCategoricalCrossentropy(from_logits=model.output_activation != "softmax")
-        if model.outputs_distances:
-            loss = MaximumAPosteriori()
+        if model.suitable_loss is None:
+            loss = SparseCategoricalCrossentropy(from_logits=model.output_activation != "softmax")
+        else:
+            loss = losses.get(model.suitable_loss)
         y = np.arange(len(x)) % outputs[0]
     else:
         loss, y = MeanSquaredError(), np.zeros((len(x), *outputs), np.float32)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastconv._atomic_file import check_readable
+from fastconv._core.files import check_readable
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fastconv._atomic_file import remove_leftovers, write_atomically
-from fastconv._random import generator_state
+from fastconv._core.files import remove_leftovers, write_atomically
+from fastconv._core.randomness import generator_state
 from fastconv.callbacks import Callback
 from fastconv.models.interrupts import between_steps
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fastconv._random import generator
+from fastconv._core.randomness import generator
 
 
 class ShiftedBatches:

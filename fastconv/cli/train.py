@@ -23,8 +23,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastconv._atomic_file import writable_place
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
+from fastconv._core.files import writable_place
 from fastconv.cli import answers, data, options
 from fastconv.cli.course import Course, course_in
 from fastconv.cli.keeper import SUFFIX, Curves, Keeper, Score, best_path, history_path, last_path, score
@@ -327,7 +327,7 @@ def _score_of(job: Job) -> Score:
 
 
 def _restore_random_numbers(job: Job) -> None:
-    from fastconv._random import set_generator_state
+    from fastconv._core.randomness import set_generator_state
 
     if job.random_state is None:
         return

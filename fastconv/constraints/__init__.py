@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastconv._public import publish
-from fastconv._registry import Registry
+from fastconv._core.configuration import Registry
+from fastconv._core.names import publish
 from fastconv.constraints.constraint import Constraint
 from fastconv.constraints.non_neg import NonNeg
 from fastconv.constraints.norms import MaxNorm, MinMaxNorm, UnitNorm

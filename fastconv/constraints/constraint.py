@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv._config import configuration
-from fastconv._repr import call_of
+from fastconv._core.configuration import call_of
 from fastconv.parameter import Array
 
 

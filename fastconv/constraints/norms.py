@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
 from fastconv.constraints.constraint import Constraint
 from fastconv.parameter import Array
 

@@ -15,7 +15,7 @@ makes batches of arrays, in the background.
 
 from __future__ import annotations
 
-from fastconv._public import publish
+from fastconv._core.names import publish
 from fastconv.datasets import cifar10, digits, fashion_mnist, mnist
 from fastconv.datasets.loader import Loader
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastconv._public import publish
+from fastconv._core.names import publish
 from fastconv.datasets.cifar_binary import parse_cifar
 from fastconv.datasets.published import Published
 from fastconv.datasets.search import find

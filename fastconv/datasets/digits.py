@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastconv._public import publish
+from fastconv._core.names import publish
 
 __all__ = ["CLASSES", "load_data"]
 

@@ -6,7 +6,7 @@ Algorithms", arXiv:1708.07747, 2017. Licence of the data: MIT.
 
 from __future__ import annotations
 
-from fastconv._public import publish
+from fastconv._core.names import publish
 from fastconv.datasets import mnist_files
 from fastconv.datasets.published import Published
 from fastconv.datasets.search import find

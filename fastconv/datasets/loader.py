@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._random import drawn_seed, generator
-from fastconv._repr import call_of
+from fastconv._core.configuration import call_of
+from fastconv._core.randomness import drawn_seed, generator
 from fastconv.layers._arguments import whole
 from fastconv.models.batches import ArrayBatches, Batch, checked_batch
 from fastconv.utils.batch_source import BatchSource

@@ -6,7 +6,7 @@ Proceedings of the IEEE 86(11), 1998. Licence of the data: CC BY-SA 3.0.
 
 from __future__ import annotations
 
-from fastconv._public import publish
+from fastconv._core.names import publish
 from fastconv.datasets import mnist_files
 from fastconv.datasets.published import Published
 from fastconv.datasets.search import find

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.graph import structure
 from fastconv.graph.graph import Graph
 from fastconv.graph.symbolic import Node, SymbolicTensor
@@ -47,6 +47,21 @@ class Call(NamedTuple):
             if not owner.trainable:
                 return []
         return self.layer.parameters
+
+    def arguments(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """What the layer is called with: ``values`` by number in the place of the tensors."""
+        if self.is_plain:
+            return (values[self.inputs[0]],)
+        numbers = iter(self.inputs)
+
+        def value(leaf: Any) -> Any:
+            return values[next(numbers)] if isinstance(leaf, SymbolicTensor) else leaf
+
+        return tuple(structure.mapped(value, argument) for argument in self.node.args)
+
+    def nested(self, results: Sequence[Any]) -> Any:
+        """One item for each output, nested as the layer returns them."""
+        return structure.packed(self.node.result, results)
 
 
 class Schedule:
@@ -105,10 +120,28 @@ class Schedule:
             if not wanted.isdisjoint(call.outputs):
                 wanted.update(number for number in call.inputs if number not in given)
                 calls.append(call)
-        part = copy.copy(self)
-        part.inputs, part.outputs = given, tuple(outputs)
-        part.calls = _with_last_reads(calls[::-1], part.outputs)
-        return part
+        return self.with_calls(calls[::-1], given, outputs)
+
+    def with_calls(self, calls: Sequence[Call], inputs: Sequence[int], outputs: Sequence[int]) -> Schedule:
+        """A schedule of these calls, with the same tensors."""
+        changed = copy.copy(self)
+        changed.inputs, changed.outputs = tuple(inputs), tuple(outputs)
+        changed.calls = _with_last_reads(calls, changed.outputs)
+        return changed
+
+    def needed(self, learned: Sequence[list[Parameter]], input_gradient: bool) -> list[bool]:
+        """Of each tensor, whether its gradient leads to something that learns.
+
+        ``learned`` are the parameters of each call, ``call.parameters``.
+        """
+        needed = [False] * self.size
+        for number in self.inputs:
+            needed[number] = input_gradient
+        for call, parameters in zip(self.calls, learned, strict=True):
+            if parameters or any(needed[number] for number in call.inputs):
+                for number in call.outputs:
+                    needed[number] = True
+        return needed
 
     def _new_numbers(self, tensors: Iterable[SymbolicTensor]) -> dict[int, int]:
         numbers = {}
@@ -184,7 +217,7 @@ class Pass:
             values[number] = array
         for index, call in enumerate(self.schedule.calls):
             training = self.training if call.training is None else call.training
-            result, saved = call.layer.compute(*_arguments(call, values), training=training)
+            result, saved = call.layer.compute(*call.arguments(values), training=training)
             if remember:
                 self._saved[index] = saved
             if len(call.outputs) == 1:
@@ -227,7 +260,7 @@ class Pass:
             else:
                 _add(slots, owned, number, gradient)
         learned = [call.parameters for call in calls]
-        needed = self._needed(learned, input_gradient)
+        needed = self.schedule.needed(learned, input_gradient)
         filled: set[int] = set()
         for index in range(len(calls) - 1, -1, -1):
             call, saved = calls[index], self._saved[index]
@@ -271,32 +304,10 @@ class Pass:
                 np.zeros(*self._shapes[number]) if array is None else array
                 for array, number in zip(dy, call.outputs, strict=True)
             ]
-            given = layer.gradient(saved, structure.packed(call.node.result, whole), wanted)
+            given = layer.gradient(saved, call.nested(whole), wanted)
         if not wanted:
             return [None] * len(needs)
         return [given] if len(needs) == 1 and structure.is_leaf(given) else structure.leaves(given)
-
-    def _needed(self, learned: Sequence[list[Parameter]], input_gradient: bool) -> list[bool]:
-        """Of each tensor, whether its gradient leads to something that learns."""
-        needed = [False] * self.schedule.size
-        for number in self.schedule.inputs:
-            needed[number] = input_gradient
-        for call, parameters in zip(self.schedule.calls, learned, strict=True):
-            if parameters or any(needed[number] for number in call.inputs):
-                for number in call.outputs:
-                    needed[number] = True
-        return needed
-
-
-def _arguments(call: Call, values: list[Any]) -> tuple[Any, ...]:
-    if call.is_plain:
-        return (values[call.inputs[0]],)
-    numbers = iter(call.inputs)
-
-    def value(leaf: Any) -> Any:
-        return values[next(numbers)] if isinstance(leaf, SymbolicTensor) else leaf
-
-    return tuple(structure.mapped(value, argument) for argument in call.node.args)
 
 
 def _add(slots: list[Array | None], owned: list[bool], number: int, gradient: Array) -> None:

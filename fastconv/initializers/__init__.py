@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._public import publish
-from fastconv._registry import Registry
+from fastconv._core.configuration import Registry
+from fastconv._core.names import publish
 from fastconv.initializers.constants import Constant, Identity, Ones, Zeros
 from fastconv.initializers.initializer import Initializer
 from fastconv.initializers.orthogonal import Orthogonal

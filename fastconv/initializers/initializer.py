@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastconv._config import configuration
-from fastconv._repr import call_of
+from fastconv._core.configuration import call_of
 from fastconv.parameter import Array
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastconv._numbers import is_whole
-from fastconv._random import generator_for, truncated_standard_normal
+from fastconv._core.checks import is_whole
+from fastconv._core.randomness import generator_for, truncated_standard_normal
 from fastconv.initializers.initializer import Initializer
 from fastconv.parameter import Array
 

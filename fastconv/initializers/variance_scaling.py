@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._errors import unknown_name
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole, unknown_name
 from fastconv.initializers.random import RandomInitializer
 from fastconv.parameter import Array
 

@@ -1,6 +1,6 @@
 """The layers: each a formula, its derivative, and the weights in between."""
 
-from fastconv._public import publish
+from fastconv._core.names import publish
 from fastconv.layers.activations import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from fastconv.layers.adaptive_pooling import (
     AdaptiveAveragePooling1D,

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._errors import unknown_name, unsupported_argument
-from fastconv._numbers import is_real, is_whole
+from fastconv._core.checks import is_real, is_whole, unknown_name, unsupported_argument
 from fastconv.ops.images import INTERPOLATIONS
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
 from fastconv.initializers import GlorotUniform, InitializerFunction
 from fastconv.parameter import Array
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastconv import constraints, initializers, ops, regularizers
-from fastconv._activation_function import ShapedRelu
-from fastconv._geometry import Window
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
+from fastconv._core.geometry import Window
 from fastconv.activations import ActivationFunction, ActivationLike, elu, leaky_relu, relu, softmax
+from fastconv.activations.activation_function import ShapedRelu
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers._arguments import errors_named, not_negative, whole
@@ -23,6 +23,9 @@ from fastconv.layers.layer import Layer, Shape
 from fastconv.layers.weighted import ActivatedLayer
 from fastconv.parameter import Array, Parameter
 from fastconv.regularizers import RegularizerLike
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 
 class Activation(ActivatedLayer):
@@ -57,6 +60,9 @@ class Activation(ActivatedLayer):
 
     def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
         return self.with_activity_gradient(dz) if input_gradient else None
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        return builder.activate(x, self.activation)
 
 
 class ELU(Activation):
@@ -151,6 +157,9 @@ class ReLU(Layer):
         function, kept = self.recall()
         return function.backward(dy, kept) if input_gradient else None
 
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        return builder.activate(x, self.as_activation)
+
 
 class PReLU(Layer):
     """y = x where x ≥ 0, α · x elsewhere, with a learned α for every number of an example.
@@ -218,6 +227,15 @@ class PReLU(Layer):
             self.alpha.grad = dalpha
         return dx if input_gradient else None
 
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        if self.alpha.shape == x.shape:
+            return builder.prelu(x, self.alpha)
+        if self.alpha.shape != (*(1,) * (len(x.shape) - 1), x.channels):
+            builder.cut(f"shared_axes={self.shared_axes} leave more than a slope for each channel")
+        above = builder.activate(x, relu)  # y = max(x, 0) + α · (x − max(x, 0))
+        below = builder.elementwise(x, above, "subtract")
+        return builder.elementwise(above, builder.depthwise(below, self.alpha, None), "add")
+
 
 class Softmax(Layer):
     """y_i = exp(x_i) / Σj exp(x_j), the sum running along ``axis``, or along all of several axes together."""
@@ -284,6 +302,11 @@ class Softmax(Layer):
 
     def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
         return dz if input_gradient else None
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        if self._axes(1 + len(x.shape)) != [len(x.shape)]:
+            builder.cut(f"axis={self.axis} is not the last one")
+        return builder.activate(x, softmax)
 
     def windows(self) -> tuple[Window, ...]:
         rank = len(self.shapes()[0])

@@ -6,8 +6,8 @@ from math import prod
 from typing import Any
 
 from fastconv import ops
-from fastconv._geometry import Pair, Window, bins, window
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
+from fastconv._core.geometry import Pair, Window, bins, window
 from fastconv.layers._arguments import check_data_format, errors_named
 from fastconv.layers.layer import Shape
 from fastconv.layers.spatial import Sizes, Spatial

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from fastconv.graph.symbolic import SymbolicTensor
 from fastconv.layers.layer import Layer
 from fastconv.layers.merging import Add, Divide, Multiply, Subtract
 from fastconv.parameter import Array
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 _OF_TENSORS = {"add": Add, "subtract": Subtract, "multiply": Multiply, "divide": Divide}
 
@@ -36,6 +39,18 @@ class WithNumber(Layer):
     def _operands(self, x: Array) -> tuple[Array, Array]:
         number = np.full((1,) * x.ndim, self.number, x.dtype)
         return (number, x) if self.number_first else (x, number)
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        number = self.number
+        if self.operation == "add":
+            return builder.scale(x, 1.0, number)
+        if self.operation == "subtract":
+            return builder.scale(x, -1.0, number) if self.number_first else builder.scale(x, 1.0, -number)
+        if self.operation == "multiply":
+            return builder.scale(x, number)
+        if self.operation != "divide" or self.number_first or not number:
+            builder.cut(f"{self.operation}, of {number:g} and x")
+        return builder.scale(x, 1 / number)
 
 
 def combine(operation: str, left: Any, right: Any) -> SymbolicTensor:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastconv import ops
-from fastconv._geometry import Window, image_size, whole_image
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
+from fastconv._core.geometry import Window, image_size, whole_image
 from fastconv.layers._arguments import check_data_format, whole
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 
 class Flatten(Layer):
@@ -40,6 +43,9 @@ class Flatten(Layer):
             return None
         (input_shape,) = self.recall()
         return dy.reshape(input_shape)
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        return builder.reshape(x, (math.prod(x.shape),))
 
 
 class Reshape(Layer):
@@ -83,6 +89,9 @@ class Reshape(Layer):
             return None
         (input_shape,) = self.recall()
         return dy.reshape(input_shape)
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        return builder.reshape(x, self.compute_output_shape(x.shape))
 
 
 class Permute(Layer):
@@ -152,3 +161,6 @@ class RepeatVector(Layer):
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         self.recall()
         return dy.sum(axis=1) if input_gradient else None
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        return builder.upsample(x, (1, self.n))

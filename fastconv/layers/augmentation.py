@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastconv._errors import unknown_name
-from fastconv._numbers import is_real
+from fastconv._core.checks import is_real, unknown_name
 from fastconv.layers._arguments import check_data_format
 from fastconv.layers.layer import Shape
 from fastconv.layers.random_layer import RandomLayer, numbers_of
 from fastconv.parameter import Array
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 Factor = float | Sequence[float]  # how much a layer may change an image: a number, or a range of numbers
 
@@ -70,6 +72,8 @@ class Augmentation(RandomLayer):
     input_rank: int | None = 4
     training_by_itself = True
 
+    _lower_takes = frozenset({"roll", "apply", "apply_backward", "at_rest"})
+
     def __init__(self, seed: int | None = None, data_format: str | None = None, **options: Any) -> None:
         super().__init__(seed, **options)
         check_data_format(data_format, type(self).__name__)
@@ -103,6 +107,11 @@ class Augmentation(RandomLayer):
         if not input_gradient:
             return None
         return dy if drawn is None else self.apply_backward(dy, x, *drawn)
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        if self.is_random(builder.training) or self.at_rest((1, *x.shape)) is not None:
+            builder.cut("it changes images")
+        return x
 
 
 class RandomFlip(Augmentation):

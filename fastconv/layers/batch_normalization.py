@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv import initializers, ops
-from fastconv._errors import unsupported_argument
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole, unsupported_argument
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers._affine import AffineNormalization
@@ -18,6 +17,9 @@ from fastconv.layers._input_errors import input_shape_error
 from fastconv.layers.layer import Shape
 from fastconv.parameter import Array, Parameter
 from fastconv.regularizers import RegularizerLike
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 
 class BatchNormalization(AffineNormalization):
@@ -157,6 +159,20 @@ class BatchNormalization(AffineNormalization):
             dy, x, mean, variance, self.gamma_value, dgamma, dbeta, self.epsilon
         )
         return channels_at(dx, axis)
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        if self._axis(1 + len(x.shape)) != len(x.shape):
+            builder.cut(f"axis={self.axis} is not the last one")
+        return builder.batch_norm(
+            x,
+            self.gamma,
+            self.beta,
+            self.moving_mean,
+            self.moving_variance,
+            self.epsilon,
+            self.momentum,
+            training=builder.training and self.trainable,
+        )
 
     def count_multiply_adds(self) -> int:
         """One for each number, for in ``predict`` it is x · scale + shift."""

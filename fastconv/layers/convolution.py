@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv import ops
-from fastconv._errors import unknown_name
-from fastconv._geometry import Padding, Pair, Window, window
+from fastconv._core.checks import unknown_name
+from fastconv._core.geometry import Padding, Pair, Window, window
 from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
@@ -18,6 +18,9 @@ from fastconv.layers.spatial import Sizes, Spatial
 from fastconv.layers.weighted import WeightedLayer
 from fastconv.parameter import Array
 from fastconv.regularizers import RegularizerLike
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 
 class Convolution(Spatial, WeightedLayer):
@@ -191,6 +194,11 @@ class _Filters(Convolution):
     def data_gradient(self, dz: Array, shape: Shape) -> Array:
         return ops.conv2d_backward_data(dz, self._image_kernel(self.kernel.value), shape, **self._how)
 
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        view = self._window(x.image)
+        z = builder.conv(x, self.kernel, self.bias, view, self.filters, self.groups, self.algorithm)
+        return builder.activate(z, self.activation)
+
 
 class Conv2D(_Filters):
     """y[n,i,j,k] = φ( bias[k] + Σu Σv Σc x[n, i·s_h+u·d_h, j·s_w+v·d_w, c] · kernel[u,v,c,k] )
@@ -295,6 +303,11 @@ class Conv2D(_Filters):
         if self.table is None:
             return super().data_gradient(dz, shape)
         return ops.conv2d_connected_backward_data(dz, self.kernel.value, self.table, shape, **self._sliding)
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        if self.table is not None:
+            builder.cut("filters that see some of the maps (connections)")
+        return super().lower(builder, x)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv import initializers, ops
-from fastconv._geometry import Window
+from fastconv._core.geometry import Window
 from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
@@ -16,6 +16,9 @@ from fastconv.layers.layer import Layer, Shape
 from fastconv.layers.weighted import WeightedLayer
 from fastconv.parameter import Array
 from fastconv.regularizers import RegularizerLike
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 
 class Dense(WeightedLayer):
@@ -67,6 +70,9 @@ class Dense(WeightedLayer):
             ops.dense_backward_kernel(x, dz, out=self.gradients)
         return ops.dense_backward_data(dz, self.kernel.value) if input_gradient else None
 
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        return builder.activate(builder.dense(x, self.kernel, self.bias, self.units), self.activation)
+
     def windows(self) -> tuple[Window, ...]:
         if len(self.shapes()[0]) == 2:
             raise ValueError(f"{self} mixes the pixels of a row: give the images a channel axis, (H, W, 1)")
@@ -92,7 +98,7 @@ class RBF(Layer):
     """
 
     input_rank = 2
-    outputs_distances = True
+    suitable_loss = "maximum_a_posteriori"
 
     def __init__(
         self,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv import constraints, initializers, ops, regularizers
-from fastconv._geometry import Padding
+from fastconv._core.geometry import Padding
 from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintFunction, ConstraintLike
 from fastconv.initializers import InitializerFunction, InitializerLike
@@ -16,6 +16,9 @@ from fastconv.layers.layer import Shape
 from fastconv.layers.spatial import Sizes
 from fastconv.parameter import Array, Parameter
 from fastconv.regularizers import Regularizer, RegularizerLike
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 
 class _EachChannel(Convolution):
@@ -92,6 +95,11 @@ class _Depthwise(_EachChannel):
         return ops.depthwise_conv2d_backward_data(
             dz, self._image_kernel(self.kernel.value), shape, **self._sliding
         )
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        view = self._window(x.image)
+        z = builder.depthwise(x, self.kernel, self.bias, view, self.depth_multiplier)
+        return builder.activate(z, self.activation)
 
 
 class DepthwiseConv2D(_Depthwise):
@@ -214,6 +222,12 @@ class _Separable(_EachChannel):
         return self._as_given(
             ops.depthwise_conv2d_backward_data(dbetween, kernel, images.shape, **self._sliding)
         )
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        view = self._window(x.image)
+        between = builder.depthwise(x, self.depthwise_kernel, None, view, self.depth_multiplier)
+        z = builder.conv(between, self.pointwise_kernel, self.bias, None, self.filters)
+        return builder.activate(z, self.activation)
 
     def count_multiply_adds(self) -> int:
         """Each number of the two kernels once for each place of the output."""

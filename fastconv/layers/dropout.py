@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastconv import ops
-from fastconv._numbers import is_real
+from fastconv._core.checks import is_real
 from fastconv.layers._arguments import check_data_format, whole
 from fastconv.layers.random_layer import RandomLayer, kept, normal_numbers, share_to_drop
 from fastconv.parameter import Array
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 NoiseShape = tuple[int | None, ...]  # of a mask: 1 along axes where it is the same, None for the input's size
 
@@ -80,6 +83,19 @@ class Dropout(_DropByMask):
     def _drop_backward(self, dy: Array, draw: tuple[int, int]) -> Array:
         return self._drop(dy, draw)
 
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        if not self.is_random(builder.training) or self.rate == 0:
+            return x
+        scale = 1 / (1 - self.rate) if self.rate < 1 else 0.0
+        if self.noise_shape is None:
+            return builder.dropout(x, self.rate, scale)
+        if self.noise_shape[0] is not None:
+            builder.cut(f"noise_shape={self.noise_shape} says how many examples there are")
+        _, *shape = concrete_shape(self, self.noise_shape, (1, *x.shape))
+        return builder.elementwise(
+            x, builder.dropout(builder.ones(tuple(shape)), self.rate, scale), "multiply"
+        )
+
 
 class SpatialDropout2D(Dropout):
     """``Dropout`` that keeps or drops each map (n, :, :, c) as a whole.
@@ -137,6 +153,14 @@ class AlphaDropout(_DropByMask):
         assert self.noise_shape is not None
         return kept(draw, concrete_shape(self, self.noise_shape, shape), self.rate, scale=1.0) != 0
 
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        if not self.is_random(builder.training) or self.rate == 0:
+            return x
+        if self.noise_shape is not None:
+            builder.cut(f"noise_shape={self.noise_shape}")
+        a, b = self.affine
+        return builder.dropout(x, self.rate, a, b, a * _SELU_MINIMUM + b)
+
 
 class GaussianDropout(RandomLayer):
     """Training: y = x · (1 + √(rate / (1 − rate)) · ε), with ε ~ N(0, 1). Else y = x.
@@ -166,6 +190,11 @@ class GaussianDropout(RandomLayer):
             return None
         return dy if factors is None else dy * factors
 
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        if self.is_random(builder.training) and self.rate != 0:
+            builder.cut("it draws normal numbers")
+        return x
+
 
 class GaussianNoise(RandomLayer):
     """Training: y = x + stddev · ε, with ε ~ N(0, 1). Else y = x."""
@@ -185,6 +214,11 @@ class GaussianNoise(RandomLayer):
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         self.recall()
         return dy if input_gradient else None
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        if self.is_random(builder.training) and self.stddev != 0:
+            builder.cut("it draws normal numbers")
+        return x
 
 
 def noise_shape_argument(layer: str, noise_shape: Any) -> NoiseShape | None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, cast
 
-from fastconv._structure import unnoticed, version
+from fastconv._core.versions import unnoticed, version
 from fastconv.graph import structure
 from fastconv.graph.graph import Graph
 from fastconv.graph.schedule import Pass, Schedule

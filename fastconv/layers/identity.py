@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv import regularizers
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 
 class Identity(Layer):
@@ -17,6 +20,9 @@ class Identity(Layer):
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         return dy if input_gradient else None
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        return x
 
     def windows(self) -> tuple[()]:
         self.shapes()

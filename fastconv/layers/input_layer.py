@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
 from fastconv.graph.symbolic import Node, SymbolicTensor
 from fastconv.layers._arguments import refuse_unless_none, whole
 from fastconv.layers.layer import Layer, Shape, checked_sizes

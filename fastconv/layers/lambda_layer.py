@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._geometry import Window, image_size
-from fastconv._numbers import is_whole
-from fastconv._registry import comes_back, deserialize_function, serialize_function
-from fastconv._repr import call_of
+from fastconv._core.checks import is_whole
+from fastconv._core.configuration import call_of, comes_back, deserialize_function, serialize_function
+from fastconv._core.geometry import Window, image_size
 from fastconv.graph import structure
 from fastconv.layers._arguments import refuse_unless_none
 from fastconv.layers.layer import Layer, is_plain

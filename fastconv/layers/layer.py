@@ -15,13 +15,11 @@ from numpy.typing import ArrayLike
 
 from fastconv import activations, constraints, initializers, regularizers
 from fastconv._config import arguments, configuration
-from fastconv._errors import unsupported_argument
-from fastconv._geometry import Window, image_size
-from fastconv._names import automatic_name, take_name
-from fastconv._numbers import is_whole
-from fastconv._repr import call_of
-from fastconv._structure import Structured, knows
-from fastconv._undrawn import new_parameter
+from fastconv._core.checks import is_whole, unsupported_argument
+from fastconv._core.configuration import call_of
+from fastconv._core.geometry import Window, image_size
+from fastconv._core.names import automatic_name, take_name
+from fastconv._core.versions import Structured, knows
 from fastconv.graph import structure
 from fastconv.graph.symbolic import Untraceable, shapes_of
 from fastconv.graph.tracing import is_tracing, tracing
@@ -30,7 +28,7 @@ from fastconv.layers._input_errors import input_shape_error
 from fastconv.layers.graphed import Graphed, distinct
 from fastconv.ops import _door
 from fastconv.ops._door import array as floats
-from fastconv.parameter import Array, Parameter
+from fastconv.parameter import Array, Parameter, new_parameter
 from fastconv.regularizers import Regularizer
 
 if TYPE_CHECKING:
@@ -103,8 +101,8 @@ class Layer(Graphed, Structured):
     input_rank: int | None = None
     """How many axes x has, with the batch; None where any number will do."""
 
-    outputs_distances: bool = False
-    """True where outputs are distances from the classes: of those the smallest is the answer."""
+    suitable_loss: str | None = None
+    """The name of the loss for labels that the outputs are made for; None where several suit."""
 
     _call_takes_training = True
     _shape_in_doubt = False  # compute_output_shape is a user's, and may count the batch axis or not

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv import ops
-from fastconv._geometry import image_size
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
+from fastconv._core.geometry import image_size
 from fastconv.layers._arguments import truth
 from fastconv.layers.layer import Layer
 from fastconv.parameter import Array
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 Shapes = list[tuple[int | None, ...]]
 
@@ -92,6 +96,9 @@ class ElementwiseMerge(Merge):
             gradients.append(dx)
         return [dx.reshape(shape) for dx, shape in zip([rest, *reversed(gradients)], shapes, strict=True)]
 
+    def lower(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
+        return functools.reduce(lambda a, b: builder.elementwise(a, b, self.operation), inputs)
+
 
 class Add(ElementwiseMerge):
     """y = x₀ + x₁ + ..., as the shortcut of a residual network.
@@ -132,6 +139,9 @@ class Average(ElementwiseMerge):
 
     def finish(self, y: Array, count: int) -> Array:
         return y / y.dtype.type(count)
+
+    def lower(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
+        return builder.scale(super().lower(builder, inputs), 1 / len(inputs))
 
 
 class Maximum(ElementwiseMerge):
@@ -189,6 +199,12 @@ class Concatenate(Merge):
             return None
         axis, sizes = self.recall()
         return ops.split(dy, sizes, axis)
+
+    def lower(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
+        last = len(inputs[0].shape) - 1
+        if _behind_batch(self, "axis", self.axis, inputs[0].shape) != last:
+            builder.cut(f"axis={self.axis} is not the last one")
+        return builder.concatenate(inputs)
 
 
 class Dot(Merge):

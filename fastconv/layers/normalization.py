@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_real, is_whole
 from fastconv.layers._arguments import truth
 from fastconv.layers._axes import axes_within, axis_argument, known_sizes
 from fastconv.layers.layer import Layer, Shape
 from fastconv.ops import _door
 from fastconv.parameter import Array, Parameter
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 
 class Rescaling(Layer):
@@ -50,8 +53,14 @@ class Rescaling(Layer):
         (scale,) = self.recall()
         return dy * scale if input_gradient else None
 
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        if not (is_real(self.scale) and is_real(self.offset)):
+            builder.cut("it has a scale or offset for each channel")
+        return builder.scale(x, float(self.scale), float(self.offset))
+
 
 _LEAST = 1e-7  # of the standard deviation, so that a constant input is divided by no zero
+_SMALL = 1e-7  # a variance beside which the square of that is nothing
 _NUMBERS_AT_ONCE = 1 << 22  # of an array that it adapts to
 
 
@@ -241,6 +250,15 @@ class Normalization(Layer):
         if not input_gradient:
             return None
         return dy * size if self.invert else dy / size
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        if self.input_mean is not None or self.invert or self._kept(1 + len(x.shape)) != (len(x.shape),):
+            builder.cut("it is for other axes than the last, inverted, or of given means")
+        variance = self.adapt_variance.value
+        if np.any((variance > 0) & (variance < _SMALL)):
+            builder.cut("it has a tiny variance")
+        # √(variance + 1e-14) is max(√variance, 1e-7), for 0 and for what is not tiny
+        return builder.batch_norm(x, None, None, self.adapt_mean, self.adapt_variance, _LEAST**2)
 
     def count_multiply_adds(self) -> int:
         """One for each number."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastconv import ops
-from fastconv._geometry import Pair, Window, frame, pair, sides
+from fastconv._core.geometry import Pair, Window, frame, pair, sides
 from fastconv.layers._arguments import check_data_format, errors_named
 from fastconv.layers.layer import Shape
 from fastconv.layers.spatial import Spatial
 from fastconv.parameter import Array
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 Sides = tuple[Pair, ...]
 
@@ -64,6 +67,10 @@ class ZeroPadding(Framing):
         inside = [slice(before, before + n) for (before, _), n in zip(self._more(), places, strict=True)]
         index = (slice(None), *inside)
         return dy[index]
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        rows, columns = ((0, 0), *self._more())[-2:]
+        return builder.pad(x, rows, columns)
 
 
 class ZeroPadding2D(ZeroPadding):
@@ -125,6 +132,10 @@ class Cropping(Framing):
         (shape,) = self.recall()
         dx = ops.crop2d_backward(self._images(dy), self._image_shape(shape), self._image_cropping())
         return self._as_given(dx)
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        rows, columns = ((0, 0), *self._more())[-2:]
+        return builder.pad(x, rows, columns)
 
 
 class Cropping2D(Cropping):

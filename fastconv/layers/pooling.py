@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv import ops
-from fastconv._geometry import Padding, Pair, Window, whole_image, window
-from fastconv._repr import call_of
+from fastconv._core.configuration import call_of
+from fastconv._core.geometry import Padding, Pair, Window, whole_image, window
 from fastconv.layers._arguments import check_data_format, errors_named
 from fastconv.layers.layer import Shape
 from fastconv.layers.spatial import Sizes, Spatial
 from fastconv.parameter import Array
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 # ---- over windows
 
@@ -77,6 +80,9 @@ class MaxPooling(Pooling):
         dy = self._images(dy)
         return self._as_given(ops.max_pool2d_backward(dy, switches, self._image_shape(shape), *self._sliding))
 
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        return builder.max_pool(x, self._window(x.image))
+
 
 class MaxPooling2D(MaxPooling):
     """y[n,i,j,c] = max over u, v of x[n, i·s_h+u, j·s_w+v, c]
@@ -118,6 +124,9 @@ class AveragePooling(Pooling):
         return self._as_given(
             ops.avg_pool2d_backward(self._images(dy), self._image_shape(shape), *self._sliding)
         )
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        return builder.avg_pool(x, self._window(x.image))
 
 
 class AveragePooling2D(AveragePooling):
@@ -196,6 +205,9 @@ class GlobalAveragePooling(GlobalPooling):
         dy = self._unshape_gradient(dy)
         return self._as_given(ops.global_avg_pool2d_backward(dy, self._image_shape(shape)))
 
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        return builder.global_pool(x, "avg", (*self._ones(), x.channels))
+
 
 class GlobalAveragePooling2D(GlobalAveragePooling):
     """y[n,c] = mean over h, w of x[n,h,w,c]; with ``keepdims`` (N, 1, 1, C).
@@ -225,6 +237,9 @@ class GlobalMaxPooling(GlobalPooling):
         switches, shape = self.recall()
         dy = self._unshape_gradient(dy)
         return self._as_given(ops.global_max_pool2d_backward(dy, switches, self._image_shape(shape)))
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        return builder.global_pool(x, "max", (*self._ones(), x.channels))
 
 
 class GlobalMaxPooling2D(GlobalMaxPooling):

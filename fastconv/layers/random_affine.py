@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import ops
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.layers.augmentation import Augmentation, Factor, factor_range, plain_factor
 from fastconv.ops.images import FILL_MODES, INTERPOLATIONS
 from fastconv.parameter import Array

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import ops
-from fastconv._batch_random import batch_random
-from fastconv._numbers import is_real, is_whole
-from fastconv._random import drawn_seed
+from fastconv._core.checks import is_real, is_whole
+from fastconv._core.randomness import batch_random, drawn_seed
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array
 
@@ -76,6 +75,11 @@ def always_random(layers: Iterable[RandomLayer]) -> Iterator[None]:
         yield
     finally:
         _always_random.reset(before)
+
+
+def random_outside_training() -> tuple[RandomLayer, ...]:
+    """The layers that ``always_random`` names around this."""
+    return _always_random.get()
 
 
 def numbers_of(draw: tuple[int, int]) -> np.random.Generator:

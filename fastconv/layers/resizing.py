@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastconv import ops
-from fastconv._errors import unsupported_argument
-from fastconv._geometry import Window, frame
+from fastconv._core.checks import unsupported_argument
+from fastconv._core.geometry import Window, frame
 from fastconv.layers._arguments import check_data_format, check_interpolation, errors_named, whole
 from fastconv.layers.augmentation import Augmentation
 from fastconv.layers.layer import Layer, Shape

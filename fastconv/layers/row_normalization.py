@@ -11,9 +11,8 @@ from math import prod
 from typing import Any
 
 from fastconv import ops
-from fastconv._errors import unsupported_argument
-from fastconv._geometry import Window
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole, unsupported_argument
+from fastconv._core.geometry import Window
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers._affine import AffineNormalization

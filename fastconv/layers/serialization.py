@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from fastconv._registry import Registry
+from fastconv._core.configuration import Registry
 from fastconv.layers.layer import Layer
 
 _registry: Registry[Layer] = Registry("layer", Layer, {})

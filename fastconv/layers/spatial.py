@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fastconv._errors import unknown_name
-from fastconv._geometry import Padding, Pair, closed, explicit_padding, opened, pair
+from fastconv._core.checks import unknown_name
+from fastconv._core.geometry import Padding, Pair, closed, explicit_padding, opened, pair
 from fastconv.layers._arguments import whole
 from fastconv.layers.layer import Layer, Shape
 from fastconv.parameter import Array

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastconv import initializers, ops
-from fastconv._errors import unsupported_argument
-from fastconv._geometry import Pair
+from fastconv._core.checks import unsupported_argument
+from fastconv._core.geometry import Pair
 from fastconv.activations import ActivationLike
 from fastconv.initializers import InitializerLike
 from fastconv.layers.layer import Shape
@@ -17,6 +17,9 @@ from fastconv.layers.pooling import Pooling
 from fastconv.layers.weighted import ActivatedLayer
 from fastconv.parameter import Array
 from fastconv.regularizers import RegularizerLike
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 
 class Subsampling2D(Pooling, ActivatedLayer):
@@ -87,6 +90,11 @@ class Subsampling2D(Pooling, ActivatedLayer):
         """
         scale = self.coefficient.value * prod(self.pool_size)
         return ops.batch_norm(a, *_standard(a.shape[-1]), gamma=scale, beta=shift, epsilon=0.0)
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        total = builder.scale(builder.avg_pool(x, self._window(x.image)), prod(self.pool_size))
+        z = builder.depthwise(total, self.coefficient, self.bias)
+        return builder.activate(z, self.activation)
 
     def backward_from_logits(self, dz: Array, input_gradient: bool = True) -> Array | None:
         input_shape, mean, _ = self.recall()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv import ops
-from fastconv._geometry import Axis, Pair, Window
-from fastconv._geometry import transposed as transposed_axes
+from fastconv._core.geometry import Axis, Pair, Window
+from fastconv._core.geometry import transposed as transposed_axes
 from fastconv.activations import ActivationLike
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
@@ -17,6 +17,9 @@ from fastconv.layers.layer import Shape
 from fastconv.layers.spatial import Sizes
 from fastconv.parameter import Array
 from fastconv.regularizers import RegularizerLike
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 
 class _Transposed(Convolution):
@@ -100,6 +103,13 @@ class _Transposed(Convolution):
         return ops.conv2d_transpose_backward_data(
             dz, self._image_kernel(self.kernel.value), shape, **self._how
         )
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        how = self._pair(self.kernel_size), self._pair(self.strides), self._pair(self.dilation_rate)
+        z = builder.conv_transposed(
+            x, self.kernel, self.bias, self._axes(x.image), *how, self.filters, self.algorithm
+        )
+        return builder.activate(z, self.activation)
 
 
 class Conv2DTranspose(_Transposed):

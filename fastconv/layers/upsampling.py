@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv import ops
-from fastconv._geometry import Pair, Window
-from fastconv._numbers import is_whole
+from fastconv._core.checks import is_whole
+from fastconv._core.geometry import Pair, Window
 from fastconv.layers._arguments import check_data_format, check_interpolation, errors_named, whole
 from fastconv.layers.layer import Shape
 from fastconv.layers.spatial import Sizes, Spatial
 from fastconv.parameter import Array
+
+if TYPE_CHECKING:
+    from fastconv.engine.lower import Builder, Tensor
 
 
 class UpSampling(Spatial):
@@ -49,6 +52,11 @@ class UpSampling(Spatial):
             return None
         factors = self._pair(self._factors())
         return self._as_given(ops.upsample2d_backward(self._images(dy), factors, self.interpolation))
+
+    def lower(self, builder: Builder, x: Tensor) -> Tensor:
+        if self.interpolation != "nearest":
+            builder.cut(f"interpolation={self.interpolation!r}")
+        return builder.upsample(x, self._pair(self._factors()))
 
 
 class UpSampling2D(UpSampling):

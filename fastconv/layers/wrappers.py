@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import initializers, ops
-from fastconv._geometry import Window
+from fastconv._core.geometry import Window
 from fastconv.layers import serialization
 from fastconv.layers._arguments import whole
 from fastconv.layers.layer import Layer, Shape

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv._public import publish
-from fastconv._registry import Registry
+from fastconv._core.configuration import Registry
+from fastconv._core.names import publish
 from fastconv.losses.binary_crossentropy import BinaryCrossentropy, binary_crossentropy
 from fastconv.losses.categorical_crossentropy import CategoricalCrossentropy, categorical_crossentropy
 from fastconv.losses.cosine_similarity import CosineSimilarity, cosine_similarity

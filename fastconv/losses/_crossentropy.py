@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._errors import unsupported_argument
+from fastconv._core.checks import unsupported_argument
 from fastconv.losses.loss import EPSILON, Array, Loss
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import ops
-from fastconv._targets import check_one_hot, floats
+from fastconv._core.targets import check_one_hot, floats
 from fastconv.losses._crossentropy import SmoothedCrossentropy, check_classes, clip, is_clipped
 from fastconv.losses.loss import Array
 

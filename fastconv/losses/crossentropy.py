@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastconv._targets import kind_of_targets
+from fastconv._core.targets import kind_of_targets
 from fastconv.losses.binary_crossentropy import BinaryCrossentropy
 from fastconv.losses.categorical_crossentropy import CategoricalCrossentropy
 from fastconv.losses.loss import Array, Loss

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv._targets import check_one_hot, floats
+from fastconv._core.targets import check_one_hot, floats
 from fastconv.losses._plain import PlainLoss
 from fastconv.losses.loss import Array
 

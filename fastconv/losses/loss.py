@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastconv._config import configuration
-from fastconv._errors import unknown_name, unsupported_argument
-from fastconv._repr import call_of
-from fastconv._targets import broadcast_weights, same_shape
+from fastconv._core.checks import unknown_name, unsupported_argument
+from fastconv._core.configuration import call_of
+from fastconv._core.targets import broadcast_weights, same_shape
 
 Array = NDArray[Any]
 
@@ -51,6 +51,10 @@ class Loss:
     """
 
     fuses_with: str | None = None
+
+    takes_distances: bool = False
+    """Whether predictions are distances from the classes, of which the smallest is the answer. Else it is the
+    largest."""
 
     _per_element: bool | None = None  # what ``call`` returned last; None before
 

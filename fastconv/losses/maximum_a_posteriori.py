@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv._targets import class_labels, floats
+from fastconv._core.targets import class_labels, floats
 from fastconv.losses.loss import Array, Loss
 
 
@@ -35,6 +35,8 @@ class MaximumAPosteriori(Loss):
 
     LeCun et al. 1998, *Gradient-based learning applied to document recognition*, section II-C, equation (9).
     """
+
+    takes_distances = True
 
     def __init__(
         self,

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import ops
-from fastconv._errors import unsupported_argument
-from fastconv._targets import class_labels, floats
+from fastconv._core.checks import unsupported_argument
+from fastconv._core.targets import class_labels, floats
 from fastconv.losses._crossentropy import check_axis, check_classes, clip, is_clipped
 from fastconv.losses.loss import Array, Loss
 

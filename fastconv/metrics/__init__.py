@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastconv import losses as _losses
-from fastconv._public import publish
-from fastconv._registry import Registry
+from fastconv._core.configuration import Registry
+from fastconv._core.names import publish
 from fastconv.losses.binary_crossentropy import binary_crossentropy
 from fastconv.losses.categorical_crossentropy import categorical_crossentropy
 from fastconv.losses.focal_crossentropy import binary_focal_crossentropy, categorical_focal_crossentropy

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv._targets import broadcast_weights, check_one_hot, same_shape
+from fastconv._core.targets import broadcast_weights, check_one_hot, same_shape
 from fastconv.metrics.metric import Metric
 
 Array = NDArray[Any]

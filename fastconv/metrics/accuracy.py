@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv._targets import check_one_hot, class_labels, floats, same_shape
+from fastconv._core.targets import check_one_hot, class_labels, floats, same_shape
 from fastconv.metrics.mean import MeanMetricWrapper
 
 Array = NDArray[Any]
@@ -95,7 +95,7 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
 class NearestAccuracy(MeanMetricWrapper):
     """How often the smallest output is that of the class: for distances, such as ``layers.RBF`` gives.
 
-    ``metrics=["accuracy"]`` means this one where the last layer of a model is such a layer.
+    ``metrics=["accuracy"]`` means this one where the loss takes distances, or the last layer gives them.
     """
 
     direction = "up"

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import ops
-from fastconv._errors import unknown_name
-from fastconv._targets import floats
+from fastconv._core.checks import unknown_name
+from fastconv._core.targets import floats
 from fastconv.metrics._thresholds import Array, ThresholdMetric, checked_thresholds, ratio
 
 _EPSILON = 1e-7

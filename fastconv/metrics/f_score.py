@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv._errors import unknown_name
-from fastconv._targets import broadcast_weights, check_one_hot, same_shape
+from fastconv._core.checks import unknown_name
+from fastconv._core.targets import broadcast_weights, check_one_hot, same_shape
 from fastconv.metrics.metric import Metric
 
 _EPSILON = 1e-7

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import losses
-from fastconv._registry import custom_object, saved_name
-from fastconv._targets import broadcast_weights, floats
+from fastconv._core.configuration import custom_object, saved_name
+from fastconv._core.targets import broadcast_weights, floats
 from fastconv.losses import Loss
 from fastconv.metrics.metric import Metric
 

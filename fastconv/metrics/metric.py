@@ -10,8 +10,8 @@ import numpy as np
 
 from fastconv import initializers
 from fastconv._config import configuration
-from fastconv._errors import unsupported_argument
-from fastconv._repr import call_of
+from fastconv._core.checks import unsupported_argument
+from fastconv._core.configuration import call_of
 from fastconv.parameter import Parameter
 
 _STATE = (bool, int, float, str, list, np.number, np.ndarray)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv._targets import same_shape
+from fastconv._core.targets import same_shape
 from fastconv.metrics.mean import Mean
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv._errors import unsupported_argument
-from fastconv._targets import check_one_hot, class_labels, floats
+from fastconv._core.checks import unsupported_argument
+from fastconv._core.targets import check_one_hot, class_labels, floats
 from fastconv.metrics.mean import MeanMetricWrapper
 
 Array = NDArray[Any]

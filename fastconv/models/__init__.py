@@ -1,6 +1,6 @@
 """Models: layers stacked, trained, looked at, saved."""
 
-from fastconv._public import publish
+from fastconv._core.names import publish
 from fastconv.models.architecture import model_from_json
 from fastconv.models.cloning import clone_model
 from fastconv.models.model import Model

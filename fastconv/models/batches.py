@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastconv._random import generator
+from fastconv._core.randomness import generator
 from fastconv.graph import structure
 from fastconv.graph.ports import Ports, Several, by_name, each, length, listed, taken
 from fastconv.layers._arguments import whole

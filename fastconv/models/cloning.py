@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeGuard
 
-from fastconv._errors import unsupported_argument
-from fastconv._registry import copying
+from fastconv._core.checks import unsupported_argument
+from fastconv._core.configuration import copying
 from fastconv.layers.layer import Layer
 from fastconv.models.model import Model
 from fastconv.models.sequential import Sequential

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
-from fastconv._random import generator_state, set_generator_state
+from fastconv._core.randomness import generator_state, set_generator_state
 from fastconv.graph.ports import Ports
 from fastconv.layers._arguments import whole
 from fastconv.models.batches import Batch, Batches, batches

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from fastconv._names import by_occurrence
+from fastconv._core.names import by_occurrence
 from fastconv.parameter import Array
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,11 +53,12 @@ class Measures:
         y_pred: Sequence[Array],
         sample_weight: Sequence[Any],
         names: Sequence[str] = ("",),
-        distances: bool = False,
+        distances: Callable[[], Sequence[bool]] | None = None,
     ) -> None:
         """Take a batch into account: its losses, and targets and predictions by output.
 
-        ``names`` are those of the outputs. ``distances``: of the outputs the smallest is the answer.
+        ``names`` are those of the outputs. ``distances`` tells of each whether its
+        smallest number is the answer, and is called when metrics are made.
         """
         self.update_metrics(y_true, y_pred, sample_weight, names, distances)
         if len(y_pred) > 1 and not self.output_losses:
@@ -75,17 +76,18 @@ class Measures:
         y_pred: Sequence[Array],
         sample_weight: Sequence[Any],
         names: Sequence[str] = ("",),
-        distances: bool = False,
+        distances: Callable[[], Sequence[bool]] | None = None,
     ) -> None:
         """Take a batch into account, but for the losses. No targets are needed where there are no metrics."""
         if self._metrics is None:
             if all(y is None for y in y_true) and (self.unweighted or self.weighted):
                 raise ValueError("the targets are missing, which the metrics of compile compare with: give y")
             self._names = tuple(names)
+            by_distance = [False] * len(y_pred) if distances is None else distances()
             self._make_metrics(
                 [
-                    "nearest_accuracy" if distances and y is not None else suitable_accuracy(y, prediction)
-                    for y, prediction in zip(y_true, y_pred, strict=True)
+                    "nearest_accuracy" if nearest and y is not None else suitable_accuracy(y, prediction)
+                    for y, prediction, nearest in zip(y_true, y_pred, by_distance, strict=True)
                 ]
             )
         for _, metric, weighted, output in self._metrics or ():

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from fastconv import losses
 from fastconv.graph.ports import Several
 from fastconv.layers.normalization import Rescaling
-from fastconv.losses import Loss, MaximumAPosteriori
+from fastconv.losses import Loss
+from fastconv.models.answers import gives_distances
 from fastconv.models.objective import Term
 from fastconv.parameter import Array
 
@@ -40,9 +42,17 @@ def warn_of_likely_mistakes(model: Any, terms: Sequence[Term], inputs: Sequence[
 
 
 def _warn_of_output(where: str, layer: Any, loss: Loss) -> None:
-    distances = layer is not None and layer.outputs_distances
-    if distances != isinstance(loss, MaximumAPosteriori):
-        _warn_of_distances(where, distances, loss)
+    if layer is not None and gives_distances(layer) and loss.fuses_with is not None:
+        warn(
+            f"{where} gives distances, of which the smallest is the answer, and "
+            f"{type(loss).__name__} takes the largest for it: use "
+            f"{type(losses.get(layer.suitable_loss)).__name__}"
+        )
+    if loss.takes_distances and not (layer is not None and gives_distances(layer)):
+        warn(
+            f"{type(loss).__name__} takes distances, of which the smallest is the answer, but {where} "
+            "is no RBF: where it gives scores, use SparseCategoricalCrossentropy"
+        )
     if loss.fuses_with is None or layer is None:
         return
     name, activation = type(loss).__name__, layer.output_activation
@@ -56,19 +66,6 @@ def _warn_of_output(where: str, layer: Any, loss: Loss) -> None:
         warn(
             f"{name}(from_logits=True) takes scores, but {where} makes probabilities of "
             f"them, with {activation}: leave out one of the two"
-        )
-
-
-def _warn_of_distances(where: str, distances: bool, loss: Loss) -> None:
-    if distances and loss.fuses_with is not None:
-        warn(
-            f"{where} gives distances, of which the smallest is the answer, and "
-            f"{type(loss).__name__} takes the largest for it: use MaximumAPosteriori"
-        )
-    elif not distances:
-        warn(
-            f"{type(loss).__name__} takes distances, of which the smallest is the answer, but {where} "
-            "is no RBF: where it gives scores, use SparseCategoricalCrossentropy"
         )
 
 

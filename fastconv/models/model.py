@@ -8,9 +8,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastconv._errors import unknown_name
-from fastconv._geometry import Window
-from fastconv._registry import custom_object_scope
+from fastconv._core.checks import unknown_name
+from fastconv._core.configuration import custom_object_scope
+from fastconv._core.geometry import Window
 from fastconv.graph import Graph, Node, SymbolicTensor, structure
 from fastconv.graph.ports import Ports, Several, by_name, keyed
 from fastconv.graph.serialization import graph_config, graph_from_config
@@ -20,7 +20,6 @@ from fastconv.layers.graphed import distinct
 from fastconv.layers.input_layer import Input
 from fastconv.layers.layer import Layer
 from fastconv.models import summary as tables
-from fastconv.models.plan import Plan, Plans
 from fastconv.models.screen import screen_width
 from fastconv.models.training import Trainer
 
@@ -62,7 +61,6 @@ class Model(Trainer):
     ) -> None:
         super().__init__(name=name, trainable=True, **options)
         self._graph: Graph | None = None
-        self._plans, self._inference_plans = Plans(), Plans(inference=True)
         if (inputs is None) != (outputs is None):
             missing = "inputs" if inputs is None else "outputs"
             raise ValueError(f"{self}: {missing} is missing; a model has both, Model(inputs, outputs)")
@@ -126,11 +124,8 @@ class Model(Trainer):
             return self._graph if self.composes else None
         return super().composition(training, shapes)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_plans": Plans(), "_inference_plans": Plans(inference=True)}
-
     def _tracks(self, name: str) -> bool:
-        return name in ("_plans", "_inference_plans", "_compiled", "_own_metrics") or super()._tracks(name)
+        return name in ("_executor", "_compiled", "_own_metrics") or super()._tracks(name)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Call the layers in order; on arrays, or on symbolic tensors."""
@@ -348,8 +343,10 @@ class Model(Trainer):
         return self.composes and all(layer._skips_activation() for layer in self._last_layers())
 
     @property
-    def outputs_distances(self) -> bool:  # type: ignore[override]
-        return any(layer.outputs_distances for layer in self._last_layers())
+    def suitable_loss(self) -> str | None:  # type: ignore[override]
+        """The loss that the only output is made for; None where there are several."""
+        last = self._last_layers()
+        return last[0].suitable_loss if len(last) == 1 else None
 
     def parts(self) -> list[Layer]:
         if self._graph is None:
@@ -535,18 +532,7 @@ class Model(Trainer):
 
         load_weights(self, filepath, skip_mismatch, by_name=by_name, allow_nan=allow_nan, path=path)
 
-    # ---- as one call of C
-
-    def _plan(self) -> Plan | None:
-        if not self.built or self._jit_compile is False:
-            return None
-        return self._plans.find(self)
-
-    def _inference_plan(self, images: int) -> Plan | None:
-        if not self.built or self._jit_compile is False:
-            return None
-        plan = self._inference_plans.find(self)
-        return plan if plan is not None and plan.pays_for(images) else None
+    # ---- as a chain
 
     def _opened(self, training: bool = True) -> list[Node] | None:
         """The calls of a chain, and in the place of models among them theirs; None where it is no chain."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv import _structure
+from fastconv._core import versions
 from fastconv.layers.layer import Layer
 from fastconv.parameter import Array, Parameter
 
@@ -19,7 +19,7 @@ class Moving:
 
     def put_back_on_error(self, model: Layer) -> Saved:
         """A ``with`` block after which they are as before, if it raises."""
-        version = _structure.version()
+        version = versions.version()
         if version is not self._version:
             layers = model._leaves()
             self._parameters = [parameter for layer in layers for parameter in _not_learned(layer)]

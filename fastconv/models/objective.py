@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fastconv import losses
+from fastconv._core.configuration import each_object
 from fastconv.losses import Loss
 from fastconv.parameter import Array
 
@@ -35,7 +36,7 @@ class Objective:
     """
 
     def __init__(self, loss: Any, loss_weights: Any = None) -> None:
-        self.loss = _made(loss)
+        self.loss = each_object(loss, losses.get)
         self.loss_weights = loss_weights
         self._terms: tuple[Sequence[str], list[Term]] | None = None
 
@@ -67,7 +68,7 @@ class Objective:
 
     def serialized(self) -> Any:
         """Plain dictionaries, nested as given."""
-        return _mapped(self.loss, lambda loss: None if loss is None else losses.serialize(loss))
+        return each_object(self.loss, lambda loss: None if loss is None else losses.serialize(loss))
 
 
 def value_of(
@@ -78,29 +79,17 @@ def value_of(
     for term, target, prediction, weight in zip(terms, y, y_pred, sample_weight, strict=True):
         if term.loss is None:
             continue
-        if target is None:
-            raise ValueError("the targets are missing: give y, or batches (x, y)")
-        value.each.append(float(term.loss(target, prediction, weight)))
+        value.each.append(float(term.loss(given_targets(target), prediction, weight)))
         value.names.append(term.name)
         value = value._replace(total=value.total + term.weight * value.each[-1])
     return value
 
 
-def _made(given: Any) -> Any:
-    """Losses by names, nested as given."""
-    if isinstance(given, (list, tuple)):
-        return [_made(item) for item in given]
-    if isinstance(given, Mapping) and "class_name" not in given:
-        return {name: _made(item) for name, item in given.items()}
-    return losses.get(given)
-
-
-def _mapped(given: Any, function: Any) -> Any:
-    if isinstance(given, list):
-        return [_mapped(item, function) for item in given]
-    if isinstance(given, dict):
-        return {name: _mapped(item, function) for name, item in given.items()}
-    return function(given)
+def given_targets(y: Any) -> Any:
+    """The targets. Raises ValueError where they are missing."""
+    if y is None:
+        raise ValueError("the targets are missing: give y, or batches (x, y)")
+    return y
 
 
 def check_keys(given: Mapping[str, Any], names: Sequence[str], argument: str) -> None:

@@ -27,11 +27,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastconv import _kernels, _structure
-from fastconv._geometry import window
-from fastconv._structure import is_exactly
-from fastconv._targets import broadcast_weights
-from fastconv._turns import Turns
+from fastconv import _kernels
+from fastconv._core import versions
+from fastconv._core.geometry import window
+from fastconv._core.targets import broadcast_weights
+from fastconv._core.turns import Turns
+from fastconv._core.versions import is_exactly
 from fastconv.activations import ActivationFunction
 from fastconv.layers import (
     ELU,
@@ -217,7 +218,7 @@ class Plans:
         """The plan for the model as it is now; None where there is none."""
         if on_reference():
             return None
-        found, version = self._found, _structure.version()
+        found, version = self._found, versions.version()
         if found.version is not version:
             plan = self._made(model._opened(not self._inference), model._input_shape, found.plan)
             self._found = found = _Found(version, plan)  # in one piece, once the plan is there

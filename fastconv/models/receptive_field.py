@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
-from fastconv._geometry import Axis, Pair, Window, image_size
+from fastconv._core.geometry import Axis, Pair, Window, image_size
 from fastconv.graph.schedule import Call, Schedule
 from fastconv.layers.layer import Layer
 from fastconv.layers.spatial import Spatial

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fastconv._snapshot import restore, snapshot
+from fastconv._core.snapshot import restore, snapshot
 from fastconv.callbacks import Callback, CallbackList
 from fastconv.models.epochs import Epochs
 from fastconv.models.mistakes import warn

@@ -25,18 +25,18 @@ import json
 import os
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastconv._atomic_file import check_readable, write_atomically
-from fastconv._plain import plain
-from fastconv._undrawn import make_room, values_come_later
+from fastconv._core.configuration import plain
+from fastconv._core.files import read_arrays, write_arrays
 from fastconv.callbacks import History
 from fastconv.layers import serialization
 from fastconv.models.matching import load_matching
-from fastconv.parameter import Array
+from fastconv.parameter import Array, make_room, values_come_later
 
 if TYPE_CHECKING:
     from fastconv.models.model import Model
@@ -132,8 +132,6 @@ def _named_weights(model: Model) -> dict[str, Array]:
 
 
 def _write(path: PathLike, arrays: Mapping[str, Array], texts: Mapping[str, Any], overwrite: bool) -> None:
-    from safetensors.numpy import save
-
     import fastconv
 
     _check_suffix(path)
@@ -146,7 +144,7 @@ def _write(path: PathLike, arrays: Mapping[str, Array], texts: Mapping[str, Any]
             metadata[name] = json.dumps(plain(value, name))
         except TypeError as error:
             raise TypeError(f"{error}. {_MUST_BE_PLAIN[name]}") from None
-    write_atomically(path, save(dict(arrays), metadata))
+    write_arrays(path, arrays, metadata)
 
 
 _NEWS = {"inbound_nodes", "shared_object_id", "build_config"}
@@ -395,17 +393,8 @@ def _restore_optimizer(model: Model, arrays: Mapping[str, Array], path: PathLike
 
 def _read(path: PathLike) -> tuple[dict[str, Array], dict[str, Any]]:
     """The arrays and the JSON texts of a file written by fastconv."""
-    from safetensors import SafetensorError, safe_open
-
     _check_suffix(path)
-    check_readable(path, "model file")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            _check_format(path, metadata)
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
-    except SafetensorError as error:
-        raise ValueError(f"{path} is damaged, or no safetensors file: {error}") from error
+    arrays, metadata = read_arrays(path, "model file", partial(_check_format, path))
     try:
         texts = {name: json.loads(metadata[name]) for name in _TEXTS if name in metadata}
     except (ValueError, RecursionError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fastconv._structure import unnoticed
+from fastconv._core.versions import unnoticed
 from fastconv.graph import Graph, SymbolicTensor
 from fastconv.layers import serialization
 from fastconv.layers._arguments import truth

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-from fastconv._geometry import image_size
+from fastconv._core.geometry import image_size
 from fastconv.graph import Node
 from fastconv.graph.serialization import tensor_places
 from fastconv.graph.structure import shape_leaves

@@ -10,7 +10,7 @@ This package is the only door to both backends: shapes, types and layouts are ch
 else, so the kernels behind it check nothing.
 """
 
-from fastconv._public import publish
+from fastconv._core.names import publish
 from fastconv.ops.activations import ACTIVATIONS, NEEDS_INPUT, activation, activation_backward
 from fastconv.ops.adaptive_pooling import (
     adaptive_avg_pool2d,

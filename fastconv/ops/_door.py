@@ -10,7 +10,8 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv import _backend, _kernels
+from fastconv import _kernels
+from fastconv._core import machine
 
 Array = NDArray[Any]
 
@@ -20,7 +21,7 @@ _LARGE = 1 << 18  # bytes
 
 def on_reference() -> bool:
     """True where the pure-Python backend is to run."""
-    return _backend._active == "reference"
+    return machine._active == "reference"
 
 
 def dtype() -> type[np.floating]:
@@ -34,7 +35,7 @@ def is_ready(value: object) -> TypeGuard[Array]:
         type(value) is np.ndarray
         and value.dtype is _FLOAT32
         and value.flags.carray
-        and _backend._active != "reference"
+        and machine._active != "reference"
     )
 
 

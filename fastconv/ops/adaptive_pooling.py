@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import reference
-from fastconv._geometry import Pair, bins, pair
+from fastconv._core.geometry import Pair, bins, pair
 from fastconv.ops import _door
 from fastconv.ops._door import Array
 from fastconv.ops.pooling import (

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import reference
-from fastconv._geometry import Padding, Pair, sides
+from fastconv._core.geometry import Padding, Pair, sides
 from fastconv.ops import _door
 from fastconv.ops._door import Array
 from fastconv.ops.dense import dense

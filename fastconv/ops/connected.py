@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import _kernels, reference
-from fastconv._geometry import Padding, Pair, is_sparse, meeting, pair, window
+from fastconv._core.geometry import Padding, Pair, is_sparse, meeting, pair, window
 from fastconv.ops import _door
 from fastconv.ops._door import Array
 from fastconv.ops.convolution import conv2d, conv2d_backward_data, conv2d_backward_kernel

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import _kernels, reference
-from fastconv._errors import unknown_name
-from fastconv._geometry import Padding, Pair, Window, meeting, pair, window
+from fastconv._core.checks import unknown_name
+from fastconv._core.geometry import Padding, Pair, Window, meeting, pair, window
 from fastconv.ops import _door
 from fastconv.ops._door import Array
 from fastconv.ops.activations import activate_result

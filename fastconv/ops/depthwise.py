@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import _kernels, reference
-from fastconv._geometry import Padding, Pair, pair, window
+from fastconv._core.geometry import Padding, Pair, pair, window
 from fastconv.ops import _door
 from fastconv.ops._door import Array
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import _kernels, reference
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.ops import _door
 from fastconv.ops._door import Array
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv._errors import unknown_name
-from fastconv._geometry import Padding, Pair, pair
+from fastconv._core.checks import unknown_name
+from fastconv._core.geometry import Padding, Pair, pair
 from fastconv.ops import _door
 from fastconv.ops._door import Array
 from fastconv.ops.convolution import conv2d, conv2d_backward_data, conv2d_backward_kernel

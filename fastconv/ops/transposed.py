@@ -7,7 +7,7 @@ from typing import NamedTuple
 from numpy.typing import ArrayLike
 
 from fastconv import reference
-from fastconv._geometry import Pair, pair, transposed
+from fastconv._core.geometry import Pair, pair, transposed
 from fastconv.ops import _door
 from fastconv.ops._door import Array
 from fastconv.ops.convolution import conv2d, conv2d_backward_data, conv2d_backward_kernel

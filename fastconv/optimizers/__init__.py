@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fastconv._public import publish
-from fastconv._registry import Registry
+from fastconv._core.configuration import Registry
+from fastconv._core.names import publish
 from fastconv.optimizers import learning_rate as _rates
 from fastconv.optimizers import schedules
 from fastconv.optimizers.adadelta import Adadelta

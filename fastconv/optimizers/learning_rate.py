@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._registry import custom_object, saved_name
+from fastconv._core.configuration import custom_object, saved_name
 from fastconv.optimizers import schedules
 from fastconv.optimizers.schedules import LearningRateSchedule
 

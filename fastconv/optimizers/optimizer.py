@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from fastconv import ops
 from fastconv._config import configuration
-from fastconv._repr import call_of
+from fastconv._core.configuration import call_of
 from fastconv.optimizers import learning_rate as rates
 from fastconv.optimizers import options as shared
 from fastconv.optimizers.weight_decay import DecayExclusion

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Any, TypedDict
 
-from fastconv._errors import unsupported_argument
+from fastconv._core.checks import unsupported_argument
 from fastconv.layers._arguments import whole
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
-from fastconv._names import by_occurrence
+from fastconv._core.names import by_occurrence
 from fastconv.parameter import Parameter
 
 _path = attrgetter("path")

@@ -32,7 +32,7 @@ NumPy only carries the arrays in and out. The arithmetic is Python's, on nested 
 handful of operations for which Python raises an exception where floating point has an answer.
 """
 
-from fastconv._public import publish
+from fastconv._core.names import publish
 from fastconv.reference.activations import activation, activation_backward
 from fastconv.reference.adaptive_pooling import (
     adaptive_avg_pool2d,

@@ -52,7 +52,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.reference import ieee
 
 Array = NDArray[np.float64]

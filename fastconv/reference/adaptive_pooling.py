@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv._geometry import Pair, bins, pair
+from fastconv._core.geometry import Pair, bins, pair
 
 Array = NDArray[np.float64]
 Shape = tuple[int, int, int, int]

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv._geometry import Padding, Pair, sides
+from fastconv._core.geometry import Padding, Pair, sides
 
 Array = NDArray[np.float64]
 Index = tuple[int, ...]

@@ -22,7 +22,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv._geometry import Padding, Pair, window
+from fastconv._core.geometry import Padding, Pair, window
 from fastconv.reference._output import written
 from fastconv.reference.activations import activation as apply_activation
 

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv._geometry import Padding, Pair, Window, window
+from fastconv._core.geometry import Padding, Pair, Window, window
 from fastconv.reference._output import written
 
 Array = NDArray[np.float64]

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv._geometry import Axis, Pair, pair, slide
+from fastconv._core.geometry import Axis, Pair, pair, slide
 from fastconv.reference._output import written
 from fastconv.reference.activations import activation as apply_activation
 

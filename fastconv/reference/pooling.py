@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv._geometry import Padding, Pair, Window, window
+from fastconv._core.geometry import Padding, Pair, Window, window
 
 Array = NDArray[np.float64]
 Shape = tuple[int, int, int, int]

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv._geometry import Pair, pair
+from fastconv._core.geometry import Pair, pair
 
 Array = NDArray[np.float64]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fastconv._public import publish
-from fastconv._registry import Registry
+from fastconv._core.configuration import Registry
+from fastconv._core.names import publish
 from fastconv.parameter import Parameter
 from fastconv.regularizers.l1_l2 import L1, L1L2, L2
 from fastconv.regularizers.orthogonal import OrthogonalRegularizer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.parameter import Array
 from fastconv.regularizers.regularizer import Regularizer, factor
 

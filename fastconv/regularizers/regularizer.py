@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv._config import configuration
-from fastconv._numbers import is_real
-from fastconv._repr import call_of
+from fastconv._core.checks import is_real
+from fastconv._core.configuration import call_of
 from fastconv.parameter import Array
 
 

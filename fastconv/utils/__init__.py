@@ -1,13 +1,13 @@
 """Small helpers around training."""
 
-from fastconv._public import publish
-from fastconv._registry import (
+from fastconv._core.configuration import (
     custom_object_scope,
     get_custom_objects,
     get_registered_name,
     get_registered_object,
     register_keras_serializable,
 )
+from fastconv._core.names import publish
 from fastconv.utils.augmented import predict_augmented
 from fastconv.utils.confusion_matrix import confusion_matrix
 from fastconv.utils.get_file import get_file

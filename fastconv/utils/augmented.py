@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.graph.ports import Several, listed
 from fastconv.parameter import Array
 from fastconv.utils.sampling import MonteCarlo, sampled

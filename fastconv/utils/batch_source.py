@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
-from fastconv._repr import call_of
+from fastconv._core.configuration import call_of
 from fastconv.utils.py_dataset import PyDataset
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv._errors import unknown_name
-from fastconv._targets import broadcast_weights
+from fastconv._core.checks import unknown_name
+from fastconv._core.targets import broadcast_weights
 from fastconv.parameter import Array
 
 _AXES = {"true": 1, "pred": 0, "all": None}

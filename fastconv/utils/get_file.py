@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 
 _HASHES = {"sha256": 64, "md5": 32}  # hexadecimal digits
 _FORMATS = ("tar", "zip")

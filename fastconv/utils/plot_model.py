@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fastconv._atomic_file import writable_place, write_atomically
-from fastconv._errors import unknown_name, unsupported_argument
+from fastconv._core.checks import unknown_name, unsupported_argument
+from fastconv._core.files import writable_place, write_atomically
 
 # What draws is imported when something is drawn.
 

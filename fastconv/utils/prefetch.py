@@ -8,8 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sized
 from contextlib import closing
 from typing import Any
 
-from fastconv._batch_random import drawing_for_batch
-from fastconv._random import drawn_seed
+from fastconv._core.randomness import drawing_for_batch, drawn_seed
 from fastconv.layers._arguments import whole
 from fastconv.utils.batch_source import BatchSource, is_repeatable, load_state_of, one_pass, state_of
 

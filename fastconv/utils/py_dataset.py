@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fastconv._errors import unsupported_argument
-from fastconv._repr import call_of
+from fastconv._core.checks import unsupported_argument
+from fastconv._core.configuration import call_of
 from fastconv.layers._arguments import whole
 
 

@@ -6,8 +6,8 @@ import random
 
 import numpy as np
 
-from fastconv._names import restart_names
-from fastconv._random import seed_generator
+from fastconv._core.names import restart_names
+from fastconv._core.randomness import seed_generator
 
 
 def set_random_seed(seed: int) -> None:

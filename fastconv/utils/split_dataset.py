@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._errors import unsupported_argument
-from fastconv._random import generator_for
+from fastconv._core.checks import unsupported_argument
+from fastconv._core.randomness import generator_for
 from fastconv.utils.py_dataset import PyDataset
 
 _BATCH_SIZE = 32

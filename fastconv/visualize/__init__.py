@@ -6,7 +6,7 @@ into a figure, or part of one, of your own, such as ``pyplot.figure()``. All oth
 nothing but NumPy.
 """
 
-from fastconv._public import publish
+from fastconv._core.names import publish
 from fastconv.visualize._way_back import MODES
 from fastconv.visualize.deconvnet import deconvnet
 from fastconv.visualize.extract_features import extract_features

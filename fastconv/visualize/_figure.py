@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.parameter import Array
 
 WIDTH = 9.0  # inches of 100 dots: as wide as a notebook

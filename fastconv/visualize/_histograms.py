@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.parameter import Array
 from fastconv.visualize._figure import COLORS, SMALL, WIDTH, fitted, new_figure, plain_axes, width_of
 

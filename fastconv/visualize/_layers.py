@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv._errors import unknown_name
-from fastconv._names import snake_case
+from fastconv._core.checks import unknown_name
+from fastconv._core.names import snake_case
 from fastconv.graph import Schedule
 from fastconv.layers import ActivityRegularization, Flatten, Identity, Rescaling, Reshape
 from fastconv.layers.layer import Layer

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastconv.models import Model
+from fastconv.models.answers import as_scores
 from fastconv.parameter import Array
 
 
@@ -20,7 +21,7 @@ def chosen_labels(model: Model, y: Array, labels: Array | None) -> Array:
             f"{model} has outputs {('N', *y.shape[1:])}, which are not class scores (N, classes)"
         )
     if labels is None:
-        return y.argmin(axis=1) if model.outputs_distances else y.argmax(axis=1)
+        return as_scores(model, y).argmax(axis=1)
     if not ((labels >= 0) & (labels < y.shape[1])).all():
         raise ValueError(f"{model} has the classes 0 to {y.shape[1] - 1}, got label={labels.tolist()}")
     return labels

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import layers, ops
-from fastconv._errors import unknown_name
+from fastconv._core.checks import unknown_name
 from fastconv.graph import Pass, Schedule
 from fastconv.graph.schedule import Call
 from fastconv.layers.adaptive_pooling import AdaptivePooling

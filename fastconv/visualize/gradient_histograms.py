@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastconv._random import generator_state, set_generator_state
+from fastconv._core.randomness import generator_state, set_generator_state
 from fastconv.models.model import Model
 from fastconv.parameter import Array
 from fastconv.visualize._histograms import draw_histograms
@@ -25,14 +25,14 @@ def loss_gradients(
     Raises ValueError where the model is not compiled, has nothing to learn, or the batch does not suit it.
     """
     check_model(model)
-    compiled = model._ready("loss_gradients")
+    model._ready("loss_gradients")
     if not model.parameters:
         raise ValueError(f"{model} has no trainable weights: all its layers are frozen, or have none")
     batch = model._batch(x, y, sample_weight)
     before = generator_state()
     try:
         copied = copy.deepcopy(model)
-        _, _, parameters = copied._loss_and_gradients(compiled, batch)
+        _, _, parameters = copied._loss_and_gradients(batch)
     finally:
         set_generator_state(before)
     return {parameter.path: parameter.grad for parameter in parameters}

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv._targets import class_labels
+from fastconv._core.targets import class_labels
 from fastconv.layers._arguments import whole
+from fastconv.models.answers import as_scores
 from fastconv.models.model import Model
 from fastconv.parameter import Array
 from fastconv.visualize._inputs import names_of_classes
@@ -45,8 +46,7 @@ def find_mistakes(model: Model, x: ArrayLike, y: ArrayLike, batch_size: int | No
     scores = model.predict(x, batch_size=batch_size, verbose=0)
     if scores.ndim != 2 or scores.shape[1] < 2:
         raise ValueError(f"{model} has outputs {model.output_shape}, which are not class scores")
-    if getattr(model, "outputs_distances", False):
-        scores = -scores
+    scores = as_scores(model, scores)
     labels = np.asarray(y)
     if labels.shape == scores.shape:
         labels = labels.argmax(axis=1)

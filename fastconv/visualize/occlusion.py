@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv._geometry import Pair, pair
+from fastconv._core.geometry import Pair, pair
 from fastconv.layers._arguments import whole
 from fastconv.models import Model
 from fastconv.ops import _door

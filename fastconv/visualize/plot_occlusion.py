@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastconv._geometry import Pair
+from fastconv._core.geometry import Pair
 from fastconv.models import Model
 from fastconv.visualize._figure import SMALL
 from fastconv.visualize._per_image import as_batch, per_image

@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-from fastconv._public import publish
-from fastconv._registry import Registry
+from fastconv._core.configuration import Registry
+from fastconv._core.names import publish
 from fastconv.optimizers.schedules.cosine_decay import CosineDecay
 from fastconv.optimizers.schedules.cosine_decay_restarts import CosineDecayRestarts
 from fastconv.optimizers.schedules.exponential_decay import ExponentialDecay

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastconv._repr import call_of
+from fastconv._core.configuration import call_of
 
 Steps = NDArray[np.float64]
 

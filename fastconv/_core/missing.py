@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastconv._errors import plain_spelling
+from fastconv._core.checks import plain_spelling
 
 
 class Missing(NamedTuple):

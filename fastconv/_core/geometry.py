@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastconv._errors import unknown_name
+from fastconv._core.checks import is_whole, unknown_name
 from fastconv._kernels import Cached
-from fastconv._numbers import is_whole
 
 Pair = tuple[int, int]
 OpenPair = tuple[int | None, int | None]

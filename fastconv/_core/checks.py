@@ -1,9 +1,35 @@
-"""Error messages that teach: what was expected, what came, what to do."""
+"""What counts as a number in an argument, and errors that teach: what was expected, what came, what to do.
+
+A number may be Python's, NumPy's, or an array of just one without axes.
+"""
 
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def is_whole(value: Any) -> bool:
+    """Whether ``value`` is a whole number, and not True or False."""
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, (bool, np.bool_)) and np.ndim(value) == 0
+
+
+def is_real(value: Any) -> bool:
+    """Whether ``value`` is a real number, and not True or False; NaN and infinity are."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 0 and value.dtype.kind in "iuf"
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.complexfloating))
+
+
+# ---- errors -------------------------------------------------------------------------------------
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
@@ -24,7 +50,7 @@ def unknown_or_missing(kind: str, module: str, name: str, known: Iterable[str]) 
     >>> raise unknown_or_missing("loss", "losses", "dice", ["mse"])
     ValueError: Keras' loss 'dice' is not supported: write it as a subclass of losses.Loss ...
     """
-    from fastconv._missing import remedy_by_any_spelling
+    from fastconv._core.missing import remedy_by_any_spelling
 
     remedy = remedy_by_any_spelling(module, name)
     if remedy is None:

@@ -5,10 +5,18 @@ Both sides check the place first, for errors that say what is wrong with it.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastconv._core.configuration import plain
+from fastconv.parameter import Array
 
 
 def writable_place(path: str | os.PathLike[str]) -> Path:
@@ -105,3 +113,84 @@ def _sync_directory(directory: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+# ---- arrays and texts, as safetensors -----------------------------------------------------------
+
+
+def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array], texts: Mapping[str, str]) -> None:
+    """Write arrays and texts by name, in the format safetensors; errors of ``write_atomically``."""
+    from safetensors.numpy import save
+
+    write_atomically(path, save(dict(arrays), dict(texts)))
+
+
+def read_arrays(
+    path: str | os.PathLike[str], kind: str, check: Callable[[dict[str, str]], None]
+) -> tuple[dict[str, Array], dict[str, str]]:
+    """(arrays, texts) of such a file. ``check`` sees the texts before an array is read, and may raise.
+
+    Raises ValueError for a file that is damaged, and the errors of ``check_readable``.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    check_readable(path, kind)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            texts = file.metadata() or {}
+            check(texts)
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged, or no safetensors file: {error}") from error
+    return arrays, texts
+
+
+# ---- the state of a program ---------------------------------------------------------------------
+#
+# Dictionaries and lists of numbers, texts and arrays. The format is safetensors
+# (https://github.com/huggingface/safetensors): a JSON header and raw arrays. Arrays are stored as tensors
+# named after their place, "model/weights/0"; all else is JSON in the header, where an array's place is held
+# by {"array": its name}. Reading such a file executes nothing.
+
+VERSION = 1
+
+
+def write_state(path: str | os.PathLike[str], state: Mapping[str, Any], kind: str) -> None:
+    """Write ``state`` in one piece: at every moment the old file or the new one is there, whole.
+
+    ``kind`` says what it is the state of, and ``read_state`` asks for it. Raises TypeError that names the
+    place, such as callbacks/0/when, for what JSON cannot hold and is not an array.
+    """
+    arrays: dict[str, Array] = {}
+
+    def kept(array: Array, place: str) -> dict[str, str]:
+        arrays[place] = np.asarray(array, order="C")
+        return {"array": place}
+
+    parts = {name: plain(part, name, kept) for name, part in state.items()}
+    metadata = {"format": kind, "format_version": str(VERSION), "state": json.dumps(parts)}
+    write_arrays(path, arrays, metadata)
+
+
+def read_state(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
+    """The way back. Raises ValueError for a file that is damaged or not of this kind, OSError for none."""
+
+    def check(texts: dict[str, str]) -> None:
+        if texts.get("format") != kind or texts.get("format_version") != str(VERSION):
+            raise ValueError(
+                f"{path} is {texts.get('format', 'something')} in version "
+                f"{texts.get('format_version', '?')}; expected {kind} in version {VERSION}"
+            )
+
+    arrays, metadata = read_arrays(path, kind, check)
+    return _with_arrays(json.loads(metadata["state"]), arrays)
+
+
+def _with_arrays(value: Any, arrays: Mapping[str, Array]) -> Any:
+    if isinstance(value, list):
+        return [_with_arrays(part, arrays) for part in value]
+    if isinstance(value, dict):
+        if value.keys() == {"array"}:
+            return arrays[value["array"]]
+        return {name: _with_arrays(part, arrays) for name, part in value.items()}
+    return value

@@ -1,28 +1,79 @@
-"""What the public modules answer for names that they do not have, and what ``dir`` shows of them.
-
-``publish(__name__)``, the last line of a public module, has three effects:
-
-* ``dir(module)``, and so completion with TAB, shows the names in ``__all__`` and no others;
-* a module of Keras' that is missing, or a missing name, is an error that says what to use instead (the table
-  is ``fastconv._missing``): AttributeError for ``layers.LSTM``, ImportError for ``from layers import LSTM``;
-* a file of a package that is called as if it were the class in it, ``layers.dense(10)``, is an error that
-  names the class.
-"""
+"""Names: of layers and models, as in Keras, and those that public modules have or do not have."""
 
 from __future__ import annotations
 
+import re
 import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
-from fastconv._errors import nearest_name, plain_spelling
+from fastconv._core.checks import nearest_name, plain_spelling
+
+# ---- layers and models: ``MaxPooling2D``, "max_pooling2d", "max_pooling2d_1" --------------------
+
+T = TypeVar("T")
+
+_counts: Counter[str] = Counter()
+_taken: set[str] = set()
+
+
+def snake_case(class_name: str) -> str:
+    """``MaxPooling2D`` as ``max_pooling2d``, ``ReLU`` as ``re_lu``."""
+    words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", class_name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
+
+
+def automatic_name(class_name: str) -> str:
+    """The next name for a layer or model of this class that nobody has yet."""
+    base = snake_case(class_name)
+    while True:
+        number = _counts[base]
+        _counts[base] += 1
+        name = f"{base}_{number}" if number else base
+        if name not in _taken:
+            return name
+
+
+def take_name(name: str) -> str:
+    """Note a name chosen by hand, or loaded from a file, so that no automatic one collides with it."""
+    _taken.add(name)
+    return name
+
+
+def by_occurrence(things: Iterable[T], name_of: Callable[[T], str]) -> dict[tuple[str, int], T]:
+    """{(name, how many before it have that name): thing}, where names may repeat."""
+    seen: Counter[str] = Counter()
+    known = {}
+    for thing in things:
+        name = name_of(thing)
+        known[name, seen[name]] = thing
+        seen[name] += 1
+    return known
+
+
+def restart_names() -> None:
+    """Forget all names and count from "conv2d" again."""
+    _counts.clear()
+    _taken.clear()
+
+
+# ---- public modules -----------------------------------------------------------------------------
 
 _PREFIX = "fastconv."
 
 
 def publish(name: str) -> None:
-    """Make the module of that name, which has an ``__all__``, answer as described above.
+    """Make a public module, which has an ``__all__``, answer for its names. Its last line calls this.
+
+    * ``dir(module)``, and so completion with TAB, shows the names in ``__all__`` and no others;
+    * a module of Keras' that is missing, or a missing name, is an error that says what to use instead (the
+      table is ``_core.missing``): AttributeError for ``layers.LSTM``, ImportError for
+      ``from layers import LSTM``;
+    * a file of a package that is called as if it were the class in it, ``layers.dense(10)``, is an error
+      that names the class.
 
     Names in ``__all__`` that the module has not imported are submodules, imported when first used.
     """
@@ -50,7 +101,7 @@ def _explanation(module: str, name: str) -> str | None:
     """What to write instead of a name that a module does not have; None where that cannot be told."""
     if name.startswith("_"):  # what Python itself looks for, again and again
         return None
-    from fastconv._missing import remedy_for
+    from fastconv._core.missing import remedy_for
 
     if (remedy := remedy_for(module.removeprefix("fastconv").lstrip("."), name)) is not None:
         return f"{module} has no {name}: {remedy}"

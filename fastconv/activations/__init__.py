@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias
 
-from fastconv._activation_function import (
+from fastconv._core.checks import unknown_or_missing
+from fastconv._core.names import publish
+from fastconv.activations.activation_function import (
     PARAMETER,
     ActivationFunction,
     AlongAxis,
@@ -17,8 +19,6 @@ from fastconv._activation_function import (
     ShapedRelu,
     Threshold,
 )
-from fastconv._errors import unknown_or_missing
-from fastconv._public import publish
 
 celu = ActivationFunction("celu")
 elu = ActivationFunction("elu")

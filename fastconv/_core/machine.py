@@ -1,4 +1,4 @@
-"""The machine the kernels run on: instruction set, threads, what was built."""
+"""What runs the operations: compiled kernels or the reference, their instruction set, their threads."""
 
 from __future__ import annotations
 
@@ -6,13 +6,50 @@ import math
 import os
 import platform
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
 from fastconv import _kernels
-from fastconv._errors import unknown_name
-from fastconv._restoring import Restoring
+from fastconv._core.checks import unknown_name
+
+
+class Restoring:
+    """What a setting function returns: leaving a ``with`` block puts the old setting back."""
+
+    def __init__(self, restore: Callable[[], object]):
+        self._restore = restore
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exception: object) -> None:
+        self._restore()
+
+
+# ---- compiled kernels, or the pure-Python reference ---------------------------------------------
+
+BACKENDS = ("native", "reference")
+_active = "native"
+
+
+def get_backend() -> str:
+    """The name of the backend that operations run on now."""
+    return _active
+
+
+def set_backend(name: str) -> Restoring:
+    """Run every operation on ``"native"`` (C, float32) or ``"reference"`` (Python loops, float64).
+
+    For good, or for a block: ``with fastconv.set_backend("reference"): ...``.
+    """
+    global _active
+    if name not in BACKENDS:
+        raise unknown_name("backend", name, BACKENDS)
+    before, _active = _active, name
+    return Restoring(lambda: set_backend(before))
+
 
 # Names that a valid program may ask for on some machine, if not on this one.
 _ALL_ISAS = ("baseline", "avx2", "avx512", "neon")

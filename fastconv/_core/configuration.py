@@ -1,14 +1,24 @@
-"""Objects by name: ``get("mse")``, and to and from a plain dictionary for model files."""
+"""Objects as plain dictionaries and back, by the names of their classes, and as text.
+
+``Registry``    the classes of one kind: ``get("mse")``, ``serialize`` and ``deserialize``
+``plain``       what is in a configuration, as JSON can hold it
+``call_of``     what an object looks like when printed: the call that makes one like it
+"""
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, overload
 
-from fastconv._errors import plain_spelling, unknown_or_missing
+import numpy as np
+
+from fastconv._config import constructors
+from fastconv._core.checks import plain_spelling, unknown_or_missing
 
 T = TypeVar("T")
 
@@ -221,3 +231,147 @@ def get_registered_object(
     """The class or function of that name: your own, or else one of ``module_objects``; None for none."""
     own = custom_object(name, custom_objects)
     return (module_objects or {}).get(name) if own is None else own
+
+
+# ---- nested configurations ----------------------------------------------------------------------
+
+
+def each_object(given: Any, function: Callable[[Any], Any]) -> Any:
+    """``function`` of each object, name or configuration in nested lists and dictionaries.
+
+    A dictionary with a "class_name" is one configuration.
+    """
+    if isinstance(given, (list, tuple)):
+        return [each_object(item, function) for item in given]
+    if isinstance(given, Mapping) and "class_name" not in given:
+        return {name: each_object(item, function) for name, item in given.items()}
+    return function(given)
+
+
+# ---- values as JSON can hold them ---------------------------------------------------------------
+
+_KEYS = (str, int, float, bool, type(None))
+
+
+def plain(value: Any, place: str, array: Callable[[Any, str], Any] | None = None) -> Any:
+    """``value`` in Python's numbers, strings, lists and dictionaries; NumPy's numbers become Python's.
+
+    place : what ``value`` is called in errors; its parts are "place/name" and "place/0"
+    array : called with each array and its place; what it returns is kept instead. None: lists of numbers
+
+    Raises TypeError that names the place for what JSON cannot hold.
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Mapping):
+        for name in value:
+            if not isinstance(name, _KEYS):
+                raise TypeError(f"cannot save {place}: {name!r}, one of its keys, is not a string")
+        return {name: plain(part, f"{place}/{name}", array) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(part, f"{place}/{index}", array) for index, part in enumerate(value)]
+    if isinstance(value, (np.ndarray, np.generic)):
+        if value.dtype == np.longdouble:
+            value = value.astype(np.float64)
+        if isinstance(value, np.ndarray) and array is not None and value.dtype.kind in "biuf":
+            return array(value, place)
+        if value.dtype.kind in "biufUO":
+            return plain(value.tolist(), place)
+    raise TypeError(
+        f"cannot save {place}: {value!r} is neither a number, a string, a list, a dictionary nor an array"
+    )
+
+
+# ---- objects as text ----------------------------------------------------------------------------
+#
+# Only arguments that are not at their defaults are shown: of the twenty that a layer may have,
+# ``Conv2D(name='conv2d', filters=6, kernel_size=(5, 5), activation='relu')`` shows what is special.
+
+
+def call_of(
+    thing: Any, always: Mapping[str, Any] | None = None, usual: Mapping[str, Any] | None = None
+) -> str:
+    """``EarlyStopping(patience=3)``: a class, and the arguments of its constructor that are not as usual.
+
+    Their values are in ``get_config()``, where there is one, or else in attributes of the same names.
+
+    always   arguments to show whatever they are, first, with their values
+    usual    what is usual where the constructor's defaults do not tell it
+    """
+    cls: Any = type(thing)
+    defaults, own = _arguments(cls)
+    defaults = {**defaults, **(usual or {})}
+    attributes = vars(thing)
+    values = {**{name: attributes[name] for name in own if name in attributes}, **_config(thing)}
+    shown = dict(always or {})
+    for argument in sorted(values, key=[*defaults, *values].index):
+        value = values[argument]
+        if isinstance(value, Mapping) and "class_name" in value:  # the object says it better
+            value = getattr(thing, argument, value)
+        if argument not in shown and not _same(value, defaults.get(argument), cls.__name__):
+            shown[argument] = value
+    arguments = ", ".join(f"{argument}={_text(value)}" for argument, value in shown.items())
+    return f"{cls.__name__}({arguments})"
+
+
+def _config(thing: Any) -> Mapping[str, Any]:
+    try:
+        config: Mapping[str, Any] = thing.get_config()
+    except Exception:  # a half-made object, or one that holds a function: it can be printed all the same
+        return {}
+    return config
+
+
+@cache
+def _arguments(cls: type) -> tuple[dict[str, Any], frozenset[str]]:
+    """{argument: default} of a constructor, with those that it hands on; and the names of its own."""
+    defaults: dict[str, Any] = {}
+    own: frozenset[str] = frozenset()
+    for parameters in constructors(cls.__mro__[:-1]):
+        for one in parameters:
+            defaults.setdefault(one.name, one.default)
+        own = own or frozenset(defaults)
+    return defaults, own
+
+
+def _same(value: Any, default: Any, class_name: str) -> bool:
+    """Whether a value is what the default stands for: ``(2, 2)`` for 2, ``Zeros()`` for "zeros"."""
+    if default is None:
+        return value is None or _comparable(value) in ("linear", _comparable(class_name))
+    if isinstance(value, (tuple, list)) and not isinstance(default, (tuple, list)):
+        default = (default,) * 2
+    return _comparable(value) == _comparable(default)
+
+
+def _comparable(value: Any) -> str:
+    """The same text for "he_normal" and ``HeNormal()``, for 1 and 1.0, for a list and a tuple."""
+    if isinstance(value, (tuple, list)):
+        return ",".join(map(_comparable, value))
+    if isinstance(value, (int, float)):
+        return repr(float(value))
+    return _text(value).strip("'").removesuffix("()").replace("_", "").lower()
+
+
+class _Text(reprlib.Repr):
+    """repr, but short: of long lists the beginning, of arrays the shape, of functions the name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlist = self.maxtuple = self.maxdict = 8
+        self.maxstring, self.maxother = 80, 200
+
+    def repr_ndarray(self, array: np.ndarray[Any, Any], level: int) -> str:
+        return f"<array {array.shape} {array.dtype}>" if array.ndim else repr(array.item())
+
+    def repr_function(self, function: Any, level: int) -> str:
+        return str(function.__name__)
+
+    repr_builtin_function_or_method = repr_method = repr_type = repr_function
+
+    def repr_PosixPath(self, path: Any, level: int) -> str:
+        return repr(str(path))
+
+    repr_WindowsPath = repr_PosixPath
+
+
+_text = _Text().repr

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import ops
-from fastconv._errors import unsupported_argument
-from fastconv._numbers import is_real, is_whole
-from fastconv._structure import Structured
+from fastconv._core.checks import is_real, is_whole, unsupported_argument
+from fastconv._core.versions import Structured
 from fastconv.graph.symbolic import SymbolicTensor
 from fastconv.ops._door import array as floats
 from fastconv.parameter import Array

@@ -1,0 +1,103 @@
+"""Losses that C knows, as the end of a training program (csrc/loss.c)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastconv._core.targets import broadcast_weights
+from fastconv._core.versions import is_exactly
+from fastconv.losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    Huber,
+    Loss,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    SparseCategoricalCrossentropy,
+)
+from fastconv.losses.loss import EPSILON
+from fastconv.parameter import Array
+
+_KINDS: dict[type[Loss], str] = {
+    SparseCategoricalCrossentropy: "softmax_cross_entropy",
+    CategoricalCrossentropy: "softmax_cross_entropy",
+    BinaryCrossentropy: "sigmoid_cross_entropy",
+    MeanSquaredError: "squared",
+    MeanAbsoluteError: "absolute",
+    Huber: "huber",
+}
+_OF_LOGITS = (SparseCategoricalCrossentropy, CategoricalCrossentropy, BinaryCrossentropy)
+
+# What -log p of a clipped probability is at least and at most.
+_LIMITS = -math.log(np.float32(1 - EPSILON)), -math.log(EPSILON)
+
+
+def has_head(loss: Loss, fused: bool) -> bool:
+    """Whether C takes this loss, of an output's logits where it is ``fused`` with the last activation.
+
+    Not of a class that extends one of these, for that has a derivative of its own; nor of probabilities that
+    come from elsewhere than the activation that belongs to the loss.
+    """
+    if not is_exactly(loss, *_KINDS) or loss.reduction not in ("sum_over_batch_size", "sum"):
+        return False
+    return fused or not isinstance(loss, _OF_LOGITS) or loss.from_logits
+
+
+class Judged(NamedTuple):
+    """One output's loss on one batch, as _kernels.Program.train takes it, and what is made of it.
+
+    losses    (N,), to be filled: each image's, the mean over its places
+    factor    loss(y_true, y_pred, sample_weight) is factor · Σ weights · losses
+    """
+
+    kind: str
+    delta: float
+    limits: tuple[float, ...]
+    labels: Array | None
+    rows: Array | None
+    weights: Array | None
+    losses: Array
+    factor: float
+
+    def in_c(self, weight: float) -> tuple[Any, ...]:
+        """The loss times ``weight``, for ``engine.Program.train``."""
+        scale = weight * self.factor
+        targets = self.labels, self.rows, self.weights
+        return (self.kind, self.delta, self.limits, *targets, scale, self.losses)
+
+    def value(self) -> float:
+        """The loss, once the losses of the images are there."""
+        losses = self.losses if self.weights is None else self.losses * self.weights
+        return float(losses.sum(dtype=np.float64)) * self.factor
+
+
+def judged(loss: Loss, y_true: Any, shape: tuple[int, ...], sample_weight: Any) -> Judged | None:
+    """The loss that ``has_head`` of outputs of this shape, for targets that ``loss`` takes.
+
+    None where there is a weight for each place of an image. Raises ValueError where targets or weights do not
+    fit, as ``loss(y_true, y_pred, sample_weight)`` does.
+    """
+    N = shape[0]
+    target, prediction = loss.prepare(y_true, np.broadcast_to(np.float32(0), shape))
+    samples = prediction.shape[:-1]
+    weights = None
+    if sample_weight is not None:
+        weights = broadcast_weights(sample_weight, samples, np.float32)
+        if weights.size != N or weights.shape[:1] != (N,):
+            return None
+        weights = np.ascontiguousarray(weights.reshape(N))
+    is_sparse = isinstance(loss, SparseCategoricalCrossentropy)
+    clipped = isinstance(loss, _OF_LOGITS) and not loss.from_logits
+    return Judged(
+        _KINDS[type(loss)],
+        float(loss.delta) if isinstance(loss, Huber) else 0.0,
+        _LIMITS if clipped else (),
+        np.ascontiguousarray(target, np.int64) if is_sparse else None,
+        None if is_sparse else np.ascontiguousarray(target, np.float32),
+        weights,
+        np.empty(N, np.float32),
+        loss.scale(samples) * math.prod(samples[1:]),
+    )

@@ -1,0 +1,510 @@
+"""A network, compiled: runs of calls that lower are one call of C each, all others stay as they are.
+
+A ``Program`` is a schedule again, in which a ``Compiled`` stands in the place of several layers. So what runs a
+schedule runs a program: ``graph.Pass`` takes the gradients across the cuts, one slot a tensor, and any network
+runs.
+
+    Sequential([Conv2D, ReLU, Mine, Flatten, Dense])     five calls
+    [Conv2D ReLU] Mine [Flatten Dense]                   three
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastconv import _kernels
+from fastconv._core.turns import Turns
+from fastconv.engine.lower import Builder, Cut, Op, Shape, Size, Tensor
+from fastconv.engine.passes import optimized
+from fastconv.graph import structure
+from fastconv.graph.schedule import Call, Pass, Schedule
+from fastconv.layers.graphed import distinct
+from fastconv.ops import _door
+from fastconv.parameter import Array, Parameter
+
+MOST_LOSSES = 8
+"""Of one program."""
+
+
+class NoProgram(Exception):
+    """Nothing of the network lowers, or nothing can be said of it."""
+
+
+class Row(NamedTuple):
+    """What ``explain`` tells of one operation, or of a layer that runs in Python."""
+
+    operation: str
+    layers: str
+    size: str
+    how: str
+    bytes: int
+    why: str
+
+
+# ---- runs of calls
+
+
+class _Run:
+    """Calls that lower, one behind the other, while the network is looked through."""
+
+    def __init__(self) -> None:
+        self.builder = Builder()
+        self.given: dict[int, Tensor] = {}
+        """What it reads from outside, by the schedule's number."""
+        self.handles: dict[int, Tensor] = {}
+        """All that it knows, likewise."""
+        self.calls: list[Call] = []
+        self.logits: dict[int, Tensor] = {}
+        """For an output in the schedule, what the activation that makes it is applied to."""
+
+    def take(
+        self, call: Call, training: bool, shapes: Sequence[Shape | None], fused: Iterable[int]
+    ) -> list[Tensor]:
+        """Lower one more call. Raises Cut, and then nothing has changed."""
+        builder, given = self.builder, dict(self.given)
+        mark = builder.mark()
+        handles = dict(self.handles)
+        try:
+            for number in call.inputs:
+                if number not in handles:
+                    shape = shapes[number]
+                    assert shape is not None
+                    handles[number] = given[number] = builder.tensor(shape)
+            made = builder.lower(call, training, [handles[number] for number in call.inputs])
+            logits = {}
+            if call.outputs[0] in fused:
+                logits[call.outputs[0]] = self._logits(made[0], given)
+        except Cut:
+            builder.undo(mark)
+            raise
+        handles.update(zip(call.outputs, made, strict=True))
+        self.given, self.handles = given, handles
+        self.logits |= logits
+        self.calls.append(call)
+        return made
+
+    def _logits(self, made: Tensor, given: dict[int, Tensor]) -> Tensor:
+        op = next((op for op in self.builder.ops[::-1] if op["output"] == made.number), None)
+        if op is None or not (op["kind"] == "softmax" or op.get("activation") == "sigmoid"):
+            raise Cut("the loss begins at its pre-activation, which is no operation's")
+        (number,) = op["inputs"]
+        if any(tensor.number == number for tensor in given.values()):
+            raise Cut("the loss begins at its input, which is made in Python")
+        return Tensor(number, made.shape)
+
+
+class Compiled:
+    """Several calls as one: what stands for a layer in a program's schedule.
+
+    inputs, outputs   numbers of the schedule, in the order of ``compute``
+    """
+
+    def __init__(
+        self, run: _Run, outputs: Sequence[int], logits: Sequence[int], needed: Sequence[bool], keep: bool
+    ) -> None:
+        builder = run.builder
+        self.raw: list[Op] = builder.ops
+        self.draws = builder.draws
+        self.calls = run.calls
+        self.outputs = (*outputs, *logits)
+        self.keep = keep
+        self._activity_losses: list[float] = []
+        self.parameters: list[Parameter] = distinct(p for call in run.calls for p in call.parameters)
+        results = [run.handles[number] for number in outputs]
+        results += [run.logits[number] for number in run.logits]
+        made = {op["output"] for op in builder.ops}
+        kept = sorted({result.number for result in results} & made)
+        self.sizes: list[Size] = list(builder.sizes)
+        self.ops = optimized(_marked(builder.ops), self.sizes, kept)
+        read = {number for op in self.ops for number in op["inputs"]}
+        passed = {result.number for result in results} - made
+        given = {n: tensor for n, tensor in run.given.items() if tensor.number in read | passed}
+        self.inputs = tuple(given)
+        self.input_shapes = [tensor.shape for tensor in given.values()]
+        place = {tensor.number: i for i, tensor in enumerate(given.values())}
+        self._constants = [tensor for tensor in builder.constants if tensor.number in read]
+        self._results = [
+            (result.number in made, kept.index(result.number) if result.number in made else place[result.number],
+             result.shape)
+            for result in results
+        ]  # fmt: skip
+        self._read = [i for i, tensor in enumerate(given.values()) if tensor.number in read]
+        self._wanted = [needed[self.inputs[i]] for i in self._read]
+        numbers = [list(given.values())[i].number for i in self._read]
+        self._table = (
+            self.ops,
+            self.sizes,
+            numbers + [tensor.number for tensor in self._constants],
+            self._wanted + [False] * len(self._constants),
+            kept,
+        )
+        self._output_sizes = [builder.sizes[number] for number in kept]
+        self._ones: tuple[int, list[Array]] = 0, []
+        self._turns = Turns()  # a program in C has one workspace
+        self._program: Any = None
+        for call in run.calls:
+            if call.layer._activity_losses:  # of a penalty that it had
+                call.layer._activity_losses = []
+
+    def is_same_as(self, other: Compiled) -> bool:
+        """Whether both are the same computation with the same arrays."""
+        return (
+            self.inputs == other.inputs
+            and self.outputs == other.outputs
+            and self.keep == other.keep
+            and self.sizes == other.sizes
+            and self._table[2:] == other._table[2:]
+            and self.input_shapes == other.input_shapes
+            and self._results == other._results
+            and len(self.parameters) == len(other.parameters)
+            and all(map(operator.is_, self.parameters, other.parameters))
+            and len(self.raw) == len(other.raw)
+            and all(map(_is_same, self.raw, other.raw))
+        )
+
+    def tensor_of(self, number: int) -> int:
+        """The number in C of an output, which is made here."""
+        _, place, _ = self._results[self.outputs.index(number)]
+        return self._table[4][place]
+
+    @property
+    def in_c(self) -> _kernels.Program:
+        """The program in C. In a forked child, another one if a thread of the parent was at work on it."""
+        if self._program is None or self._turns.lost:
+            if self._program is not None:
+                _abandoned.append(self._program)  # for it may be half done with giving back its memory
+            self._program, self._turns.lost = _kernels.Program(*self._table), False
+        return self._program
+
+    # ---- as a layer
+
+    def compute(self, *inputs: Array, training: bool = False) -> tuple[Any, Any]:
+        """(outputs, None); a list of outputs where there are several."""
+        given, outputs = self._prepared(inputs)
+        if self.ops:
+            with self._turns.lock:
+                self.in_c.run(given, outputs, self.keep)
+        return self._nested(inputs, outputs), None
+
+    def train(self, inputs: Sequence[Array], losses: list[tuple[Any, ...]]) -> Any:
+        """The outputs, as of ``compute``; all gradients are filled. ``losses`` as _kernels.Program.train."""
+        given, outputs = self._prepared(inputs)
+        with self._turns.lock:
+            self.in_c.train(given, outputs, losses)
+        return self._nested(inputs, outputs)
+
+    def gradient(self, saved: Any, dy: Any, input_gradient: bool = True) -> list[Array | None]:
+        """The chain rule through all operations: fills gradients of weights, returns those of the inputs."""
+        outputs: list[Array | None] = [None] * len(self._output_sizes)
+        inputs: list[Array | None] = [None] * len(self.inputs)
+        N = 0
+        for (is_made, place, _), array in zip(self._results, structure.leaves(dy), strict=True):
+            N = len(array)
+            slots = outputs if is_made else inputs
+            if not is_made:
+                array = array.reshape(N, *self.input_shapes[place])
+            elif slots[place] is not None:
+                array = array.reshape(slots[place].shape)  # type: ignore[union-attr]
+            slots[place] = array if slots[place] is None else slots[place] + array
+        if not self.ops:
+            return inputs
+        dx = [
+            _door.empty((N, *self.input_shapes[i])) if wanted else None
+            for i, wanted in zip(self._read, self._wanted, strict=True)
+        ]
+        with self._turns.lock:
+            self.in_c.backward(
+                [None if array is None else _door.laid_out(array, np.float32) for array in outputs],
+                [*dx, *(None for _ in self._constants)],
+            )
+        for i, array in zip(self._read, dx, strict=True):
+            if array is not None:
+                inputs[i] = array if inputs[i] is None else inputs[i] + array
+        return inputs
+
+    def _prepared(self, inputs: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """(what C reads, what it is to fill), and the draws made."""
+        N = len(inputs[0])
+        arrays = []
+        for array, shape in zip(inputs, self.input_shapes, strict=True):
+            if array.shape[1:] != shape:
+                raise ValueError(
+                    f"{self.calls[0].layer} was to be given {shape} for each example, got {array.shape[1:]}: "
+                    "call and compute_output_shape of the layer below must agree, and its arguments stay as "
+                    "they are once it is built"
+                )
+            arrays.append(_door.laid_out(array, np.float32))
+        for layer, stream in self.draws:
+            stream.seed, stream.call = layer.draw()
+        if self._constants and self._ones[0] != N:
+            self._ones = N, [np.ones((N, *tensor.shape), np.float32) for tensor in self._constants]
+        given = [arrays[i] for i in self._read] + self._ones[1]
+        return given, [_door.empty((N, *size)) for size in self._output_sizes]
+
+    def _nested(self, inputs: Sequence[Array], outputs: list[Array]) -> Any:
+        N = len(inputs[0])
+        results = [
+            (outputs if is_made else inputs)[place].reshape(N, *shape)
+            for is_made, place, shape in self._results
+        ]
+        return results[0] if len(results) == 1 else results
+
+    def rows(self, images: int, training: bool) -> list[Row]:
+        """For ``explain``."""
+        told = getattr(self.in_c, "explain", lambda *_: [{}] * len(self.ops))(images, training)
+        rows = []
+        for op, about in zip(self.ops, told, strict=True):
+            names = [layer.name for layer in (op["layer"], *op.get("also", ()))]
+            kind = op["elementwise"] if op["kind"] == "elementwise" else op["kind"]
+            if op["kind"] == "activation" or op.get("activation", "linear") != "linear":
+                kind = op["activation"] if op["kind"] == "activation" else f"{kind} + {op['activation']}"
+            size = self.sizes[op["output"]]
+            rows.append(
+                Row(kind, ", ".join(names), "x".join(map(str, size)), str(about.get("way", "C")),
+                    int(about.get("bytes", 4 * images * int(np.prod(size)))), "")
+            )  # fmt: skip
+        return rows
+
+
+_abandoned: list[Any] = []
+
+
+def _marked(ops: list[Op]) -> list[Op]:
+    """The operations, of which those add to a gradient that a later one has, going back, filled already."""
+    seen: set[int] = set()
+    marked = []
+    for op in reversed(ops):
+        gradients = {id(array) for array in op.get("gradients", ()) if array is not None}
+        marked.append({**op, "adds": not gradients.isdisjoint(seen)})
+        seen |= gradients
+    return marked[::-1]
+
+
+def _is_same(one: Op, other: Op) -> bool:
+    return one.keys() == other.keys() and all(
+        name == "random"
+        or value is other[name]
+        or (
+            _same_items(value, other[name])
+            if name in ("weights", "gradients")
+            else _equal(value, other[name])
+        )
+        for name, value in one.items()
+    )
+
+
+def _same_items(these: list[Any], others: list[Any]) -> bool:
+    return len(these) == len(others) and all(map(operator.is_, these, others))
+
+
+def _equal(value: Any, other: Any) -> bool:
+    return isinstance(value, (int, float, str, tuple, list, bool)) and value == other
+
+
+class _Compiled(Call):
+    """The call of a ``Compiled``: it takes and returns lists."""
+
+    def arguments(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(values[number] for number in self.inputs)
+
+    def nested(self, results: Sequence[Any]) -> Any:
+        return list(results)
+
+
+# ---- programs
+
+
+class Program:
+    """A network for inputs of one shape, for training or inference, with what learns in it now.
+
+    schedule   its calls, compiled where they lower
+    logits     for each output, the number of the tensor that the loss begins at: what the last activation is
+               applied to, or None for the output itself
+    in_python  the layers that do not lower
+    heads      where C may take the losses: see ``train``
+    output_shapes  of one example
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        training: bool,
+        shapes: Sequence[Shape],
+        fused: Sequence[bool] = (),
+        earlier: Program | None = None,
+    ) -> None:
+        self.training = training
+        self._whole = schedule
+        fused = list(fused) or [False] * len(schedule.outputs)
+        at_logits = [number for number, is_fused in zip(schedule.outputs, fused, strict=True) if is_fused]
+        parts, made_shapes = _parts(schedule, training, shapes, set(at_logits))
+        self.output_shapes = [made_shapes[number] for number in schedule.outputs]
+        if not any(isinstance(part, _Run) and part.builder.ops for part in parts):
+            raise NoProgram
+        learned = [call.parameters for call in schedule.calls]
+        needed = schedule.needed(learned, input_gradient=False)
+        size = schedule.size
+        logits: dict[int, int] = {}
+        calls: list[Call] = []
+        self.why: dict[int, str] = {}
+        """Why a call of the schedule, by its place, is no operations."""
+        read: set[int] = set(schedule.outputs)
+        wanted_of: list[list[int]] = []
+        for part in reversed(parts):
+            if isinstance(part, _Run):
+                wanted_of.append([number for call in part.calls for number in call.outputs if number in read])
+                read.update(part.given)
+            else:
+                read.update(part[0].inputs)
+        for part in parts:
+            if not isinstance(part, _Run):
+                self.why[len(calls)] = part[1]
+                calls.append(part[0])
+                continue
+            outputs = wanted_of.pop()
+            here = {number: size + i for i, number in enumerate(part.logits)}
+            size += len(here)
+            logits |= here
+            compiled = Compiled(part, outputs, list(here.values()), needed, keep=training)
+            compiled = next((old for old in _compiled(earlier) if old.is_same_as(compiled)), compiled)
+            calls.append(
+                _Compiled(
+                    compiled, None, compiled.inputs, compiled.outputs, (), None, (), False  # type: ignore[arg-type]
+                )
+            )  # fmt: skip
+        self.logits = [logits.get(number) if is_fused else None for number, is_fused in
+                       zip(schedule.outputs, fused, strict=True)]  # fmt: skip
+        self._logits_in_python = [
+            is_fused and number is None for is_fused, number in zip(fused, self.logits, strict=True)
+        ]
+        self.in_python = [call.layer for call in calls if not isinstance(call.layer, Compiled)]
+        self._extra = [number for number in self.logits if number is not None]
+        self.schedule = schedule.with_calls(calls, schedule.inputs, (*schedule.outputs, *self._extra))
+        self.schedule.size = size
+        self._outputs = len(schedule.outputs)
+        self.heads = self._heads(needed)
+
+    def _heads(self, needed: Sequence[bool]) -> tuple[Schedule, Compiled, list[int]] | None:
+        """Where C may take the loss and go back by itself: the calls before, the last one, and the tensor of each
+        output's loss. None where something learns before it, or an output is made elsewhere."""
+        last = self.schedule.calls[-1].layer
+        if (
+            not (self.training and isinstance(last, Compiled))
+            or len(set(self._whole.outputs)) < self._outputs
+        ):
+            return None
+        at = [
+            number if logits is None else logits
+            for number, logits in zip(self._whole.outputs, self.logits, strict=True)
+        ]
+        made = [last._results[last.outputs.index(n)][0] if n in last.outputs else False for n in at]
+        if True in self._logits_in_python or not all(made) or any(needed[number] for number in last.inputs):
+            return None
+        before = self.schedule.with_calls(self.schedule.calls[:-1], self.schedule.inputs, last.inputs)
+        return before, last, [last.tensor_of(number) for number in at]
+
+    # ---- runs
+
+    def nested(self, outputs: Iterable[Any]) -> Any:
+        """The outputs as the network returns them."""
+        return structure.packed(self._whole.graph.outputs, outputs)
+
+    def infer(self, inputs: Sequence[Array]) -> list[Array]:
+        """The outputs, in order."""
+        return Pass(self.schedule, self.training).forward(inputs, remember=False)
+
+    def forward(self, inputs: Sequence[Array]) -> tuple[list[Array], Pass]:
+        """(outputs, what ``backward`` needs)"""
+        going = Pass(self.schedule, self.training)
+        return going.forward(inputs)[: self._outputs], going
+
+    def backward(self, going: Pass, gradients: Sequence[Array | None]) -> None:
+        """Fill the gradients of all that learns. ``gradients`` are those of the outputs; of an output whose
+        loss begins at its pre-activation, at that."""
+        at_outputs = list(gradients)
+        at_logits = []
+        for place, number in enumerate(self.logits):
+            if number is not None:
+                at_logits.append(at_outputs[place])
+                at_outputs[place] = None
+        from_logits = [*self._logits_in_python, *(False for _ in at_logits)]
+        going.backward([*at_outputs, *at_logits], from_logits, let_go=True)
+
+    def train(self, inputs: Sequence[Array], losses: Sequence[tuple[Any, ...]]) -> list[Array]:
+        """Forward, losses and backward where there are ``heads``: fills all gradients, returns the outputs.
+
+        ``losses`` : of each output (kind, delta, limits, labels, rows, weights, scale, array for the images'
+            losses) as ``_kernels.Program.train`` takes them, None for one that is not judged
+        """
+        assert self.heads is not None
+        before, last, tensors = self.heads
+        given = Pass(before, self.training).forward(inputs, remember=False)
+        table = [
+            (loss[0], tensor, *loss[1:])
+            for tensor, loss in zip(tensors, losses, strict=True)
+            if loss is not None
+        ]
+        made = structure.leaves(last.train(given, table))
+        return [made[last.outputs.index(number)] for number in self._whole.outputs]
+
+    def rows(self, images: int) -> list[Row]:
+        """For ``explain``: an operation a row, or a layer that runs in Python."""
+        rows: list[Row] = []
+        for place, call in enumerate(self.schedule.calls):
+            if isinstance(call.layer, Compiled):
+                rows += call.layer.rows(images, self.training)
+            else:
+                shape = " ".join("x".join(map(str, tensor.shape[1:])) for tensor in call.node.outputs)
+                layer = call.layer
+                rows.append(Row(type(layer).__name__, layer.name, shape, "Python", 0, self.why[place]))
+        return rows
+
+
+def _compiled(program: Program | None) -> list[Compiled]:
+    if program is None:
+        return []
+    return [call.layer for call in program.schedule.calls if isinstance(call.layer, Compiled)]
+
+
+def _parts(
+    schedule: Schedule, training: bool, input_shapes: Sequence[Shape], fused: set[int]
+) -> tuple[list[_Run | tuple[Call, str]], list[Any]]:
+    """The calls, those that lower together in runs; and the shape of each tensor."""
+    shapes: list[Shape | None] = [None] * schedule.size
+    for number, shape in zip(schedule.inputs, input_shapes, strict=True):
+        shapes[number] = shape
+    parts: list[_Run | tuple[Call, str]] = []
+    run: _Run | None = None
+    for call in schedule.calls:
+        run = run or _Run()
+        try:
+            made = [tensor.shape for tensor in run.take(call, training, shapes, fused)]
+            if run not in parts[-1:]:
+                parts.append(run)
+        except Cut as cut:
+            run = None
+            parts.append((call, str(cut)))
+            made = _output_shapes(call, shapes)
+        for number, shape in zip(call.outputs, made, strict=True):
+            shapes[number] = shape
+    return parts, shapes
+
+
+def _output_shapes(call: Call, shapes: Sequence[Any]) -> list[Shape]:
+    """What a call makes of inputs of these shapes. Raises NoProgram where that cannot be told."""
+    known = [tensor.shape[1:] for tensor in call.node.outputs]
+    if all(None not in shape for shape in known):
+        return known  # type: ignore[return-value]
+    handles = call.arguments([None if shape is None else Tensor(0, shape) for shape in shapes])
+    nested = structure.mapped(lambda leaf: leaf.shape, handles[0] if len(handles) == 1 else list(handles))
+    try:
+        found = structure.shape_leaves(call.layer.compute_output_shape(nested))
+    except Exception:
+        raise NoProgram from None
+    if any(None in shape for shape in found):
+        raise NoProgram
+    return found  # type: ignore[return-value]

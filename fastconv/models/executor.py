@@ -1,0 +1,232 @@
+"""What runs a batch of a model. An executor has two methods:
+
+infer(model, x)                                 the outputs
+loss_and_gradients(model, objective, batch)     the outputs and the loss; fills the gradients
+
+``LayerByLayer`` runs any network, and is the reading copy. ``Programmed`` runs it as a program
+(``fastconv.engine``), ``Planned`` small ones as plans (``models.plan``) and the others as programs. Each model has an executor of its own, in ``_executor``; a copy of the model gets a copy of it, by
+``copy.copy``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastconv._core.versions import knows
+from fastconv.engine.heads import Judged, has_head, judged
+from fastconv.engine.program import MOST_LOSSES, Program
+from fastconv.engine.programs import Programs
+from fastconv.graph import structure
+from fastconv.layers.layer import Layer
+from fastconv.losses import Loss
+from fastconv.models.batches import Batch
+from fastconv.models.objective import Objective, Term, Value, given_targets, value_of
+from fastconv.models.plan import Plan, Plans, can_train_with
+from fastconv.ops._door import on_reference
+from fastconv.parameter import Array
+
+if TYPE_CHECKING:
+    from fastconv.models.model import Model
+
+
+class LayerByLayer:
+    """Runs the layers of a model one after the other."""
+
+    def infer(self, model: Model, x: Any) -> Any:
+        """The outputs for x, floats of a shape that the model takes; of several inputs a list."""
+        return model.forward(x, training=False)
+
+    def loss_and_gradients(self, model: Model, objective: Objective, batch: Batch) -> tuple[Any, Value]:
+        """(outputs, loss) of a batch; fills the gradients of all parameters.
+
+        Penalties on outputs (``add_loss``, ``activity_regularizer``) are part of the loss and its gradients;
+        those on weights are not. Raises ValueError where targets are missing.
+        """
+        y_pred = model.forward(batch.x, training=True)
+        composes = model.composition(training=True) is not None  # else it has a ``backward`` of its own
+        outputs, y, weights = model._by_output(batch.y, y_pred, batch.sample_weight)
+        terms = objective.terms(model._ports.outputs)
+        last = model._last_layers() if composes else [model] * len(outputs)
+        fused = [composes and _fuse(*pair) for pair in zip(terms, last, strict=True)]
+        value = value_of(terms, y, outputs, weights)
+        gradients = _gradients(terms, fused, y, outputs, weights)
+        with model._letting_go():
+            if composes:
+                model.back_through(gradients, input_gradient=False, from_logits=fused)
+            else:
+                model.backward(structure.packed(y_pred, gradients), input_gradient=False)
+        return y_pred, value._replace(total=value.total + sum(model.activity_losses))
+
+
+class Programmed(LayerByLayer):
+    """Runs a model as a program (``fastconv.engine``), layers that do not lower in Python between its parts.
+
+    Layer by layer where nothing lowers, for empty batches, on the reference backend, and where the model says
+    ``jit_compile=False`` or computes by itself.
+    """
+
+    def __init__(self) -> None:
+        self._programs = Programs()
+
+    def infer(self, model: Model, x: Any) -> Any:
+        inputs = _inputs(model, x)
+        program = None if inputs is None else self._programs.find(model, inputs, training=False)
+        if inputs is None or program is None:
+            return super().infer(model, x)
+        return program.nested(program.infer(inputs))
+
+    def loss_and_gradients(self, model: Model, objective: Objective, batch: Batch) -> tuple[Any, Value]:
+        inputs = _inputs(model, batch.x)
+        program = None
+        if inputs is not None and model.composition(training=True) is not None:
+            terms = objective.terms(model._ports.outputs)
+            fused = [_fuse(*pair) for pair in zip(terms, model._last_layers(), strict=True)]
+            program = self._programs.find(model, inputs, True, fused)
+        if inputs is None or program is None:
+            return super().loss_and_gradients(model, objective, batch)
+        N = len(inputs[0])
+        y_pred = program.nested(
+            np.broadcast_to(np.float32(0), (N, *shape)) for shape in program.output_shapes
+        )
+        outputs, y, weights = model._by_output(batch.y, y_pred, batch.sample_weight)
+        losses = _in_c(program, terms, fused, y, outputs, weights)
+        if losses is not None:
+            table = [
+                None if loss is None else loss.in_c(term.weight)
+                for loss, term in zip(losses, terms, strict=True)
+            ]
+            outputs = program.train(inputs, table)
+            value = Value(0.0, [], [])
+            for loss, term in zip(losses, terms, strict=True):
+                if loss is not None:
+                    value.each.append(loss.value())
+                    value.names.append(term.name)
+                    value = value._replace(total=value.total + term.weight * value.each[-1])
+        else:
+            outputs, going = program.forward(inputs)
+            value = value_of(terms, y, outputs, weights)
+            program.backward(going, _gradients(terms, fused, y, outputs, weights))
+        added = sum(sum(layer.activity_losses) for layer in program.in_python)
+        return program.nested(outputs), value._replace(total=value.total + added)
+
+    def __reduce__(self) -> tuple[type[Programmed], tuple[()]]:
+        return type(self), ()  # a program works on the arrays of the model that it was made for
+
+
+def _inputs(model: Model, x: Any) -> list[Array] | None:
+    """The arrays that a program of the model takes; None where the model has none."""
+    if not model.built or model.jit_compile is False or on_reference() or _runs_by_itself(model):
+        return None
+    if isinstance(x, np.ndarray):
+        inputs = [x]
+    else:
+        inputs = structure.leaves(list(model._checked_inputs(model._nested_as_inputs(x))))
+    return inputs if len(inputs[0]) else None
+
+
+def _runs_by_itself(model: Model) -> bool:
+    """Whether a class of the user's, or this very model, overrides how a batch goes through it."""
+    cls: Any = type(model)
+    own = any(
+        getattr(cls, name).__module__.partition(".")[0] != "fastconv"
+        for name in ("forward", "compute", "back_through")
+    )
+    return own or not {"forward", "compute", "back_through"}.isdisjoint(vars(model))
+
+
+def _in_c(
+    program: Program, terms: list[Term], fused: list[bool], y: Any, outputs: Any, weights: Any
+) -> list[Judged | None] | None:
+    """The losses of the outputs, where C takes all of them."""
+    if program.heads is None:
+        return None
+    losses: list[Judged | None] = []
+    for term, is_fused, target, output, weight in zip(terms, fused, y, outputs, weights, strict=True):
+        if term.loss is None:
+            losses.append(None)
+            continue
+        if target is None or not has_head(term.loss, is_fused):
+            return None
+        loss = judged(term.loss, target, output.shape, weight)
+        if loss is None:
+            return None
+        losses.append(loss)
+    return losses if len(losses) - losses.count(None) <= MOST_LOSSES else None
+
+
+def _gradients(
+    terms: list[Term], fused: list[bool], y: Any, outputs: Any, weights: Any
+) -> list[Array | None]:
+    """Of each output, or of what its last activation is applied to where loss and activation are ``fused``."""
+    gradients: list[Array | None] = []
+    for term, is_fused, target, output, weight in zip(terms, fused, y, outputs, weights, strict=True):
+        gradient = None
+        if term.loss is not None:
+            derive = term.loss.gradient_at_logits if is_fused else term.loss.gradient
+            gradient = derive(target, output, weight)
+            if term.weight != 1:
+                gradient = gradient * gradient.dtype.type(term.weight)
+        gradients.append(gradient)
+    return gradients
+
+
+def _fuse(term: Term, layer: Layer) -> bool:
+    return term.loss is not None and fuses(term.loss, layer)
+
+
+class Planned(Programmed):
+    """Runs a model as a plan where there is one for it, as a program where there is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._plans, self._inference_plans = Plans(), Plans(inference=True)
+
+    def infer(self, model: Model, x: Any) -> Any:
+        plan = None
+        if _is_as_built(model, x):
+            plan = self.plan(model) or self.inference_plan(model, len(x))
+        return super().infer(model, x) if plan is None else plan.predict(x)
+
+    def loss_and_gradients(self, model: Model, objective: Objective, batch: Batch) -> tuple[Any, Value]:
+        loss = objective.single
+        if loss is not None and can_train_with(loss) and _is_as_built(model, batch.x):
+            plan = self.plan(model)
+            if plan is not None:  # whose layers have no penalties on their outputs
+                y_pred, total = plan.train(batch.x, given_targets(batch.y), loss, batch.sample_weight)
+                return y_pred, Value(total, [total], [])
+        return super().loss_and_gradients(model, objective, batch)
+
+    def plan(self, model: Model) -> Plan | None:
+        """The plan that trains the model and predicts; None where there is none."""
+        return self._plans.find(model) if _may_be_planned(model) else None
+
+    def inference_plan(self, model: Model, images: int) -> Plan | None:
+        """The plan that only predicts, where it pays for so many images."""
+        plan = self._inference_plans.find(model) if _may_be_planned(model) else None
+        return plan if plan is not None and plan.pays_for(images) else None
+
+
+def _may_be_planned(model: Model) -> bool:
+    return model.built and model.jit_compile is not False
+
+
+def _is_as_built(model: Model, x: Any) -> bool:
+    """Whether x is one array of the shape that the model was built for, and plans are made for."""
+    return isinstance(x, np.ndarray) and x.shape[1:] == model._input_shape
+
+
+def fuses(loss: Loss, layer: Layer) -> bool:
+    """True where loss and last activation have a simpler derivative together: softmax and cross-entropy.
+
+    Not where a subclass has changed one of the two and not their derivative together.
+    """
+    if loss.fuses_with is None or getattr(loss, "from_logits", False):
+        return False
+    return (
+        loss.fuses_with == layer.output_activation
+        and knows(loss, "gradient_at_logits", "__call__", "gradient")
+        and knows(loss, "derivative_at_logits", "call", "derivative")
+        and layer._skips_activation()
+    )
