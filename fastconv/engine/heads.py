@@ -55,7 +55,7 @@ class Judged(NamedTuple):
 
     kind: str
     delta: float
-    limits: tuple[float, ...]
+    limits: tuple[float, float]
     labels: Array | None
     rows: Array | None
     weights: Array | None
@@ -94,7 +94,7 @@ def judged(loss: Loss, y_true: Any, shape: tuple[int, ...], sample_weight: Any) 
     return Judged(
         _KINDS[type(loss)],
         float(loss.delta) if isinstance(loss, Huber) else 0.0,
-        _LIMITS if clipped else (),
+        _LIMITS if clipped else (0.0, 0.0),
         np.ascontiguousarray(target, np.int64) if is_sparse else None,
         None if is_sparse else np.ascontiguousarray(target, np.float32),
         weights,

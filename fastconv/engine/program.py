@@ -126,7 +126,6 @@ class Compiled:
         self.inputs = tuple(given)
         self.input_shapes = [tensor.shape for tensor in given.values()]
         place = {tensor.number: i for i, tensor in enumerate(given.values())}
-        self._constants = [tensor for tensor in builder.constants if tensor.number in read]
         self._results = [
             (result.number in made, kept.index(result.number) if result.number in made else place[result.number],
              result.shape)
@@ -138,12 +137,11 @@ class Compiled:
         self._table = (
             self.ops,
             self.sizes,
-            numbers + [tensor.number for tensor in self._constants],
-            self._wanted + [False] * len(self._constants),
+            numbers,
+            self._wanted,
             kept,
         )
         self._output_sizes = [builder.sizes[number] for number in kept]
-        self._ones: tuple[int, list[Array]] = 0, []
         self._turns = Turns()  # a program in C has one workspace
         self._program: Any = None
         for call in run.calls:
@@ -219,7 +217,7 @@ class Compiled:
         with self._turns.lock:
             self.in_c.backward(
                 [None if array is None else _door.laid_out(array, np.float32) for array in outputs],
-                [*dx, *(None for _ in self._constants)],
+                dx,
             )
         for i, array in zip(self._read, dx, strict=True):
             if array is not None:
@@ -240,9 +238,7 @@ class Compiled:
             arrays.append(_door.laid_out(array, np.float32))
         for layer, stream in self.draws:
             stream.seed, stream.call = layer.draw()
-        if self._constants and self._ones[0] != N:
-            self._ones = N, [np.ones((N, *tensor.shape), np.float32) for tensor in self._constants]
-        given = [arrays[i] for i in self._read] + self._ones[1]
+        given = [arrays[i] for i in self._read]
         return given, [_door.empty((N, *size)) for size in self._output_sizes]
 
     def _nested(self, inputs: Sequence[Array], outputs: list[Array]) -> Any:

@@ -89,12 +89,13 @@ class Dropout(_DropByMask):
         scale = 1 / (1 - self.rate) if self.rate < 1 else 0.0
         if self.noise_shape is None:
             return builder.dropout(x, self.rate, scale)
-        if self.noise_shape[0] is not None:
-            builder.cut(f"noise_shape={self.noise_shape} says how many examples there are")
-        _, *shape = concrete_shape(self, self.noise_shape, (1, *x.shape))
-        return builder.elementwise(
-            x, builder.dropout(builder.ones(tuple(shape)), self.rate, scale), "multiply"
-        )
+        of_maps = (1, *(1,) * (len(x.shape) - 1), x.channels)
+        if (
+            self.noise_shape[0] is not None
+            or concrete_shape(self, self.noise_shape, (1, *x.shape)) != of_maps
+        ):
+            builder.cut(f"noise_shape={self.noise_shape} drops neither single numbers nor maps")
+        return builder.dropout(x, self.rate, scale, spatial=True)
 
 
 class SpatialDropout2D(Dropout):
