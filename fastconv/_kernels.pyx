@@ -3,13 +3,15 @@
 """The compiled kernels: csrc/ as Python functions.
 
 Nothing is checked here but sizes, memory, and that no array is None: fastconv.ops validates, then calls. Arrays
-are C-contiguous float32 (the memoryview types insist), outputs are allocated by the caller, and the GIL is
-released while C runs.
+are C-contiguous float32 (memoryview types and data_of insist), outputs are allocated by the caller, and the GIL
+is released while C runs.
 """
 
-from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer)
 from libc.stdlib cimport calloc, free
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport strcmp
 
 
 cdef extern from *:
@@ -448,6 +450,73 @@ cdef int check(fc_status status) except -1:
     return 0
 
 
+# ---- arrays and arguments -------------------------------------------------------------------------
+
+# A memoryview of a type costs a microsecond for each array; of the smallest operations that is most of the time.
+
+cdef void *data_of(array, int64_t size, const char *format, bint written) except NULL:
+    """Where a C-contiguous array of so many bytes begins, which the caller keeps alive."""
+    cdef Py_buffer buffer
+    PyObject_GetBuffer(array, &buffer, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if written else 0))
+    cdef void *data = buffer.buf
+    cdef bint fits = buffer.len == size and buffer.format != NULL and strcmp(buffer.format, format) == 0
+    PyBuffer_Release(&buffer)
+    if not fits:
+        raise ValueError(f"an array of {size} bytes of {format.decode()!r} is needed; got {array.dtype} {array.shape}")
+    return data
+
+
+cdef const float *floats(array, int64_t count) except NULL:
+    return <const float *>data_of(array, count * sizeof(float), b"f", False)
+
+
+cdef float *written(array, int64_t count) except NULL:
+    return <float *>data_of(array, count * sizeof(float), b"f", True)
+
+
+cdef int64_t count_of(tuple shape) except? -1:
+    cdef int64_t count = 1
+    for n in shape:
+        count *= <int64_t>n
+    return count
+
+
+cdef bint is_plain(value):
+    """Whole numbers, names, None, and tuples of them, of just these types."""
+    if value is None or type(value) is int or type(value) is str:
+        return True
+    if type(value) is not tuple:
+        return False
+    for part in <tuple>value:
+        if not is_plain(part):
+            return False
+    return True
+
+
+cdef class Cached:
+    """A function of plain arguments that computes each result once.
+
+    Others it takes too, and computes anew: 1, True and 1.0 are equal, and are not the same argument.
+    """
+
+    cdef object function
+    cdef dict found
+
+    def __init__(self, function):
+        self.function, self.found = function, {}
+
+    def __call__(self, *arguments):
+        if not is_plain(arguments):
+            return self.function(*arguments)
+        result = self.found.get(arguments)
+        if result is None:
+            result = self.function(*arguments)
+            if len(self.found) >= 1024:
+                self.found.clear()
+            self.found[arguments] = result
+        return result
+
+
 # ---- memory -------------------------------------------------------------------------------------
 
 cdef class Memory:
@@ -539,44 +608,51 @@ def chosen_algorithm(
     return fc_conv2d_choose(&conv, _PASSES[direction], <fc_conv2d_algorithm>algorithm)
 
 
-def conv2d(int algorithm, x, kernel, bias, window, int64_t groups, y) -> None:
-    cdef fc_conv2d conv = describe(x.shape, kernel.shape, y.shape, window, groups)
-    cdef const float[:, :, :, ::1] x_view = x, kernel_view = kernel
-    cdef const float[::1] bias_view = bias
-    cdef float[:, :, :, ::1] y_view = y
-    cdef const float *bias_data = NULL
+cdef class Convolution:
+    """What the kernels are told of a convolution besides its arrays. ``algorithm`` is a place in ALGORITHMS, or -1."""
+
+    cdef fc_conv2d conv
+    cdef fc_conv2d_algorithm algorithm
+    cdef int64_t x, kernel, y  # numbers in each
+
+    def __cinit__(
+        self, int algorithm, tuple x_shape, tuple kernel_shape, tuple y_shape, window, int64_t groups
+    ):
+        self.algorithm = <fc_conv2d_algorithm>algorithm
+        self.conv = describe(x_shape, kernel_shape, y_shape, window, groups)
+        self.x, self.kernel, self.y = count_of(x_shape), count_of(kernel_shape), count_of(y_shape)
+
+
+def conv2d(Convolution how, x, kernel, bias, y) -> None:
+    cdef const float *x_data = floats(x, how.x)
+    cdef const float *kernel_data = floats(kernel, how.kernel)
+    cdef const float *bias_data = NULL if bias is None else floats(bias, how.conv.C_out)
+    cdef float *y_data = written(y, how.y)
     cdef fc_status status
-    if bias is not None:
-        bias_data = &bias_view[0]
     with nogil:
-        status = fc_conv2d_forward_by(
-            <fc_conv2d_algorithm>algorithm, &conv,
-            &x_view[0, 0, 0, 0], &kernel_view[0, 0, 0, 0], bias_data, &y_view[0, 0, 0, 0])
+        status = fc_conv2d_forward_by(how.algorithm, &how.conv, x_data, kernel_data, bias_data, y_data)
     check(status)
 
 
-def conv2d_backward_data(int algorithm, dy, kernel, window, int64_t groups, dx) -> None:
-    cdef fc_conv2d conv = describe(dx.shape, kernel.shape, dy.shape, window, groups)
-    cdef const float[:, :, :, ::1] dy_view = dy, kernel_view = kernel
-    cdef float[:, :, :, ::1] dx_view = dx
+def conv2d_backward_data(Convolution how, dy, kernel, dx) -> None:
+    cdef const float *dy_data = floats(dy, how.y)
+    cdef const float *kernel_data = floats(kernel, how.kernel)
+    cdef float *dx_data = written(dx, how.x)
     cdef fc_status status
     with nogil:
-        status = fc_conv2d_backward_data_by(
-            <fc_conv2d_algorithm>algorithm, &conv,
-            &dy_view[0, 0, 0, 0], &kernel_view[0, 0, 0, 0], &dx_view[0, 0, 0, 0])
+        status = fc_conv2d_backward_data_by(how.algorithm, &how.conv, dy_data, kernel_data, dx_data)
     check(status)
 
 
-def conv2d_backward_kernel(int algorithm, x, dy, window, int64_t groups, dkernel, dbias) -> None:
-    cdef fc_conv2d conv = describe(x.shape, dkernel.shape, dy.shape, window, groups)
-    cdef const float[:, :, :, ::1] x_view = x, dy_view = dy
-    cdef float[:, :, :, ::1] dkernel_view = dkernel
-    cdef float[::1] dbias_view = dbias
+def conv2d_backward_kernel(Convolution how, x, dy, dkernel, dbias) -> None:
+    cdef const float *x_data = floats(x, how.x)
+    cdef const float *dy_data = floats(dy, how.y)
+    cdef float *dkernel_data = written(dkernel, how.kernel)
+    cdef float *dbias_data = written(dbias, how.conv.C_out)
     cdef fc_status status
     with nogil:
         status = fc_conv2d_backward_kernel_by(
-            <fc_conv2d_algorithm>algorithm, &conv,
-            &x_view[0, 0, 0, 0], &dy_view[0, 0, 0, 0], &dkernel_view[0, 0, 0, 0], &dbias_view[0])
+            how.algorithm, &how.conv, x_data, dy_data, dkernel_data, dbias_data)
     check(status)
 
 
@@ -669,32 +745,39 @@ def conv2d_depthwise_backward_kernel(x, dy, window, dkernel, dbias) -> None:
 
 # ---- dense --------------------------------------------------------------------------------------
 
-def dense(const float[:, ::1] x, const float[:, ::1] kernel, const float[::1] bias, float[:, ::1] y) -> None:
-    cdef const float *bias_data = NULL
+def dense(x, kernel, bias, y) -> None:
+    """x (..., C) and y (..., K), kernel (C, K)"""
+    cdef int64_t C = kernel.shape[0], K = kernel.shape[1], M = y.size // K
+    cdef const float *x_data = floats(x, M * C)
+    cdef const float *kernel_data = floats(kernel, C * K)
+    cdef const float *bias_data = NULL if bias is None else floats(bias, K)
+    cdef float *y_data = written(y, M * K)
     cdef fc_status status
-    if bias is not None:
-        bias_data = &bias[0]
     with nogil:
-        status = fc_dense_forward(
-            x.shape[0], x.shape[1], kernel.shape[1], &x[0, 0], &kernel[0, 0], bias_data, &y[0, 0])
+        status = fc_dense_forward(M, C, K, x_data, kernel_data, bias_data, y_data)
     check(status)
 
 
-def dense_backward_data(const float[:, ::1] dy, const float[:, ::1] kernel, float[:, ::1] dx) -> None:
+def dense_backward_data(dy, kernel, dx) -> None:
+    cdef int64_t C = kernel.shape[0], K = kernel.shape[1], M = dx.size // C
+    cdef const float *dy_data = floats(dy, M * K)
+    cdef const float *kernel_data = floats(kernel, C * K)
+    cdef float *dx_data = written(dx, M * C)
     cdef fc_status status
     with nogil:
-        status = fc_dense_backward_data(
-            dy.shape[0], kernel.shape[0], dy.shape[1], &dy[0, 0], &kernel[0, 0], &dx[0, 0])
+        status = fc_dense_backward_data(M, C, K, dy_data, kernel_data, dx_data)
     check(status)
 
 
-def dense_backward_kernel(
-    const float[:, ::1] x, const float[:, ::1] dy, float[:, ::1] dkernel, float[::1] dbias
-) -> None:
+def dense_backward_kernel(x, dy, dkernel, dbias) -> None:
+    cdef int64_t C = dkernel.shape[0], K = dkernel.shape[1], M = x.size // C
+    cdef const float *x_data = floats(x, M * C)
+    cdef const float *dy_data = floats(dy, M * K)
+    cdef float *dkernel_data = written(dkernel, C * K)
+    cdef float *dbias_data = written(dbias, K)
     cdef fc_status status
     with nogil:
-        status = fc_dense_backward_kernel(
-            x.shape[0], x.shape[1], dy.shape[1], &x[0, 0], &dy[0, 0], &dkernel[0, 0], &dbias[0])
+        status = fc_dense_backward_kernel(M, C, K, x_data, dy_data, dkernel_data, dbias_data)
     check(status)
 
 
@@ -723,56 +806,58 @@ def rbf_backward_kernel(
 
 # ---- pooling ------------------------------------------------------------------------------------
 
-cdef fc_pool2d describe_pool(tuple x_shape, window):
+cdef class Pooling:
+    """What the kernels are told of pooling (N, H, W, C) besides its arrays."""
+
     cdef fc_pool2d pool
-    pool.N, pool.H, pool.W, pool.C = x_shape
-    pool.KH, pool.KW = window.size
-    pool.OH, pool.OW = window.output_size
-    pool.stride_h = within(window.strides[0], pool.OH, pool.H)
-    pool.stride_w = within(window.strides[1], pool.OW, pool.W)
-    pool.pad_top, pool.pad_left = window.rows.before, window.columns.before
-    return pool
+    cdef int64_t x, y  # numbers in each
+
+    def __cinit__(self, tuple x_shape, window):
+        self.pool.N, self.pool.H, self.pool.W, self.pool.C = x_shape
+        self.pool.KH, self.pool.KW = window.size
+        self.pool.OH, self.pool.OW = window.output_size
+        self.pool.stride_h = within(window.strides[0], self.pool.OH, self.pool.H)
+        self.pool.stride_w = within(window.strides[1], self.pool.OW, self.pool.W)
+        self.pool.pad_top, self.pool.pad_left = window.rows.before, window.columns.before
+        self.x = count_of(x_shape)
+        self.y = count_of((self.pool.N, self.pool.OH, self.pool.OW, self.pool.C))
 
 
-def max_pool2d(x, window, y, switches) -> None:
-    cdef fc_pool2d pool = describe_pool(x.shape, window)
-    cdef const float[:, :, :, ::1] x_view = x
-    cdef float[:, :, :, ::1] y_view = y
-    cdef uint16_t[:, :, :, ::1] switches_view = switches
+def max_pool2d(Pooling how, x, y, switches) -> None:
+    cdef const float *x_data = floats(x, how.x)
+    cdef float *y_data = written(y, how.y)
+    cdef uint16_t *switches_data = <uint16_t *>data_of(switches, how.y * sizeof(uint16_t), b"H", True)
     cdef fc_status status
     with nogil:
-        status = fc_max_pool2d_forward(&pool, &x_view[0, 0, 0, 0], &y_view[0, 0, 0, 0], &switches_view[0, 0, 0, 0])
+        status = fc_max_pool2d_forward(&how.pool, x_data, y_data, switches_data)
     check(status)
 
 
-def max_pool2d_backward(dy, switches, window, dx) -> None:
-    cdef fc_pool2d pool = describe_pool(dx.shape, window)
-    cdef const float[:, :, :, ::1] dy_view = dy
-    cdef const uint16_t[:, :, :, ::1] switches_view = switches
-    cdef float[:, :, :, ::1] dx_view = dx
+def max_pool2d_backward(Pooling how, dy, switches, dx) -> None:
+    cdef const float *dy_data = floats(dy, how.y)
+    cdef const uint16_t *switches_data = <uint16_t *>data_of(switches, how.y * sizeof(uint16_t), b"H", False)
+    cdef float *dx_data = written(dx, how.x)
     cdef fc_status status
     with nogil:
-        status = fc_max_pool2d_backward(&pool, &dy_view[0, 0, 0, 0], &switches_view[0, 0, 0, 0], &dx_view[0, 0, 0, 0])
+        status = fc_max_pool2d_backward(&how.pool, dy_data, switches_data, dx_data)
     check(status)
 
 
-def avg_pool2d(x, window, y) -> None:
-    cdef fc_pool2d pool = describe_pool(x.shape, window)
-    cdef const float[:, :, :, ::1] x_view = x
-    cdef float[:, :, :, ::1] y_view = y
+def avg_pool2d(Pooling how, x, y) -> None:
+    cdef const float *x_data = floats(x, how.x)
+    cdef float *y_data = written(y, how.y)
     cdef fc_status status
     with nogil:
-        status = fc_avg_pool2d_forward(&pool, &x_view[0, 0, 0, 0], &y_view[0, 0, 0, 0])
+        status = fc_avg_pool2d_forward(&how.pool, x_data, y_data)
     check(status)
 
 
-def avg_pool2d_backward(dy, window, dx) -> None:
-    cdef fc_pool2d pool = describe_pool(dx.shape, window)
-    cdef const float[:, :, :, ::1] dy_view = dy
-    cdef float[:, :, :, ::1] dx_view = dx
+def avg_pool2d_backward(Pooling how, dy, dx) -> None:
+    cdef const float *dy_data = floats(dy, how.y)
+    cdef float *dx_data = written(dx, how.x)
     cdef fc_status status
     with nogil:
-        status = fc_avg_pool2d_backward(&pool, &dy_view[0, 0, 0, 0], &dx_view[0, 0, 0, 0])
+        status = fc_avg_pool2d_backward(&how.pool, dy_data, dx_data)
     check(status)
 
 
@@ -827,16 +912,21 @@ ACTIVATIONS = {
 }
 
 
-def activation(int kind, float alpha, const float[::1] x, float[::1] y) -> None:
+def activation(int kind, float alpha, x, y) -> None:
+    cdef int64_t n = x.size
+    cdef const float *x_data = floats(x, n)
+    cdef float *y_data = written(y, n)
     with nogil:
-        fc_activation_forward(<fc_activation>kind, alpha, x.shape[0], &x[0], &y[0])
+        fc_activation_forward(<fc_activation>kind, alpha, n, x_data, y_data)
 
 
-def activation_backward(
-    int kind, float alpha, const float[::1] dy, const float[::1] kept, float[::1] dx
-) -> None:
+def activation_backward(int kind, float alpha, dy, kept, dx) -> None:
+    cdef int64_t n = kept.size
+    cdef const float *dy_data = floats(dy, n)
+    cdef const float *kept_data = floats(kept, n)
+    cdef float *dx_data = written(dx, n)
     with nogil:
-        fc_activation_backward(<fc_activation>kind, alpha, kept.shape[0], &dy[0], &kept[0], &dx[0])
+        fc_activation_backward(<fc_activation>kind, alpha, n, dy_data, kept_data, dx_data)
 
 
 def prelu(const float[:, ::1] x, const float[::1] alpha, float[:, ::1] y) -> None:
@@ -1479,7 +1569,6 @@ OP_KINDS = (
     "batch_norm", "activation", "prelu", "softmax", "dropout", "elementwise", "scale", "concatenate", "pad",
     "upsample", "reshape")
 WAYS = ("lanes", "pixels", "whole")
-LOSS_KINDS = ("softmax_cross_entropy", "sigmoid_cross_entropy", "squared", "absolute", "huber")
 
 
 cdef class Stream:
@@ -1643,7 +1732,7 @@ cdef class Program:
             raise ValueError(f"a program takes at most {FC_MOST_INPUTS} losses; got {len(losses)}")
         self.begin(inputs, outputs)
         for i, (kind, tensor, delta, limits, given_labels, rows, given_weights, scale, values) in enumerate(losses):
-            table[i].kind = <fc_loss_kind><int>LOSS_KINDS.index(kind)
+            table[i].kind = <fc_loss_kind><int>LOSSES[kind]
             table[i].tensor, table[i].delta, table[i].scale = tensor, delta, scale
             table[i].least, table[i].most = limits
             table[i].targets = fc_targets(NULL, NULL, NULL)

@@ -6,8 +6,9 @@ import itertools
 
 import numpy as np
 import pytest
+from fastconv._kernels import Cached
 
-from fastconv import layers
+from fastconv import layers, ops
 from fastconv._core.geometry import Axis, explicit_padding, pair, slide, window
 
 
@@ -139,3 +140,33 @@ def test_arrays_and_numbers_of_numpy_as_arguments():
         layers.Reshape((16.5, -1))
     with pytest.raises(ValueError, match=r"a tuple; write \(8,\), got 8"):
         layers.Dense(2, input_shape=8)
+
+
+def test_what_is_computed_once_tells_numbers_of_other_types_apart():
+    """1, True and 1.0 are equal and have one hash: an answer for the first is none for the others."""
+    x, kernel = np.ones((1, 4, 4, 1), np.float32), np.ones((3, 3, 1, 2), np.float32)
+    for strides in (1, (1, 1)):
+        expected = ops.conv2d(x, kernel, strides=strides)
+        for same in ([1, 1], np.array([1, 1]), np.int64(1), (np.int8(1), 1)):
+            np.testing.assert_array_equal(ops.conv2d(x, kernel, strides=same), expected)
+        for wrong in (True, 1.0, (1.0, 1), (True, True), "1"):
+            with pytest.raises(ValueError, match="strides must be a whole number or a pair"):
+                ops.conv2d(x, kernel, strides=wrong)
+
+
+def test_a_function_that_is_computed_once_forgets_some_and_keeps_none_of_its_errors():
+    calls = []
+
+    def reciprocal(n):
+        calls.append(n)
+        return 1 / n
+
+    cached = Cached(reciprocal)
+    assert [cached(2), cached(2), cached(np.int64(2)), cached(2.0)] == [0.5] * 4
+    assert len(calls) == 3
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            cached(0)
+    assert len(calls) == 5
+    for n in range(1, 3000):
+        assert cached(n) == 1 / n

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastconv._core.checks import is_whole, unknown_name
+from fastconv._kernels import Cached
 
 Pair = tuple[int, int]
 OpenPair = tuple[int | None, int | None]
@@ -125,6 +126,18 @@ def window(
     ``strides=None`` means ``strides=size``, as pooling layers have it.
     Raises ValueError where an argument is malformed or the window does not fit into the image.
     """
+    return _window(image, size, strides, padding, dilation_rate, size_name)
+
+
+@Cached
+def _window(
+    image: Pair,
+    size: int | Pair,
+    strides: int | Pair | None,
+    padding: Padding,
+    dilation_rate: int | Pair,
+    size_name: str,
+) -> Window:
     if None in image:
         raise ValueError(f"the size of the image is left open: {image}")
     size_pair = pair(size, size_name)

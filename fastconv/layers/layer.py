@@ -426,6 +426,8 @@ class Layer(Graphed, Structured):
 
     def check_input(self, shape: Sequence[int | None]) -> None:
         """Raise a ValueError that teaches where an input of ``shape`` (with the batch axis) does not fit."""
+        if shape[1:] == self._input_shape:  # checked when it was built
+            return
         expected = self.expected_input()
         if expected is None:
             return
@@ -464,7 +466,8 @@ class Layer(Graphed, Structured):
     def _checked_inputs(self, *given: Any) -> tuple[Any, ...]:
         """The arguments of a call as floats, of shapes that suit the layer; builds it if it is not."""
         if len(given) == 1 and not (structure.holds_arrays(given[0]) and self.takes_several):
-            batch = floats(given[0], f"the input of {self}")
+            (x,) = given
+            batch = x if _door.is_ready(x) else floats(x, f"the input of {self}")  # the text takes its time
             self.check_input(batch.shape)
             if self._input_shape is None:
                 self.build((None, *batch.shape[1:]))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastconv import _kernels
 from fastconv._core import machine
-from fastconv._core.geometry import Window
 
 Array = NDArray[Any]
 
+_FLOAT32 = np.dtype(np.float32)
 _LARGE = 1 << 18  # bytes
 
 
@@ -29,12 +29,26 @@ def dtype() -> type[np.floating]:
     return np.float64 if on_reference() else np.float32
 
 
+def is_ready(value: object) -> TypeGuard[Array]:
+    """Whether it is an array that the backend takes as it is; there are others, that ``array`` knows."""
+    return (
+        type(value) is np.ndarray
+        and value.dtype is _FLOAT32
+        and value.flags.carray
+        and machine._active != "reference"
+    )
+
+
 def array(value: ArrayLike, name: str, axes: str | None = None) -> Array:
     """``value`` as a C-contiguous array of the backend's type.
 
     ``axes`` names the axes it must have, as in ``"N, H, W, C"``. Raises TypeError for what is not real
     numbers, ValueError for another number of axes.
     """
+    if is_ready(value):
+        if axes is not None:
+            check_axes(value, name, axes)
+        return value
     try:
         given = np.asarray(value)
     except ValueError as error:  # ragged lists
@@ -55,7 +69,7 @@ def laid_out(given: Array, dtype: type[np.generic]) -> Array:
 
 def empty(shape: tuple[int, ...], dtype: type[np.generic] = np.float32) -> Array:
     """A new array, to be filled. Large ones are laid in memory that earlier ones had: csrc/memory.c."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
+    size = math.prod(shape) * (4 if dtype is np.float32 else np.dtype(dtype).itemsize)
     if size > sys.maxsize:
         raise MemoryError(f"no memory for an array of shape {shape}")
     if size < _LARGE:
@@ -100,10 +114,10 @@ def check_shape(given: Array, name: str, expected: tuple[int, ...], why: str) ->
         raise ValueError(f"{name} must have shape {expected} ({why}); got {given.shape}")
 
 
-def check_dy(dy: Array, input_shape: tuple[int, ...], view: Window, channels: int, operation: str) -> None:
-    """ValueError unless ``dy`` has the shape of what ``operation`` made of images of ``input_shape``."""
-    expected = (input_shape[0], *view.output_size, channels)
-    check_shape(dy, "dy", expected, f"what {operation} returns for these arguments")
+def check_dy(dy: Array, output_shape: tuple[int, ...], operation: str) -> None:
+    """ValueError unless ``dy`` has the shape of what ``operation`` made."""
+    if dy.shape != output_shape:
+        check_shape(dy, "dy", output_shape, f"what {operation} returns for these arguments")
 
 
 def image_shape(input_shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:

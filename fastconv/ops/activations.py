@@ -97,10 +97,7 @@ def activation_backward(
     if name in _ALONG_ROWS:
         _ALONG_ROWS[name][1](_rows(dy), _rows(kept), _rows(dx))
     else:
-        kind = _kernels.ACTIVATIONS[name]
-        _kernels.activation_backward(
-            kind, _alpha(name, alpha), dy.reshape(-1), kept.reshape(-1), dx.reshape(-1)
-        )
+        _kernels.activation_backward(_kernels.ACTIVATIONS[name], _alpha(name, alpha), dy, kept, dx)
     return dx
 
 
@@ -118,7 +115,7 @@ def _activate(x: Array, name: str, alpha: float | None, y: Array) -> Array:
     if name in _ALONG_ROWS:
         _ALONG_ROWS[name][0](_rows(x), _rows(y))
     else:
-        _kernels.activation(_kernels.ACTIVATIONS[name], _alpha(name, alpha), x.reshape(-1), y.reshape(-1))
+        _kernels.activation(_kernels.ACTIVATIONS[name], _alpha(name, alpha), x, y)
     return y
 
 

@@ -85,7 +85,7 @@ def conv2d_connected_backward_data(
     maps, filters = _connection_list(table)
     _check_kernel(kernel, maps.size)
     view = window(shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
-    _door.check_dy(dy, shape, view, table.shape[1], "conv2d_connected")
+    _door.check_dy(dy, (shape[0], *view.output_size, table.shape[1]), "conv2d_connected")
     if _door.on_reference():
         return reference.conv2d_connected_backward_data(
             dy, kernel, table, shape, strides, padding, dilation_rate
@@ -132,7 +132,7 @@ def conv2d_connected_backward_kernel(
     table = _checked(connections, x.shape[3], "x")
     maps, filters = _connection_list(table)
     view = window(x.shape[1:3], size, strides, padding, dilation_rate)
-    _door.check_dy(dy, x.shape, view, table.shape[1], "conv2d_connected")
+    _door.check_dy(dy, (x.shape[0], *view.output_size, table.shape[1]), "conv2d_connected")
     if _door.on_reference():
         return reference.conv2d_connected_backward_kernel(
             x, dy, table, size, strides, padding, dilation_rate, out

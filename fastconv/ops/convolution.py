@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -49,20 +50,16 @@ def conv2d(
     """
     x = _door.array(x, "x", "N, H, W, C")
     kernel = _door.array(kernel, "kernel", "KH, KW, C_in / groups, C_out")
-    C_out = kernel.shape[3]
     if bias is not None:
         bias = _door.array(bias, "bias")
-        _door.check_shape(bias, "bias", (C_out,), "one number for each output channel of kernel")
-    _check_channels("x", x.shape[3], kernel.shape, groups)
-    view = window(x.shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
-    index = algorithm_index(algorithm, view, groups)
+        _door.check_shape(bias, "bias", kernel.shape[3:], "one number for each output channel of kernel")
+    how = _prepared("x", x.shape, kernel.shape, strides, padding, dilation_rate, groups, algorithm)
     if _door.on_reference():
         y = reference.conv2d(x, kernel, bias, strides, padding, dilation_rate, groups)
     else:
-        y = _door.empty((x.shape[0], *view.output_size, C_out))
+        y = _door.empty(how.output_shape)
         if y.size:
-            view, taps = _without_padding(view, x.shape[1:3])
-            _kernels.conv2d(index, x, kernel if taps is None else _of(kernel, taps), bias, view, groups, y)
+            _kernels.conv2d(how.kernels, x, _of(kernel, how.taps), bias, y)
     return y if activation is None else activate_result(y, activation)
 
 
@@ -84,17 +81,14 @@ def conv2d_backward_data(
     dy = _door.array(dy, "dy", "N, H, W, C")
     kernel = _door.array(kernel, "kernel", "KH, KW, C_in / groups, C_out")
     shape = _door.image_shape(input_shape)
-    _check_channels("input_shape", shape[3], kernel.shape, groups)
-    view = window(shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
-    _door.check_dy(dy, shape, view, kernel.shape[3], "conv2d")
-    index = algorithm_index(algorithm, view, groups)
+    how = _prepared("input_shape", shape, kernel.shape, strides, padding, dilation_rate, groups, algorithm)
+    _door.check_dy(dy, how.output_shape, "conv2d")
     if _door.on_reference():
         return reference.conv2d_backward_data(dy, kernel, shape, strides, padding, dilation_rate, groups)
     if not (dy.size and math.prod(shape)):
         return np.zeros(shape, np.float32)
     dx = _door.empty(shape)
-    view, taps = _without_padding(view, shape[1:3])
-    _kernels.conv2d_backward_data(index, dy, kernel if taps is None else _of(kernel, taps), view, groups, dx)
+    _kernels.conv2d_backward_data(how.kernels, dy, _of(kernel, how.taps), dx)
     return dx
 
 
@@ -125,22 +119,20 @@ def conv2d_backward_kernel(
             f"groups={groups} must divide the channels of x ({x.shape[3]}) and of dy ({C_out}) evenly"
         )
     kernel_shape = (*size, x.shape[3] // groups, C_out)
-    view = window(x.shape[1:3], size, strides, padding, dilation_rate)
-    _door.check_dy(dy, x.shape, view, C_out, "conv2d")
-    index = algorithm_index(algorithm, view, groups)
+    how = _prepared("x", x.shape, kernel_shape, strides, padding, dilation_rate, groups, algorithm)
+    _door.check_dy(dy, how.output_shape, "conv2d")
     if _door.on_reference():
         how = (strides, padding, dilation_rate, groups, algorithm)
         return reference.conv2d_backward_kernel(x, dy, size, *how, out)
     dkernel, dbias = _door.outputs(out, kernel_shape, (C_out,))
     if dy.size and x.size:
-        view, taps = _without_padding(view, x.shape[1:3])
         met = dkernel
-        if taps is not None and view.size != size:
+        if how.taps is not None:
             dkernel[...] = 0
-            met = _door.empty((*view.size, *kernel_shape[2:]))
-        _kernels.conv2d_backward_kernel(index, x, dy, view, groups, met, dbias)
+            met = _door.empty(dkernel[how.taps].shape)
+        _kernels.conv2d_backward_kernel(how.kernels, x, dy, met, dbias)
         if met is not dkernel:
-            dkernel[taps] = met
+            dkernel[how.taps] = met
     else:
         dkernel[...] = 0
         dbias[...] = dy.sum((0, 1, 2))  # where images are empty but for their padding, y was the bias
@@ -164,17 +156,43 @@ def algorithm_index(algorithm: str, view: Window, groups: int) -> int:
     return _kernels.ALGORITHMS.index(algorithm)
 
 
-def _without_padding(view: Window, image: Pair) -> tuple[Window, tuple[slice, slice] | None]:
-    """The window and the taps of the kernel with which work grows with the image, not with the padding around
-    it. None for all taps.
-    """
-    return (view, None) if view.dilation == (1, 1) else meeting(view, image)
+class _Prepared(NamedTuple):
+    """All that follows from shapes and arguments."""
+
+    output_shape: tuple[int, ...]
+    taps: tuple[slice, slice] | None  # those of the kernel that meet the image; None for all of them
+    kernels: _kernels.Convolution
 
 
-def _of(kernel: Array, taps: tuple[slice, slice]) -> Array:
-    """Those taps of a kernel; itself where they are all."""
-    part = kernel[taps]
-    return kernel if part.shape == kernel.shape else np.ascontiguousarray(part)
+@_kernels.Cached
+def _prepared(
+    name: str,
+    input_shape: tuple[int, int, int, int],
+    kernel_shape: tuple[int, int, int, int],
+    strides: int | Pair,
+    padding: Padding,
+    dilation_rate: int | Pair,
+    groups: int,
+    algorithm: str,
+) -> _Prepared:
+    """``name`` says where ``input_shape`` comes from. Raises ValueError where anything does not suit."""
+    image, size, rest = input_shape[1:3], kernel_shape[:2], kernel_shape[2:]
+    _check_channels(name, input_shape[3], kernel_shape, groups)
+    view = window(image, size, strides, padding, dilation_rate)
+    index = algorithm_index(algorithm, view, groups)
+    output_shape: tuple[int, ...] = (input_shape[0], *view.output_size, kernel_shape[3])
+    taps = None
+    if view.dilation != (1, 1) and 0 not in output_shape:
+        # With these taps work grows with the image, not with the padding around it.
+        view, taps = meeting(view, image)
+        taps = None if view.size == size else taps
+    kernels = _kernels.Convolution(index, input_shape, (*view.size, *rest), output_shape, view, groups)
+    return _Prepared(output_shape, taps, kernels)
+
+
+def _of(kernel: Array, taps: tuple[slice, slice] | None) -> Array:
+    """Those taps of a kernel."""
+    return kernel if taps is None else np.ascontiguousarray(kernel[taps])
 
 
 def _check_channels(name: str, C_in: int, kernel_shape: tuple[int, ...], groups: int) -> None:

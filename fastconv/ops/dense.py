@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from numpy.typing import ArrayLike
 
 from fastconv import _kernels, reference
@@ -32,7 +30,7 @@ def dense(
     else:
         y = _door.empty((*x.shape[:-1], units))
         if y.size:
-            _kernels.dense(_rows(x), kernel, bias, _rows(y))
+            _kernels.dense(x, kernel, bias, y)
     return y if activation is None else activate_result(y, activation)
 
 
@@ -46,7 +44,7 @@ def dense_backward_data(dy: ArrayLike, kernel: ArrayLike) -> Array:
         return reference.dense_backward_data(dy, kernel)
     dx = _door.empty((*dy.shape[:-1], features))
     if dx.size:
-        _kernels.dense_backward_data(_rows(dy), kernel, _rows(dx))
+        _kernels.dense_backward_data(dy, kernel, dx)
     return dx
 
 
@@ -65,16 +63,11 @@ def dense_backward_kernel(
     features, units = x.shape[-1], dy.shape[-1]
     dkernel, dbias = _door.outputs(out, (features, units), (units,))
     if x.size and dy.size:
-        _kernels.dense_backward_kernel(_rows(x), _rows(dy), dkernel, dbias)
+        _kernels.dense_backward_kernel(x, dy, dkernel, dbias)
     else:
         dkernel[...] = 0
-        dbias[...] = _rows(dy).sum(0)  # without a feature y was the bias
+        dbias[...] = dy.sum(tuple(range(dy.ndim - 1)))  # without a feature y was the bias
     return dkernel, dbias
-
-
-def _rows(array: Array) -> Array:
-    """All axes but the last as one. Their number is counted: of an empty array -1 could not tell it."""
-    return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
 
 
 def _check_features(name: str, given: Array, features: int, expectation: str) -> None:

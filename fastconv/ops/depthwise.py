@@ -63,7 +63,7 @@ def depthwise_conv2d_backward_data(
     shape = _door.image_shape(input_shape)
     channels = _output_channels("input_shape", shape[3], kernel)
     view = window(shape[1:3], kernel.shape[:2], strides, padding, dilation_rate)
-    _door.check_dy(dy, shape, view, channels, "depthwise_conv2d")
+    _door.check_dy(dy, (shape[0], *view.output_size, channels), "depthwise_conv2d")
     if _door.on_reference():
         return reference.depthwise_conv2d_backward_data(dy, kernel, shape, strides, padding, dilation_rate)
     dx = _door.empty(shape) if dy.size else np.zeros(shape, np.float32)
@@ -96,7 +96,7 @@ def depthwise_conv2d_backward_kernel(
             f"dy must have a multiple of the {C} channels of x, as many for each; got {channels}"
         )
     view = window(x.shape[1:3], size, strides, padding, dilation_rate)
-    _door.check_dy(dy, x.shape, view, channels, "depthwise_conv2d")
+    _door.check_dy(dy, (x.shape[0], *view.output_size, channels), "depthwise_conv2d")
     if _door.on_reference():
         return reference.depthwise_conv2d_backward_kernel(x, dy, size, strides, padding, dilation_rate, out)
     dkernel, dbias = _door.outputs(out, (*size, C, channels // C if C else 0), (channels,))

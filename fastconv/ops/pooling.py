@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import _kernels, reference
-from fastconv._core.geometry import Axis, Padding, Pair, Window, window
+from fastconv._core.geometry import Axis, Padding, Pair, window
 from fastconv.ops import _door
 from fastconv.ops._door import Array
 
@@ -33,14 +35,13 @@ def max_pool2d(
     window does not fit, or would see nothing but padding.
     """
     x = _door.array(x, "x", "N, H, W, C")
-    view = _view(x.shape, pool_size, strides, padding)
-    _check_taps(view)
+    how = _prepared(x.shape, pool_size, strides, padding)
+    _check_taps(how.size)
     if _door.on_reference():
         return reference.max_pool2d(x, pool_size, strides, padding)
-    y = _door.empty((x.shape[0], *view.output_size, x.shape[3]))
-    switches = _door.empty(y.shape, np.uint16)
+    y, switches = _door.empty(how.output_shape), _door.empty(how.output_shape, np.uint16)
     if y.size:
-        _kernels.max_pool2d(x, view, y, switches)
+        _kernels.max_pool2d(how.kernels, x, y, switches)
     return y, switches
 
 
@@ -59,15 +60,15 @@ def max_pool2d_backward(
     """
     dy = _door.array(dy, "dy", "N, H, W, C")
     shape = _door.image_shape(input_shape)
-    view = _view(shape, pool_size, strides, padding)
-    _check_taps(view)
-    _door.check_dy(dy, shape, view, shape[3], "the pooling")
+    how = _prepared(shape, pool_size, strides, padding)
+    _check_taps(how.size)
+    _door.check_dy(dy, how.output_shape, "the pooling")
     switches = _switches(switches, dy.shape, np.uint16)
     if _door.on_reference():
         return reference.max_pool2d_backward(dy, switches, shape, pool_size, strides, padding)
     dx = _door.empty(shape)
     if dx.size:
-        _kernels.max_pool2d_backward(dy, switches, view, dx)
+        _kernels.max_pool2d_backward(how.kernels, dy, switches, dx)
     return dx
 
 
@@ -79,10 +80,10 @@ def avg_pool2d(
     Arguments as in ``max_pool2d``; padded pixels are not among the numbers averaged.
     """
     x = _door.array(x, "x", "N, H, W, C")
-    view = _view(x.shape, pool_size, strides, padding)
+    how = _prepared(x.shape, pool_size, strides, padding)
     if _door.on_reference():
         return reference.avg_pool2d(x, pool_size, strides, padding)
-    return _average(x, view)
+    return _average(x, how)
 
 
 def avg_pool2d_backward(
@@ -95,11 +96,11 @@ def avg_pool2d_backward(
     """dx, each dy shared equally by the pixels its window saw; arguments as in ``max_pool2d_backward``."""
     dy = _door.array(dy, "dy", "N, H, W, C")
     shape = _door.image_shape(input_shape)
-    view = _view(shape, pool_size, strides, padding)
-    _door.check_dy(dy, shape, view, shape[3], "the pooling")
+    how = _prepared(shape, pool_size, strides, padding)
+    _door.check_dy(dy, how.output_shape, "the pooling")
     if _door.on_reference():
         return reference.avg_pool2d_backward(dy, shape, pool_size, strides, padding)
-    return _average_backward(dy, shape, view)
+    return _average_backward(dy, shape, how)
 
 
 # ---- over whole images --------------------------------------------------------------------------
@@ -157,25 +158,34 @@ def global_max_pool2d_backward(dy: ArrayLike, switches: ArrayLike, input_shape: 
 # ---- what they share ----------------------------------------------------------------------------
 
 
-def _average(x: Array, view: Window) -> Array:
-    y = _door.empty((x.shape[0], *view.output_size, x.shape[3]))
+class _Prepared(NamedTuple):
+    """All that follows from shapes and arguments."""
+
+    output_shape: tuple[int, ...]
+    size: Pair
+    kernels: _kernels.Pooling
+
+
+def _average(x: Array, how: _Prepared) -> Array:
+    y = _door.empty(how.output_shape)
     if y.size:
-        _kernels.avg_pool2d(x, view, y)
+        _kernels.avg_pool2d(how.kernels, x, y)
     return y
 
 
-def _average_backward(dy: Array, shape: Shape, view: Window) -> Array:
+def _average_backward(dy: Array, shape: Shape, how: _Prepared) -> Array:
     dx = _door.empty(shape)
     if dx.size:
-        _kernels.avg_pool2d_backward(dy, view, dx)
+        _kernels.avg_pool2d_backward(how.kernels, dy, dx)
     return dx
 
 
-def _view(
+@_kernels.Cached
+def _prepared(
     shape: tuple[int, ...], pool_size: int | Pair, strides: int | Pair | None, padding: Padding
-) -> Window:
-    """The pooling window, of which every position sees at least one pixel of the image."""
-    _, H, W, _ = shape
+) -> _Prepared:
+    """Raises ValueError for a window that does not fit, or sees no pixel of the image at some position."""
+    N, H, W, C = shape
     view = window((H, W), pool_size, strides, padding, size_name="pool_size")
     axes = zip((view.rows, view.columns), (H, W), view.size, view.strides, strict=True)
     if any(_sees_only_padding(*axis) for axis in axes):
@@ -183,7 +193,7 @@ def _view(
             f"padding={padding!r} leaves windows of {view.size} pixels with nothing in them but padding, "
             "which has no maximum and no average: pad by less than pool_size"
         )
-    return view
+    return _Prepared((N, *view.output_size, C), view.size, _kernels.Pooling(shape, view))
 
 
 def _sees_only_padding(axis: Axis, pixels: int, taps: int, stride: int) -> bool:
@@ -192,15 +202,15 @@ def _sees_only_padding(axis: Axis, pixels: int, taps: int, stride: int) -> bool:
     return axis.output > 0 and (not pixels or taps <= axis.before or last >= pixels)
 
 
-def _whole_image(shape: tuple[int, ...]) -> Window:
-    return window(shape[1:3], shape[1:3], size_name="pool_size")  # type: ignore[arg-type]
+def _whole_image(shape: tuple[int, ...]) -> _Prepared:
+    return _prepared(shape, shape[1:3], None, "valid")
 
 
-def _check_taps(view: Window) -> None:
-    KH, KW = view.size
+def _check_taps(size: Pair) -> None:
+    KH, KW = size
     if KH * KW > _MOST_TAPS:
         raise ValueError(
-            f"pool_size {view.size} has {KH * KW:,} pixels, more than the {_MOST_TAPS:,} that switches can "
+            f"pool_size {size} has {KH * KW:,} pixels, more than the {_MOST_TAPS:,} that switches can "
             "number; a maximum over whole images is global_max_pool2d"
         )
 
