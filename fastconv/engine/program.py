@@ -245,6 +245,11 @@ class Compiled:
         N = len(inputs[0])
         arrays = []
         for array, shape in zip(inputs, self.input_shapes, strict=True):
+            if len(array) != N:
+                raise ValueError(
+                    f"{self.calls[0].layer} and the layers behind it were given {N} and {len(array)} "
+                    "examples: all inputs of a batch must be of one length"
+                )
             if array.shape[1:] != shape:
                 raise ValueError(
                     f"{self.calls[0].layer} was to be given {shape} for each example, got {array.shape[1:]}: "
