@@ -812,6 +812,15 @@ def test_batches_of_all_sizes(images):
     assert_all_in_c(hold_against_layers(model, images, y=np.arange(images) % 4))
 
 
+@pytest.mark.parametrize("images", [3, 8, 20, 37])
+def test_batch_normalization_of_vectors(images):
+    x = Input((6, 6, 2))
+    y = ReLU()(BatchNormalization(momentum=0.5)(Conv2D(4, 3, use_bias=False)(x)))
+    y = BatchNormalization(center=False)(Dense(5)(Flatten()(y)))
+    model = compiled(filled(Model(x, Dense(3, activation="softmax")(y))), "sparse_categorical_crossentropy")
+    hold_against_layers(model, images, y=np.arange(images) % 3)
+
+
 def test_no_program_on_the_reference_for_empty_batches_and_where_the_model_says_no():
     model = compiled(filled(middle(Conv2D, {"filters": 6, "kernel_size": 3}, (5, 5, 6))))
     executor, (x, _) = Programmed(), batch(model, 2)
