@@ -17,6 +17,7 @@ COLOURS = {
     "NumPy": "#999999",
 }
 MARKERS = "osD^vPX*<>"
+LINES = ["-", "--", ":", "-."]
 
 
 @contextmanager
@@ -86,6 +87,29 @@ def _bars(axes: Any, rows: list[dict[str, Any]]) -> None:
     axes.margins(y=0.12)
     axes.set_xticks(range(len(rows)), [f"batch {row['batch']}" for row in rows], fontsize=7)
     axes.tick_params(axis="y", labelsize=7)
+
+
+def distributions(path: Path, about: dict[str, str], rows: list[dict[str, Any]]) -> Path | None:
+    """A panel for each mode and number of threads: ratios to each framework in rising order, a line for each
+    batch size."""
+    if not available():
+        return None
+    kinds = list(dict.fromkeys((row["mode"], row["threads"]) for row in rows))
+    batches = list(dict.fromkeys(row["batch"] for row in rows))
+    with figure(path, 1, len(kinds), (5 * len(kinds), 4.5), about) as axes:
+        for panel, (mode, threads) in zip(axes[0], kinds, strict=True):
+            same = [row for row in rows if (row["mode"], row["threads"]) == (mode, threads)]
+            for family in COLOURS:
+                for batch, style in zip(batches, LINES * len(batches), strict=False):
+                    found = [r for r in same if r["batch"] == batch and family in r["ratio"]]
+                    ratios = sorted(r["ratio"][family][1] for r in found)
+                    label = f"{family}, batch {batch}"
+                    panel.plot(ratios, style, color=COLOURS[family], label=label if ratios else None)
+            panel.axhline(1, color="black", linewidth=0.5)
+            panel.set(yscale="log", title=f"{mode}, {threads} thread{'s' * (threads > 1)}", xlabel="networks")
+            panel.legend(fontsize=6)
+        axes[0][0].set_ylabel("speed over theirs")
+    return path
 
 
 def _short(rate: float) -> str:

@@ -33,6 +33,7 @@ LAYERS = [
     ConvLayer("fashion-3", 14, 128, 128, 3),
     ConvLayer("fashion-5", 7, 256, 256, 3),
 ]
+LAYER_NAMES = [layer.name for layer in LAYERS]
 
 
 def layer_operands(name: str, batch: int) -> tuple[np.ndarray, ...]:

@@ -53,10 +53,14 @@ class Process:
             start_new_session=True,  # with whatever processes it starts, to be ended together
         )
         try:
-            built = self.ask(build={"rival": rival, "subject": subject, "batch": batch})
+            self.build(subject, batch)
         except BaseException:
             self.close()
             raise
+
+    def build(self, subject: str, batch: int) -> None:
+        """What is raced from now on."""
+        built = self.ask(build={"rival": self.rival, "subject": subject, "batch": batch})
         self.version: str = built["version"]
         self.modes: list[str] = built["modes"]
 
@@ -83,7 +87,7 @@ class Process:
         with tempfile.TemporaryDirectory() as folder:
             given, path = Path(folder) / "batches.npz", Path(folder) / "results.npz"
             save_batches(given, check.batches)
-            self.ask(results=str(path), batches=str(given))
+            self.ask(results=str(path), batches=str(given), rate=check.rate)
             with np.load(path) as file:
                 return dict(file)
 

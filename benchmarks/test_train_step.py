@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from benchmarks.checking import LEARNING_RATE, check, fault
+from benchmarks.checking import check, starting_weights
 from benchmarks.networks import NETWORKS, batches
 from benchmarks.rivals.ours import RivalNetwork
 from benchmarks.worker import RACING_RATE
@@ -20,10 +20,10 @@ problem = cache(check)
 def test_step(race, benchmark, name: str, batch: int, mode: str) -> None:
     benchmark.group = f"{mode} {name}"
     network = NETWORKS[name]
-    weights = network.initial_weights()
+    weights = starting_weights(network)
     right = problem(name, batch)
-    checked = RivalNetwork(network.without_dropout(), weights, right.batches, LEARNING_RATE)
-    assert fault(checked.results(), right.expected) is None
+    checked = RivalNetwork(network.without_dropout(), weights, right.batches, right.rate)
+    assert right.fault(checked.results()) is None
 
     ours = RivalNetwork(network, weights, batches(network, batch), RACING_RATE)
     step = ours.steps()[mode]

@@ -1,11 +1,12 @@
 """fastconv against PyTorch, ONNX Runtime, Keras on JAX and NumPy: ``python -m benchmarks.versus``.
 
 A training step is forward, loss, backward and an SGD step with Nesterov momentum; inference is the forward
-pass to probabilities; both from Python, through each framework's public API. PyTorch is raced in four
+pass; both from Python, through each framework's public API. PyTorch is raced in four
 settings (its arrays contiguous or channels last, eager or compiled), ONNX Runtime in two; the best of them
 counts. All start from the same weights, and nothing is timed before its results agree with NumPy's in
 float64 (benchmarks/checking.py). --layers races single convolutions: forward, back to the data and back to
-the kernel.
+the kernel. --random 40 races networks drawn at random (benchmarks/random_networks.py), those of the seeds S
+to S + 39, and tells how the ratios are distributed; --nets random-7 repeats the one of seed 7 alone.
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ import numpy as np
 
 import fastconv
 from benchmarks import charts
-from benchmarks.checking import Check, check, fault
-from benchmarks.layers import LAYERS
-from benchmarks.networks import NETWORKS
+from benchmarks.checking import Check, check
+from benchmarks.layers import LAYER_NAMES, LAYERS
+from benchmarks.networks import NETWORKS, find
 from benchmarks.race import Process, Race, WorkerError, quartiles, run
+from benchmarks.random_networks import PREFIX
 from benchmarks.reports import Report, parse
 from benchmarks.rivals import FORCED, RIVALS
 from fastconv.cli.options import positive_number, whole_number
 
 FAMILIES = list(dict.fromkeys(rival.family for rival in RIVALS.values()))
-LAYER_NAMES = [layer.name for layer in LAYERS]
+EAGER = [name for name, rival in RIVALS.items() if rival.family in ("fastconv", "PyTorch", "ONNX Runtime")]
+EAGER = [name for name in EAGER if not RIVALS[name].setting.get("compiled")]
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -37,8 +40,21 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--nets", nargs="*", choices=NETWORKS, help="networks to race (default: all)")
+    parser.add_argument(
+        "--nets",
+        nargs="*",
+        type=network_name,
+        metavar="NAME",
+        help=f"networks to race (default: all): {', '.join(NETWORKS)}, {PREFIX}SEED",
+    )
     parser.add_argument("--layers", nargs="*", choices=LAYER_NAMES, help="convolutions to race instead")
+    parser.add_argument(
+        "--random", type=whole_number(1), metavar="N", help="race N random networks instead, --seed S and on"
+    )
+    parser.add_argument("--seed", type=whole_number(0), default=0, metavar="S", help="default: 0")
+    parser.add_argument(
+        "--compile", action="store_true", help="with --random: PyTorch compiled, too, which takes long"
+    )
     parser.add_argument("--batches", nargs="+", type=whole_number(1), default=[1, 32, 128])
     parser.add_argument("--threads", nargs="+", type=whole_number(1), default=[1, 2])
     parser.add_argument("--modes", nargs="+", help="train, inference, or passes of a layer")
@@ -53,11 +69,27 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=whole_number(1), default=7, help="slices for each (default: 7)")
     found = parse(parser, argv)
+    if (found.layers is not None) + (found.nets is not None) + (found.random is not None) > 1:
+        parser.error("--nets, --layers and --random exclude each other: choose one")
+    if found.compile and found.random is None:
+        parser.error(
+            "--compile goes with --random; elsewhere PyTorch is raced compiled unless --rivals says not"
+        )
     if found.layers is not None:
         found.subjects = found.layers or LAYER_NAMES
+    elif found.random is not None:
+        found.subjects = [f"{PREFIX}{seed}" for seed in range(found.seed, found.seed + found.random)]
     else:
         found.subjects = found.nets or list(NETWORKS)
     return found
+
+
+def network_name(text: str) -> str:
+    try:
+        return find(text).name
+    except KeyError:
+        names = ", ".join([*NETWORKS, f"{PREFIX}SEED"])
+        raise argparse.ArgumentTypeError(f"no network is called {text!r}; choose from {names}") from None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,29 +99,52 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _race_all(options: argparse.Namespace) -> int:
-    rivals = _installed(options.rivals or list(RIVALS))
+    rivals = _installed(options.rivals or _default_rivals(options))
     if options.layers is not None:
         rivals = [name for name in rivals if RIVALS[name].races_layers]
     held = {"held to": f"{options.isa}: {FORCED.get(options.isa, 'fastconv alone')}"} if options.isa else {}
-    name = "versus" if options.layers is None else "versus-layers"
-    report = Report(name, options, **held)
+    kind = "-layers" if options.layers is not None else "-random" if options.random is not None else ""
+    report = Report(f"versus{kind}", options, **held)
     report.line(_header())
     rows: list[dict[str, Any]] = []
-    versions: set[str] = set()
-    for subject in options.subjects:
-        for batch in options.batches:
-            problem = check(subject, batch)
-            for threads in options.threads:
-                for row in _races(subject, batch, threads, rivals, problem, options, versions):
-                    rows.append(row)
-                    report.line(_line(row))
+    entrants = Entrants(rivals, options.isa)
+    try:
+        for subject in options.subjects:
+            for batch in options.batches:
+                try:
+                    problem = check(subject, batch)
+                except ValueError as error:
+                    print(f"not raced: {subject}, batch {batch}: {error}", file=sys.stderr)
+                    continue
+                for threads in options.threads:
+                    for row in _races(subject, batch, threads, entrants, problem, options):
+                        rows.append(row)
+                        report.line(_line(row))
+    finally:
+        entrants.close()
     if not rows:
         return 1
-    report.add_versions(versions)
+    report.add_versions(entrants.versions)
     report.about["noise"] = _noise(rows)
-    report.write(rows=rows)
-    charts.versus(report.path("png"), report.about, rows)
+    networks = {name: str(find(name)) for name in options.subjects if name not in LAYER_NAMES}
+    if options.random is None:
+        report.write(rows=rows, networks=networks)
+        charts.versus(report.path("png"), report.about, rows)
+    else:
+        found = distributions(rows)
+        for line in _distribution_lines(found, networks):
+            report.line(line)
+        report.write(rows=rows, networks=networks, distributions=found)
+        charts.distributions(report.path("png"), report.about, rows)
     return 0
+
+
+def _default_rivals(options: argparse.Namespace) -> list[str]:
+    if options.random is None:
+        return list(RIVALS)
+    return [
+        name for name in RIVALS if name in EAGER or (options.compile and RIVALS[name].family == "PyTorch")
+    ]
 
 
 def _installed(names: list[str]) -> list[str]:
@@ -101,52 +156,66 @@ def _installed(names: list[str]) -> list[str]:
     return [name for name in chosen if not RIVALS[name].missing()]
 
 
-def _races(
-    subject: str,
-    batch: int,
-    threads: int,
-    rivals: list[str],
-    problem: Check,
-    options: argparse.Namespace,
-    versions: set[str],
-) -> Iterator[dict[str, Any]]:
-    processes: list[Process] = []
-    try:
-        for name in rivals:
-            process = _entrant(name, subject, batch, threads, options.isa, problem)
-            if process is not None:
-                processes.append(process)
-                versions.add(process.version)
-        ours = next((process for process in processes if process.rival == "fastconv"), None)
-        for mode in ours.modes if ours else []:
-            if options.modes is None or mode in options.modes:
-                try:
-                    race = run(processes, mode, options.rounds, options.seconds, threads, options.realtime)
-                except WorkerError as error:
-                    print(f"not finished: {subject}, batch {batch}, {mode}: {error}", file=sys.stderr)
-                    continue
-                yield _row(subject, batch, threads, mode, race)
-    finally:
-        for process in processes:
-            process.close()
+class Entrants:
+    """Processes of the rivals, one for each number of threads, which enter one race after another: starting
+    one takes longer than a short race.
+    """
 
+    def __init__(self, rivals: list[str], isa: str | None):
+        self.rivals, self.isa = rivals, isa
+        self.versions: set[str] = set()
+        self._processes: dict[tuple[str, int], Process] = {}
 
-def _entrant(
-    name: str, subject: str, batch: int, threads: int, isa: str | None, problem: Check
-) -> Process | None:
-    """A process whose results have been found right, or None, with a message."""
-    process = None
-    try:
-        process = Process(name, subject, batch, threads, isa)
-        wrong = fault(process.results(problem), problem.expected)
-        if wrong:
-            raise WorkerError(f"{name}: {wrong}")
-    except WorkerError as error:
-        print(f"not raced: {subject}, batch {batch}: {error}", file=sys.stderr)
+    def enter(self, subject: str, batch: int, threads: int, problem: Check) -> list[Process]:
+        """Those whose results have been found right; why others are missing is printed."""
+        found = []
+        for name in self.rivals:
+            try:
+                process = self._built(name, subject, batch, threads)
+                wrong = problem.fault(process.results(problem))
+                if wrong:
+                    raise WorkerError(f"{name}: {wrong}")
+            except WorkerError as error:
+                print(f"not raced: {subject}, batch {batch}: {error}", file=sys.stderr)
+                self._end((name, threads))
+                continue
+            found.append(process)
+            self.versions.add(process.version)
+        return found
+
+    def _built(self, name: str, subject: str, batch: int, threads: int) -> Process:
+        process = self._processes.get((name, threads))
+        if process is None:
+            process = Process(name, subject, batch, threads, self.isa)
+            self._processes[name, threads] = process
+        else:
+            process.build(subject, batch)
+        return process
+
+    def _end(self, key: tuple[str, int]) -> None:
+        process = self._processes.pop(key, None)
         if process is not None:
             process.close()
-        return None
-    return process
+
+    def close(self) -> None:
+        for key in list(self._processes):
+            self._end(key)
+
+
+def _races(
+    subject: str, batch: int, threads: int, entrants: Entrants, problem: Check, options: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
+    processes = entrants.enter(subject, batch, threads, problem)
+    ours = next((process for process in processes if process.rival == "fastconv"), None)
+    for mode in ours.modes if ours else []:
+        if options.modes is None or mode in options.modes:
+            try:
+                race = run(processes, mode, options.rounds, options.seconds, threads, options.realtime)
+            except WorkerError as error:
+                print(f"not finished: {subject}, batch {batch}, {mode}: {error}", file=sys.stderr)
+                entrants.close()  # whichever it was
+                return
+            yield _row(subject, batch, threads, mode, race)
 
 
 def _row(subject: str, batch: int, threads: int, mode: str, race: Race) -> dict[str, Any]:
@@ -179,7 +248,7 @@ def _operations(subject: str, mode: str) -> int:
     """For one image."""
     if subject in LAYER_NAMES:
         return LAYERS[LAYER_NAMES.index(subject)].operations(1)
-    return NETWORKS[subject].operations(training=mode == "train")
+    return find(subject).operations(training=mode == "train")
 
 
 # ---- the report
@@ -205,6 +274,48 @@ def _line(row: dict[str, Any]) -> str:
         low, middle, high = row["ratio"]["all"]
         ratio = f"{middle:5.2f} ({low:.2f}-{high:.2f}) x {row['best']['all']}"
     return f"{text}  {ratio:<44} {row['share_of_peak']:>10.1%}"
+
+
+def distributions(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Over the subjects, for each mode, batch size, number of threads and framework: how the ratios of speeds
+    lie, and where the worst is.
+    """
+    found = []
+    for mode, batch, threads in dict.fromkeys((row["mode"], row["batch"], row["threads"]) for row in rows):
+        same = [r for r in rows if (r["mode"], r["batch"], r["threads"]) == (mode, batch, threads)]
+        for family in FAMILIES[1:]:
+            ratios = {row["subject"]: row["ratio"][family][1] for row in same if family in row["ratio"]}
+            if ratios:
+                worst = min(ratios, key=lambda subject: ratios[subject])
+                low, middle, high = quartiles(list(ratios.values()))
+                found.append(
+                    {
+                        "mode": mode, "batch": batch, "threads": threads, "family": family,
+                        "count": len(ratios), "worst": ratios[worst], "worst subject": worst,
+                        "quartiles": [low, middle, high], "best": max(ratios.values()),
+                        "geomean": float(np.exp(np.mean(np.log(list(ratios.values()))))),
+                    }
+                )  # fmt: skip
+    return found
+
+
+def _distribution_lines(found: list[dict[str, Any]], networks: dict[str, str]) -> Iterator[str]:
+    yield ""
+    yield (
+        f"{'speed over that of':18} {'batch':>5} {'mode':<10} {'threads':>7} {'nets':>5} {'worst':>6} "
+        f"{'25%':>6} {'median':>6} {'75%':>6} {'best':>6} {'geomean':>7}  worst"
+    )
+    for row in found:
+        numbers = [row["worst"], *row["quartiles"], row["best"]]
+        yield (
+            f"{row['family']:18} {row['batch']:>5} {row['mode']:<10} {row['threads']:>7} {row['count']:>5} "
+            + " ".join(f"{number:6.2f}" for number in numbers)
+            + f" {row['geomean']:7.2f}  {row['worst subject']}"
+        )
+    yield ""
+    yield "the worst, each repeated alone by: python -m benchmarks.versus --nets NAME"
+    for name in dict.fromkeys(row["worst subject"] for row in found):
+        yield f"{name:12} {networks[name]}"
 
 
 def _noise(rows: list[dict[str, Any]]) -> str:

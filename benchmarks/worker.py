@@ -3,7 +3,8 @@
 Requests come as lines of JSON on standard input, answers go as lines of JSON to standard output:
 
     {"build": ..., ...}                      -> {"version": ..., "modes": [...]}
-    {"results": path, "batches": path}       -> {}          what is to be compared, as an .npz file
+    {"results": path, "batches": path,
+     "rate": 0.1}                            -> {}          what is to be compared, as an .npz file
     {"mode": "train", "seconds": 0.5,
      "realtime": false}                      -> {"steps": n, "seconds": t}
     {"mode": "train", "steps": 1000}         -> {}          no clock, just so many
@@ -26,24 +27,27 @@ from typing import Any
 import numpy as np
 
 from benchmarks import realtime
-from benchmarks.checking import LEARNING_RATE, load_batches
-from benchmarks.layers import layer_operands
-from benchmarks.networks import NETWORKS, Batch, batches
+from benchmarks.checking import load_batches, starting_weights
+from benchmarks.description import Batch
+from benchmarks.layers import LAYER_NAMES, layer_operands
+from benchmarks.networks import batches, find
 from benchmarks.rivals import RIVALS, Contestant
 
 RACING_RATE = 1e-6
 
 
-def build(rival: str, subject: str, batch: int, check: list[Batch] | None = None) -> Contestant:
+def build(
+    rival: str, subject: str, batch: int, check: list[Batch] | None = None, rate: float = RACING_RATE
+) -> Contestant:
     """``subject`` is the name of a network or of a convolution layer; ``check``: to compare, on these."""
     module, setting = import_module(f"benchmarks.rivals.{RIVALS[rival].module}"), RIVALS[rival].setting
-    if subject not in NETWORKS:
+    if subject in LAYER_NAMES:
         return module.RivalLayer(*layer_operands(subject, batch), **setting)
-    network = NETWORKS[subject]
-    weights = network.initial_weights()
+    network = find(subject)
+    weights = starting_weights(network)
     if check is None:
-        return module.RivalNetwork(network, weights, batches(network, batch), RACING_RATE, **setting)
-    return module.RivalNetwork(network.without_dropout(), weights, check, LEARNING_RATE, **setting)
+        return module.RivalNetwork(network, weights, batches(network, batch), rate, **setting)
+    return module.RivalNetwork(network.without_dropout(), weights, check, rate, **setting)
 
 
 def timed(contestant: Contestant, mode: str, seconds: float) -> dict[str, float]:
@@ -76,11 +80,12 @@ class Worker:
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if "build" in request:
             self.order = request["build"]
+            self.contestant = None  # before the next is built, so that memory holds one
             self.contestant = build(**self.order)
             module = import_module(f"benchmarks.rivals.{RIVALS[self.order['rival']].module}")
             return {"version": module.version(), "modes": list(self.contestant.steps())}
         if "results" in request:
-            contestant = build(**self.order, check=load_batches(request["batches"]))
+            contestant = build(**self.order, check=load_batches(request["batches"]), rate=request["rate"])
             np.savez(request["results"], **contestant.results())  # type: ignore[arg-type]
             return {}
         if "memory" in request:

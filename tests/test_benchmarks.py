@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -11,21 +12,119 @@ import zipfile
 import numpy as np
 import pytest
 
+import fastconv
 from benchmarks import charts, checking, footprint, machine, memory, race, realtime, roofline, scaling, versus
+from benchmarks.description import (
+    STATISTICS,
+    BatchNorm,
+    Concat,
+    Conv,
+    Dense,
+    Depthwise,
+    Dropout,
+    GlobalPool,
+    Network,
+    Pool,
+    Sum,
+    Transposed,
+    channels_first,
+    channels_last,
+)
 from benchmarks.layers import LAYERS, layer_operands
-from benchmarks.networks import NETWORKS, Conv, Dense, Network, Pool, batches, channels_first, channels_last
+from benchmarks.networks import EVERYTHING, NETWORKS, batches, find
+from benchmarks.random_networks import CHANNELS, LARGEST, random_network
 from benchmarks.rivals import RIVALS, environment, numpy_im2col
-from benchmarks.rivals.ours import RivalNetwork, sequential
+from benchmarks.rivals.keras_style import KerasModel
+from benchmarks.rivals.ours import RivalNetwork
+from fastconv import applications
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux' /proc for the memory")
 
 # ---- networks
 
 
-@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+PARAMETERS = {
+    "lenet5": 61_706, "cs231n": 6_440, "convnetjs": 22_466, "fashion_cnn": 1_413_834, "lenet5_paper": 61_706,
+    "torch_cifar": 62_006, "bn_net": 36_282, "keras_cifar": 1_250_858, "overlap_pool": 13_066,
+    "resnet20": 272_282 + 2 * 688, "mobilenet": 221_794, "unet": 120_681,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("network", [*NETWORKS.values(), EVERYTHING], ids=lambda network: network.name)
 def test_networks_have_the_parameters_they_say(network):
+    model = KerasModel(fastconv, network).model
     assert sum(weight.size for weight in network.initial_weights()) == network.parameters
-    assert sequential(network).count_params() == network.parameters
+    assert model.count_params() == network.parameters
+    assert model.output_shape == (None, *network.output_shape)
+    if network is not EVERYTHING:
+        assert network.parameters == PARAMETERS[network.name.removesuffix("_logits")]
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("fashion_cnn", applications.FashionCNN()),
+        ("mobilenet", applications.MobileNetV1()),
+        ("resnet20", applications.ResNet20(shortcut="projection")),
+        ("unet", applications.UNet()),
+    ],
+)
+def test_networks_are_those_of_the_applications(name, model):
+    """The same weights in the same order, and the same function of them."""
+    network = NETWORKS[name]
+    ours = KerasModel(fastconv, network)
+    assert sorted(w.shape for w in model.get_weights()) == sorted(w.shape for w in ours.get_weights())
+    ours.model.set_weights(model.get_weights())
+    x = np.random.default_rng(0).random((2, *network.input_shape), np.float32)
+    np.testing.assert_allclose(ours.model.predict(x), model.predict(x), rtol=1e-5, atol=1e-6)
+
+
+def test_the_text_of_a_network():
+    assert str(NETWORKS["overlap_pool"]) == (
+        "28x28x1: conv 16 5x5 valid relu, max 3 stride 2, conv 32 3x3 relu, max 3 stride 2, dropout 0.4, "
+        "dense 10 softmax"
+    )
+    assert "sum(conv 4 3x3 without bias, batch norm, relu, conv 6 1x1 | depthwise" in str(EVERYTHING)
+    assert str(EVERYTHING).endswith("dense 12 without bias, tanh, dense 5 (logits)")
+
+
+def test_same_padding_is_tensorflows():
+    assert Conv(1, 3, stride=2).pads((8, 8, 1)) == ((0, 1), (0, 1))
+    assert Conv(1, 3, stride=2).pads((7, 8, 1)) == ((1, 1), (0, 1))
+    assert Conv(1, 4).pads((9, 9, 1)) == ((1, 2), (1, 2))
+    assert Conv(1, 1, stride=2).pads((8, 8, 1)) == ((0, 0), (0, 0))
+    assert Conv(1, 5, padding="valid").pads((8, 8, 1)) == ((0, 0), (0, 0))
+    assert Conv(3, 3, stride=2).output_shape((7, 8, 1)) == (4, 4, 3)
+
+
+def test_chains_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match="Sum: chains must end in one shape"):
+        Sum(((), (Conv(3, 1),))).output_shape((4, 4, 2))
+    with pytest.raises(ValueError, match="Concat: chains must end in images of one size"):
+        Concat(((), (Pool("max"),))).output_shape((4, 4, 2))
+    with pytest.raises(ValueError, match="a window of 5 pixels does not fit into 4"):
+        Conv(3, 5, padding="valid").output_shape((4, 4, 2))
+
+
+def test_random_networks():
+    """The same network for the same seed; over some of them all that the generator can say."""
+    drawn = [random_network(seed) for seed in range(60)]
+    assert drawn[7] == find("random-7")
+    assert len({str(network) for network in drawn}) == len(drawn)
+    assert all(network.operations(training=False) <= LARGEST for network in drawn)
+    convs = [layer for network in drawn for layer in network.layers if isinstance(layer, Conv)]
+    pools = [layer for network in drawn for layer in network.layers if isinstance(layer, Pool)]
+    assert {conv.size for conv in convs} == set(range(1, 8))
+    assert {conv.stride for conv in convs} == {1, 2}
+    assert {conv.padding for conv in convs} == {"same", "valid"}
+    assert {conv.filters for conv in convs} == set(CHANNELS)
+    assert {(pool.size, pool.step) for pool in pools} == {(2, 2), (3, 2), (3, 3)}
+    assert {network.head for network in drawn} == {"softmax", "linear"}
+    for kind in (BatchNorm, Dropout, GlobalPool):
+        count = sum(any(isinstance(layer, kind) for layer in network.layers) for network in drawn)
+        assert 5 < count < 55
+    with pytest.raises(KeyError):
+        find("random-x")
 
 
 def test_operations():
@@ -35,9 +134,11 @@ def test_operations():
     lenet = NETWORKS["lenet5"]
     assert lenet.operations(training=False) == 2 * (c1 + c3 + dense)
     assert lenet.operations(training=True) == 2 * (3 * (c1 + c3 + dense) - c1)
+    pairs = Network("pairs", (8, 8, 4), (Depthwise(3, stride=2), Transposed(6, 2)))
+    assert pairs.operations(training=False) == 2 * (4 * 4 * 9 * 4 + 8 * 8 * 4 * 6)
 
 
-@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize("network", [*NETWORKS.values(), EVERYTHING], ids=lambda network: network.name)
 def test_channels_first_and_back(network):
     weights = network.initial_weights()
     there = channels_first(network, weights)
@@ -62,8 +163,8 @@ def test_channels_first_dense_kernel_sees_the_same_pixels():
 
 def contestant(kind: type, name: str, problem: checking.Check):
     """As benchmarks.worker builds one for its results."""
-    network = NETWORKS[name].without_dropout()
-    return kind(network, network.initial_weights(), problem.batches, checking.LEARNING_RATE)
+    network = find(name).without_dropout()
+    return kind(network, checking.starting_weights(network), problem.batches, problem.rate)
 
 
 @functools.cache
@@ -77,19 +178,20 @@ def test_float32_is_right_at_any_batch_size(kind, name, batch):
     """fastconv and NumPy share nothing; that random images would not do is the next test."""
     found = contestant(kind, name, problem(name, batch)).results()
     assert len(found) == 2 + len(NETWORKS[name].initial_weights())
-    assert checking.fault(found, problem(name, batch).expected) is None
+    assert problem(name, batch).fault(found) is None
 
 
 def test_fastconv_is_right_about_the_large_network():
     """Its few images at once are a test of Winograd's rounding."""
     found = contestant(RivalNetwork, "fashion_cnn", problem("fashion_cnn", 2)).results()
-    assert checking.fault(found, problem("fashion_cnn", 2).expected) is None
+    assert problem("fashion_cnn", 2).fault(found) is None
 
 
 def test_images_are_chosen_whose_decisions_rounding_cannot_turn():
     """Random images come to decisions a hundred times as close, and float32 decides some otherwise."""
     network = NETWORKS["cs231n"]
-    guide = numpy_im2col.RivalNetwork(network, network.initial_weights(), [], 0.0, dtype=np.float64)
+    weights = checking.starting_weights(network)
+    guide = numpy_im2col.RivalNetwork(network, weights, [], 0.0, dtype=np.float64)
     images, labels = problem("cs231n", 128).batches[0]
     chosen = np.unique(images, axis=0)
     ((others, _),) = batches(network, 128, count=1, seed=5)
@@ -98,27 +200,46 @@ def test_images_are_chosen_whose_decisions_rounding_cannot_turn():
     assert checking.margins(guide, chosen).min() > 1e-4 > 100 * checking.margins(guide, others).min()
 
 
-def test_numpy_gradient_is_a_derivative():
-    """The change of a bias against the loss's own slope, by central differences in float64."""
-    network = NETWORKS["convnetjs"]
+@pytest.mark.parametrize("head", ["linear", "softmax", "sigmoid"])
+def test_numpy_gradient_is_a_derivative(head):
+    """The change of a number of each weight against the loss's slope, by central differences."""
+    end = Conv(1, 1, "sigmoid") if head == "sigmoid" else Dense(5, head)
+    layers = EVERYTHING.layers[:4] if head == "sigmoid" else EVERYTHING.layers[:-1]
+    network = Network("everything", EVERYTHING.input_shape, (*layers, end)).without_dropout()
     data, weights = batches(network, 3), network.initial_weights()
 
-    def loss(shift: float) -> float:
-        moved = [weight.astype(np.float64) for weight in weights]
-        moved[1][5] += shift
+    def loss(moved: list[np.ndarray]) -> float:
         return numpy_im2col.RivalNetwork(network, moved, data, 0.0, dtype=np.float64).train(0)
 
-    slope = (loss(1e-5) - loss(-1e-5)) / 2e-5
     stepped = numpy_im2col.RivalNetwork(network, weights, data, 1.0, dtype=np.float64)
     stepped.train(0)
-    # The first step from rest: momentum m = -g, and Nesterov moves by 0.9 m - g.
-    assert stepped.weights()[1][5] - weights[1][5] == pytest.approx(-1.9 * slope, rel=1e-6)
+    for i, (kind, shape, _) in enumerate(network.weights()):
+        if kind in STATISTICS:
+            continue
+        place = tuple(size // 2 for size in shape)
+        shifted = [[weight.astype(np.float64) for weight in weights] for _ in range(2)]
+        shifted[0][i][place] += 1e-6
+        shifted[1][i][place] -= 1e-6
+        slope = (loss(shifted[0]) - loss(shifted[1])) / 2e-6
+        # The first step from rest: momentum m = -g, and Nesterov moves by 0.9 m - g.
+        change = stepped.weights()[i][place] - weights[i][place]
+        assert change == pytest.approx(-1.9 * slope, rel=1e-5, abs=1e-8), f"{kind} {shape}"
+
+
+def test_numpy_batch_norm_moves_its_statistics_as_keras_does():
+    network = Network("normed", (4, 4, 2), (BatchNorm(), GlobalPool("average")))
+    ones, zeros = np.ones(2, np.float32), np.zeros(2, np.float32)
+    solver = numpy_im2col.RivalNetwork(network, [ones, zeros, zeros, ones], [], 0.0, dtype=np.float64)
+    x = np.random.default_rng(0).standard_normal((3, 4, 4, 2))
+    solver.learn(x, np.array([0, 1, 1]))
+    _, _, mean, variance = solver.weights()
+    np.testing.assert_allclose(mean, 0.01 * x.mean((0, 1, 2)))
+    np.testing.assert_allclose(variance, 0.99 + 0.01 * x.var((0, 1, 2)))
 
 
 def test_margins_by_hand():
     """One image, one channel, a kernel of one tap: scores are pixels less 0.5."""
-    layers = (Conv(1, 1, padding=0), Pool("max"), Dense(2, "softmax"))
-    network = Network("tiny", (2, 2, 1), layers, parameters=6)
+    network = Network("tiny", (2, 2, 1), (Conv(1, 1, "relu"), Pool("max"), Dense(2, "softmax")))
     weights = [np.ones((1, 1, 1, 1)), np.array([-0.5]), np.ones((1, 2)), np.zeros(2)]
     guide = numpy_im2col.RivalNetwork(network, weights, [], 0.0, dtype=np.float64)
 
@@ -155,7 +276,7 @@ def test_a_wrong_gradient_is_found(sabotage, weight):
 
     found = contestant(Wrong, "lenet5", problem("lenet5", 32)).results()
     # Of this weight or of another one: the second step starts from what the first made of it.
-    assert checking.fault(found, problem("lenet5", 32).expected).startswith("change of weight")
+    assert problem("lenet5", 32).fault(found).startswith("change of weight")
 
 
 def test_a_gradient_without_one_image_of_128_is_found():
@@ -165,19 +286,64 @@ def test_a_gradient_without_one_image_of_128_is_found():
             return loss, [np.float32(127 / 128) * gradient for gradient in found]
 
     found = contestant(Forgetful, "cs231n", problem("cs231n", 128)).results()
-    assert checking.fault(found, problem("cs231n", 128).expected) is not None
+    assert problem("cs231n", 128).fault(found) is not None
 
 
 def test_the_worst_fault_is_named():
-    expected = {"probabilities": np.ones(3), "change of weight 0": np.array([3.0, -4.0])}
-    found = {"probabilities": np.full(3, 1.001), "change of weight 0": np.array([3.0, -4.01])}
-    fault = checking.fault(found, expected)
-    assert fault == "probabilities is off by 1.0e-03 of its norm, where 1e-04 is allowed"
-    found["probabilities"] = np.ones(3)
-    assert checking.fault(found, expected).startswith("change of weight 0 is off by 2.0e-03")
-    found["probabilities"][1] = np.nan
-    assert checking.fault(found, expected).startswith("probabilities is off by nan")
-    assert checking.fault(expected, expected) is None
+    expected = {"outputs": np.ones(3), "change of weight 0": np.array([3.0, -4.0])}
+    found = {"outputs": np.full(3, 1.001), "change of weight 0": np.array([3.0, -4.01])}
+    right = checking.Check([], expected)
+    assert right.fault(found) == "outputs is off by 1.0e-03 of its norm, where 1e-04 is allowed"
+    found["outputs"] = np.ones(3)
+    assert right.fault(found).startswith("change of weight 0 is off by 2.0e-03")
+    # Measured by another weight's change, or where float32 cannot tell the weights apart.
+    assert checking.Check([], expected, units={"change of weight 0": 50.0}).fault(found) is None
+    assert checking.Check([], expected, rounding={"change of weight 0": 0.006}).fault(found) is None
+    assert checking.Check([], expected, rounding={"change of weight 0": 0.004}).fault(found) is not None
+    found["outputs"][1] = np.nan
+    assert right.fault(found).startswith("outputs is off by nan")
+    assert right.fault(expected) is None
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_batch_norm_is_checked_on_few_images(batch):
+    """Their mean and variance are those of the batch; the statistics are near those of random images."""
+    right = problem("bn_net", batch)
+    assert len(np.unique(right.batches[0][0], axis=0)) == min(batch, checking.MIXED)
+    for kind in (RivalNetwork, numpy_im2col.RivalNetwork):
+        assert right.fault(contestant(kind, "bn_net", right).results()) is None
+    network = NETWORKS["bn_net"]
+    kinds = [weight.kind for weight in network.weights()]
+    moved = [right.expected[f"change of weight {i}"] for i, kind in enumerate(kinds) if kind == "variance"]
+    assert all(np.abs(change).max() > 1e-4 for change in moved)
+
+
+@linux
+@pytest.mark.parametrize("rival", [name for name in RIVALS if not RIVALS[name].setting.get("compiled")])
+def test_everything_that_can_be_described_is_the_same_everywhere(rival):
+    """In processes of their own, for some frameworks set up the whole process."""
+    if RIVALS[rival].missing():
+        pytest.skip(f"needs {RIVALS[rival].missing()}")
+    with race.Process(rival, "everything", batch=1, threads=1) as process:
+        for batch in (1, 6):
+            process.build("everything", batch)
+            right = problem("everything", batch)
+            assert right.fault(process.results(right)) is None
+
+
+@pytest.mark.parametrize("statistic", [0, 1])
+def test_wrong_statistics_are_found(statistic):
+    class Wrong(numpy_im2col.RivalNetwork):
+        def weights(self):
+            kinds = [weight.kind for weight in NETWORKS["bn_net"].weights()]
+            number = [i for i, kind in enumerate(kinds) if kind in STATISTICS][statistic]
+            found = super().weights()
+            if self.velocity[0].any():  # after the steps
+                found[number] *= np.float32(1.001)
+            return found
+
+    right = problem("bn_net", 4)
+    assert right.fault(contestant(Wrong, "bn_net", right).results()).startswith("change of weight")
 
 
 def test_batches_travel_to_the_worker(tmp_path):
@@ -222,7 +388,7 @@ def test_rivals_of_one_name_are_one_module():
 
 
 def test_a_worker_that_fails_says_why():
-    with pytest.raises(race.WorkerError, match="StopIteration"):
+    with pytest.raises(race.WorkerError, match="KeyError: 'no such layer'"):
         race.Process("fastconv", "no such layer", 1, 1)
 
 
@@ -243,7 +409,7 @@ def test_worker():
         assert 1e6 < process.ask(memory=True)["now"] <= process.ask(memory=True)["peak"]
         with pytest.raises(race.WorkerError, match="KeyError"):
             process.ask(mode="sleep", seconds=0.01)
-        assert process.results(problem("lenet5", 2))["probabilities"].shape == (2, 10)
+        assert process.results(problem("lenet5", 2))["outputs"].shape == (2, 10)
 
 
 @pytest.mark.skipif(not realtime.permitted(), reason="real-time scheduling is not permitted here")
@@ -285,6 +451,70 @@ def test_versus(tmp_path, capsys, monkeypatch):
     assert "\nnoise " in table
     assert "\ncommand          python -m benchmarks.versus --nets lenet5 " in table
     assert "noise: the measured FMA peak varied by" in capsys.readouterr().out
+
+
+@linux
+def test_versus_of_random_networks(tmp_path, monkeypatch):
+    monkeypatch.setattr(charts, "available", lambda: False)
+    argv = ["--random", "2", "--seed", "10", "--rivals", "numpy", "--batches", "1", "--threads", "1"]
+    report = small_run(versus, tmp_path, *argv, "--seconds", "0.01", "--rounds", "2")
+    assert list(report["networks"]) == ["random-10", "random-11"]
+    assert report["networks"]["random-11"] == str(random_network(11))
+    found = report["distributions"]
+    assert {(row["mode"], row["family"], row["count"]) for row in found} == {
+        ("train", "NumPy", 2),
+        ("inference", "NumPy", 2),
+    }
+    table = (tmp_path / "versus-random.txt").read_text().splitlines()
+    assert table[-1].startswith(f"{found[-1]['worst subject']:12} ") or table[-2].startswith("random-")
+
+
+def test_distributions_by_hand():
+    def row(name: str, ratio: float) -> dict:
+        ratios = {"NumPy": [0, ratio, 9], "all": [0, ratio, 9]}
+        return {"subject": name, "mode": "train", "batch": 1, "threads": 1, "ratio": ratios}
+
+    (found,) = versus.distributions([row("a", 4.0), row("b", 0.5), row("c", 2.0), row("d", 1.0)])
+    assert (found["worst"], found["worst subject"], found["best"], found["count"]) == (0.5, "b", 4.0, 4)
+    assert found["quartiles"] == [0.875, 1.5, 2.5]
+    assert found["geomean"] == pytest.approx(np.sqrt(2))
+    assert found["family"] == "NumPy"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--nets", "lenet6"], "no network is called 'lenet6'; choose from lenet5, "),
+        (["--random", "2", "--nets", "lenet5"], "exclude each other"),
+        (["--nets", "lenet5", "--compile"], "--compile goes with --random"),
+    ],
+)
+def test_versus_names_what_is_wrong_with_its_arguments(argv, message, capsys):
+    with pytest.raises(SystemExit):
+        versus.main(argv)
+    assert message in capsys.readouterr().err
+
+
+def test_random_races_leave_the_compiler_out_unless_asked():
+    assert not any("compile" in name for name in versus._default_rivals(versus.arguments(["--random", "1"])))
+    asked = versus._default_rivals(versus.arguments(["--random", "1", "--compile"]))
+    assert {"torch", "torch-compile", "onnxruntime"} < set(asked)
+    assert "keras-jax" not in asked
+
+
+@linux
+def test_a_process_races_one_network_after_another():
+    entrants = versus.Entrants(["numpy"], None)
+    try:
+        (first,) = entrants.enter("lenet5", 2, 1, problem("lenet5", 2))
+        (second,) = entrants.enter("random-0", 1, 1, problem("random-0", 1))
+        assert second is first
+        wrong = dataclasses.replace(problem("lenet5", 2), rate=1.0)
+        assert not entrants.enter("lenet5", 2, 1, wrong)
+        (third,) = entrants.enter("lenet5", 2, 1, problem("lenet5", 2))
+        assert third is not first
+    finally:
+        entrants.close()
 
 
 @linux
@@ -387,6 +617,8 @@ def test_charts(tmp_path):
     }  # fmt: skip
     assert charts.versus(tmp_path / "versus.png", {"CPU": "x"}, [row]).stat().st_size > 1000
     point = {"layer": "l", "pass": "forward", "algorithm": "direct", "intensity": 3.0, "flops": 1e9}
+    ratios = [row | {"subject": name, "ratio": {"PyTorch": [1, i, 3]}} for i, name in enumerate("abc", 1)]
+    assert charts.distributions(tmp_path / "random.png", {}, ratios).stat().st_size > 1000
     assert charts.roofline(tmp_path / "roof.png", {}, 1e11, 1e10, [point]).stat().st_size > 1000
     line = {"axis": "images", "what": "forward", "sizes": [1, 2], "seconds": [1, 2]}
     line |= scaling._fit(line["sizes"] * 2, line["seconds"] * 2)

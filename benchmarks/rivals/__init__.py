@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import CHECKOUT
-from benchmarks.networks import Weights
+from benchmarks.description import Weights
 
 MOMENTUM = 0.9  # of all training steps, in Nesterov's form
 
@@ -72,11 +72,11 @@ class NetworkContestant(Contestant):
 
     @abstractmethod
     def infer(self, i: int) -> object:
-        """The probabilities for batch ``i``, in the framework's own kind of array."""
+        """The outputs for batch ``i``, in the framework's own kind of array."""
 
     @abstractmethod
-    def probabilities(self) -> np.ndarray:
-        """``infer(0)`` as a NumPy array."""
+    def outputs(self) -> np.ndarray:
+        """``infer(0)`` as a NumPy array, channels last."""
 
     @abstractmethod
     def weights(self) -> Weights:
@@ -86,11 +86,11 @@ class NetworkContestant(Contestant):
         return {"inference": self.infer} | ({"train": self.train} if self.train else {})
 
     def results(self) -> dict[str, np.ndarray]:
-        """Probabilities, two training steps' losses, and how much they change each weight.
+        """Outputs, two training steps' losses, and how much they change each weight.
 
         Two, so that momentum has its say.
         """
-        found = {"probabilities": self.probabilities()}
+        found = {"outputs": self.outputs()}
         if self.train:
             before = self.weights()
             found["losses"] = np.array([self.train(i) for i in range(2)])

@@ -11,45 +11,117 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmarks.networks import Conv, Dense, Dropout, Network, Pool, Weights, channels_first
+from benchmarks.description import (
+    Activation,
+    BatchNorm,
+    Branches,
+    Chain,
+    Concat,
+    Conv,
+    Dense,
+    Depthwise,
+    Dropout,
+    GlobalPool,
+    Layer,
+    Network,
+    Pool,
+    Shape,
+    Transposed,
+    Upsample,
+    Weights,
+    channels_first,
+)
 from benchmarks.rivals import LayerContestant, NetworkContestant
 
 OPSET = 17
 
 
+OPERATORS = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid", "softmax": "Softmax"}
+
+
 def graph(network: Network, weights: Weights, batch: int) -> onnx.ModelProto:
     """The network for batches of just this size, in evaluation mode."""
-    nodes: list[onnx.NodeProto] = []
-    initializers: list[onnx.TensorProto] = []
-    values = iter(channels_first(network, weights))
-    tensor = "x"
+    H, W, C = network.input_shape
+    made = _Graph(channels_first(network, weights))
+    output = made.chain(network.layers, network.input_shape, "x")
+    return _model(made.nodes, made.initializers, (batch, C, H, W), output)
 
-    def add(operation: str, *inputs: str, **attributes: Any) -> None:
-        nonlocal tensor
-        output = f"{operation}_{len(nodes)}"
-        nodes.append(helper.make_node(operation, [tensor, *inputs], [output], **attributes))
-        tensor = output
 
-    def constants() -> list[str]:
-        names = [f"weight_{len(initializers)}", f"weight_{len(initializers) + 1}"]
-        initializers.extend(numpy_helper.from_array(next(values), name) for name in names)
-        return names
+class _Graph:
+    def __init__(self, weights: Weights):
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self.values = iter(weights)
 
-    for layer, below, _ in network.shapes():
-        if isinstance(layer, Conv):
-            add("Conv", *constants(), pads=[layer.padding] * 4, kernel_shape=[layer.size] * 2)
-            add("Relu")
-        elif isinstance(layer, Pool):
-            add("MaxPool" if layer.kind == "max" else "AveragePool", kernel_shape=[2, 2], strides=[2, 2])
+    def chain(self, layers: Chain, below: Shape, tensor: str) -> str:
+        """The name of the tensor at the chain's end."""
+        for layer in layers:
+            if isinstance(layer, Branches):
+                ends = [self.chain(chain, below, tensor) for chain in layer.chains]
+                tensor = (
+                    self._add("Concat", *ends, axis=1)
+                    if isinstance(layer, Concat)
+                    else self._add("Sum", *ends)
+                )
+            else:
+                tensor = self._layer(layer, below, tensor)
+            below = layer.output_shape(below)
+        return tensor
+
+    def _layer(self, layer: Layer, below: Shape, x: str) -> str:
+        inputs = [x, *(self._constant(next(self.values)) for _ in layer.weights(below))]
+        if isinstance(layer, (Conv, Depthwise)):
+            (above, under), (left, right) = layer.pads(below)
+            how: dict[str, Any] = {"kernel_shape": [layer.size] * 2, "strides": [layer.stride] * 2}
+            how |= {"group": below[2]} if isinstance(layer, Depthwise) else {}
+            x = self._add("Conv", *inputs, pads=[above, left, under, right], **how)
+        elif isinstance(layer, Transposed):
+            size = [layer.size] * 2
+            x = self._add("ConvTranspose", *inputs, kernel_shape=size, strides=size)
         elif isinstance(layer, Dense):
             if len(below) == 3:
-                add("Flatten")
-            add("Gemm", *constants(), transB=1)
-            add(*(["Relu"] if layer.activation == "relu" else ["Softmax"]))
+                inputs[0] = self._add("Flatten", x)
+            x = self._add("Gemm", *inputs, transB=1)
+        elif isinstance(layer, BatchNorm):
+            x = self._add("BatchNormalization", *inputs, epsilon=layer.epsilon, momentum=layer.momentum)
+        elif isinstance(layer, Pool):
+            operator = "MaxPool" if layer.kind == "max" else "AveragePool"
+            x = self._add(operator, x, kernel_shape=[layer.size] * 2, strides=[layer.step] * 2)
+        elif isinstance(layer, GlobalPool):
+            x = self._add(
+                "Flatten", self._add("GlobalMaxPool" if layer.kind == "max" else "GlobalAveragePool", x)
+            )
+        elif isinstance(layer, Upsample):
+            scales = self._constant(np.array([1, 1, layer.size, layer.size], np.float32))
+            x = self._add(
+                "Resize",
+                x,
+                "",
+                scales,
+                mode="nearest",
+                nearest_mode="floor",
+                coordinate_transformation_mode="asymmetric",
+            )
+        elif isinstance(layer, Activation):
+            x = self._activation(layer.function, x)
         else:
             assert isinstance(layer, Dropout)  # nothing in evaluation
-    H, W, C = network.input_shape
-    return _model(nodes, initializers, (batch, C, H, W), tensor)
+        return self._activation(getattr(layer, "activation", "linear"), x)
+
+    def _activation(self, function: str, x: str) -> str:
+        if function == "linear":
+            return x
+        return self._add(OPERATORS[function], x, **({"axis": 1} if function == "softmax" else {}))
+
+    def _add(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        output = f"{operator}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        return output
+
+    def _constant(self, value: np.ndarray) -> str:
+        name = f"weight_{len(self.initializers)}"
+        self.initializers.append(numpy_helper.from_array(value, name))
+        return name
 
 
 def _model(
@@ -101,9 +173,10 @@ class RivalNetwork(NetworkContestant):
             return binding
         return self.session.run(None, self.feeds[i % len(self.feeds)])[0]
 
-    def probabilities(self) -> np.ndarray:
+    def outputs(self) -> np.ndarray:
         found = self.infer(0)
-        return found.copy_outputs_to_cpu()[0] if self.bindings else found
+        found = found.copy_outputs_to_cpu()[0] if self.bindings else found
+        return np.moveaxis(found, 1, -1)
 
     def weights(self) -> Weights:
         raise NotImplementedError("a session does not learn")

@@ -8,40 +8,18 @@ from typing import Any
 import numpy as np
 
 import fastconv
-from benchmarks.networks import Conv, Dense, Layer, Network, Pool, Weights
+from benchmarks.description import Network, Weights
 from benchmarks.rivals import MOMENTUM, LayerContestant, NetworkContestant
-from fastconv import layers, ops
-from fastconv.models import Sequential
-from fastconv.optimizers import SGD
-
-
-def sequential(network: Network) -> Sequential:
-    """The network as a fastconv model, its weights fastconv's own."""
-    model = Sequential([layers.Input(network.input_shape)], name=network.name)
-    for layer, below, _ in network.shapes():
-        if isinstance(layer, Dense) and len(below) == 3:
-            model.add(layers.Flatten())
-        model.add(_layer(layer))
-    return model
-
-
-def _layer(layer: Layer) -> layers.Layer:
-    if isinstance(layer, Conv):
-        return layers.Conv2D(layer.filters, layer.size, padding=layer.padding, activation="relu")
-    if isinstance(layer, Pool):
-        return layers.MaxPooling2D(2) if layer.kind == "max" else layers.AveragePooling2D(2)
-    if isinstance(layer, Dense):
-        return layers.Dense(layer.units, activation=layer.activation)
-    return layers.Dropout(layer.rate)
+from benchmarks.rivals.keras_style import KerasModel
+from fastconv import ops
 
 
 class RivalNetwork(NetworkContestant):
     def __init__(self, network: Network, weights: Weights, batches: list, learning_rate: float):
-        self.model = sequential(network)
-        self.model.set_weights(weights)
-        optimizer = SGD(learning_rate, momentum=MOMENTUM, nesterov=True)
-        self.model.compile(optimizer, "sparse_categorical_crossentropy")
-        self.batches = batches
+        self.built = KerasModel(fastconv, network)
+        self.built.set_weights(weights)
+        self.built.compile(network, learning_rate, MOMENTUM)
+        self.model, self.batches = self.built.model, batches
 
     def train(self, i: int) -> float:
         return self.model.train_on_batch(*self.batches[i % len(self.batches)])
@@ -49,11 +27,11 @@ class RivalNetwork(NetworkContestant):
     def infer(self, i: int) -> np.ndarray:
         return self.model.predict_on_batch(self.batches[i % len(self.batches)][0])
 
-    def probabilities(self) -> np.ndarray:
+    def outputs(self) -> np.ndarray:
         return self.infer(0).copy()
 
     def weights(self) -> Weights:
-        return self.model.get_weights()
+        return self.built.get_weights()
 
 
 class RivalLayer(LayerContestant):

@@ -20,7 +20,9 @@ double fc_operations_of(const fc_op *op) {
     }
 }
 
+/* PIXELS takes the statistics of a batch from all images at once: a stage of bundles has no such moment. */
 static int takes(const fc_schedule *s, fc_way way, const fc_op *op) {
+    if (way == FC_PIXELS && op->kind == FC_OP_BATCH_NORM && op->training && !s->few) return 0;
     const fc_method *method = fc_method_of(way, op->kind);
     return method->forward && (!method->takes || method->takes(s->kernels, op, s->mode != FC_INFER));
 }

@@ -209,13 +209,10 @@ static void settle(const fc_program *p, const fc_schedule *s, int back) {
 }
 
 static void clear_unreached(const fc_schedule *s, int count) {
-    for (int i = 0; i < count; i++) {
-        int reached = 0;
-        for (int k = 0; k < s->actions && !reached; k++) reached = s->action[k].kind == FC_BACKWARD && s->action[k].op == i;
-        for (int w = 0; w < FC_MOST_WEIGHTS && !reached; w++)
+    for (int i = 0; i < count; i++)
+        for (int w = 0; w < FC_MOST_WEIGHTS && !s->reached[i]; w++)
             if (s->ops[i].gradient[w])
                 memset(s->ops[i].gradient[w], 0, sizeof(float) * (size_t)fc_weight_size(&s->ops[i], w));
-    }
 }
 
 /* ---- stages ------------------------------------------------------------------------------------- */
@@ -312,7 +309,8 @@ static void begin_sums(const fc_schedule *s) {
 }
 
 static void end_sums(const fc_program *p, const fc_schedule *s) {
-#pragma omp parallel for schedule(dynamic) num_threads(fc_threads_for((double)(s->chunks * s->chunk_size)))
+    const int threads = fc_threads_for((double)(s->chunks * s->chunk_size));
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
     for (int i = 0; i < p->count; i++)
         if (s->sums_at[i] >= 0) add_chunks(s, i);
     clear_unreached(s, p->count);

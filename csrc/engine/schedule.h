@@ -64,6 +64,7 @@ typedef struct fc_schedule {
     int64_t bundles, chunks;
     fc_op *ops;     /* with sizes, and gradients that are added later redirected */
     fc_way *way;
+    int *reached;   /* of each operation: it goes back */
     int actions, actions_room, stages, stages_room, slots, slots_room;
     fc_action *action;
     fc_stage *stage;
