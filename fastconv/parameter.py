@@ -13,6 +13,8 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import ArrayLike, NDArray
 
+from fastconv._core.versions import changed
+
 Array = NDArray[Any]
 
 _ROOM = 32  # floats, FC_PLAN_SLACK
@@ -88,6 +90,15 @@ class Parameter(NDArrayOperatorsMixin):
         self.trainable = trainable
         self.constraint = constraint
         self.regularizer = regularizer
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, trainable: bool) -> None:
+        self._trainable = trainable
+        changed()
 
     @property
     def value(self) -> Array:

@@ -485,7 +485,7 @@ def test_weights_of_each_pixel_are_for_python():
 
 @pytest.mark.parametrize("layer", [True, False], ids=["a layer", "an argument"])
 def test_hopeless_samples(layer):
-    """Probabilities that are 0 or 1 to the last bit: clipped in the loss, their gradients at full strength."""
+    """Probabilities that are 0 or 1 to the last bit: clipped in the loss, with gradients at full strength."""
     x = Input((6,))
     dense = Dense(3, use_bias=False, activation=None if layer else "softmax")
     y = dense(x)
@@ -546,6 +546,35 @@ def test_frozen_layers_and_models():
     model = executor.model
     model.get_layer(frozen.name).trainable = True
     hold_against_layers(model)
+    frozen.bias.trainable = False  # a weight by itself
+    hold_against_layers(model)
+
+
+def test_a_weight_by_itself_is_frozen_and_noticed():
+    model = compiled(filled(middle(Dense, {"units": 5}, VECTOR)))
+    (x, y), executor = batch(model, 4), Programmed()
+    Result(model, executor, x, y)
+    for layer, trainable in ((model.layers[1], False), (model.layers[2], False), (model.layers[1], True)):
+        layer.kernel.trainable = trainable
+        assert_close(Result(model, executor, x, y), Result(copy.deepcopy(model), LayerByLayer(), x, y))
+
+
+def test_inputs_of_different_lengths():
+    a, b = Input(VECTOR), Input(VECTOR)
+    model = compiled(filled(Model([a, b], Add()([Dense(3)(a), Dense(3)(b)]))))
+    x, _ = batch(model, 4)
+    with pytest.raises(ValueError, match="4 and 3 examples"):
+        Programmed().infer(model, [x[0], x[1][:3]])
+
+
+def test_each_instruction_set_has_its_own_way():
+    x = Input(IMAGE)
+    model = compiled(filled(Model(x, head(Conv2D(5, 3, activation="relu")(below(x, IMAGE))))))
+    (xs, _), executor = batch(model, 9), Programmed()
+    expected = model.forward(xs)
+    for isa in (*fastconv.available_isas(), *fastconv.available_isas()):
+        with fastconv.set_isa(isa):
+            np.testing.assert_allclose(executor.infer(model, xs), expected, atol=1e-5)
 
 
 def test_call_with_its_own_training():
@@ -781,6 +810,15 @@ def test_batches_of_all_sizes(images):
     y = Dense(4, activation="softmax")(Flatten()(Conv2D(17, 3)(y)))
     model = compiled(filled(Model(x, y)), "sparse_categorical_crossentropy")
     assert_all_in_c(hold_against_layers(model, images, y=np.arange(images) % 4))
+
+
+@pytest.mark.parametrize("images", [3, 8, 20, 37])
+def test_batch_normalization_of_vectors(images):
+    x = Input((6, 6, 2))
+    y = ReLU()(BatchNormalization(momentum=0.5)(Conv2D(4, 3, use_bias=False)(x)))
+    y = BatchNormalization(center=False)(Dense(5)(Flatten()(y)))
+    model = compiled(filled(Model(x, Dense(3, activation="softmax")(y))), "sparse_categorical_crossentropy")
+    hold_against_layers(model, images, y=np.arange(images) % 3)
 
 
 def test_no_program_on_the_reference_for_empty_batches_and_where_the_model_says_no():

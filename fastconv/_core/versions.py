@@ -22,6 +22,13 @@ def version() -> object:
     return _version
 
 
+def changed() -> None:
+    """Make a new version, unless this thread is ``unnoticed``."""
+    global _version
+    if not getattr(_unnoticed, "now", False):
+        _version = object()  # a number would not do: two threads could count up to the same one
+
+
 @contextmanager
 def unnoticed() -> Iterator[None]:
     """Meanwhile, what this thread assigns makes no new version: for layers that are made on the way, and
@@ -44,10 +51,9 @@ class Structured:
     _changes_while_running: ClassVar[frozenset[str]] = frozenset()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        global _version
         super().__setattr__(name, value)
-        if name not in self._changes_while_running and not getattr(_unnoticed, "now", False):
-            _version = object()  # a number would not do: two threads could count up to the same one
+        if name not in self._changes_while_running:
+            changed()
 
     def __delattr__(self, name: str) -> None:
         global _version

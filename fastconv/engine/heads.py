@@ -50,6 +50,8 @@ class Judged(NamedTuple):
     """One output's loss on one batch, as _kernels.Program.train takes it, and what is made of it.
 
     losses    (N,), to be filled: each image's, the mean over its places
+    exact     whether they are the loss to the last bits. Not where it is that of 1 − p, of probabilities p
+              rounded to floats: C has the logits, and knows 1 − p better
     factor    loss(y_true, y_pred, sample_weight) is factor · Σ weights · losses
     """
 
@@ -61,6 +63,7 @@ class Judged(NamedTuple):
     weights: Array | None
     losses: Array
     factor: float
+    exact: bool
 
     def in_c(self, weight: float) -> tuple[Any, ...]:
         """The loss times ``weight``, for ``engine.Program.train``."""
@@ -100,4 +103,5 @@ def judged(loss: Loss, y_true: Any, shape: tuple[int, ...], sample_weight: Any) 
         weights,
         np.empty(N, np.float32),
         loss.scale(samples) * math.prod(samples[1:]),
+        exact=not (clipped and isinstance(loss, BinaryCrossentropy)),
     )

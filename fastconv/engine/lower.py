@@ -42,6 +42,10 @@ class Cut(Exception):
     """Why a layer is no operations: it runs in Python."""
 
 
+class NoProgram(Exception):
+    """A network that runs layer by layer: nothing of it lowers, or a layer does not fit its neighbours."""
+
+
 @dataclass(frozen=True)
 class Tensor:
     """A tensor while a network is lowered: its number, and the shape of one example.
@@ -88,7 +92,10 @@ class Builder:
     # ---- calls of layers
 
     def lower(self, call: Call, training: bool, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Append the operations of a call; returns what it makes. Where it raises Cut nothing is appended."""
+        """Append the operations of a call; returns what it makes. Where it raises Cut nothing is appended.
+
+        Raises NoProgram for a layer that has other arguments now than when it was built.
+        """
         layer = call.layer
         before = self.mark()
         self.training = training if call.training is None else call.training
@@ -103,10 +110,12 @@ class Builder:
                 if len(tensor.shape) != len(wanted) or any(
                     n not in (None, m) for n, m in zip(wanted, tensor.shape, strict=True)
                 ):
-                    raise Cut(f"it makes {tensor.shape} now, and was built for {wanted}")
+                    raise NoProgram(f"{layer} makes {tensor.shape} now, and was built for {wanted}")
         except Cut:
             self.undo(before)
             raise
+        except ValueError as error:  # the layer says what is wrong with it when it runs
+            raise NoProgram(str(error)) from error
         return made
 
     def mark(self) -> tuple[int, ...]:
@@ -153,7 +162,7 @@ class Builder:
                 raise Cut("a weight of it is no parameter that add_weight made")
             found = parameter.size if isinstance(shape, int) else parameter.shape
             if found != shape:
-                raise Cut(f"{parameter.path} has shape {parameter.shape}, and {shape} fits")
+                raise NoProgram(f"{parameter.path} has shape {parameter.shape}, and {shape} fits")
             if not (is_roomy(parameter.value) and is_roomy(parameter.grad)):
                 raise Cut(f"{parameter.path} is in an array that is not its own")
             values.append(parameter.value)

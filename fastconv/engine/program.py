@@ -19,7 +19,7 @@ import numpy as np
 
 from fastconv import _kernels
 from fastconv._core.turns import Turns
-from fastconv.engine.lower import Builder, Cut, Op, Shape, Size, Tensor
+from fastconv.engine.lower import Builder, Cut, NoProgram, Op, Shape, Size, Tensor
 from fastconv.engine.passes import optimized
 from fastconv.graph import structure
 from fastconv.graph.schedule import Call, Pass, Schedule
@@ -29,10 +29,6 @@ from fastconv.parameter import Array, Parameter
 
 MOST_LOSSES = 8
 """Of one program."""
-
-
-class NoProgram(Exception):
-    """Nothing of the network lowers, or nothing can be said of it."""
 
 
 class Row(NamedTuple):
@@ -245,6 +241,11 @@ class Compiled:
         N = len(inputs[0])
         arrays = []
         for array, shape in zip(inputs, self.input_shapes, strict=True):
+            if len(array) != N:
+                raise ValueError(
+                    f"{self.calls[0].layer} and the layers behind it were given {N} and {len(array)} "
+                    "examples: all inputs of a batch must be of one length"
+                )
             if array.shape[1:] != shape:
                 raise ValueError(
                     f"{self.calls[0].layer} was to be given {shape} for each example, got {array.shape[1:]}: "
@@ -516,12 +517,14 @@ def _parts(
 def _output_shapes(call: Call, shapes: Sequence[Any]) -> list[Shape]:
     """What a call makes of inputs of these shapes. Raises NoProgram where that cannot be told."""
     known = [tensor.shape[1:] for tensor in call.node.outputs]
-    if all(None not in shape for shape in known):
+    layer = call.layer
+    if all(None not in shape for shape in known) and not layer._shape_in_doubt:
         return known  # type: ignore[return-value]
     handles = call.arguments([None if shape is None else Tensor(0, shape) for shape in shapes])
     nested = structure.mapped(lambda leaf: leaf.shape, handles[0] if len(handles) == 1 else list(handles))
     try:
-        found = structure.shape_leaves(call.layer.compute_output_shape(nested))
+        told = layer._told_output_shape(nested)
+        found = structure.shape_leaves(layer._tried_output_shape(nested) if told is None else told)
     except Exception:
         raise NoProgram from None
     if any(None in shape for shape in found):

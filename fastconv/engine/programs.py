@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from fastconv._core import versions
-from fastconv.engine.program import NoProgram, Program
+from fastconv.engine.lower import NoProgram
+from fastconv.engine.program import Program
 from fastconv.layers.random_layer import random_outside_training
 from fastconv.parameter import Array
 

@@ -23,7 +23,7 @@ from fastconv.graph import structure
 from fastconv.layers.layer import Layer
 from fastconv.losses import Loss
 from fastconv.models.batches import Batch
-from fastconv.models.objective import Objective, Term, Value, given_targets, value_of
+from fastconv.models.objective import Objective, Term, Value, given_targets, sum_of, value_of
 from fastconv.models.plan import Plan, Plans, can_train_with
 from fastconv.ops._door import on_reference
 from fastconv.parameter import Array
@@ -112,12 +112,10 @@ class Programmed(LayerByLayer):
                 for loss, term in zip(losses, terms, strict=True)
             ]
             outputs = program.train(inputs, table)
-            value = Value(0.0, [], [])
-            for loss, term in zip(losses, terms, strict=True):
-                if loss is not None:
-                    value.each.append(loss.value())
-                    value.names.append(term.name)
-                    value = value._replace(total=value.total + term.weight * value.each[-1])
+            if all(loss is None or loss.exact for loss in losses):
+                value = sum_of(terms, [None if loss is None else loss.value() for loss in losses])
+            else:
+                value = value_of(terms, y, outputs, weights)
         else:
             outputs, going = program.forward(inputs)
             value = value_of(terms, y, outputs, weights)

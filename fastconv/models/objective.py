@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fastconv import losses
@@ -75,13 +75,24 @@ def value_of(
     terms: Sequence[Term], y: Sequence[Any], y_pred: Sequence[Array], sample_weight: Sequence[Any]
 ) -> Value:
     """The objective. Raises ValueError where targets are missing."""
+    judged = zip(terms, y, y_pred, sample_weight, strict=True)
+    return sum_of(
+        terms,
+        (
+            None if term.loss is None else float(term.loss(given_targets(target), prediction, weight))
+            for term, target, prediction, weight in judged
+        ),
+    )
+
+
+def sum_of(terms: Sequence[Term], losses: Iterable[float | None]) -> Value:
+    """The objective, from the loss of each output; None of one that is not judged."""
     value = Value(0.0, [], [])
-    for term, target, prediction, weight in zip(terms, y, y_pred, sample_weight, strict=True):
-        if term.loss is None:
-            continue
-        value.each.append(float(term.loss(given_targets(target), prediction, weight)))
-        value.names.append(term.name)
-        value = value._replace(total=value.total + term.weight * value.each[-1])
+    for term, loss in zip(terms, losses, strict=True):
+        if loss is not None:
+            value.each.append(loss)
+            value.names.append(term.name)
+            value = value._replace(total=value.total + term.weight * loss)
     return value
 
 
