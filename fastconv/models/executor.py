@@ -5,8 +5,8 @@ loss_and_gradients(model, objective, batch)     the outputs and the loss; fills 
 explain(model, objective, inputs, training)     what of it runs how
 
 ``LayerByLayer`` runs any network, and is the reading copy. ``Programmed`` runs it as a program
-(``fastconv.engine``), ``Planned`` small ones as plans (``models.plan``) and the others as programs. Each
-model has an executor of its own, in ``_executor``; a copy of the model gets a copy of it, by ``copy.copy``.
+(``fastconv.engine``). Each model has an executor of its own, in ``_executor``; a copy of the model gets a copy
+of it, by ``copy.copy``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from fastconv.graph import structure
 from fastconv.layers.layer import Layer
 from fastconv.losses import Loss
 from fastconv.models.batches import Batch
-from fastconv.models.objective import Objective, Term, Value, given_targets, value_of
-from fastconv.models.plan import Plan, Plans, can_train_with
+from fastconv.models.objective import Objective, Term, Value, value_of
 from fastconv.ops._door import on_reference
 from fastconv.parameter import Array
 
@@ -207,58 +206,6 @@ def _gradients(
 
 def _fuse(term: Term, layer: Layer) -> bool:
     return term.loss is not None and fuses(term.loss, layer)
-
-
-class Planned(Programmed):
-    """Runs a model as a plan where there is one for it, as a program where there is none."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._plans, self._inference_plans = Plans(), Plans(inference=True)
-
-    def infer(self, model: Model, x: Any) -> Any:
-        plan = None
-        if _is_as_built(model, x):
-            plan = self.plan(model) or self.inference_plan(model, len(x))
-        return super().infer(model, x) if plan is None else plan.predict(x)
-
-    def loss_and_gradients(self, model: Model, objective: Objective, batch: Batch) -> tuple[Any, Value]:
-        loss = objective.single
-        if loss is not None and can_train_with(loss) and _is_as_built(model, batch.x):
-            plan = self.plan(model)
-            if plan is not None:  # whose layers have no penalties on their outputs
-                y_pred, total = plan.train(batch.x, given_targets(batch.y), loss, batch.sample_weight)
-                return y_pred, Value(total, [total], [])
-        return super().loss_and_gradients(model, objective, batch)
-
-    def explain(
-        self, model: Model, objective: Objective | None, inputs: list[Array], training: bool
-    ) -> Explanation:
-        loss = None if objective is None else objective.single
-        planned = len(inputs) == 1 and _is_as_built(model, inputs[0])
-        if training:
-            planned = planned and loss is not None and can_train_with(loss)
-        if planned and (self.plan(model) or (not training and self.inference_plan(model, len(inputs[0])))):
-            return Explanation([], "it is small, and a plan (models.plan): one call of C")
-        return super().explain(model, objective, inputs, training)
-
-    def plan(self, model: Model) -> Plan | None:
-        """The plan that trains the model and predicts; None where there is none."""
-        return self._plans.find(model) if _may_be_planned(model) else None
-
-    def inference_plan(self, model: Model, images: int) -> Plan | None:
-        """The plan that only predicts, where it pays for so many images."""
-        plan = self._inference_plans.find(model) if _may_be_planned(model) else None
-        return plan if plan is not None and plan.pays_for(images) else None
-
-
-def _may_be_planned(model: Model) -> bool:
-    return model.built and model.jit_compile is not False
-
-
-def _is_as_built(model: Model, x: Any) -> bool:
-    """Whether x is one array of the shape that the model was built for, and plans are made for."""
-    return isinstance(x, np.ndarray) and x.shape[1:] == model._input_shape
 
 
 def fuses(loss: Loss, layer: Layer) -> bool:
