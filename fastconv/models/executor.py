@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fastconv._core import versions
 from fastconv._core.versions import knows
 from fastconv.engine.heads import Judged, has_head, judged
 from fastconv.engine.program import MOST_LOSSES, Program, Row
@@ -82,16 +83,17 @@ class Programmed(LayerByLayer):
 
     def __init__(self) -> None:
         self._programs = Programs()
+        self._looked: tuple[object, str | None] = None, None
 
     def infer(self, model: Model, x: Any) -> Any:
-        inputs = _inputs(model, x)
+        inputs = self._inputs(model, x)
         program = None if inputs is None else self._programs.find(model, inputs, training=False)
         if inputs is None or program is None:
             return super().infer(model, x)
         return program.nested(program.infer(inputs))
 
     def loss_and_gradients(self, model: Model, objective: Objective, batch: Batch) -> tuple[Any, Value]:
-        inputs = _inputs(model, batch.x)
+        inputs = self._inputs(model, batch.x)
         program = None
         if inputs is not None and model.composition(training=True) is not None:
             terms = objective.terms(model._ports.outputs)
@@ -99,35 +101,30 @@ class Programmed(LayerByLayer):
             program = self._programs.find(model, inputs, True, fused)
         if inputs is None or program is None:
             return super().loss_and_gradients(model, objective, batch)
-        N = len(inputs[0])
-        y_pred = program.nested(
-            np.broadcast_to(np.float32(0), (N, *shape)) for shape in program.output_shapes
-        )
+        y_pred = program.nested(program.blank_outputs(len(inputs[0])))  # their shapes are what is asked for
         outputs, y, weights = model._by_output(batch.y, y_pred, batch.sample_weight)
         losses = _in_c(program, terms, fused, y, outputs, weights)
         if losses is not None:
-            table = [
-                None if loss is None else loss.in_c(term.weight)
-                for loss, term in zip(losses, terms, strict=True)
+            judged_terms = [
+                (loss, term) for loss, term in zip(losses, terms, strict=True) if loss is not None
             ]
-            outputs = program.train(inputs, table)
-            value = Value(0.0, [], [])
-            for loss, term in zip(losses, terms, strict=True):
-                if loss is not None:
-                    value.each.append(loss.value())
-                    value.names.append(term.name)
-                    value = value._replace(total=value.total + term.weight * value.each[-1])
+            outputs = program.train(inputs, [None if loss is None else loss.in_c() for loss in losses])
+            each = [loss.value() for loss, _ in judged_terms]
+            total = sum(term.weight * value for value, (_, term) in zip(each, judged_terms, strict=True))
+            value = Value(total, each, [term.name for _, term in judged_terms])
         else:
             outputs, going = program.forward(inputs)
             value = value_of(terms, y, outputs, weights)
             program.backward(going, _gradients(terms, fused, y, outputs, weights))
-        added = sum(sum(layer.activity_losses) for layer in program.in_python)
-        return program.nested(outputs), value._replace(total=value.total + added)
+        if program.in_python:
+            added = sum(sum(layer.activity_losses) for layer in program.in_python)
+            value = value._replace(total=value.total + added)
+        return program.nested(outputs), value
 
     def explain(
         self, model: Model, objective: Objective | None, inputs: list[Array], training: bool
     ) -> Explanation:
-        if (reason := _why_not(model)) is not None:
+        if (reason := self._why_not(model)) is not None:
             return Explanation([], reason)
         fused = []
         if training and objective is not None and model.composition(training=True) is not None:
@@ -138,29 +135,37 @@ class Programmed(LayerByLayer):
             return Explanation([], "nothing of it lowers")
         return Explanation(program.rows(len(inputs[0])), None)
 
+    def _inputs(self, model: Model, x: Any) -> list[Array] | None:
+        """The arrays that a program of the model takes; None where the model has none."""
+        if self._why_not(model) is not None:
+            return None
+        if isinstance(x, np.ndarray):
+            inputs = [x]
+        else:
+            inputs = structure.leaves(list(model._checked_inputs(model._nested_as_inputs(x))))
+        return inputs if len(inputs[0]) else None
+
+    def _why_not(self, model: Model) -> str | None:
+        """Why the model runs layer by layer; None where it may be a program."""
+        if on_reference():
+            return "the reference backend runs"
+        version = versions.version()
+        looked, reason = self._looked
+        if looked is not version:
+            reason = _why_not(model)
+            self._looked = version, reason
+        return reason
+
     def __reduce__(self) -> tuple[type[Programmed], tuple[()]]:
         return type(self), ()  # a program works on the arrays of the model that it was made for
 
 
-def _inputs(model: Model, x: Any) -> list[Array] | None:
-    """The arrays that a program of the model takes; None where the model has none."""
-    if _why_not(model) is not None:
-        return None
-    if isinstance(x, np.ndarray):
-        inputs = [x]
-    else:
-        inputs = structure.leaves(list(model._checked_inputs(model._nested_as_inputs(x))))
-    return inputs if len(inputs[0]) else None
-
-
 def _why_not(model: Model) -> str | None:
-    """Why a model runs layer by layer; None where it may be a program."""
+    """What of a model, by itself, keeps it from being a program."""
     if not model.built:
         return "it is not built"
     if model.jit_compile is False:
         return "it was compiled with jit_compile=False"
-    if on_reference():
-        return "the reference backend runs"
     hooks = ("forward", "compute", "back_through")
     own = {"forward", "compute", "back_through"}.intersection(vars(model))
     cls: Any = type(model)
@@ -181,7 +186,7 @@ def _in_c(
             continue
         if target is None or not has_head(term.loss, is_fused):
             return None
-        loss = judged(term.loss, target, output.shape, weight)
+        loss = judged(term.loss, target, output, weight, term.weight)
         if loss is None:
             return None
         losses.append(loss)

@@ -2,17 +2,17 @@
  *
  * For machines that have no Python of ours, foremost other architectures under an emulator:
  *
- *     cc -std=gnu11 -O2 -fopenmp -Icsrc tests/c/kernels_test.c csrc/[all].c -lm && ./a.out
+ *     cc -std=gnu11 -O2 -fopenmp -Icsrc tests/c/kernels_test.c csrc/[all].c csrc/engine/[all].c -lm && ./a.out
  *
  * tools/qemu_tests.sh does that for this machine and for aarch64. Every instruction set that the CPU has is
  * tested; the Python tests go deeper into each operation.
  */
 #include "arrays.h"
+#include "engine/engine.h"
 #include "fastconv.h"
 #include "formulas.h"
 #include "matmul.h"
 #include "memory.h"
-#include "engine/engine.h"
 
 static double *widened(const float *array, int64_t count) {
     double *wide = zeros(count);
@@ -634,7 +634,7 @@ static void test_program(int64_t N, const char *isa) {
         float *probabilities = fresh(N * 4);
         for (int i = 0; i < OPS; i++)
             if (ops[i].gradient[0]) ops[i].gradient[0][0] = ops[i].gradient[1][0] = NAN;
-        const fc_loss loss = {.kind = FC_SOFTMAX_CROSS_ENTROPY, .tensor = LOGITS, .targets = {.labels = labels},
+        const fc_loss loss = {.kind = FC_LOSS_SOFTMAX_CROSS_ENTROPY, .tensor = LOGITS, .targets = {.labels = labels},
                               .scale = 1.0f / (float)N, .losses = fresh(N)};
         const fc_run one = {.N = N, .inputs = &x, .outputs = &probabilities, .losses = 1, .loss = &loss};
         const fc_status status = fc_program_run(program, &one, 0);
