@@ -1,4 +1,4 @@
-/* bundle_winograd_kernel.h - the transforms of lesson 4 for bundles: images in the lanes, see plan_winograd.c.
+/* bundle_winograd_kernel.h - the transforms of lesson 4 for bundles: images in the lanes, see bundle_winograd.c.
  *
  * Six points serve kernels of 3x3 and 5x5 alike: B^T depends on the points alone. With 5 taps in place of 3 a tile
  * has 2 x 2 outputs in place of 4 x 4, A^T two rows fewer (infinity now stands in the row of p^1), and G two columns

@@ -343,44 +343,6 @@ cdef extern from "engine/engine.h" nogil:
         const fc_kernels *, const fc_loss *, int64_t first, int64_t images, fc_size, const float *tensor,
         float *gradient)
 
-
-cdef extern from "plan.h" nogil:
-    ctypedef enum fc_step_kind:
-        FC_CONV
-        FC_MAX_POOL
-        FC_AVG_POOL
-        FC_DENSE
-
-    ctypedef struct fc_step:
-        fc_step_kind kind
-        int64_t H, W, C, OH, OW, K
-        int64_t size_h, size_w
-        int64_t pad_top, pad_left
-        fc_activation activation
-        float alpha
-        const float *kernel
-        const float *bias
-        float *dkernel
-        float *dbias
-        fc_conv2d_forward *driver
-
-    ctypedef struct fc_batch:
-        int64_t N
-        const float *x
-        fc_targets targets
-        float scale
-        float *probabilities
-        float *losses
-
-    ctypedef struct fc_plan:
-        pass
-
-    fc_plan *fc_plan_new(const fc_step *steps, int count)
-    void fc_plan_free(fc_plan *plan)
-    fc_status fc_plan_run(fc_plan *plan, const fc_batch *batch, int training)
-
-
-cdef extern from "engine/engine.h" nogil:
     enum:
         FC_MOST_INPUTS
         FC_MOST_WEIGHTS
@@ -1446,122 +1408,6 @@ def gather_gradients(Parameters p) -> None:
     check(status)
 
 
-# ---- plans --------------------------------------------------------------------------------------
-
-STEP_KINDS = ("conv", "max_pool", "avg_pool", "dense")
-
-
-cdef fc_conv2d_forward *forward_algorithms[4]
-forward_algorithms[:] = [
-    fc_conv2d_forward_naive, fc_conv2d_forward_im2col, fc_conv2d_forward_direct, fc_conv2d_forward_winograd]
-
-
-cdef class Plan:
-    """A network as a list of steps that run in one call; fastconv.models.plan makes them.
-
-    A step is a dictionary of the fields of fc_step, arrays for the weights and their gradients, which the
-    plan keeps alive and which must stay where they are.
-    """
-
-    cdef fc_plan *plan
-    cdef float *losses
-    cdef int64_t losses_room
-    cdef list arrays
-    cdef readonly int64_t classes
-
-    def __cinit__(self, list steps):
-        cdef fc_step *c_steps = <fc_step *>calloc(len(steps), sizeof(fc_step))
-        cdef fc_step *s
-        if c_steps == NULL:
-            raise MemoryError("no memory for the plan")
-        self.arrays = []
-        try:
-            for i, step in enumerate(steps):
-                s = &c_steps[i]
-                s.kind = <fc_step_kind><int>STEP_KINDS.index(step["kind"])
-                s.H, s.W, s.C = step["input"]
-                s.OH, s.OW, s.K = step["output"]
-                s.size_h, s.size_w = step["size"]
-                s.pad_top, s.pad_left = step["padding"]
-                s.activation = <fc_activation><int>ACTIVATIONS[step["activation"]]
-                s.alpha = step["alpha"]
-                s.kernel = self.address(step["kernel"])
-                s.bias = self.address(step["bias"])
-                s.dkernel = self.address(step["dkernel"])
-                s.dbias = self.address(step["dbias"])
-                if step["algorithm"] is not None:
-                    s.driver = forward_algorithms[<int>step["algorithm"]]
-            self.classes = steps[len(steps) - 1]["output"][2]
-            self.plan = fc_plan_new(c_steps, len(steps))
-        finally:
-            free(c_steps)
-        if self.plan == NULL:
-            raise MemoryError("no memory for the plan")
-
-    def __dealloc__(self):
-        fc_plan_free(self.plan)
-        fc_free(self.losses)
-
-    cdef float *address(self, array) except? NULL:
-        cdef float[::1] view
-        if array is None:
-            return NULL
-        view = array.reshape(-1)
-        self.arrays.append(array)
-        return &view[0]
-
-    def predict(self, const float[:, :, :, ::1] x, float[:, ::1] probabilities) -> None:
-        cdef fc_batch batch
-        cdef fc_status status
-        batch.N = x.shape[0]
-        batch.x = &x[0, 0, 0, 0]
-        batch.probabilities = &probabilities[0, 0]
-        with nogil:
-            status = fc_plan_run(self.plan, &batch, 0)
-        check(status)
-
-    def train(self, const float[:, :, :, ::1] x, const int64_t[::1] labels, const float[:, ::1] rows,
-              const float[::1] weights, double scale, float[:, ::1] probabilities, double least, double most
-              ) -> float:
-        """Fill the gradients; labels or else rows are the targets, weights may be None.
-
-        Returns the sum of the images' losses, each between least and most, and weighted.
-        """
-        cdef fc_batch batch
-        cdef fc_status status
-        batch.N = x.shape[0]
-        batch.x = &x[0, 0, 0, 0]
-        batch.probabilities = &probabilities[0, 0]
-        batch.targets = fc_targets(NULL, NULL, NULL)
-        if labels is not None:
-            batch.targets.labels = &labels[0]
-        if rows is not None:
-            batch.targets.rows = &rows[0, 0]
-        if weights is not None:
-            batch.targets.weights = &weights[0]
-        batch.scale = scale
-        batch.losses = self.losses_of(batch.N)
-        with nogil:
-            status = fc_plan_run(self.plan, &batch, 1)
-        check(status)
-        cdef double total = 0, loss
-        for n in range(batch.N):
-            loss = batch.losses[n]
-            loss = least if loss < least else most if loss > most else loss  # and NaN stays NaN
-            total += loss if weights is None else loss * weights[n]
-        return total
-
-    cdef float *losses_of(self, int64_t N) except NULL:
-        if N > self.losses_room:
-            fc_free(self.losses)
-            self.losses_room = 0
-            self.losses = fc_floats(N)
-            if self.losses == NULL:
-                raise MemoryError("no memory for the images' losses")
-            self.losses_room = N
-        return self.losses
-
-
 # ---- programs -----------------------------------------------------------------------------------
 
 OP_KINDS = (
@@ -1611,32 +1457,34 @@ cdef class Program:
     cdef float **outputs
     cdef const float **output_gradients
     cdef float **input_gradients
+    cdef fc_size *sizes  # of all tensors
+    cdef int *numbers  # of the inputs, whether each is wanted, of the outputs
     cdef readonly int input_count, output_count, op_count
 
     def __cinit__(self, list ops, list sizes, list inputs, list wanted, list outputs, list ways=None):
         cdef fc_op *table = <fc_op *>calloc(len(ops) + 1, sizeof(fc_op))
-        cdef fc_size *tensors = <fc_size *>calloc(len(sizes) + 1, sizeof(fc_size))
-        cdef int *numbers = <int *>calloc(2 * len(inputs) + len(outputs) + 1, sizeof(int))
+        cdef int *forced
         self.kept = []
         self.input_count, self.output_count, self.op_count = len(inputs), len(outputs), len(ops)
-        cdef int *forced
+        self.sizes = <fc_size *>calloc(len(sizes) + 1, sizeof(fc_size))
+        self.numbers = <int *>calloc(2 * len(inputs) + len(outputs) + 1, sizeof(int))
         self.inputs = <const float **>calloc(len(inputs) + 1, sizeof(float *))
         self.outputs = <float **>calloc(len(outputs) + 1, sizeof(float *))
         self.output_gradients = <const float **>calloc(len(outputs) + 1, sizeof(float *))
         self.input_gradients = <float **>calloc(len(inputs) + 1, sizeof(float *))
         try:
-            if (table == NULL or tensors == NULL or numbers == NULL or self.inputs == NULL or self.outputs == NULL
-                    or self.output_gradients == NULL or self.input_gradients == NULL):
+            if (table == NULL or self.sizes == NULL or self.numbers == NULL or self.inputs == NULL
+                    or self.outputs == NULL or self.output_gradients == NULL or self.input_gradients == NULL):
                 raise MemoryError("no memory for the program")
             for i, op in enumerate(ops):
                 self.fill(&table[i], op)
             for i, (H, W, C) in enumerate(sizes):
-                tensors[i].H, tensors[i].W, tensors[i].C = H, W, C
+                self.sizes[i].H, self.sizes[i].W, self.sizes[i].C = H, W, C
             for i, number in enumerate([*inputs, *wanted, *outputs]):
-                numbers[i] = number
+                self.numbers[i] = number
             self.program = fc_program_new(
-                table, len(ops), tensors, len(sizes), numbers, numbers + len(inputs), len(inputs),
-                numbers + 2 * len(inputs), len(outputs))
+                table, len(ops), self.sizes, len(sizes), self.numbers, self.numbers + len(inputs), len(inputs),
+                self.numbers + 2 * len(inputs), len(outputs))
             if self.program == NULL:
                 raise MemoryError("no memory for the program, or sizes that do not fit into 64 bits")
             if ways is not None:
@@ -1649,11 +1497,11 @@ cdef class Program:
                 free(forced)
         finally:
             free(table)
-            free(tensors)
-            free(numbers)
 
     def __dealloc__(self):
         fc_program_free(self.program)
+        free(self.sizes)
+        free(self.numbers)
         free(self.inputs)
         free(self.outputs)
         free(self.output_gradients)
@@ -1700,13 +1548,23 @@ cdef class Program:
         self.kept.append(array)
         return &view[0]
 
+    cdef int64_t count_at(self, int tensor):
+        """Floats of a tensor, for all images of the run."""
+        return self.last.N * self.sizes[tensor].H * self.sizes[tensor].W * self.sizes[tensor].C
+
+    cdef int64_t count_of_input(self, int i):
+        return self.count_at(self.numbers[i])
+
+    cdef int64_t count_of_output(self, int i):
+        return self.count_at(self.numbers[2 * self.input_count + i])
+
     cdef int begin(self, list inputs, list outputs) except -1:
         self.last_arrays = [inputs, outputs]
         self.last.N = inputs[0].shape[0]
         for i in range(self.input_count):
-            self.inputs[i] = read_from(inputs[i])
+            self.inputs[i] = floats(inputs[i], self.count_of_input(i))
         for i in range(self.output_count):
-            self.outputs[i] = written_to(outputs[i])
+            self.outputs[i] = written(outputs[i], self.count_of_output(i))
         self.last.inputs, self.last.outputs = self.inputs, self.outputs
         self.last.losses, self.last.loss = 0, NULL
         return 0
@@ -1727,11 +1585,12 @@ cdef class Program:
         cdef fc_status status
         cdef fc_loss table[8]
         cdef const int64_t[::1] labels
-        cdef const float[::1] weights
+        cdef int64_t N
         if len(losses) > FC_MOST_INPUTS:
             raise ValueError(f"a program takes at most {FC_MOST_INPUTS} losses; got {len(losses)}")
         self.begin(inputs, outputs)
-        for i, (kind, tensor, delta, limits, given_labels, rows, given_weights, scale, values) in enumerate(losses):
+        N = self.last.N
+        for i, (kind, tensor, delta, limits, given_labels, rows, weights, scale, values) in enumerate(losses):
             table[i].kind = <fc_loss_kind><int>LOSSES[kind]
             table[i].tensor, table[i].delta, table[i].scale = tensor, delta, scale
             table[i].least, table[i].most = limits
@@ -1740,11 +1599,10 @@ cdef class Program:
                 labels = given_labels.reshape(-1)
                 table[i].targets.labels = &labels[0]
             if rows is not None:
-                table[i].targets.rows = read_from(rows)
-            if given_weights is not None:
-                weights = given_weights
-                table[i].targets.weights = &weights[0]
-            table[i].losses = written_to(values)
+                table[i].targets.rows = floats(rows, self.count_at(tensor))
+            if weights is not None:
+                table[i].targets.weights = floats(weights, N)
+            table[i].losses = written(values, N)
         self.last.losses, self.last.loss = len(losses), table
         with nogil:
             status = fc_program_run(self.program, &self.last, 0)
@@ -1770,20 +1628,12 @@ cdef class Program:
         """After ``run`` with ``keep``: fill the gradients of all weights, and of the inputs that are wanted."""
         cdef fc_status status
         for i in range(self.output_count):
-            self.output_gradients[i] = NULL if output_gradients[i] is None else read_from(output_gradients[i])
+            gradient = output_gradients[i]
+            self.output_gradients[i] = NULL if gradient is None else floats(gradient, self.count_of_output(i))
         for i in range(self.input_count):
-            self.input_gradients[i] = NULL if input_gradients[i] is None else written_to(input_gradients[i])
+            gradient = input_gradients[i]
+            self.input_gradients[i] = NULL if gradient is None else written(gradient, self.count_of_input(i))
         with nogil:
             status = fc_program_backward(self.program, &self.last, self.output_gradients, self.input_gradients)
         self.last_arrays = None
         check(status)
-
-
-cdef const float *read_from(array) except? NULL:
-    cdef const float[::1] view = array.reshape(-1)
-    return &view[0] if view.shape[0] else NULL
-
-
-cdef float *written_to(array) except? NULL:
-    cdef float[::1] view = array.reshape(-1)
-    return &view[0] if view.shape[0] else NULL

@@ -17,14 +17,14 @@ from fastconv._core.versions import changed
 
 Array = NDArray[Any]
 
-_ROOM = 32  # floats, FC_PLAN_SLACK
+_ROOM = 32  # floats, FC_SLACK
 _ALIGNMENT = 16  # numbers; a cache line of floats
 
 
 def roomy_zeros(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
     """Zeros that begin with a cache line and are followed by a few floats that nobody uses.
 
-    Kernels may then read whole vectors from where the weights lie, also the last ones (csrc/plan.h).
+    Kernels may then read whole vectors from where the weights lie, also the last ones (csrc/engine/engine.h).
     """
     size = prod(shape)
     memory = np.zeros(size + _ROOM + _ALIGNMENT, dtype)

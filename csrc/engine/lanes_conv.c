@@ -4,7 +4,7 @@
  *
  * with vectors of images for x and y. Where taps are neighbours, those of a kernel's row and their channels are one run
  * of vectors; with dilation or groups each tap is a run by itself. The sums are the tiles of bundle_kernel.h, or where
- * that takes fewer multiplications those of plan_winograd.c.
+ * that takes fewer multiplications those of bundle_winograd.c.
  *
  * A border is zeros, and multiplying them takes as long as anything else: of LeNet's 14 x 14 gradients below its
  * second convolution, 10 x 10 with a border of 4, every second product would be with the border. So tiles leave out
@@ -16,7 +16,7 @@
  */
 #include "bundle.h"
 #include "lanes.h"
-#include "plan_winograd.h"
+#include "bundle_winograd.h"
 
 enum {
     /* Elements of a kernel whose gradients are summed. With more the sums, a vector for each, leave the cache, channels
@@ -42,7 +42,7 @@ static int64_t pairs_inside(const fc_lane_axis *axis) {
     return pairs;
 }
 
-/* A convolution as plan_winograd.c sees it; side 0: not one of those. */
+/* A convolution as bundle_winograd.c sees it; side 0: not one of those. */
 static fc_winograd winograd_of(const fc_op *op) {
     const fc_axes axes = fc_axes_of(op);
     const int plain = op->KH == op->KW && axes.rows.step == 1 && axes.columns.step == 1 && axes.rows.dilation == 1 &&

@@ -1,6 +1,6 @@
 """What a layer computes, and whether that has changed since somebody looked.
 
-Plans, and all else that is worked out from layers once and used at every step, depend on attributes of the
+Programs, and all else that is worked out from layers once and used at every step, depend on attributes of the
 layers. Each assignment to an attribute makes a new ``version``: as long as that is the same object, nothing
 has changed, and there is nothing to look at again.
 """

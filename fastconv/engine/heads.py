@@ -49,6 +49,7 @@ def has_head(loss: Loss, fused: bool) -> bool:
 class Judged(NamedTuple):
     """One output's loss on one batch, as _kernels.Program.train takes it, and what is made of it.
 
+    scale     of each image's gradient: factor times the weight of this loss among others
     losses    (N,), to be filled: each image's, the mean over its places
     exact     whether they are the loss to the last bits. Not where it is that of 1 − p, of probabilities p
               rounded to floats: C has the logits, and knows 1 − p better
@@ -61,15 +62,14 @@ class Judged(NamedTuple):
     labels: Array | None
     rows: Array | None
     weights: Array | None
+    scale: float
     losses: Array
     factor: float
     exact: bool
 
-    def in_c(self, weight: float) -> tuple[Any, ...]:
-        """The loss times ``weight``, for ``engine.Program.train``."""
-        scale = weight * self.factor
-        targets = self.labels, self.rows, self.weights
-        return (self.kind, self.delta, self.limits, *targets, scale, self.losses)
+    def in_c(self) -> tuple[Any, ...]:
+        """For ``engine.Program.train``."""
+        return self[:-2]
 
     def value(self) -> float:
         """The loss, once the losses of the images are there."""
@@ -77,14 +77,14 @@ class Judged(NamedTuple):
         return float(losses.sum(dtype=np.float64)) * self.factor
 
 
-def judged(loss: Loss, y_true: Any, shape: tuple[int, ...], sample_weight: Any) -> Judged | None:
-    """The loss that ``has_head`` of outputs of this shape, for targets that ``loss`` takes.
+def judged(loss: Loss, y_true: Any, y_pred: Array, sample_weight: Any, weight: float) -> Judged | None:
+    """``weight`` times the loss that ``has_head`` of outputs of the shape of ``y_pred``, whatever is in it.
 
     None where there is a weight for each place of an image. Raises ValueError where targets or weights do not
     fit, as ``loss(y_true, y_pred, sample_weight)`` does.
     """
-    N = shape[0]
-    target, prediction = loss.prepare(y_true, np.broadcast_to(np.float32(0), shape))
+    N = len(y_pred)
+    target, prediction = loss.prepare(y_true, y_pred)
     samples = prediction.shape[:-1]
     weights = None
     if sample_weight is not None:
@@ -94,6 +94,7 @@ def judged(loss: Loss, y_true: Any, shape: tuple[int, ...], sample_weight: Any) 
         weights = np.ascontiguousarray(weights.reshape(N))
     is_sparse = isinstance(loss, SparseCategoricalCrossentropy)
     clipped = isinstance(loss, _OF_LOGITS) and not loss.from_logits
+    factor = loss.scale(samples) * math.prod(samples[1:])
     return Judged(
         _KINDS[type(loss)],
         float(loss.delta) if isinstance(loss, Huber) else 0.0,
@@ -101,7 +102,8 @@ def judged(loss: Loss, y_true: Any, shape: tuple[int, ...], sample_weight: Any) 
         np.ascontiguousarray(target, np.int64) if is_sparse else None,
         None if is_sparse else np.ascontiguousarray(target, np.float32),
         weights,
+        weight * factor,
         np.empty(N, np.float32),
-        loss.scale(samples) * math.prod(samples[1:]),
+        factor,
         exact=not (clipped and isinstance(loss, BinaryCrossentropy)),
     )

@@ -49,9 +49,9 @@ class Compiling(Steps):
             of a model with several outputs, ``loss`` is one for all, or a list or dictionary by output, and
             so are ``metrics`` and ``weighted_metrics``, lists of lists
         loss_weights : what each output's loss is multiplied by; a list or dictionary by output
-        jit_compile : whether a small network may run as a plan, whole steps in one call of C (see
-            ``models.plan``): "auto" and True where it can and pays, False never. A network that cannot is run
-            layer by layer
+        jit_compile : whether the network runs as a program, its layers compiled to calls of C (see
+            ``fastconv.engine``): "auto" and True yes, and what cannot be compiled runs in Python between
+            them; False layer by layer
         run_eagerly, steps_per_execution, auto_scale_loss : accepted for Keras' sake; there is nothing here
             for them to change
         """

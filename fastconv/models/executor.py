@@ -5,8 +5,8 @@ loss_and_gradients(model, objective, batch)     the outputs and the loss; fills 
 explain(model, objective, inputs, training)     what of it runs how
 
 ``LayerByLayer`` runs any network, and is the reading copy. ``Programmed`` runs it as a program
-(``fastconv.engine``), ``Planned`` small ones as plans (``models.plan``) and the others as programs. Each
-model has an executor of its own, in ``_executor``; a copy of the model gets a copy of it, by ``copy.copy``.
+(``fastconv.engine``). Each model has an executor of its own, in ``_executor``; a copy of the model gets a copy
+of it, by ``copy.copy``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fastconv._core import versions
 from fastconv._core.versions import knows
 from fastconv.engine.heads import Judged, has_head, judged
 from fastconv.engine.program import MOST_LOSSES, Program, Row
@@ -23,8 +24,7 @@ from fastconv.graph import structure
 from fastconv.layers.layer import Layer
 from fastconv.losses import Loss
 from fastconv.models.batches import Batch
-from fastconv.models.objective import Objective, Term, Value, given_targets, sum_of, value_of
-from fastconv.models.plan import Plan, Plans, can_train_with
+from fastconv.models.objective import Objective, Term, Value, sum_of, value_of
 from fastconv.ops._door import on_reference
 from fastconv.parameter import Array
 
@@ -83,16 +83,17 @@ class Programmed(LayerByLayer):
 
     def __init__(self) -> None:
         self._programs = Programs()
+        self._looked: tuple[object, str | None] = None, None
 
     def infer(self, model: Model, x: Any) -> Any:
-        inputs = _inputs(model, x)
+        inputs = self._inputs(model, x)
         program = None if inputs is None else self._programs.find(model, inputs, training=False)
         if inputs is None or program is None:
             return super().infer(model, x)
         return program.nested(program.infer(inputs))
 
     def loss_and_gradients(self, model: Model, objective: Objective, batch: Batch) -> tuple[Any, Value]:
-        inputs = _inputs(model, batch.x)
+        inputs = self._inputs(model, batch.x)
         program = None
         if inputs is not None and model.composition(training=True) is not None:
             terms = objective.terms(model._ports.outputs)
@@ -100,18 +101,11 @@ class Programmed(LayerByLayer):
             program = self._programs.find(model, inputs, True, fused)
         if inputs is None or program is None:
             return super().loss_and_gradients(model, objective, batch)
-        N = len(inputs[0])
-        y_pred = program.nested(
-            np.broadcast_to(np.float32(0), (N, *shape)) for shape in program.output_shapes
-        )
+        y_pred = program.nested(program.blank_outputs(len(inputs[0])))  # their shapes are what is asked for
         outputs, y, weights = model._by_output(batch.y, y_pred, batch.sample_weight)
         losses = _in_c(program, terms, fused, y, outputs, weights)
         if losses is not None:
-            table = [
-                None if loss is None else loss.in_c(term.weight)
-                for loss, term in zip(losses, terms, strict=True)
-            ]
-            outputs = program.train(inputs, table)
+            outputs = program.train(inputs, [None if loss is None else loss.in_c() for loss in losses])
             if all(loss is None or loss.exact for loss in losses):
                 value = sum_of(terms, [None if loss is None else loss.value() for loss in losses])
             else:
@@ -120,13 +114,15 @@ class Programmed(LayerByLayer):
             outputs, going = program.forward(inputs)
             value = value_of(terms, y, outputs, weights)
             program.backward(going, _gradients(terms, fused, y, outputs, weights))
-        added = sum(sum(layer.activity_losses) for layer in program.in_python)
-        return program.nested(outputs), value._replace(total=value.total + added)
+        if program.in_python:
+            added = sum(sum(layer.activity_losses) for layer in program.in_python)
+            value = value._replace(total=value.total + added)
+        return program.nested(outputs), value
 
     def explain(
         self, model: Model, objective: Objective | None, inputs: list[Array], training: bool
     ) -> Explanation:
-        if (reason := _why_not(model)) is not None:
+        if (reason := self._why_not(model)) is not None:
             return Explanation([], reason)
         fused = []
         if training and objective is not None and model.composition(training=True) is not None:
@@ -137,29 +133,37 @@ class Programmed(LayerByLayer):
             return Explanation([], "nothing of it lowers")
         return Explanation(program.rows(len(inputs[0])), None)
 
+    def _inputs(self, model: Model, x: Any) -> list[Array] | None:
+        """The arrays that a program of the model takes; None where the model has none."""
+        if self._why_not(model) is not None:
+            return None
+        if isinstance(x, np.ndarray):
+            inputs = [x]
+        else:
+            inputs = structure.leaves(list(model._checked_inputs(model._nested_as_inputs(x))))
+        return inputs if len(inputs[0]) else None
+
+    def _why_not(self, model: Model) -> str | None:
+        """Why the model runs layer by layer; None where it may be a program."""
+        if on_reference():
+            return "the reference backend runs"
+        version = versions.version()
+        looked, reason = self._looked
+        if looked is not version:
+            reason = _why_not(model)
+            self._looked = version, reason
+        return reason
+
     def __reduce__(self) -> tuple[type[Programmed], tuple[()]]:
         return type(self), ()  # a program works on the arrays of the model that it was made for
 
 
-def _inputs(model: Model, x: Any) -> list[Array] | None:
-    """The arrays that a program of the model takes; None where the model has none."""
-    if _why_not(model) is not None:
-        return None
-    if isinstance(x, np.ndarray):
-        inputs = [x]
-    else:
-        inputs = structure.leaves(list(model._checked_inputs(model._nested_as_inputs(x))))
-    return inputs if len(inputs[0]) else None
-
-
 def _why_not(model: Model) -> str | None:
-    """Why a model runs layer by layer; None where it may be a program."""
+    """What of a model, by itself, keeps it from being a program."""
     if not model.built:
         return "it is not built"
     if model.jit_compile is False:
         return "it was compiled with jit_compile=False"
-    if on_reference():
-        return "the reference backend runs"
     hooks = ("forward", "compute", "back_through")
     own = {"forward", "compute", "back_through"}.intersection(vars(model))
     cls: Any = type(model)
@@ -180,7 +184,7 @@ def _in_c(
             continue
         if target is None or not has_head(term.loss, is_fused):
             return None
-        loss = judged(term.loss, target, output.shape, weight)
+        loss = judged(term.loss, target, output, weight, term.weight)
         if loss is None:
             return None
         losses.append(loss)
@@ -205,58 +209,6 @@ def _gradients(
 
 def _fuse(term: Term, layer: Layer) -> bool:
     return term.loss is not None and fuses(term.loss, layer)
-
-
-class Planned(Programmed):
-    """Runs a model as a plan where there is one for it, as a program where there is none."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._plans, self._inference_plans = Plans(), Plans(inference=True)
-
-    def infer(self, model: Model, x: Any) -> Any:
-        plan = None
-        if _is_as_built(model, x):
-            plan = self.plan(model) or self.inference_plan(model, len(x))
-        return super().infer(model, x) if plan is None else plan.predict(x)
-
-    def loss_and_gradients(self, model: Model, objective: Objective, batch: Batch) -> tuple[Any, Value]:
-        loss = objective.single
-        if loss is not None and can_train_with(loss) and _is_as_built(model, batch.x):
-            plan = self.plan(model)
-            if plan is not None:  # whose layers have no penalties on their outputs
-                y_pred, total = plan.train(batch.x, given_targets(batch.y), loss, batch.sample_weight)
-                return y_pred, Value(total, [total], [])
-        return super().loss_and_gradients(model, objective, batch)
-
-    def explain(
-        self, model: Model, objective: Objective | None, inputs: list[Array], training: bool
-    ) -> Explanation:
-        loss = None if objective is None else objective.single
-        planned = len(inputs) == 1 and _is_as_built(model, inputs[0])
-        if training:
-            planned = planned and loss is not None and can_train_with(loss)
-        if planned and (self.plan(model) or (not training and self.inference_plan(model, len(inputs[0])))):
-            return Explanation([], "it is small, and a plan (models.plan): one call of C")
-        return super().explain(model, objective, inputs, training)
-
-    def plan(self, model: Model) -> Plan | None:
-        """The plan that trains the model and predicts; None where there is none."""
-        return self._plans.find(model) if _may_be_planned(model) else None
-
-    def inference_plan(self, model: Model, images: int) -> Plan | None:
-        """The plan that only predicts, where it pays for so many images."""
-        plan = self._inference_plans.find(model) if _may_be_planned(model) else None
-        return plan if plan is not None and plan.pays_for(images) else None
-
-
-def _may_be_planned(model: Model) -> bool:
-    return model.built and model.jit_compile is not False
-
-
-def _is_as_built(model: Model, x: Any) -> bool:
-    """Whether x is one array of the shape that the model was built for, and plans are made for."""
-    return isinstance(x, np.ndarray) and x.shape[1:] == model._input_shape
 
 
 def fuses(loss: Loss, layer: Layer) -> bool:

@@ -20,7 +20,7 @@ from fastconv.layers.layer import Layer
 from fastconv.metrics import Metric
 from fastconv.models.answers import outputs_distances
 from fastconv.models.batches import Batch
-from fastconv.models.executor import Planned
+from fastconv.models.executor import Programmed
 from fastconv.models.intake import Intake
 from fastconv.models.measures import Measures, plain
 from fastconv.models.mistakes import warn_of_likely_mistakes
@@ -46,7 +46,7 @@ class Steps(Intake):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._compiled: Compiled | None = None
-        self._executor: Any = Planned()  # runs the batches
+        self._executor: Any = Programmed()  # runs the batches
         self._own_metrics: list[Metric] = []
         self._looked_for_mistakes = False
         self._lets_go = False

@@ -2,17 +2,17 @@
  *
  * For machines that have no Python of ours, foremost other architectures under an emulator:
  *
- *     cc -std=gnu11 -O2 -fopenmp -Icsrc tests/c/kernels_test.c csrc/[all].c -lm && ./a.out
+ *     cc -std=gnu11 -O2 -fopenmp -Icsrc tests/c/kernels_test.c csrc/[all].c csrc/engine/[all].c -lm && ./a.out
  *
  * tools/qemu_tests.sh does that for this machine and for aarch64. Every instruction set that the CPU has is
  * tested; the Python tests go deeper into each operation.
  */
 #include "arrays.h"
+#include "engine/engine.h"
 #include "fastconv.h"
 #include "formulas.h"
 #include "matmul.h"
 #include "memory.h"
-#include "plan.h"
 
 static double *widened(const float *array, int64_t count) {
     double *wide = zeros(count);
@@ -506,90 +506,93 @@ static void test_penalty(int64_t n, const char *isa) {
     free(grad);
 }
 
-/* ---- plans: a whole network --------------------------------------------------------------------- */
+/* ---- programs: a whole network ------------------------------------------------------------------ */
 
-/* conv 3x3 padded, relu - max pool - conv 3x3, relu - average pool - dense, relu - dense - softmax */
-enum { CONV_1, MAX_POOL, CONV_2, AVG_POOL, DENSE_1, DENSE_2, STEPS };
+/* conv 3x3 padded, relu - max pool - conv 3x3, relu - average pool - flattened - dense, relu - dense - softmax: each
+ * makes the next tensor of the one before. */
+enum { CONV_1, MAX_POOL, CONV_2, AVG_POOL, FLAT, DENSE_1, DENSE_2, SOFTMAX, OPS, LOGITS = SOFTMAX };
 
-static const fc_step plan_steps[STEPS] = {
-    [CONV_1] = {.kind = FC_CONV, .H = 12, .W = 10, .C = 2, .OH = 12, .OW = 10, .K = 5, .size_h = 3, .size_w = 3,
-                .pad_top = 1, .pad_left = 1, .activation = FC_RELU},
-    [MAX_POOL] = {.kind = FC_MAX_POOL, .H = 12, .W = 10, .C = 5, .OH = 6, .OW = 5, .K = 5, .size_h = 2, .size_w = 2},
-    [CONV_2] = {.kind = FC_CONV, .H = 6, .W = 5, .C = 5, .OH = 4, .OW = 3, .K = 7, .size_h = 3, .size_w = 3,
-                .activation = FC_RELU},
-    [AVG_POOL] = {.kind = FC_AVG_POOL, .H = 4, .W = 3, .C = 7, .OH = 2, .OW = 1, .K = 7, .size_h = 2, .size_w = 2},
-    [DENSE_1] = {.kind = FC_DENSE, .H = 1, .W = 1, .C = 14, .OH = 1, .OW = 1, .K = 9, .size_h = 1, .size_w = 1,
-                 .activation = FC_RELU},
-    [DENSE_2] = {.kind = FC_DENSE, .H = 1, .W = 1, .C = 9, .OH = 1, .OW = 1, .K = 4, .size_h = 1, .size_w = 1},
+static const fc_size tensors[OPS + 1] = {{12, 10, 2}, {12, 10, 5}, {6, 5, 5}, {4, 3, 7}, {2, 1, 7},
+                                         {1, 1, 14},  {1, 1, 9},   {1, 1, 4}, {1, 1, 4}};
+
+static const fc_op network_ops[OPS] = {
+    [CONV_1] = {.kind = FC_OP_CONV, .KH = 3, .KW = 3, .pad_top = 1, .pad_left = 1, .activation = FC_RELU},
+    [MAX_POOL] = {.kind = FC_OP_MAX_POOL, .KH = 2, .KW = 2},
+    [CONV_2] = {.kind = FC_OP_CONV, .KH = 3, .KW = 3, .activation = FC_RELU},
+    [AVG_POOL] = {.kind = FC_OP_AVG_POOL, .KH = 2, .KW = 2},
+    [FLAT] = {.kind = FC_OP_RESHAPE, .KH = 1, .KW = 1},
+    [DENSE_1] = {.kind = FC_OP_DENSE, .KH = 1, .KW = 1, .activation = FC_RELU},
+    [DENSE_2] = {.kind = FC_OP_DENSE, .KH = 1, .KW = 1},
+    [SOFTMAX] = {.kind = FC_OP_SOFTMAX, .KH = 1, .KW = 1},
 };
 
-static int64_t input_size(const fc_step *s, int64_t N) { return N * s->H * s->W * s->C; }
-static int64_t output_size(const fc_step *s, int64_t N) { return N * s->OH * s->OW * s->K; }
-static int64_t weight_count(const fc_step *s) {
-    return s->kind == FC_CONV || s->kind == FC_DENSE ? s->size_h * s->size_w * s->C * s->K : 0;
+static int64_t weight_count(const fc_op *op) {
+    return op->kind == FC_OP_CONV || op->kind == FC_OP_DENSE ? op->KH * op->KW * op->x[0].C * op->y.C : 0;
 }
 
-/* One step of the network as a convolution or as pooling: a dense layer is a 1x1 convolution of one pixel. */
-static fc_conv2d step_conv(const fc_step *s, int64_t N) {
-    return (fc_conv2d){.N = N, .H = s->H, .W = s->W, .C_in = s->C, .KH = s->size_h, .KW = s->size_w, .C_out = s->K,
-                       .OH = s->OH, .OW = s->OW, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1,
-                       .pad_top = s->pad_top, .pad_left = s->pad_left, .groups = 1};
+/* An operation as a convolution or as pooling: a dense layer is a 1x1 convolution of one pixel. */
+static fc_conv2d conv_of(const fc_op *op, int64_t N) {
+    return (fc_conv2d){.N = N, .H = op->x[0].H, .W = op->x[0].W, .C_in = op->x[0].C, .KH = op->KH, .KW = op->KW,
+                       .C_out = op->y.C, .OH = op->y.H, .OW = op->y.W, .stride_h = 1, .stride_w = 1, .dilation_h = 1,
+                       .dilation_w = 1, .pad_top = op->pad_top, .pad_left = op->pad_left, .groups = 1};
 }
-static fc_pool2d step_pool(const fc_step *s, int64_t N) {
-    return (fc_pool2d){.N = N, .H = s->H, .W = s->W, .C = s->C, .KH = s->size_h, .KW = s->size_w, .OH = s->OH,
-                       .OW = s->OW, .stride_h = s->size_h, .stride_w = s->size_w};
+static fc_pool2d pool_of(const fc_op *op, int64_t N) {
+    return (fc_pool2d){.N = N, .H = op->x[0].H, .W = op->x[0].W, .C = op->x[0].C, .KH = op->KH, .KW = op->KW,
+                       .OH = op->y.H, .OW = op->y.W, .stride_h = op->KH, .stride_w = op->KW};
 }
 
 typedef struct {
-    double *value[STEPS + 1]; /* what goes into each step; the last: the logits, then the probabilities */
-    double *dkernel[STEPS], *dbias[STEPS];
+    double *value[OPS + 1]; /* of each tensor */
+    double *dkernel[OPS], *dbias[OPS];
 } network;
 
-static network formula_network(const fc_step *steps, int64_t N, const float *x, const int64_t *labels) {
+static network formula_network(const fc_op *ops, int64_t N, const float *x, const int64_t *labels) {
     network net = {0};
-    net.value[0] = widened(x, input_size(steps, N));
-    for (int i = 0; i < STEPS; i++) {
-        const fc_step *s = steps + i;
-        const int64_t count = output_size(s, N);
-        net.value[i + 1] = zeros(count);
-        if (!s->kernel) {
-            const fc_pool2d pool = step_pool(s, N);
-            formula_pool(&pool, s->kind == FC_AVG_POOL, net.value[i], net.value[i + 1], NULL, NULL, NULL);
-            continue;
+    net.value[0] = widened(x, N * fc_size_of(tensors[0]));
+    for (int i = 0; i < OPS; i++) {
+        const fc_op *op = ops + i;
+        const int64_t count = N * fc_size_of(op->y);
+        double *below = net.value[i], *y = net.value[i + 1] = zeros(count);
+        if (op->weight[0]) {
+            const fc_conv2d conv = conv_of(op, N);
+            double *kernel = widened(op->weight[0], weight_count(op));
+            for (int64_t j = 0; j < count; j++) y[j] = op->weight[1][j % op->y.C];
+            products(&conv, add_product, &(conv_sums){.x = below, .kernel = kernel, .y = y});
+            for (int64_t j = 0; j < count; j++) y[j] = formula_activation(op->activation, op->alpha, y[j]);
+            free(kernel);
+        } else if (op->kind == FC_OP_RESHAPE) {
+            memcpy(y, below, sizeof(double) * (size_t)count);
+        } else if (op->kind == FC_OP_SOFTMAX) {
+            double *log_p = zeros(op->y.C);
+            for (int64_t n = 0; n < N; n++) formula_softmax(op->y.C, below + n * op->y.C, y + n * op->y.C, log_p);
+            free(log_p);
+        } else {
+            const fc_pool2d pool = pool_of(op, N);
+            formula_pool(&pool, op->kind == FC_OP_AVG_POOL, below, y, NULL, NULL, NULL);
         }
-        const fc_conv2d conv = step_conv(s, N);
-        double *kernel = widened(s->kernel, weight_count(s));
-        for (int64_t j = 0; j < count; j++) net.value[i + 1][j] = s->bias[j % s->K];
-        products(&conv, add_product, &(conv_sums){.x = net.value[i], .kernel = kernel, .y = net.value[i + 1]});
-        for (int64_t j = 0; j < count; j++)
-            net.value[i + 1][j] = formula_activation(s->activation, s->alpha, net.value[i + 1][j]);
-        free(kernel);
     }
-    const int64_t classes = steps[STEPS - 1].K;
-    double *gradient = zeros(N * classes), *log_p = zeros(classes);
-    for (int64_t n = 0; n < N; n++) {
-        double *p = net.value[STEPS] + n * classes;
-        formula_softmax(classes, p, p, log_p);
-        for (int64_t c = 0; c < classes; c++) gradient[n * classes + c] = (p[c] - (c == labels[n])) / (double)N;
-    }
-    free(log_p);
-    for (int i = STEPS - 1; i >= 0; i--) {
-        const fc_step *s = steps + i;
-        double *below = zeros(input_size(s, N));
-        if (s->kernel) {
-            const fc_conv2d conv = step_conv(s, N);
-            double *kernel = widened(s->kernel, weight_count(s));
-            net.dkernel[i] = zeros(weight_count(s)), net.dbias[i] = zeros(s->K);
-            for (int64_t j = 0; j < output_size(s, N); j++) {
-                if (s->activation == FC_RELU && net.value[i + 1][j] == 0) gradient[j] = 0;
-                net.dbias[i][j % s->K] += gradient[j];
+    const int64_t classes = tensors[LOGITS].C;
+    double *gradient = zeros(N * classes); /* at the logits: probabilities minus what is right */
+    for (int64_t j = 0; j < N * classes; j++)
+        gradient[j] = (net.value[OPS][j] - (j % classes == labels[j / classes])) / (double)N;
+    for (int i = LOGITS - 1; i >= 0; i--) {
+        const fc_op *op = ops + i;
+        if (op->kind == FC_OP_RESHAPE) continue;
+        double *below = zeros(N * fc_size_of(op->x[0]));
+        if (op->weight[0]) {
+            const fc_conv2d conv = conv_of(op, N);
+            double *kernel = widened(op->weight[0], weight_count(op));
+            net.dkernel[i] = zeros(weight_count(op)), net.dbias[i] = zeros(op->y.C);
+            for (int64_t j = 0; j < N * fc_size_of(op->y); j++) {
+                if (op->activation == FC_RELU && net.value[i + 1][j] == 0) gradient[j] = 0;
+                net.dbias[i][j % op->y.C] += gradient[j];
             }
             products(&conv, add_product, &(conv_sums){.x = net.value[i], .kernel = kernel, .dy = gradient,
                                                       .dx = below, .dkernel = net.dkernel[i]});
             free(kernel);
         } else {
-            const fc_pool2d pool = step_pool(s, N);
-            formula_pool(&pool, s->kind == FC_AVG_POOL, net.value[i], NULL, NULL, gradient, below);
+            const fc_pool2d pool = pool_of(op, N);
+            formula_pool(&pool, op->kind == FC_OP_AVG_POOL, net.value[i], NULL, NULL, gradient, below);
         }
         free(gradient);
         gradient = below;
@@ -598,48 +601,58 @@ static network formula_network(const fc_step *steps, int64_t N, const float *x, 
     return net;
 }
 
-static void test_plan(int64_t N, const char *isa) {
-    fc_step steps[STEPS];
-    memcpy(steps, plan_steps, sizeof steps);
-    for (int i = 0; i < STEPS; i++)
-        if (weight_count(steps + i)) {
-            steps[i].kernel = random_array(weight_count(steps + i)), steps[i].bias = random_array(steps[i].K);
-            steps[i].dkernel = fresh(weight_count(steps + i)), steps[i].dbias = fresh(steps[i].K);
-        }
-    const float *x = random_array(input_size(steps, N));
+static void test_program(int64_t N, const char *isa) {
+    static const char *const names[FC_WAYS] = {"lanes", "pixels", "whole"};
+    fc_op ops[OPS];
+    memcpy(ops, network_ops, sizeof ops);
+    for (int i = 0; i < OPS; i++) {
+        fc_op *op = ops + i;
+        op->inputs = 1, op->input[0] = i, op->output = i + 1, op->x[0] = tensors[i], op->y = tensors[i + 1];
+        op->stride_h = op->kind == FC_OP_MAX_POOL || op->kind == FC_OP_AVG_POOL ? op->KH : 1;
+        op->stride_w = op->stride_h == 1 ? 1 : op->KW;
+        op->dilation_h = op->dilation_w = op->groups = 1, op->algorithm = -1;
+        const int64_t count = weight_count(op);
+        if (!count) continue;
+        op->weight[0] = random_array(count), op->weight[1] = random_array(op->y.C);
+        op->gradient[0] = fresh(count), op->gradient[1] = fresh(op->y.C);
+    }
+    const float *x = random_array(N * fc_size_of(tensors[0]));
     int64_t *labels = malloc(sizeof(int64_t) * (size_t)N);
     for (int64_t n = 0; n < N; n++) labels[n] = (5 * n + 2) % 4;
-    network net = formula_network(steps, N, x, labels);
+    network net = formula_network(ops, N, x, labels);
 
     char what[80];
-    fc_plan *plan = fc_plan_new(steps, STEPS);
-    fc_layers *layers = fc_layers_new(steps, STEPS);
-    report(plan && layers, isa, "no plan");
-    for (int way = 0; plan && layers && way < 4; way++) { /* in bundles and in layers, on one thread and on three */
-        fc_set_num_threads(way < 2 ? 1 : 3);
+    const int input = 0, wanted = 0, output = OPS;
+    fc_program *program = fc_program_new(ops, OPS, tensors, OPS + 1, &input, &wanted, 1, &output, 1);
+    report(program != NULL, isa, "no program");
+    for (int run = 0; program && run < 2 * FC_WAYS; run++) { /* each way, on one thread and on three */
+        const int way = run / 2;
+        int ways[OPS];
+        for (int i = 0; i < OPS; i++) ways[i] = way;
+        fc_program_force(program, ways);
+        fc_set_num_threads(run % 2 ? 3 : 1);
         float *probabilities = fresh(N * 4);
-        for (int i = 0; i < STEPS; i++)
-            if (steps[i].kernel) steps[i].dkernel[0] = steps[i].dbias[0] = NAN;
-        const fc_batch batch = {.N = N, .x = x, .targets = {.labels = labels}, .scale = 1.0f / (float)N,
-                                .probabilities = probabilities, .losses = fresh(N)};
-        const fc_status status =
-            way % 2 ? fc_layers_run(layers, fc_kernels_active(), &batch, 1) : fc_plan_run(plan, &batch, 1);
-        snprintf(what, sizeof what, "%s, plan of %lld images, in %s", isa, (long long)N, way % 2 ? "layers" : "bundles");
+        for (int i = 0; i < OPS; i++)
+            if (ops[i].gradient[0]) ops[i].gradient[0][0] = ops[i].gradient[1][0] = NAN;
+        const fc_loss loss = {.kind = FC_LOSS_SOFTMAX_CROSS_ENTROPY, .tensor = LOGITS, .targets = {.labels = labels},
+                              .scale = 1.0f / (float)N, .losses = fresh(N)};
+        const fc_run one = {.N = N, .inputs = &x, .outputs = &probabilities, .losses = 1, .loss = &loss};
+        const fc_status status = fc_program_run(program, &one, 0);
+        snprintf(what, sizeof what, "%s, program of %lld images, %s", isa, (long long)N, names[way]);
         report(status == FC_OK, what, "no memory");
         /* logits of up to about 50, so rounded by some 1e-6, which is how much their probabilities then differ */
-        compare(what, probabilities, net.value[STEPS], N * 4, 1e-5);
-        for (int i = 0; i < STEPS; i++)
-            if (steps[i].kernel) {
-                compare(what, steps[i].dkernel, net.dkernel[i], weight_count(steps + i), 1e-5);
-                compare(what, steps[i].dbias, net.dbias[i], steps[i].K, 1e-5);
+        compare(what, probabilities, net.value[OPS], N * 4, 1e-5);
+        for (int i = 0; i < OPS; i++)
+            if (ops[i].gradient[0]) {
+                compare(what, ops[i].gradient[0], net.dkernel[i], weight_count(ops + i), 1e-5);
+                compare(what, ops[i].gradient[1], net.dbias[i], ops[i].y.C, 1e-5);
             }
     }
     fc_set_num_threads(1);
-    fc_plan_free(plan);
-    fc_layers_free(layers);
-    arrays_check("plan");
-    for (int i = 0; i <= STEPS; i++) free(net.value[i]);
-    for (int i = 0; i < STEPS; i++) free(net.dkernel[i]), free(net.dbias[i]);
+    fc_program_free(program);
+    arrays_check("program");
+    for (int i = 0; i <= OPS; i++) free(net.value[i]);
+    for (int i = 0; i < OPS; i++) free(net.dkernel[i]), free(net.dbias[i]);
     free(labels);
 }
 
@@ -712,9 +725,10 @@ static void test_windows_too_large(void) {
     const int64_t wide = INT64_C(1) << 40;
     report(fc_dense_forward(wide, 1, wide, NULL, NULL, NULL, NULL) == FC_TOO_LARGE, "dense", "taken");
     report(fc_global_max_pool2d_forward(1, wide, 1, NULL, NULL, NULL) == FC_TOO_LARGE, "global pooling", "taken");
-    const fc_step step = {.kind = FC_DENSE, .H = 1, .W = 1, .C = wide, .OH = 1, .OW = 1, .K = wide, .size_h = 1,
-                          .size_w = 1};
-    report(fc_plan_new(&step, 1) == NULL, "a plan", "taken");
+    const fc_op op = {.kind = FC_OP_DENSE, .inputs = 1, .output = 1, .KH = 1, .KW = 1};
+    const fc_size vectors[2] = {{1, 1, wide}, {1, 1, wide}};
+    const int input = 0, wanted = 0, output = 1;
+    report(fc_program_new(&op, 1, vectors, 2, &input, &wanted, 1, &output, 1) == NULL, "a program", "taken");
 }
 
 int main(void) {
@@ -740,7 +754,7 @@ int main(void) {
         test_softmax(1, 1), test_softmax(33, 10), test_softmax(4, 100);
         test_affine(1, 1, 1, 1, 2, 3), test_affine(3, 9, 8, 3, 9, 8), test_affine(2, 5, 7, 19, 4, 9);
         test_optimizers(1), test_optimizers(1003), test_optimizers(2 * FC_OPTIMIZER_BLOCK + 5);
-        for (int64_t N = 1; N <= 41; N += 8) test_plan(N, fc_isa_name(isa));
+        for (int64_t N = 1; N <= 41; N += 8) test_program(N, fc_isa_name(isa));
         printf("%s: %d checks\n", fc_isa_name(isa), passed - before);
     }
     printf("%d passed, %d failed\n", passed, failed);

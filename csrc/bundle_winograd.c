@@ -1,4 +1,4 @@
-/* plan_winograd.c - lesson 4 for a plan's bundles: fewer multiplications with images in the lanes.
+/* bundle_winograd.c - lesson 4 for bundles: fewer multiplications with images in the lanes.
  *
  *     y = A^T [ (G g G^T) . (B^T d B) ] A            F(4x4, 3x3): 36 multiplications for 144
  *                                                    F(2x2, 5x5): 36 multiplications for 100, on the same six points
@@ -10,7 +10,7 @@
  *     M[position][tile][k] = sum over c of V[position][tile][c] U[position][c][k]
  *
  * Per tile that is 36 C K multiply-adds, and about INPUT_COST C + OUTPUT_COST K more for the transforms, where
- * the direct sum takes side^2 tile^2 C K, less what the border spares it. The steps for which that is less are
+ * the direct sum takes side^2 tile^2 C K, less what the border spares it. The convolutions for which that is less are
  * computed so.
  *
  * The gradient of a kernel is summed in the transformed domain, dU = sum over tiles of V W^T with W = A dy A^T,
@@ -29,7 +29,7 @@
  * ConvNetJS' net 1.44 and 1.36 with AVX2, 1.22 and 1.17 with AVX-512; the 17-layer net of 3x3 kernels 1.70 and 1.66,
  * 1.19 and 1.19; LeNet-5, of which one convolution of two is worth it, 1.34 and 1.20, 1.13 and 1.01.
  */
-#include "plan_winograd.h"
+#include "bundle_winograd.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
-/* plan_winograd.h - convolutions of a plan's bundles with fewer multiplications: see plan_winograd.c. */
-#ifndef FASTCONV_PLAN_WINOGRAD_H
-#define FASTCONV_PLAN_WINOGRAD_H
+/* bundle_winograd.h - convolutions of bundles with fewer multiplications: see bundle_winograd.c. */
+#ifndef FASTCONV_BUNDLE_WINOGRAD_H
+#define FASTCONV_BUNDLE_WINOGRAD_H
 
 #include "kernels.h"
 
