@@ -30,8 +30,7 @@ from benchmarks.rivals import FORCED, RIVALS
 from fastconv.cli.options import positive_number, whole_number
 
 FAMILIES = list(dict.fromkeys(rival.family for rival in RIVALS.values()))
-EAGER = [name for name, rival in RIVALS.items() if rival.family in ("fastconv", "PyTorch", "ONNX Runtime")]
-EAGER = [name for name in EAGER if not RIVALS[name].setting.get("compiled")]
+RANDOM = ("fastconv", "PyTorch", "ONNX Runtime")  # the families that race random networks
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -142,9 +141,8 @@ def _race_all(options: argparse.Namespace) -> int:
 def _default_rivals(options: argparse.Namespace) -> list[str]:
     if options.random is None:
         return list(RIVALS)
-    return [
-        name for name in RIVALS if name in EAGER or (options.compile and RIVALS[name].family == "PyTorch")
-    ]
+    found = [name for name, rival in RIVALS.items() if rival.family in RANDOM]
+    return [name for name in found if options.compile or not RIVALS[name].setting.get("compiled")]
 
 
 def _installed(names: list[str]) -> list[str]:
