@@ -293,7 +293,7 @@ class Builder:
             raise Cut("it drops everything")
         stream = _kernels.Stream(0)
         line = {"scale": scale, "shift": shift, "fill": fill}
-        how = {"threshold": threshold, "spatial": spatial, "random": stream}
+        how = {"threshold": threshold, "spatial": spatial, "random": stream, "training": True}
         y = self._append("dropout", [x], x.shape, **line, **how)
         self.draws.append((self._layer, stream))
         return y
