@@ -111,20 +111,13 @@ def conv2d_backward_kernel(
     """
     x = _door.array(x, "x", "N, H, W, C")
     dy = _door.array(dy, "dy", "N, H, W, C")
-    size = pair(kernel_size, "kernel_size")
-    C_out = dy.shape[3]
-    _check_groups(groups)
-    if x.shape[3] % groups or C_out % groups:
-        raise ValueError(
-            f"groups={groups} must divide the channels of x ({x.shape[3]}) and of dy ({C_out}) evenly"
-        )
-    kernel_shape = (*size, x.shape[3] // groups, C_out)
+    kernel_shape = _kernel_shape(kernel_size, x.shape[3], dy.shape[3], groups)
     how = _prepared("x", x.shape, kernel_shape, strides, padding, dilation_rate, groups, algorithm)
     _door.check_dy(dy, how.output_shape, "conv2d")
     if _door.on_reference():
         how = (strides, padding, dilation_rate, groups, algorithm)
-        return reference.conv2d_backward_kernel(x, dy, size, *how, out)
-    dkernel, dbias = _door.outputs(out, kernel_shape, (C_out,))
+        return reference.conv2d_backward_kernel(x, dy, kernel_shape[:2], *how, out)
+    dkernel, dbias = _door.outputs(out, kernel_shape, kernel_shape[3:])
     if dy.size and x.size:
         met = dkernel
         if how.taps is not None:
@@ -188,6 +181,15 @@ def _prepared(
         taps = None if view.size == size else taps
     kernels = _kernels.Convolution(index, input_shape, (*view.size, *rest), output_shape, view, groups)
     return _Prepared(output_shape, taps, kernels)
+
+
+@_kernels.Cached
+def _kernel_shape(kernel_size: int | Pair, C_in: int, C_out: int, groups: int) -> tuple[int, int, int, int]:
+    size = pair(kernel_size, "kernel_size")
+    _check_groups(groups)
+    if C_in % groups or C_out % groups:
+        raise ValueError(f"groups={groups} must divide the channels of x ({C_in}) and of dy ({C_out}) evenly")
+    return (*size, C_in // groups, C_out)
 
 
 def _of(kernel: Array, taps: tuple[slice, slice] | None) -> Array:
