@@ -436,6 +436,11 @@ cdef float *written(array, int64_t count) except NULL:
     return <float *>data_of(array, count * sizeof(float), b"f", True)
 
 
+cdef const int64_t *whole(array, int64_t count) except NULL:
+    cdef const char *format = b"l" if sizeof(long) == sizeof(int64_t) else b"q"  # NumPy's of int64
+    return <const int64_t *>data_of(array, count * sizeof(int64_t), format, False)
+
+
 cdef int64_t count_of(tuple shape) except? -1:
     cdef int64_t count = 1
     for n in shape:
@@ -1584,20 +1589,18 @@ cdef class Program:
         """
         cdef fc_status status
         cdef fc_loss table[8]
-        cdef const int64_t[::1] labels
         cdef int64_t N
         if len(losses) > FC_MOST_INPUTS:
             raise ValueError(f"a program takes at most {FC_MOST_INPUTS} losses; got {len(losses)}")
         self.begin(inputs, outputs)
         N = self.last.N
-        for i, (kind, tensor, delta, limits, given_labels, rows, weights, scale, values) in enumerate(losses):
+        for i, (kind, tensor, delta, limits, labels, rows, weights, scale, values) in enumerate(losses):
             table[i].kind = <fc_loss_kind><int>LOSSES[kind]
             table[i].tensor, table[i].delta, table[i].scale = tensor, delta, scale
             table[i].least, table[i].most = limits
             table[i].targets = fc_targets(NULL, NULL, NULL)
-            if given_labels is not None:
-                labels = given_labels.reshape(-1)
-                table[i].targets.labels = &labels[0]
+            if labels is not None:
+                table[i].targets.labels = whole(labels, N * self.sizes[tensor].H * self.sizes[tensor].W)
             if rows is not None:
                 table[i].targets.rows = floats(rows, self.count_at(tensor))
             if weights is not None:

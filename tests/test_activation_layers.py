@@ -10,7 +10,8 @@ import pytest
 import fastconv
 from fastconv import activations, gradcheck, layers, ops
 from fastconv.models import Sequential
-from fastconv.models.plan import NoPlan, Plan
+from fastconv.models.batches import Batch
+from fastconv.models.objective import Objective
 
 BACKENDS = ["reference", "native"]
 VECTORS = np.random.default_rng(1).normal(0, 2, (4, 7)).astype(np.float32)
@@ -113,35 +114,24 @@ def test_what_a_layer_takes_as_activation(given, expected, tmp_path):
     assert loaded.get_config() == model.get_config()
 
 
-def test_plans_run_what_is_derived_from_the_output_and_refuse_the_rest():
+def test_programs_run_all_activations():
     x = np.random.default_rng(3).normal(size=(20, 5, 5, 2)).astype(np.float32)
     y = np.random.default_rng(4).integers(0, 3, 20)
     loss = fastconv.losses.SparseCategoricalCrossentropy()
-    rowwise = ("softmax", "log_softmax", "sparsemax")
-    for activation in (*(name for name in ops.ACTIVATIONS if name not in rowwise), layers.LeakyReLU(0.4)):
+    for activation in (*ops.ACTIVATIONS, layers.LeakyReLU(0.4)):
         model = Sequential(
             [
                 layers.Input((5, 5, 2)), layers.Conv2D(3, 3, activation=activation), layers.Flatten(),
                 layers.Dense(4, activation=activation), layers.Dense(3, activation="softmax"),
             ]
         )  # fmt: skip
-        if activation in ops.NEEDS_INPUT:
-            with pytest.raises(NoPlan, match=f"has the activation {activation}, which plans do not know"):
-                Plan(model.layers)
-            continue
         probabilities = model.forward(x, training=True)
         model.backward_from_logits(loss.gradient_at_logits(y, probabilities, None))
         expected = [parameter.grad.copy() for parameter in model.parameters]
-        found, _ = Plan(model.layers).train(x, y, loss, None)
+        found, _ = model._executor.loss_and_gradients(model, Objective(loss, None), Batch(x, y, None))
         np.testing.assert_allclose(found, probabilities, atol=2e-6)
         for parameter, gradient in zip(model.parameters, expected, strict=True):
             np.testing.assert_allclose(parameter.grad, gradient, atol=5e-6 * max(1, np.abs(gradient).max()))
-    model = Sequential(
-        [layers.Input((5, 5, 2)), layers.Flatten(), layers.Dense(3, activation="log_softmax"),
-         layers.Dense(3, activation="softmax")]
-    )  # fmt: skip
-    with pytest.raises(NoPlan, match="has the activation log_softmax"):
-        Plan(model.layers)
 
 
 @pytest.mark.parametrize("activation", ["silu", "gelu", "mish"])

@@ -287,7 +287,7 @@ def test_one_cycle_and_a_plateau_go_on(tmp_path):
 
 
 @pytest.mark.parametrize("save_freq", ["epoch", 2])
-def test_a_network_that_runs_as_a_plan(save_freq, tmp_path):
+def test_a_network_that_runs_as_a_program(save_freq, tmp_path):
     images = X[:, :, None, None] * np.ones((1, 1, 6, 1), np.float32)
 
     def train(folder, killer=()):

@@ -14,7 +14,6 @@ import fastconv
 from fastconv import gradcheck, layers
 from fastconv.layers import BatchNormalization
 from fastconv.models import Sequential
-from fastconv.models.plan import NoPlan, Plan
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "batch_norm.npz")  # golden/make_batch_norm.py
 CASES = sorted({key.split("/")[0] for key in GOLDEN.files} - {"torch"})
@@ -235,11 +234,6 @@ def test_a_saved_model_computes_the_same_and_goes_on_the_same(tmp_path):
     for other in (loaded, twin):
         for mine, wanted in zip(other.get_weights(), model.get_weights(), strict=True):
             np.testing.assert_array_equal(mine, wanted)
-
-
-def test_there_is_no_plan_for_it():
-    with pytest.raises(NoPlan, match=r"BatchNormalization .* has no place in a plan"):
-        Plan(small_model().layers)
 
 
 def test_gamma_and_beta_are_penalized_and_keep_to_their_constraints():

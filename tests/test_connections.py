@@ -10,7 +10,6 @@ import pytest
 
 from fastconv import layers, losses, ops, optimizers
 from fastconv.models import Sequential, load_model
-from fastconv.models.plan import NoPlan, Plan
 
 LISTS = [[0, 2], [1], [0, 1, 2]]
 TABLE = np.array([[1, 0, 1], [0, 1, 1], [1, 0, 1]])
@@ -121,14 +120,14 @@ def test_configuration_copies_and_files(tmp_path):
     assert loaded.layers[-1].prototypes.trainable is False
 
 
-def test_it_is_not_run_as_a_plan_and_says_why():
+def test_it_runs_in_python_and_says_why():
     connected = layers.Conv2D(3, 3, connections=LISTS, name="C3")
     model = Sequential(
         [layers.Input((7, 6, 3)), connected, layers.Flatten(), layers.Dense(2, activation="softmax")]
     )
-    with pytest.raises(NoPlan, match="'C3' has connections"):
-        Plan(model.layers)
     model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=True)
+    rows = model._executor.explain(model, None, [np.asarray(IMAGES, np.float32)], training=False).rows
+    assert [(row.way, row.why) for row in rows if row.layers == "C3"] == [("python", "it has connections")]
     assert np.isfinite(model.fit(IMAGES, [0, 1, 0, 1], verbose=0).history["loss"]).all()
 
 

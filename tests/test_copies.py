@@ -101,7 +101,7 @@ def assert_learns_as(model: Sequential, copied: Sequential) -> None:
 def test_a_copy_learns(copier, jit_compile, steps):
     model = network(jit_compile)
     weights_after(model, steps)
-    model.predict(X, verbose=0)  # by plans, which belong to the original's arrays
+    model.predict(X, verbose=0)  # by programs, which belong to the original's arrays
     assert_learns_as(model, COPIERS[copier](model))
 
 

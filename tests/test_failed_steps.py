@@ -197,7 +197,7 @@ def test_ctrl_c_in_the_middle_of_a_step_that_is_done_anyway_is_no_failure():
     assert model.optimizer.iterations == 1
 
 
-def test_a_plan_that_fails_has_not_drawn(monkeypatch):
+def test_a_program_that_fails_has_not_drawn(monkeypatch):
     model = Sequential(
         [
             layers.Input((6, 6, 1)),
@@ -212,13 +212,13 @@ def test_a_plan_that_fails_has_not_drawn(monkeypatch):
     assert model.random_state() == {model.layers[0].name: {"seed": 1, "draws": 1}}
 
     class Full:
-        def __init__(self, steps):
-            self.classes = 3
+        def __init__(self, *table):
+            pass
 
         def train(self, *args):
             raise MemoryError
 
-    monkeypatch.setattr(_kernels, "Plan", Full)
+    monkeypatch.setattr(_kernels, "Program", Full)
     model.layers[1].activation = fastconv.activations.get("relu")
     with pytest.raises(MemoryError):
         model.train_on_batch(X, Y)

@@ -84,20 +84,21 @@ def network(*more):
     model.compile("sgd", "sparse_categorical_crossentropy")
     return model
 
-class StoppingPlan:
-    # in place of the plan in C: what it works on is not to be used in a child
-    def __init__(self, plan):
-        self.plan, self.classes = plan, plan.classes
+class StoppingProgram:
+    # in place of the program in C: what it works on is not to be used in a child
+    def __init__(self, program):
+        self.program = program
 
-    def predict(self, *arguments):
+    def run(self, *arguments):
         stop()
-        self.plan.predict(*arguments)
+        self.program.run(*arguments)
 
 def predicting():
     model = network()
-    plan = model._executor.plan(model)
-    plan.predict(x)
-    plan._plan = StoppingPlan(plan._plan)
+    model.predict_on_batch(x)
+    (found,) = model._executor._programs._found.values()
+    (call,) = found.program.schedule.calls
+    call.layer._program = StoppingProgram(call.layer._program)
     return model, lambda: model.predict_on_batch(x)
 
 def training():

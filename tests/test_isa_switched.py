@@ -53,7 +53,7 @@ CALLS = {
     "connected, kernel": lambda: ops.conv2d_connected_backward_kernel(x, dy, table, 3, padding="same"),
     "dense, data": lambda: ops.dense_backward_data(more_rows, weights),
     "dense, kernel": lambda: ops.dense_backward_kernel(rows, more_rows),
-    "plan": lambda: model.predict_on_batch(images),
+    "program": lambda: model.predict_on_batch(images),
 }
 
 for algorithm in ("im2col", "direct", "winograd"):

@@ -233,7 +233,7 @@ def test_add_loss_counts_until_the_next_forward():
 
 
 @pytest.mark.parametrize("jit_compile", [True, False])
-def test_add_loss_counts_in_a_plan_too(jit_compile):
+def test_add_loss_counts_beside_a_program_too(jit_compile):
     class Penalty(layers.Layer):
         def call(self, x):
             self.add_loss(0.75)

@@ -18,7 +18,6 @@ from strategies import examples as hypothesis_examples
 import fastconv
 from fastconv import gradcheck, layers, ops, reference, regularizers
 from fastconv.models import Sequential, load_model
-from fastconv.models.plan import NoPlan, Plan
 
 KERAS = dict(np.load(Path(__file__).parent / "golden" / "regularization.npz"))
 CASES = list(golden_regularization.cases(fastconv))
@@ -311,7 +310,7 @@ def classifier(**arguments):
     )
 
 
-def test_plans_and_layers_learn_the_same():
+def test_programs_and_layers_learn_the_same():
     x, y = examples(40, (6, 6, 2), 3)
     weights = []
     for jit_compile in (True, False):
@@ -320,13 +319,8 @@ def test_plans_and_layers_learn_the_same():
         model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit_compile)
         losses = [model.train_on_batch(x, y) for _ in range(5)]
         weights.append([*model.get_weights(), np.array(losses), np.array(model.test_on_batch(x, y))])
-    for planned, layered in zip(*weights, strict=True):
-        np.testing.assert_allclose(planned, layered, rtol=1e-5, atol=1e-6)
-
-
-def test_a_plan_does_not_know_activities():
-    with pytest.raises(NoPlan, match=r"conv2d.* penalizes its outputs \(activity_regularizer\)"):
-        Plan(classifier(activity_regularizer="l2").layers)
+    for compiled, layered in zip(*weights, strict=True):
+        np.testing.assert_allclose(compiled, layered, rtol=1e-5, atol=1e-6)
 
 
 def test_the_reference_backend_learns_the_same():

@@ -20,8 +20,8 @@ import fastconv
 from fastconv import layers
 from fastconv._core.turns import Turns
 from fastconv.callbacks import LambdaCallback
+from fastconv.engine.program import Program
 from fastconv.models import Sequential
-from fastconv.models.plan import Plan
 from fastconv.utils import monte_carlo_predict
 
 RNG = np.random.default_rng(0)
@@ -137,18 +137,18 @@ def test_inference_in_the_middle_of_a_step(how):
     assert np.abs(finished(thread) - before).max() > 1e-3
 
 
-def test_inference_in_the_middle_of_a_step_of_a_plan(monkeypatch):
+def test_inference_in_the_middle_of_a_step_of_a_program(monkeypatch):
     model, alone = network(), network()
     thread, start = beside(model, lambda: model.predict_on_batch(OTHER))
-    train = Plan.train
+    train = Program.train
 
-    def train_meanwhile(plan, *args):
-        outputs = train(plan, *args)
-        if plan is model._executor.plan(model):
+    def train_meanwhile(program, *args):
+        outputs = train(program, *args)
+        if program.schedule.owner is model:
             start()  # when gradients are there, and weights are not yet moved
         return outputs
 
-    monkeypatch.setattr(Plan, "train", train_meanwhile)
+    monkeypatch.setattr(Program, "train", train_meanwhile)
     model.train_on_batch(X, Y)
     alone.train_on_batch(X, Y)
     np.testing.assert_array_equal(finished(thread), alone.predict_on_batch(OTHER))

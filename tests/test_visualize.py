@@ -164,10 +164,10 @@ def test_all_layers_at_rest(net):
     np.testing.assert_array_equal(features["block"], features["block/drop"])
 
 
-def test_features_of_a_planned_model(lenet):
+def test_features_of_a_compiled_model(lenet):
     x = RNG.random((3, 28, 28, 1), np.float32)
     features = visualize.extract_features(lenet, [-1, "C1"], x)
-    # a plan sums in another order: some ulps of float32
+    # a program sums in another order: some ulps of float32
     np.testing.assert_allclose(features["output"], lenet.predict(x, verbose=0), rtol=1e-5, atol=1e-7)
     assert features["C1"].shape == (3, 28, 28, 6)
 

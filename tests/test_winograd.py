@@ -140,7 +140,7 @@ def absolute(matrix: list[list[Fraction]]) -> np.ndarray:
 def bound(x: np.ndarray, kernel: np.ndarray, cut: bool = True) -> np.ndarray:
     """|Aᵀ|[(|G||g||Gᵀ|) ⊙ (|Bᵀ||d||B|)]|A| summed over channels, for each output of a "same" convolution.
 
-    Tiles are ``cut`` at the image's edge, or reach past it: those of plans, and of 5x5 kernels.
+    Tiles are ``cut`` at the image's edge, or reach past it: those of bundles, and of 5x5 kernels.
     """
     taps = len(kernel)
     most, border = 7 - taps, taps // 2
@@ -224,7 +224,7 @@ def test_images_of_all_sizes_however_tiles_are_cut(isa):
 
 @pytest.mark.parametrize("isa", fastconv.available_isas())
 @pytest.mark.parametrize("taps", [3, 5])
-def test_rounding_of_a_plan_stays_within_the_bound(isa, taps):
+def test_rounding_of_bundles_stays_within_the_bound(isa, taps):
     """Its two convolutions, seen through a dense layer that adds up their outputs: the bound adds up too."""
     fastconv.utils.set_random_seed(0)
     model = fastconv.Sequential(

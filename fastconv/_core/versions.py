@@ -63,7 +63,7 @@ class Structured:
 
 def is_exactly(thing: object, *types: type) -> bool:
     """Whether a thing is of one of these classes, not of a subclass, and has no methods of its own either."""
-    return type(thing) in types and not any(_is_method(type(thing), name) for name in vars(thing))
+    return type(thing) in types and _methods(type(thing)).isdisjoint(vars(thing))
 
 
 def knows(thing: object, shortcut: str, *methods: str) -> bool:
@@ -78,8 +78,9 @@ def knows(thing: object, shortcut: str, *methods: str) -> bool:
     return vars(thing).keys().isdisjoint((shortcut, *methods)) and _class_knows(cls, shortcut, methods)
 
 
-def _is_method(cls: type, name: str) -> bool:
-    return callable(getattr(cls, name, None))
+@lru_cache(maxsize=256)
+def _methods(cls: type) -> frozenset[str]:
+    return frozenset(name for name in dir(cls) if callable(getattr(cls, name, None)))
 
 
 @lru_cache(maxsize=256)

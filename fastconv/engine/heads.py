@@ -74,7 +74,7 @@ class Judged(NamedTuple):
     def value(self) -> float:
         """The loss, once the losses of the images are there."""
         losses = self.losses if self.weights is None else self.losses * self.weights
-        return float(losses.sum(dtype=np.float64)) * self.factor
+        return float(np.add.reduce(losses, dtype=np.float64)) * self.factor
 
 
 def judged(loss: Loss, y_true: Any, y_pred: Array, sample_weight: Any, weight: float) -> Judged | None:

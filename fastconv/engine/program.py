@@ -256,7 +256,7 @@ class Compiled:
                     "call and compute_output_shape of the layer below must agree, and its arguments stay as "
                     "they are once it is built"
                 )
-            arrays.append(_door.laid_out(array, np.float32))
+            arrays.append(array if _door.is_ready(array) else _door.laid_out(array, np.float32))
         for layer, stream in self.draws:
             stream.seed, stream.call = layer.draw()
         given = [arrays[i] for i in self._read]
