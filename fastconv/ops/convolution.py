@@ -115,8 +115,8 @@ def conv2d_backward_kernel(
     how = _prepared("x", x.shape, kernel_shape, strides, padding, dilation_rate, groups, algorithm)
     _door.check_dy(dy, how.output_shape, "conv2d")
     if _door.on_reference():
-        how = (strides, padding, dilation_rate, groups, algorithm)
-        return reference.conv2d_backward_kernel(x, dy, kernel_shape[:2], *how, out)
+        sliding = strides, padding, dilation_rate
+        return reference.conv2d_backward_kernel(x, dy, kernel_shape[:2], *sliding, groups, algorithm, out)
     dkernel, dbias = _door.outputs(out, kernel_shape, kernel_shape[3:])
     if dy.size and x.size:
         met = dkernel
