@@ -1,4 +1,4 @@
-"""Models run as programs of the engine compute what their layers compute one by one, whatever is done to them."""
+"""Programs of the engine compute what the layers compute one by one, whatever is done to a model."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ GOLDEN = json.loads((Path(__file__).parent / "golden" / "graphs.json").read_text
 CASES = [(name, optimizer) for name in networks.NETWORKS for optimizer in networks.OPTIMIZERS]
 
 
-# Twenty layers of ReLU at batches of 8 are chaotic: one unit that is on the other side of zero, by the rounding of
-# Winograd's algorithm, is a thousandth of the loss ten steps later.
+# Twenty layers of ReLU at batches of 8 are chaotic: one unit that is on the other side of zero, by the
+# rounding of Winograd's algorithm, is a thousandth of the loss ten steps later.
 CALM_STEPS = {("resnet20", "auto"): 8}
 
 
