@@ -63,7 +63,8 @@ class Structured:
 
 def is_exactly(thing: object, *types: type) -> bool:
     """Whether a thing is of one of these classes, not of a subclass, and has no methods of its own either."""
-    return type(thing) in types and _methods(type(thing)).isdisjoint(vars(thing))
+    cls: Any = type(thing)
+    return cls in types and _methods(cls).isdisjoint(vars(thing))
 
 
 def knows(thing: object, shortcut: str, *methods: str) -> bool:

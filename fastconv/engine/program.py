@@ -542,10 +542,11 @@ def _outputs(schedule: Schedule, training: bool, inputs: Sequence[Array]) -> lis
     """What a schedule makes of these inputs, without a way back."""
     if not schedule.calls and schedule.inputs == schedule.outputs:
         return list(inputs)
-    first = schedule.calls[0] if len(schedule.calls) == 1 else None
-    whole = first is not None and (first.inputs, first.outputs) == (schedule.inputs, schedule.outputs)
-    if whole and len(first.outputs) == 1 and isinstance(first.layer, Compiled):
-        return [first.layer.compute(*inputs)[0]]  # as a Pass does, in half the time
+    if len(schedule.calls) == len(schedule.outputs) == 1:
+        (call,) = schedule.calls
+        whole = (call.inputs, call.outputs) == (schedule.inputs, schedule.outputs)
+        if whole and isinstance(call.layer, Compiled):
+            return [call.layer.compute(*inputs)[0]]  # as a Pass does, in half the time
     return Pass(schedule, training).forward(inputs, remember=False)
 
 
