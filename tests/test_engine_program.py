@@ -485,7 +485,7 @@ def test_weights_of_each_pixel_are_for_python():
 
 @pytest.mark.parametrize("layer", [True, False], ids=["a layer", "an argument"])
 def test_hopeless_samples(layer):
-    """Probabilities that are 0 or 1 to the last bit: clipped in the loss, their gradients at full strength."""
+    """Probabilities that are 0 or 1 to the last bit: clipped in the loss, gradients at full strength."""
     x = Input((6,))
     dense = Dense(3, use_bias=False, activation=None if layer else "softmax")
     y = dense(x)

@@ -42,6 +42,10 @@ class Cut(Exception):
     """Why a layer is no operations: it runs in Python."""
 
 
+class OtherShape(Exception):
+    """A layer makes another shape now than when it was built: the shapes of those above it are unknown."""
+
+
 @dataclass(frozen=True)
 class Tensor:
     """A tensor while a network is lowered: its number, and the shape of one example.
@@ -103,7 +107,7 @@ class Builder:
                 if len(tensor.shape) != len(wanted) or any(
                     n not in (None, m) for n, m in zip(wanted, tensor.shape, strict=True)
                 ):
-                    raise Cut(f"it makes {tensor.shape} now, and was built for {wanted}")
+                    raise OtherShape(f"{layer} makes {tensor.shape} now, and was built for {wanted}")
         except Cut:
             self.undo(before)
             raise

@@ -19,7 +19,7 @@ import numpy as np
 
 from fastconv import _kernels
 from fastconv._core.turns import Turns
-from fastconv.engine.lower import Builder, Cut, Op, Shape, Size, Tensor
+from fastconv.engine.lower import Builder, Cut, Op, OtherShape, Shape, Size, Tensor
 from fastconv.engine.passes import optimized
 from fastconv.graph import structure
 from fastconv.graph.schedule import Call, Pass, Schedule
@@ -528,6 +528,8 @@ def _parts(
             made = [tensor.shape for tensor in run.take(call, training, shapes, fused)]
             if run not in parts[-1:]:
                 parts.append(run)
+        except OtherShape as error:
+            raise NoProgram from error
         except Cut as cut:
             run = None
             parts.append((call, str(cut)))
@@ -541,10 +543,10 @@ def _outputs(schedule: Schedule, training: bool, inputs: Sequence[Array]) -> lis
     """What a schedule makes of these inputs, without a way back."""
     if not schedule.calls and schedule.inputs == schedule.outputs:
         return list(inputs)
-    first = schedule.calls[0] if len(schedule.calls) == 1 else None
-    if first and isinstance(first.layer, Compiled) and first.inputs == schedule.inputs:
-        if first.outputs == schedule.outputs and len(first.outputs) == 1:
-            return [first.layer.compute(*inputs)[0]]  # as a Pass does, in half the time
+    only = schedule.calls[0] if len(schedule.calls) == 1 else None
+    passes_on = only is not None and (only.inputs, only.outputs) == (schedule.inputs, schedule.outputs)
+    if passes_on and isinstance(only.layer, Compiled) and len(only.outputs) == 1:
+        return [only.layer.compute(*inputs)[0]]  # as a Pass does, in less time
     return Pass(schedule, training).forward(inputs, remember=False)
 
 

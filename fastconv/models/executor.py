@@ -5,8 +5,8 @@ loss_and_gradients(model, objective, batch)     the outputs and the loss; fills 
 explain(model, objective, inputs, training)     what of it runs how
 
 ``LayerByLayer`` runs any network, and is the reading copy. ``Programmed`` runs it as a program
-(``fastconv.engine``). Each model has an executor of its own, in ``_executor``; a copy of the model gets a copy
-of it, by ``copy.copy``.
+(``fastconv.engine``). Each model has an executor of its own, in ``_executor``; a copy of the model gets a
+copy of it, by ``copy.copy``.
 """
 
 from __future__ import annotations
