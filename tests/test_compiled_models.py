@@ -22,6 +22,7 @@ from fastconv.layers import (
     Dense,
     Dropout,
     Flatten,
+    GlobalAveragePooling2D,
     Input,
     LeakyReLU,
     MaxPooling2D,
@@ -612,6 +613,19 @@ def test_an_attribute_assigned_later_counts(name, attribute, value, compiled):
         np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-6)
         unused = attribute in ("algorithm", "filters", "kernel_size", "units")  # by a layer that is built
         assert expected.shape != before.shape or unused == np.allclose(expected, before)
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_a_shape_that_changes_below_layers_that_take_any(jit_compile):
+    conv = Conv2D(4, 3)
+    pooled = [GlobalAveragePooling2D(), Dense(CLASSES, activation="softmax")]
+    model = Sequential([Input((9, 9, 2)), conv, ReLU(), *pooled])
+    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit_compile)
+    x, _ = batch(model, 3)
+    before = model.predict(x, verbose=0)
+    conv.strides = (2, 2)
+    np.testing.assert_allclose(model.predict(x, verbose=0), model(x), atol=1e-6)
+    assert not np.allclose(model(x), before)
 
 
 def test_an_attribute_taken_away_counts():
