@@ -30,12 +30,19 @@ STORED = Path(__file__).with_suffix(".json")
 BOUND = 1.15
 WARM_UP, COUNTED = 1, 1  # steps: buffers are made in the first
 
-# Network, mode, batch: few channels, many channels (Winograd), and mostly Python.
+# Network, mode, batch: few channels, many channels (Winograd), mostly Python; and networks with large kernels, batch
+# normalisation, overlapping pools, branches, and one convolution for each channel.
 CASES = [
     ("lenet5", "train", 32),
     ("cs231n", "train", 16),
     ("fashion_cnn", "train", 2),
     ("lenet5", "inference", 1),
+    ("lenet5_paper", "train", 16),
+    ("torch_cifar", "train", 1),
+    ("bn_net", "train", 16),
+    ("overlap_pool", "train", 16),
+    ("resnet20", "train", 2),
+    ("mobilenet", "inference", 1),
 ]
 
 SWITCH = """
