@@ -15,17 +15,23 @@ GOLDEN = json.loads((Path(__file__).parent / "golden" / "graphs.json").read_text
 CASES = [(name, optimizer) for name in networks.NETWORKS for optimizer in networks.OPTIMIZERS]
 
 
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["layer by layer", "compiled"])
 @pytest.mark.parametrize(("name", "optimizer"), CASES)
-def test_losses_are_those_of_keras(name, optimizer):
+def test_losses_are_those_of_keras(name, optimizer, jit_compile):
     model = networks.NETWORKS[name](fastconv)
     assert model.count_params() == GOLDEN[name][optimizer]["params"]
     networks.start(model)
     config = {"class_name": optimizer, "config": networks.OPTIMIZERS[optimizer]}
-    model.compile(optimizers.get(config), **networks.compile_arguments(name))
+    model.compile(optimizers.get(config), **networks.compile_arguments(name), jit_compile=jit_compile)
     found = []
     for x, y in networks.batches(name, *networks.shapes(name, model)):
         found.append(model.train_on_batch(x, y, return_dict=True)["loss"])
-    np.testing.assert_allclose(found, GOLDEN[name][optimizer]["losses"], rtol=1e-5, atol=1e-5)
+    expected = GOLDEN[name][optimizer]["losses"]
+    if jit_compile and name == "resnet20":  # each step doubles what Winograd's transforms round off
+        np.testing.assert_allclose(found[:4], expected[:4], rtol=1e-5)
+        np.testing.assert_allclose(found, expected, rtol=2e-3)
+    else:
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def two_heads():
