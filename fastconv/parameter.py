@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -91,14 +92,11 @@ class Parameter(NDArrayOperatorsMixin):
         self.constraint = constraint
         self.regularizer = regularizer
 
-    @property
-    def trainable(self) -> bool:
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, trainable: bool) -> None:
+    def _set_trainable(self, trainable: bool) -> None:
         self._trainable = trainable
         changed()
+
+    trainable = property(operator.attrgetter("_trainable"), _set_trainable)  # in C: asked for at every step
 
     @property
     def value(self) -> Array:

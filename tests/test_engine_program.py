@@ -550,6 +550,19 @@ def test_frozen_layers_and_models():
     hold_against_layers(model)
 
 
+def test_nothing_goes_back_below_what_learns():
+    x = Input(IMAGE)
+    model = compiled(filled(Model(x, Dense(3)(Dropout(0.2, seed=1)(Flatten()(below(x, IMAGE)))))))
+    model.layers[1].trainable = False
+    executor, (xs, ys) = Programmed(), batch(model, 5)
+    Result(model, executor, xs, ys)
+    compiled_part = programs(executor)[-1].schedule.calls[0].layer
+    gradients = [array for op in compiled_part.ops for array in op.get("gradients", ()) if array is not None]
+    assert [array.shape for array in gradients] == [(336, 3), (3,)]
+    described, _ = compiled_part.in_c.describe(5, True)
+    assert described[0]["back_stage"] == -1  # of the convolution
+
+
 def test_a_weight_by_itself_is_frozen_and_noticed():
     model = compiled(filled(middle(Dense, {"units": 5}, VECTOR)))
     (x, y), executor = batch(model, 4), Programmed()

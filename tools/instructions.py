@@ -30,8 +30,8 @@ STORED = Path(__file__).with_suffix(".json")
 BOUND = 1.15
 WARM_UP, COUNTED = 1, 1  # steps: buffers are made in the first
 
-# Network, mode, batch: few channels, many channels (Winograd), mostly Python; and networks with large kernels, batch
-# normalisation, overlapping pools, branches, and one convolution for each channel.
+# Network, mode, batch: few channels, many channels (Winograd), mostly Python; and networks with large
+# kernels, batch normalisation, overlapping pools, branches, and one convolution for each channel.
 CASES = [
     ("lenet5", "train", 32),
     ("cs231n", "train", 16),

@@ -92,12 +92,13 @@ def judged(loss: Loss, y_true: Any, y_pred: Array, sample_weight: Any, weight: f
         if weights.size != N or weights.shape[:1] != (N,):
             return None
         weights = np.ascontiguousarray(weights.reshape(N))
-    is_sparse = isinstance(loss, SparseCategoricalCrossentropy)
-    clipped = isinstance(loss, _OF_LOGITS) and not loss.from_logits
+    kind = type(loss)
+    is_sparse = kind is SparseCategoricalCrossentropy
+    clipped = kind in _OF_LOGITS and not loss.from_logits  # type: ignore[attr-defined]
     factor = loss.scale(samples) * math.prod(samples[1:])
     return Judged(
-        _KINDS[type(loss)],
-        float(loss.delta) if isinstance(loss, Huber) else 0.0,
+        _KINDS[kind],
+        float(loss.delta) if kind is Huber else 0.0,  # type: ignore[attr-defined]
         _LIMITS if clipped else (0.0, 0.0),
         np.ascontiguousarray(target, np.int64) if is_sparse else None,
         None if is_sparse else np.ascontiguousarray(target, np.float32),
@@ -105,5 +106,5 @@ def judged(loss: Loss, y_true: Any, y_pred: Array, sample_weight: Any, weight: f
         weight * factor,
         np.empty(N, np.float32),
         factor,
-        exact=not (clipped and isinstance(loss, BinaryCrossentropy)),
+        exact=not (clipped and kind is BinaryCrossentropy),
     )

@@ -129,7 +129,7 @@ class Compiled:
         results = [run.handles[number] for number in outputs]
         results += [run.logits[number] for number in run.logits]
         made = {op["output"] for op in builder.ops}
-        kept = sorted({result.number for result in results} & made)
+        kept = list(dict.fromkeys(result.number for result in results if result.number in made))
         self.sizes: list[Size] = list(builder.sizes)
         self.ops = optimized(_marked(builder.ops), self.sizes, kept)
         read = {number for op in self.ops for number in op["inputs"]}
@@ -158,6 +158,8 @@ class Compiled:
             next(r.shape for r in results if r.number == number) for number in kept
         ]
         """Of each tensor that C fills, the first of the shapes that it is asked for in."""
+        self._as_made = self._results == [_Result(True, *of) for of in enumerate(self._made_shapes)]
+        """Whether the results are just what C fills."""
         self._turns = Turns()  # a program in C has one workspace
         self._program: Any = None
         for call in run.calls:
@@ -259,17 +261,18 @@ class Compiled:
             arrays.append(array if _door.is_ready(array) else _door.laid_out(array, np.float32))
         for layer, stream in self.draws:
             stream.seed, stream.call = layer.draw()
-        given = [arrays[i] for i in self._read]
+        given = arrays if len(self._read) == len(arrays) else [arrays[i] for i in self._read]
         return given, [_door.empty((N, *shape)) for shape in self._made_shapes]
 
     def _shaped(self, inputs: Sequence[Array], outputs: list[Array]) -> list[Array]:
-        """The results in their own shapes; of those that C fills, ``outputs`` have been given them."""
+        """The results in their own shapes."""
+        if self._as_made:
+            return outputs
         N = len(inputs[0])
         return [
-            outputs[place] if is_made and self._made_shapes[place] == shape
-            else (outputs if is_made else inputs)[place].reshape(N, *shape)
+            (outputs if is_made else inputs)[place].reshape(N, *shape)
             for is_made, place, shape in self._results
-        ]  # fmt: skip
+        ]
 
     def rows(self, images: int) -> list[Row]:
         """For ``explain``."""

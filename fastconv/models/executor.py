@@ -11,6 +11,7 @@ copy of it, by ``copy.copy``.
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -84,6 +85,7 @@ class Programmed(LayerByLayer):
     def __init__(self) -> None:
         self._programs = Programs()
         self._looked: tuple[object, str | None] = None, None
+        self._judging: _Judging | None = None
 
     def infer(self, model: Model, x: Any) -> Any:
         inputs = self._inputs(model, x)
@@ -94,16 +96,18 @@ class Programmed(LayerByLayer):
 
     def loss_and_gradients(self, model: Model, objective: Objective, batch: Batch) -> tuple[Any, Value]:
         inputs = self._inputs(model, batch.x)
+        judging = None if inputs is None else self._how_judged(model, objective)
         program = None
-        if inputs is not None and model.composition(training=True) is not None:
-            terms = objective.terms(model._ports.outputs)
-            fused = [_fuse(*pair) for pair in zip(terms, model._last_layers(), strict=True)]
-            program = self._programs.find(model, inputs, True, fused)
-        if inputs is None or program is None:
+        if inputs is not None and judging is not None:
+            program = self._programs.find(model, inputs, True, judging.fused)
+        if inputs is None or judging is None or program is None:
             return super().loss_and_gradients(model, objective, batch)
+        terms, fused = judging.terms, judging.fused
         y_pred = program.nested(program.blank_outputs(len(inputs[0])))  # their shapes are what is asked for
         outputs, y, weights = model._by_output(batch.y, y_pred, batch.sample_weight)
-        losses = _in_c(program, terms, fused, y, outputs, weights)
+        losses = None
+        if judging.in_c and program.heads is not None:
+            losses = _judged(terms, y, outputs, weights)
         if losses is not None:
             outputs = program.train(inputs, [None if loss is None else loss.in_c() for loss in losses])
             if all(loss is None or loss.exact for loss in losses):
@@ -124,10 +128,8 @@ class Programmed(LayerByLayer):
     ) -> Explanation:
         if (reason := self._why_not(model)) is not None:
             return Explanation([], reason)
-        fused = []
-        if training and objective is not None and model.composition(training=True) is not None:
-            terms = objective.terms(model._ports.outputs)
-            fused = [_fuse(*pair) for pair in zip(terms, model._last_layers(), strict=True)]
+        judging = None if objective is None or not training else self._how_judged(model, objective)
+        fused = [] if judging is None else judging.fused
         program = self._programs.find(model, inputs, training, fused)
         if program is None:
             return Explanation([], "nothing of it lowers")
@@ -154,8 +156,48 @@ class Programmed(LayerByLayer):
             self._looked = version, reason
         return reason
 
+    def _how_judged(self, model: Model, objective: Objective) -> _Judging | None:
+        """None for a model that has a ``backward`` of its own."""
+        version, found = versions.version(), self._judging
+        if found is not None and found.version is version and found.is_of(objective):
+            return found
+        if model.composition(training=True) is None:
+            return None
+        terms = objective.terms(model._ports.outputs)
+        fused = [_fuse(*pair) for pair in zip(terms, model._last_layers(), strict=True)]
+        wanted = [(term.loss, is_fused) for term, is_fused in zip(terms, fused, strict=True) if term.loss]
+        in_c = len(wanted) <= MOST_LOSSES and all(has_head(*pair) for pair in wanted)
+        attributes = [(loss, list(vars(loss).values())) for loss, _ in wanted]
+        self._judging = _Judging(version, objective, attributes, terms, fused, in_c)
+        return self._judging
+
     def __reduce__(self) -> tuple[type[Programmed], tuple[()]]:
         return type(self), ()  # a program works on the arrays of the model that it was made for
+
+
+class _Judging(NamedTuple):
+    """How the losses of a model are taken, as long as layers and losses stay what they are.
+
+    attributes   the values of each loss' attributes, which may be assigned to at any time
+    fused        of each output, whether its loss begins at what the last activation is applied to
+    in_c         whether C knows all losses
+    """
+
+    version: object
+    objective: Objective
+    attributes: list[tuple[Loss, list[Any]]]
+    terms: list[Term]
+    fused: list[bool]
+    in_c: bool
+
+    def is_of(self, objective: Objective) -> bool:
+        if objective is not self.objective:
+            return False
+        for loss, values in self.attributes:
+            now = vars(loss).values()
+            if len(now) != len(values) or not all(map(operator.is_, now, values)):
+                return False
+        return True
 
 
 def _why_not(model: Model) -> str | None:
@@ -171,24 +213,18 @@ def _why_not(model: Model) -> str | None:
     return f"it has a {min(own)} of its own" if own else None
 
 
-def _in_c(
-    program: Program, terms: list[Term], fused: list[bool], y: Any, outputs: Any, weights: Any
-) -> list[Judged | None] | None:
-    """The losses of the outputs, where C takes all of them."""
-    if program.heads is None:
-        return None
+def _judged(terms: list[Term], y: Any, outputs: Any, weights: Any) -> list[Judged | None] | None:
+    """The losses of the outputs for C; None where it does not take these targets and weights."""
     losses: list[Judged | None] = []
-    for term, is_fused, target, output, weight in zip(terms, fused, y, outputs, weights, strict=True):
+    for term, target, output, weight in zip(terms, y, outputs, weights, strict=True):
         if term.loss is None:
             losses.append(None)
             continue
-        if target is None or not has_head(term.loss, is_fused):
-            return None
-        loss = judged(term.loss, target, output, weight, term.weight)
+        loss = None if target is None else judged(term.loss, target, output, weight, term.weight)
         if loss is None:
             return None
         losses.append(loss)
-    return losses if len(losses) - losses.count(None) <= MOST_LOSSES else None
+    return losses
 
 
 def _gradients(
