@@ -199,12 +199,16 @@ class Compiled:
 
     def compute(self, *inputs: Array, training: bool = False) -> tuple[Any, Any]:
         """(outputs, None); a list of outputs where there are several."""
+        results = self.run(inputs)
+        return results[0] if len(results) == 1 else results, None
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """The outputs, forward."""
         given, outputs = self._prepared(inputs)
         if self.ops:
             with self._turns.lock:
                 self.in_c.run(given, outputs, self.keep)
-        results = self._shaped(inputs, outputs)
-        return results[0] if len(results) == 1 else results, None
+        return self._shaped(inputs, outputs)
 
     def train(self, inputs: Sequence[Array], losses: list[tuple[Any, ...]]) -> list[Array]:
         """The outputs; all gradients are filled. ``losses`` as _kernels.Program.train."""
@@ -345,13 +349,13 @@ class _Compiled(Call):
 class _Heads(NamedTuple):
     """Where C may take the losses and go back by itself.
 
-    before    the calls before the last one
+    before    the calls before the last one; None where there are none
     last      that one
     tensors   in C, of each output's loss
     places    of the outputs, among those of ``last``
     """
 
-    before: Schedule
+    before: Schedule | None
     last: Compiled
     tensors: list[int]
     places: list[int]
@@ -426,7 +430,14 @@ class Program:
         self.schedule = schedule.with_calls(calls, schedule.inputs, (*schedule.outputs, *self._extra))
         self.schedule.size = size
         self._outputs = len(schedule.outputs)
+        self._only = self._all_in_one()
         self.heads = self._heads(needed)
+
+    def _all_in_one(self) -> Compiled | None:
+        """What the whole schedule is, where that is one call of C from the inputs to the outputs."""
+        only = self.schedule.calls[0]
+        as_it_is = (only.inputs, only.outputs) == (self.schedule.inputs, self.schedule.outputs)
+        return only.layer if len(self.schedule.calls) == 1 and as_it_is else None  # type: ignore[return-value]
 
     def _heads(self, needed: Sequence[bool]) -> _Heads | None:
         """None where something learns before the last call, or an output is made elsewhere."""
@@ -443,7 +454,9 @@ class Program:
         made = [last._results[last.outputs.index(n)].is_made if n in last.outputs else False for n in at]
         if True in self._logits_in_python or not all(made) or any(needed[number] for number in last.inputs):
             return None
-        before = self.schedule.with_calls(self.schedule.calls[:-1], self.schedule.inputs, last.inputs)
+        before, calls = None, self.schedule.calls[:-1]
+        if calls or last.inputs != self.schedule.inputs:
+            before = self.schedule.with_calls(calls, self.schedule.inputs, last.inputs)
         tensors = [last.tensor_of(number) for number in at]
         return _Heads(before, last, tensors, [last.outputs.index(number) for number in self._whole.outputs])
 
@@ -459,7 +472,9 @@ class Program:
 
     def infer(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs, in order."""
-        return _outputs(self.schedule, self.training, inputs)
+        if self._only is not None:
+            return self._only.run(inputs)
+        return Pass(self.schedule, self.training).forward(inputs, remember=False)
 
     def forward(self, inputs: Sequence[Array]) -> tuple[list[Array], Pass]:
         """(outputs, what ``backward`` needs)"""
@@ -488,7 +503,9 @@ class Program:
         """
         assert self.heads is not None
         before, last, tensors, places = self.heads
-        given = _outputs(before, self.training, inputs)
+        given = inputs
+        if before is not None:
+            given = Pass(before, self.training).forward(inputs, remember=False)
         table = [
             (loss[0], tensor, *loss[1:])
             for tensor, loss in zip(tensors, losses, strict=True)
@@ -539,18 +556,6 @@ def _parts(
         for number, shape in zip(call.outputs, made, strict=True):
             shapes[number] = shape
     return parts, shapes
-
-
-def _outputs(schedule: Schedule, training: bool, inputs: Sequence[Array]) -> list[Array]:
-    """What a schedule makes of these inputs, without a way back."""
-    if not schedule.calls and schedule.inputs == schedule.outputs:
-        return list(inputs)
-    if len(schedule.calls) == len(schedule.outputs) == 1:
-        (call,) = schedule.calls
-        whole = (call.inputs, call.outputs) == (schedule.inputs, schedule.outputs)
-        if whole and isinstance(call.layer, Compiled):
-            return [call.layer.compute(*inputs)[0]]  # as a Pass does, in half the time
-    return Pass(schedule, training).forward(inputs, remember=False)
 
 
 def _output_shapes(call: Call, shapes: Sequence[Any]) -> list[Shape]:

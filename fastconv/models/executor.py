@@ -19,7 +19,7 @@ import numpy as np
 from fastconv._core import versions
 from fastconv._core.versions import knows
 from fastconv.engine.heads import Judged, has_head, judged
-from fastconv.engine.program import MOST_LOSSES, Program, Row
+from fastconv.engine.program import MOST_LOSSES, Row
 from fastconv.engine.programs import Programs
 from fastconv.graph import structure
 from fastconv.layers.layer import Layer

@@ -87,13 +87,13 @@ def value_of(
 
 def sum_of(terms: Sequence[Term], losses: Iterable[float | None]) -> Value:
     """The objective, from the loss of each output; None of one that is not judged."""
-    value = Value(0.0, [], [])
+    total, each, names = 0.0, [], []
     for term, loss in zip(terms, losses, strict=True):
         if loss is not None:
-            value.each.append(loss)
-            value.names.append(term.name)
-            value = value._replace(total=value.total + term.weight * loss)
-    return value
+            total += term.weight * loss
+            each.append(loss)
+            names.append(term.name)
+    return Value(total, each, names)
 
 
 def given_targets(y: Any) -> Any:
