@@ -207,7 +207,7 @@ def _why_not(model: Model) -> str | None:
     if model.jit_compile is False:
         return "it was compiled with jit_compile=False"
     hooks = ("forward", "compute", "back_through")
-    own = {"forward", "compute", "back_through"}.intersection(vars(model))
+    own = set(hooks).intersection(vars(model))
     cls: Any = type(model)
     own |= {name for name in hooks if getattr(cls, name).__module__.partition(".")[0] != "fastconv"}
     return f"it has a {min(own)} of its own" if own else None
