@@ -50,17 +50,17 @@ static int64_t tile_of(const fc_winograd *g) { return 7 - g->side; }
 
 int64_t fc_winograd_tiled(int64_t outputs, int64_t side) { return fc_pieces(outputs, 7 - side) * (7 - side); }
 
-static int64_t tiles_of(const fc_winograd *g) { return fc_pieces(g->OH, tile_of(g)) * fc_pieces(g->OW, tile_of(g)); }
+int64_t fc_winograd_tiles(const fc_winograd *g) { return fc_pieces(g->OH, tile_of(g)) * fc_pieces(g->OW, tile_of(g)); }
 
 int fc_winograd_pays(const fc_winograd *g) {
     if (g->side != 3 && g->side != 5) return 0;
-    return tiles_of(g) * (POSITIONS * g->C * g->K + INPUT_COST * g->C + OUTPUT_COST * g->K) < g->products * g->C * g->K;
+    return fc_winograd_tiles(g) * (POSITIONS * g->C * g->K + INPUT_COST * g->C + OUTPUT_COST * g->K) < g->products * g->C * g->K;
 }
 
 int fc_winograd_pays_back(const fc_winograd *g) {
     if (g->side != 3 && g->side != 5) return 0;
     const int64_t each = 2 * POSITIONS * g->C * g->K + 2 * INPUT_COST * g->C + OUTPUT_COST * g->K;
-    return tiles_of(g) * each + SUM_COST * POSITIONS * g->C * g->K <
+    return fc_winograd_tiles(g) * each + SUM_COST * POSITIONS * g->C * g->K <
            (2 * g->products + SUM_COST * g->side * g->side) * g->C * g->K;
 }
 
@@ -70,7 +70,7 @@ static const int64_t pair_of_rows[3][2] = {{0, 5}, {1, 2}, {3, 4}};
 /* Tiles whose `positions` of V and M, or W, are in the scratch memory together. */
 static int64_t block_of(const fc_winograd *g, const fc_kernels *kernels, int64_t positions) {
     const int64_t floats = positions == POSITIONS ? BLOCK_FLOATS : BACK_FLOATS;
-    const int64_t tiles = tiles_of(g);
+    const int64_t tiles = fc_winograd_tiles(g);
     const int64_t most = fc_max(kernels->bundle_pixels, floats / (positions * (g->C + g->K) * kernels->lanes));
     return fc_min(tiles, most);
 }
@@ -86,7 +86,7 @@ static int64_t scratch_of(const fc_winograd *g, const fc_kernels *kernels, int64
 }
 
 int64_t fc_winograd_scratch(const fc_winograd *g, const fc_kernels *kernels) {
-    const int64_t tiles = tiles_of(g);
+    const int64_t tiles = fc_winograd_tiles(g);
     const int64_t rows = block_of(g, kernels, PAIR) < tiles ? PAIR * g->C : fc_min(g->C, kernels->bundle_pixels);
     const int64_t sums = rows * g->K * kernels->lanes;
     return fc_max(scratch_of(g, kernels, POSITIONS), scratch_of(g, kernels, PAIR) + sums);

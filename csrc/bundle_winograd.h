@@ -14,6 +14,8 @@ typedef struct {
 int fc_winograd_pays(const fc_winograd *g);
 int fc_winograd_pays_back(const fc_winograd *g);
 
+int64_t fc_winograd_tiles(const fc_winograd *g); /* of one image; side 3 or 5 */
+
 /* `outputs` rounded up to whole tiles: x needs side - 1 more rows and columns than that, dy as many. */
 int64_t fc_winograd_tiled(int64_t outputs, int64_t side);
 

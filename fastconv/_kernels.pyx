@@ -376,6 +376,7 @@ cdef extern from "engine/engine.h" nogil:
         float **outputs
         int losses
         const fc_loss *loss
+        void *seconds
 
     ctypedef struct fc_program:
         pass
@@ -400,6 +401,16 @@ cdef extern from "engine/engine.h" nogil:
     fc_status fc_program_describe(
         fc_program *, int64_t N, int backward, fc_described *rows, fc_footprint *all)
     void fc_program_force(fc_program *, const int *ways)
+    int fc_program_efforts(const fc_program *, int op, fc_way way, int64_t N, int backward, fc_effort *)
+
+cdef extern from "engine/cost.h" nogil:
+    ctypedef struct fc_effort:
+        int kind
+        fc_conv2d_pass of "pass"
+        double steps, numbers, weights, rows, calls
+    double fc_cost_of(const fc_effort *)
+
+cdef extern from "engine/engine.h" nogil:
     fc_status fc_program_backward(
         fc_program *, const fc_run *, const float **output_gradients, float **input_gradients)
 
@@ -1465,6 +1476,7 @@ cdef class Program:
     cdef fc_size *sizes  # of all tensors
     cdef int *numbers  # of the inputs, whether each is wanted, of the outputs
     cdef readonly int input_count, output_count, op_count
+    cdef double[:, ::1] seconds  # or None
 
     def __cinit__(self, list ops, list sizes, list inputs, list wanted, list outputs, list ways=None):
         cdef fc_op *table = <fc_op *>calloc(len(ops) + 1, sizeof(fc_op))
@@ -1572,6 +1584,7 @@ cdef class Program:
             self.outputs[i] = written(outputs[i], self.count_of_output(i))
         self.last.inputs, self.last.outputs = self.inputs, self.outputs
         self.last.losses, self.last.loss = 0, NULL
+        self.last.seconds = NULL if self.seconds is None else <void *>&self.seconds[0, 0]
         return 0
 
     def run(self, list inputs, list outputs, bint keep=False) -> None:
@@ -1626,6 +1639,23 @@ cdef class Program:
         finally:
             free(rows)
         return listed, all
+
+    def time(self, double[:, ::1] seconds) -> None:
+        """Add the seconds of all runs from now on to this array of (operations + 1, 2): of each operation, forward and
+        back; in the last row of changes of layout, and of losses. Of all threads together. None: no longer.
+        """
+        if seconds is not None and (seconds.shape[0] != self.op_count + 1 or seconds.shape[1] != 2):
+            raise ValueError(f"seconds must be ({self.op_count + 1}, 2), got ({seconds.shape[0]}, {seconds.shape[1]})")
+        self.seconds = seconds
+
+    def efforts(self, int op, way, int64_t images, bint backward) -> list:
+        """What an operation would take in this way: [(kind, pass, steps, numbers, weights, rows, calls, estimate), ...]
+        as in csrc/engine/cost.h.
+        """
+        cdef fc_effort found[3]
+        count = fc_program_efforts(self.program, op, <fc_way><int>WAYS.index(way), images, backward, found)
+        return [(found[i].kind, <int>found[i].of, found[i].steps, found[i].numbers, found[i].weights, found[i].rows,
+                 found[i].calls, fc_cost_of(&found[i])) for i in range(count)]
 
     def backward(self, list output_gradients, list input_gradients) -> None:
         """After ``run`` with ``keep``: fill the gradients of all weights, and of the inputs that are wanted."""

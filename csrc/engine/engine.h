@@ -177,6 +177,8 @@ typedef struct {
     float *const *outputs;      /* to be filled */
     int losses;                 /* how many, in `loss`; > 0: forward, losses and backward in one */
     const fc_loss *loss;
+    double (*seconds)[2]; /* NULL, or to be added to: all threads' seconds at each operation, forward and back; and in one
+                           * more row at changes of layout, and at losses and sums of gradients */
 } fc_run;
 
 /* NULL: no memory, or sizes that do not fit. The table is copied; weights stay where they are. `wanted` says of each
@@ -205,6 +207,10 @@ typedef struct {
 } fc_footprint;
 /* `rows` has room for all operations. */
 fc_status fc_program_describe(fc_program *program, int64_t N, int backward, fc_described *rows, fc_footprint *all);
+
+/* What an operation would take in some way, for N images: see cost.h. Returns how many. */
+struct fc_effort;
+int fc_program_efforts(const fc_program *program, int op, fc_way way, int64_t N, int backward, struct fc_effort *efforts);
 
 /* For tests: the way of each operation, where it takes it; -1 for any. */
 void fc_program_force(fc_program *program, const int *ways);

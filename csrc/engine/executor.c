@@ -13,6 +13,7 @@
  */
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #include "matmul.h"
 #include "memory.h"
@@ -24,6 +25,7 @@ typedef struct {
     const fc_run *run;
     const float *const *output_gradients;
     float *const *input_gradients;
+    int count; /* operations */
 } job;
 
 /* Some images, and who is at work on them. */
@@ -114,7 +116,7 @@ static void take_loss(const job *j, const fc_action *a, const piece *p) {
                          view_of(j, a->to, p).at + skip);
 }
 
-static fc_status act(const job *j, const fc_action *a, const piece *p) {
+static fc_status act_untimed(const job *j, const fc_action *a, const piece *p) {
     const fc_schedule *s = j->s;
     switch (a->kind) {
     case FC_LOAD: case FC_STORE: load_or_store(j, a, p); return FC_OK;
@@ -137,6 +139,26 @@ static fc_status act(const job *j, const fc_action *a, const piece *p) {
     }
     default: return FC_OK;
     }
+}
+
+static double now(void) {
+    struct timespec t;
+    timespec_get(&t, TIME_UTC);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static fc_status act(const job *j, const fc_action *a, const piece *p) {
+    if (!j->run->seconds) return act_untimed(j, a, p);
+    const double start = now();
+    const fc_status status = act_untimed(j, a, p);
+    const int of_op = a->kind == FC_FORWARD || a->kind == FC_MOMENTS || a->kind == FC_BACKWARD ||
+                      a->kind == FC_GRADIENT_MOMENTS || a->kind == FC_WEIGHTS;
+    const int forward = of_op ? a->kind == FC_FORWARD || a->kind == FC_MOMENTS : a->kind == FC_LOAD || a->kind == FC_STORE;
+    double *to = &j->run->seconds[of_op ? a->op : j->count][!forward];
+    const double seconds = now() - start;
+#pragma omp atomic
+    *to += seconds;
+    return status;
 }
 
 /* ---- sums over the batch ------------------------------------------------------------------------ */
@@ -322,7 +344,7 @@ fc_status fc_program_run(fc_program *p, const fc_run *run, int keep) {
     const fc_mode mode = run->losses ? FC_TRAIN : keep ? FC_KEEP : FC_INFER;
     fc_schedule *s = fc_schedule_for(p, run->N, mode, run->losses, run->loss, &status);
     if (!s) return status;
-    const job j = {.s = s, .run = run};
+    const job j = {.s = s, .run = run, .count = p->count};
     if (mode == FC_TRAIN) begin_sums(s);
     status = run_all(p, &j, 0, mode == FC_KEEP ? s->forward_stages : s->stages, 1);
     if (status != FC_OK) return status;
@@ -336,7 +358,8 @@ fc_status fc_program_backward(fc_program *p, const fc_run *run, const float *con
     fc_status status;
     fc_schedule *s = fc_schedule_for(p, run->N, FC_KEEP, 0, NULL, &status);
     if (!s) return status;
-    const job j = {.s = s, .run = run, .output_gradients = output_gradients, .input_gradients = input_gradients};
+    const job j = {.s = s, .run = run, .output_gradients = output_gradients, .input_gradients = input_gradients,
+                   .count = p->count};
     begin_sums(s);
     status = run_all(p, &j, s->forward_stages, s->stages, 0);
     if (status == FC_OK) end_sums(p, s);

@@ -27,41 +27,16 @@ enum {
 
 static int64_t elements_of(const fc_op *op) { return op->KH * op->KW * (op->x[0].C / op->groups) * op->y.C; }
 
-/* Whether taps that are neighbours in a kernel's row see neighbouring vectors. */
-static int is_joined(const fc_lane_axis *columns, int64_t groups) { return groups == 1 && columns->dilation == 1; }
-
-/* Pairs of an output and a tap along one axis of which the tap is inside. */
-static int64_t pairs_inside(const fc_lane_axis *axis) {
-    int64_t pairs = 0;
-    for (int64_t t = 0; t < axis->taps; t++) {
-        const fc_interval outputs = fc_outputs_of(axis, t, t + 1);
-        pairs += outputs.end - outputs.begin;
-    }
-    return pairs;
-}
-
-/* A convolution as bundle_winograd.c sees it; side 0: not one of those. It may pay forward and not back. */
-static fc_winograd winograd_of(const fc_op *op) {
-    const fc_axes axes = fc_axes_of(op);
-    const int plain = op->KH == op->KW && axes.rows.step == 1 && axes.columns.step == 1 && axes.rows.dilation == 1 &&
-                      is_joined(&axes.columns, op->groups) && 0 <= op->pad_top && op->pad_top < op->KH &&
-                      0 <= op->pad_left && op->pad_left < op->KW;
-    fc_winograd g = {.side = plain ? op->KH : 0, .H = op->x[0].H, .W = op->x[0].W, .C = op->x[0].C, .OH = op->y.H,
-                     .OW = op->y.W, .K = op->y.C, .top = op->pad_top, .left = op->pad_left};
-    if (plain) g.products = pairs_inside(&axes.rows) * pairs_inside(&axes.columns);
-    return g;
-}
-
 /* Of a kernel's gradient in a chunk's sums, before the bias's. */
 static int64_t kernel_sums(const fc_op *op) {
-    const fc_winograd g = winograd_of(op);
+    const fc_winograd g = fc_lanes_winograd_of(op);
     return !op->gradient[0] ? 0 : fc_winograd_pays_back(&g) ? fc_winograd_weights_size(&g) : elements_of(op);
 }
 
 int fc_lanes_conv_takes(const fc_kernels *kernels, const fc_op *op, int backward) {
     (void)kernels;
     const fc_axes axes = fc_axes_of(op);
-    const int64_t runs = op->KH * (is_joined(&axes.columns, op->groups) ? 1 : op->KW);
+    const int64_t runs = op->KH * (fc_is_joined(&axes.columns, op->groups) ? 1 : op->KW);
     return op->algorithm < 0 && runs <= MOST_RUNS && !(backward && kernel_sums(op) > MOST_SUMS);
 }
 
@@ -79,7 +54,7 @@ static fc_border with_tiles(fc_border border, const fc_winograd *g, int64_t taps
 fc_border fc_lanes_conv_border(const fc_kernels *kernels, const fc_op *op) {
     (void)kernels;
     const fc_axes axes = fc_axes_of(op);
-    const fc_winograd g = winograd_of(op);
+    const fc_winograd g = fc_lanes_winograd_of(op);
     const fc_border border = fc_border_of(&axes);
     return fc_winograd_pays(&g) || fc_winograd_pays_back(&g) ? with_tiles(border, &g, g.side - 1, g.H, g.W) : border;
 }
@@ -87,7 +62,7 @@ fc_border fc_lanes_conv_border(const fc_kernels *kernels, const fc_op *op) {
 fc_border fc_lanes_conv_border_back(const fc_kernels *kernels, const fc_op *op) {
     (void)kernels;
     const fc_axes axes = fc_axes_of(op);
-    const fc_winograd g = winograd_of(op);
+    const fc_winograd g = fc_lanes_winograd_of(op);
     return fc_winograd_pays_back(&g) ? with_tiles((fc_border){0}, &g, 0, g.OH, g.OW) : fc_border_back_of(&axes);
 }
 
@@ -104,7 +79,7 @@ static int64_t back_at(const fc_winograd *g) {
 
 int64_t fc_lanes_conv_packed_size(const fc_kernels *kernels, const fc_op *op, int backward) {
     (void)kernels;
-    const fc_winograd g = winograd_of(op);
+    const fc_winograd g = fc_lanes_winograd_of(op);
     if (!backward) return fc_winograd_pays(&g) ? transformed_size(&g) : 0;
     return back_at(&g) + (fc_winograd_pays_back(&g) ? transformed_size(&g) : elements_of(op));
 }
@@ -119,7 +94,7 @@ static void turn_tap(const fc_kernels *kernels, const float *from, int64_t C, in
 
 void fc_lanes_conv_pack(const fc_work *work, int backward) {
     const fc_op *op = work->op;
-    const fc_winograd g = winograd_of(op);
+    const fc_winograd g = fc_lanes_winograd_of(op);
     const int turns = backward && fc_winograd_pays_back(&g);
     if (work->member == 0 && (fc_winograd_pays(&g) || turns)) {
         fc_winograd_weights(&g, work->kernels, op->weight[0], work->packed);
@@ -160,7 +135,7 @@ typedef struct {
 
 static void find_runs(convolution *s) {
     const fc_lane_axis *rows = &s->axes.rows, *columns = &s->axes.columns;
-    s->joined = is_joined(columns, s->groups);
+    s->joined = fc_is_joined(columns, s->groups);
     s->whole = s->joined ? fc_whole_outputs(columns) : (fc_interval){0, columns->outputs};
     int64_t *offset = s->offset;
     for (int64_t kh = 0; kh < rows->taps; kh++)
@@ -223,7 +198,7 @@ static void correlate(const fc_work *work, float *sums) {
     const fc_lane_axis *rows = &axes.rows, *columns = &axes.columns;
     const int64_t V = kernels->lanes, groups = op->groups, C = op->x[0].C / groups, K = op->y.C / groups;
     const int64_t x_pixel = op->x[0].C, dy_pixel = op->y.C, x_row = work->x[0].row, dy_row = work->dy.row;
-    const int joined = is_joined(columns, groups);
+    const int joined = fc_is_joined(columns, groups);
     const int64_t length = joined ? op->KW * C : C, parts = joined ? 1 : op->KW;
     const fc_tiling tiling = fc_bundle_tiling(kernels, length, K);
     const int64_t blocks = blocks_of(kernels, op);
@@ -264,7 +239,7 @@ static void correlate(const fc_work *work, float *sums) {
 
 int64_t fc_lanes_conv_scratch_size(const fc_kernels *kernels, const fc_op *op, int64_t images, int backward) {
     (void)images;
-    const fc_winograd g = winograd_of(op);
+    const fc_winograd g = fc_lanes_winograd_of(op);
     const int pays_back = fc_winograd_pays_back(&g);
     const int64_t transforms = fc_winograd_pays(&g) || (backward && pays_back) ? fc_winograd_scratch(&g, kernels) : 0;
     if (!backward) return transforms;
@@ -282,7 +257,7 @@ static const float *first_seen(const fc_work *work) {
 fc_status fc_lanes_conv_forward(const fc_work *work) {
     const fc_kernels *kernels = work->kernels;
     const fc_op *op = work->op;
-    const fc_winograd g = winograd_of(op);
+    const fc_winograd g = fc_lanes_winograd_of(op);
     const int pays = fc_winograd_pays(&g);
     convolution s = {.axes = fc_axes_of(op), .C = op->x[0].C / op->groups, .K = op->y.C / op->groups,
                      .groups = op->groups, .x = work->x[0], .kernel = op->weight[0], .bias = op->weight[1],
@@ -305,7 +280,7 @@ fc_status fc_lanes_conv_forward(const fc_work *work) {
 static void backward_data(const fc_work *work) {
     const fc_op *op = work->op;
     const fc_axes axes = fc_axes_of(op);
-    const fc_winograd g = winograd_of(op);
+    const fc_winograd g = fc_lanes_winograd_of(op);
     const float *kernel = work->packed + back_at(&g);
     for (int64_t r = 0; r < fc_phases(&axes.rows); r++)
         for (int64_t q = 0; q < fc_phases(&axes.columns); q++) {
@@ -326,7 +301,7 @@ static void backward_data(const fc_work *work) {
 fc_status fc_lanes_conv_backward(const fc_work *work) {
     const fc_kernels *kernels = work->kernels;
     const fc_op *op = work->op;
-    const fc_winograd g = winograd_of(op);
+    const fc_winograd g = fc_lanes_winograd_of(op);
     const int wanted = op->gradient[0] != NULL;
     if (!wanted && !op->gradient[1] && !work->dx[0].at) return FC_OK;
     fc_backward_outputs(work, op->gradient[1] ? work->sums + kernel_sums(op) : NULL);
@@ -348,7 +323,7 @@ int64_t fc_lanes_conv_sums_size(const fc_kernels *kernels, const fc_op *op) {
 }
 
 void fc_lanes_conv_finish(const fc_kernels *kernels, const fc_op *op, const float *sums) {
-    const fc_winograd g = winograd_of(op);
+    const fc_winograd g = fc_lanes_winograd_of(op);
     if (op->gradient[0] && fc_winograd_pays_back(&g)) fc_winograd_weights_gradient(&g, kernels, sums, op->gradient[0]);
     else if (op->gradient[0]) fc_copy(op->gradient[0], sums, elements_of(op));
     if (op->gradient[1]) fc_copy(op->gradient[1], sums + kernel_sums(op), op->y.C);

@@ -476,7 +476,8 @@ static fc_status build(fc_program *p, fc_schedule *s, const fc_loss *loss) {
     s->few = s->N < V / 2;
     s->bundles = fc_pieces(s->N, V);
     s->chunks = fc_min(s->bundles, 16);
-    fc_choose_ways(p, s);
+    fc_status status = fc_choose_ways(p, s, s->losses, loss);
+    if (status != FC_OK) return status;
 
     builder b = {.p = p, .s = s};
     const size_t n = (size_t)p->tensors + 1;
@@ -489,7 +490,7 @@ static fc_status build(fc_program *p, fc_schedule *s, const fc_loss *loss) {
     order(&b, loss);
     free(lists);
     if (b.failed) return FC_OUT_OF_MEMORY;
-    fc_status status = lay_out(s, p->count);
+    status = lay_out(s, p->count);
     if (status != FC_OK) return status;
     redirect(s, p->count);
 

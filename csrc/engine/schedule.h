@@ -87,9 +87,9 @@ void fc_schedule_free(fc_schedule *schedule);
 
 const fc_method *fc_method_of(fc_way way, fc_op_kind kind);
 
-/* cost.c: the way of every operation */
-void fc_choose_ways(const fc_program *program, fc_schedule *schedule);
-double fc_operations_of(const fc_op *op); /* for one image */
+/* The way of every operation: choose.c */
+fc_status fc_choose_ways(const fc_program *program, fc_schedule *schedule, int losses, const fc_loss *loss);
+double fc_operations_of(const fc_op *op); /* for one image: cost.c */
 
 int64_t fc_weight_size(const fc_op *op, int weight); /* numbers in it */
 
