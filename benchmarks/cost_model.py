@@ -2,7 +2,8 @@
 
 Random operations of each kind are timed in every way that takes them, forward and back, alone in a program. The time
 of an operation is a sum of a few quantities that C tells of it (csrc/engine/cost.h), times constants of its kind of
-loop. They are found by least squares of relative errors, none below zero, and printed as the table that stands in
+loop. They are found by least squares of relative errors, none below zero (nor a step of a tile below
+what the CPU can do), and printed as the table that stands in
 cost.c. Then, for every operation, the time of the way that the estimates choose is compared with that of the best.
 """
 
@@ -32,6 +33,7 @@ KINDS = (
 PASSES = 3
 QUANTITIES = 5
 WAYS = ("lanes", "pixels", "whole")
+ALGORITHMS = _kernels.ALGORITHMS
 
 
 class Measured(NamedTuple):
@@ -113,8 +115,14 @@ def measure(subject: int, seconds: float, real: bool) -> list[Measured]:
     op, size, N = random_operation(rng)
     op = with_arrays(op, size[2], rng)
     found = []
-    for way in WAYS:
-        program = _kernels.Program([op], [size, op["of"]], [0], [True], [1], [way])
+    ways: list[tuple[str, int]] = [(way, -1) for way in WAYS]
+    if op["kind"] == "conv":  # "whole" by each of its algorithms, too
+        fits = op["size"] == (3, 3) and op["strides"] == (1, 1)
+        ways += [("whole", ALGORITHMS.index(name)) for name in ("im2col", "direct", *["winograd"] * fits)]
+    for way, algorithm in ways:
+        program = _kernels.Program(
+            [{**op, "algorithm": algorithm}], [size, op["of"]], [0], [True], [1], [way]
+        )
         rows, _ = program.describe(N, True)
         if rows[0]["way"] != way:
             continue
@@ -136,7 +144,7 @@ def measure(subject: int, seconds: float, real: bool) -> list[Measured]:
         name = f"{op['kind']} {size} -> {op['of']}, {op['size'][0]}, {N} images"
         found.append(
             Measured(
-                subject, name, way, (forward, [effort for effort in efforts if effort[1] > 0]),
+                subject, name, way if algorithm < 0 else ALGORITHMS[algorithm], (forward, [effort for effort in efforts if effort[1] > 0]),
                 (float(best[0, 0]), float(best[0, 1])), (float(moved), float(best[1, 0])),
             )  # fmt: skip
         )
@@ -169,25 +177,28 @@ def fit(measured: Sequence[Measured], unit: float) -> np.ndarray:
             row[KINDS.index("MOVE"), 0, 1] = one.moved[0]
             rows.append(row.ravel())
             times.append(one.moved[1] / unit)
-    return nonnegative(np.array(rows), np.array(times)).reshape(table.shape)
+    least = np.zeros_like(table)
+    least[: KINDS.index("DENSE") + 1, :, 0] = 1  # no tile is faster than the CPU
+    return bounded(np.array(rows), np.array(times), least.ravel()).reshape(table.shape)
 
 
-def nonnegative(rows: np.ndarray, times: np.ndarray, rounds: int = 3000) -> np.ndarray:
-    """c >= 0 with the least sum of squares of (rows c - times) / times, by coordinate descent. The largest residuals
-    count less: a slice in which another process had the caches is no news of the operation.
+def bounded(rows: np.ndarray, times: np.ndarray, least: np.ndarray, rounds: int = 3000) -> np.ndarray:
+    """c >= least with the least sum of squares of (rows c - times) / times, by coordinate descent. The largest
+    residuals count less: a slice in which another process had the caches is no news of the operation.
     """
     scaled = rows / times[:, None]
     weight = np.ones(len(times))
     size = np.sqrt((scaled**2).sum(0))
     used = np.flatnonzero(size)
     A = scaled[:, used] / size[used]
-    c = np.zeros(len(used))
+    bound = least[used] * size[used]
+    c = bound.copy()
     for _ in range(4):  # Huber's weights (1964), from the residuals so far
         gram, right = A.T @ (A * weight[:, None]), A.T @ weight
         for _ in range(rounds):
             for i in range(len(used)):
                 if gram[i, i] > 0:
-                    c[i] = max(0.0, c[i] + (right[i] - gram[i] @ c) / gram[i, i])
+                    c[i] = max(bound[i], c[i] + (right[i] - gram[i] @ c) / gram[i, i])
         off = np.abs(A @ c - 1)
         weight = np.minimum(1, 0.25 / np.maximum(off, 1e-9))
     found = np.zeros(rows.shape[1])
@@ -224,7 +235,8 @@ def regrets(measured: Sequence[Measured], table: np.ndarray | None) -> dict[str,
         by_subject[one.subject].append(one)
     found = defaultdict(list)
     for ways in by_subject.values():
-        if len(ways) < 2:
+        ways = [one for one in ways if one.way in WAYS]
+        if len(ways) < 2 or not all(min(one.seconds) > 0 for one in ways):
             continue
         for back in (False, True):
             taken = [sum(one.seconds[: 1 + back]) for one in ways]
