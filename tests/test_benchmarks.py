@@ -623,8 +623,9 @@ def test_charts(tmp_path):
     line = {"axis": "images", "what": "forward", "sizes": [1, 2], "seconds": [1, 2]}
     line |= scaling._fit(line["sizes"] * 2, line["seconds"] * 2)
     speedup = {"net": "lenet5", "mode": "train", "batch": 1, "speedup": 1.5}
-    peaks = {"fastconv": {"built": 1e7, "trained": 2e7}, "torch": {"built": 1e8, "trained": 2e8}}
-    growth = {"network": "lenet5", "rows": [{"steps": 1, "bytes": 1e7}, {"steps": 2, "bytes": 1e7}]}
+    peaks = {"unet": {"fastconv": {"built": 1e7, "trained": 2e7}, "torch": {"built": 1e8, "trained": 2e8}}}
+    levels = [{"mode": mode, "steps": n, "bytes": 1e7} for mode in ("train", "inference") for n in (1, 2)]
+    growth = {"network": "lenet5", "rows": levels}
     assert charts.memory(tmp_path / "memory.png", {}, peaks, growth).stat().st_size > 1000
     assert charts.memory(tmp_path / "peaks.png", {}, peaks, None).stat().st_size > 1000
     size = {"package": "fastconv", "import_seconds": 0.1, "with_dependencies": 1e7, "wheel": 1e6}
