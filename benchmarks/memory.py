@@ -1,8 +1,8 @@
 """Memory, measured: ``python -m benchmarks.memory``.
 
 Peak resident memory of a process that does nothing but import a framework and train: the whole of it, as the
-system counts it (Linux). And resident memory of ours over many training steps and many predictions, of batches
-of all sizes, which must not grow.
+system counts it (Linux). And resident memory of ours over many training steps and as many predictions, of
+batches of all sizes, which must not grow.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -103,7 +103,7 @@ def _peaks(report: Report, net: str, names: list[str], options: argparse.Namespa
 def _growth(report: Report, net: str, steps: int, threads: int) -> dict[str, Any]:
     """Resident memory of one process along so many steps of training, and then as many predictions.
 
-    Grown is what it has more at the end of each of the two than after their first tenth, when every buffer has
+    Grown is what it has more at the end of each of the two than after its first tenth, when every buffer has
     been made.
     """
     order = f"from benchmarks.memory import follow; follow({net!r}, {steps})"
@@ -125,7 +125,7 @@ def _growth(report: Report, net: str, steps: int, threads: int) -> dict[str, Any
 
 
 def follow(net: str, steps: int) -> None:
-    """Print resident memory after each tenth of ``steps`` of training, then of predictions, as lines of JSON."""
+    """Print resident memory after each tenth of the training, then of the predictions, as lines of JSON."""
     for row in _followed(net, steps):
         print(json.dumps(row), flush=True)
 
@@ -136,13 +136,16 @@ def _followed(net: str, steps: int) -> Iterator[dict[str, Any]]:
     network, rng = NETWORKS[net], np.random.default_rng(1)
     x, y = batches(network, LARGEST_BATCH)[0]
     model = RivalNetwork(network, starting_weights(network), [(x, y)], RACING_RATE).model
-    for mode in ("train", "inference"):
+    calls: dict[str, Callable[[int], object]] = {
+        "train": lambda images: model.train_on_batch(x[:images], y[:images]),
+        "inference": lambda images: model.predict_on_batch(x[:images]),
+    }
+    for mode, call in calls.items():
+        for images in [*range(1, LARGEST_BATCH + 1)] * 3:  # until the allocator has met all sizes
+            call(images)
         for part in range(1, 11):
             for images in rng.integers(1, LARGEST_BATCH, steps // 10, endpoint=True):
-                if mode == "train":
-                    model.train_on_batch(x[:images], y[:images])
-                else:
-                    model.predict_on_batch(x[:images])
+                call(int(images))
             yield {"mode": mode, "steps": part * (steps // 10), "bytes": memory()["now"]}
 
 

@@ -531,11 +531,11 @@ def test_versus_does_not_race_a_wrong_answer(tmp_path, capsys, monkeypatch):
 
 @linux
 def test_memory(tmp_path, capsys):
-    argv = ["--net", "lenet5", "--batch", "4", "--rivals", "numpy", "--seconds", "0.05", "--steps", "50"]
+    argv = ["--nets", "lenet5", "--batch", "4", "--rivals", "numpy", "--seconds", "0.05", "--steps", "50"]
     report = small_run(memory, tmp_path, *argv, "--runs", "2")
     assert report["machine"]["noise"].startswith("peaks of 2 processes each within ")
-    assert report["peaks"]["fastconv"]["trained"] > 1e7
-    assert len(report["growth"]["rows"]) == 10
+    assert report["peaks"]["lenet5"]["fastconv"]["trained"] > 1e7
+    assert len(report["growth"]["rows"]) == 20
     assert "no growth" in capsys.readouterr().out
 
 
