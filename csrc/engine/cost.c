@@ -47,22 +47,30 @@ void fc_choose_ways(const fc_program *p, fc_schedule *s) {
     int lanes_below = 0;
     for (int i = 0; i < p->count; i++) {
         const fc_op *op = &s->ops[i];
+        const int in_lanes = takes(s, FC_LANES, op), in_pixels = takes(s, FC_PIXELS, op);
         fc_way way = FC_WHOLE;
+        const char *why = "its input is in pixels";
         if (s->few) {
             const int large = op->kind == FC_OP_CONV && op->KH * op->KW * op->x[0].C * op->y.C > 1 << 14;
-            if (!large && takes(s, FC_PIXELS, op)) way = FC_PIXELS;
+            why = large ? "few images, a large kernel" : "few images";
+            if (!large && in_pixels) way = FC_PIXELS;
         } else if (decides(op)) {
-            if (takes(s, FC_LANES, op) && (op->x[0].C <= FEW_CHANNELS || op->y.C <= FEW_CHANNELS)) way = FC_LANES;
+            const int few = op->x[0].C <= FEW_CHANNELS || op->y.C <= FEW_CHANNELS;
+            why = few ? in_lanes ? "few channels" : "lanes do not take it" : "many channels";
+            if (few && in_lanes) way = FC_LANES;
         } else if (op->kind == FC_OP_DENSE || op->kind == FC_OP_SOFTMAX) {
             const int small = op->kind == FC_OP_SOFTMAX || op->x[0].C * op->y.C <= CACHED_DENSE;
-            if (lanes_below && small && takes(s, FC_PIXELS, op)) way = FC_PIXELS;
-        } else if ((i == 0 || leads_to_lanes(p, s, i)) && takes(s, FC_LANES, op)) {
-            way = FC_LANES;
-        } else if (lanes_below && !leads_to_lanes(p, s, i) && takes(s, FC_PIXELS, op) && op->y.H * op->y.W == 1) {
-            way = FC_PIXELS;
+            if (!small) why = "a large kernel";
+            if (lanes_below && small && in_pixels) way = FC_PIXELS, why = "behind lanes, bundle by bundle";
+        } else if ((i == 0 || leads_to_lanes(p, s, i)) && in_lanes) {
+            way = FC_LANES, why = i == 0 ? "the first" : "its input is in lanes";
+        } else if (lanes_below && !leads_to_lanes(p, s, i) && in_pixels && op->y.H * op->y.W == 1) {
+            way = FC_PIXELS, why = "behind lanes, bundle by bundle";
+        } else if (leads_to_lanes(p, s, i)) {
+            why = "lanes do not take it";
         }
-        if (p->forced[i] >= 0 && takes(s, (fc_way)p->forced[i], op)) way = (fc_way)p->forced[i];
-        s->way[i] = way;
+        if (p->forced[i] >= 0 && takes(s, (fc_way)p->forced[i], op)) way = (fc_way)p->forced[i], why = "forced";
+        s->way[i] = way, s->why[i] = why;
         lanes_below = way == FC_LANES || (lanes_below && way == FC_PIXELS);
     }
 }

@@ -54,6 +54,12 @@ static fc_winograd winograd_of(const fc_op *op) {
     return g;
 }
 
+fc_conv2d_algorithm fc_lanes_conv_algorithm(const fc_op *op, int64_t N, fc_conv2d_pass pass) {
+    (void)N, (void)pass;
+    const fc_winograd g = winograd_of(op);
+    return fc_winograd_pays(&g) ? FC_CONV2D_WINOGRAD : FC_CONV2D_DIRECT;
+}
+
 int fc_lanes_conv_takes(const fc_kernels *kernels, const fc_op *op, int backward) {
     (void)kernels;
     const fc_axes axes = fc_axes_of(op);
