@@ -42,8 +42,10 @@ class Measured(NamedTuple):
     subject: int
     operation: str
     way: str
-    efforts: tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
-    seconds: tuple[float, float]
+    efforts: list[list[tuple[Any, ...]]]
+    seconds: list[float]
+    alone: tuple[list[tuple[Any, ...]], float]
+    """Of the gradient of the weights by itself, where there are such; else nothing."""
     moved: tuple[float, float]
     """Vectors that changed their layout, and the seconds of it."""
 
@@ -120,35 +122,48 @@ def measure(subject: int, seconds: float, real: bool) -> list[Measured]:
         fits = op["size"] == (3, 3) and op["strides"] == (1, 1)
         ways += [("whole", ALGORITHMS.index(name)) for name in ("im2col", "direct", *["winograd"] * fits)]
     for way, algorithm in ways:
-        program = _kernels.Program(
-            [{**op, "algorithm": algorithm}], [size, op["of"]], [0], [True], [1], [way]
-        )
+        table = [{**op, "algorithm": algorithm}], [size, op["of"]], [0]
+        program = _kernels.Program(*table, [True], [1], [way])
         rows, _ = program.describe(N, True)
         if rows[0]["way"] != way:
             continue
-        x, dy = rng.random((N, *size), np.float32), rng.random((N, *op["of"]), np.float32)
-        y, dx = np.empty_like(dy), np.empty_like(x)
-        slices = []
-        with realtime.running(real):
-            end = time.perf_counter() + seconds
-            while len(slices) < 4 or time.perf_counter() < end:
-                counted = np.zeros((2, 2))
-                program.time(counted)
-                program.run([x], [y], True)
-                program.backward([dy], [dx])
-                slices.append(counted)
-        best = np.quantile(np.stack(slices[1:]), 0.2, axis=0)
+        forward, back, move = timed(program, N, size, op["of"], seconds, real)
         efforts = program.efforts(0, way, N, True)
-        forward = [effort for effort in efforts if effort[1] == 0]
+        alone = 0.0
+        if op["kind"] in ("conv", "dense"):
+            alone = timed(_kernels.Program(*table, [False], [1], [way]), N, size, op["of"], seconds / 2, real)[1]
         moved = 2 * (np.prod(size) + np.prod(op["of"])) * -(-N // lanes()) if way == "lanes" else 0
-        name = f"{op['kind']} {size} -> {op['of']}, {op['size'][0]}, {N} images"
         found.append(
             Measured(
-                subject, name, way if algorithm < 0 else ALGORITHMS[algorithm], (forward, [effort for effort in efforts if effort[1] > 0]),
-                (float(best[0, 0]), float(best[0, 1])), (float(moved), float(best[1, 0])),
-            )  # fmt: skip
+                subject,
+                f"{op['kind']} {size} -> {op['of']}, {op['size'][0]}, {N} images",
+                way if algorithm < 0 else ALGORITHMS[algorithm],
+                [[effort for effort in efforts if (effort[1] > 0) == back_] for back_ in (False, True)],
+                [forward, back],
+                ([effort for effort in efforts if effort[1] == 2], alone),
+                (float(moved), move),
+            )
         )
     return found
+
+
+def timed(
+    program: Any, N: int, size: tuple[int, ...], of: tuple[int, ...], seconds: float, real: bool
+) -> tuple[float, float, float]:
+    """Seconds of the operation forward and back, and of changes of layout."""
+    rng = np.random.default_rng(0)
+    x, dy = rng.random((N, *size), np.float32), rng.random((N, *of), np.float32)
+    y, dx = np.empty_like(dy), np.empty_like(x)
+    slices: list[list[float]] = []
+    with realtime.running(real):
+        end = time.perf_counter() + seconds
+        program.time(True)
+        while len(slices) < 4 or time.perf_counter() < end:
+            program.run([x], [y], True)
+            program.backward([dy], [dx])
+            slices.append(program.take_seconds())
+    forward, back, move, _ = np.quantile(np.array(slices[1:]), 0.2, axis=0)
+    return float(forward), float(back), float(move)
 
 
 def lanes() -> int:
@@ -165,7 +180,8 @@ def fit(measured: Sequence[Measured], unit: float) -> np.ndarray:
     table = np.zeros((len(KINDS), PASSES, QUANTITIES))
     rows, times = [], []
     for one in measured:
-        for efforts, seconds in zip(one.efforts, one.seconds, strict=True):
+        parts = [*zip(one.efforts, one.seconds, strict=True), one.alone]
+        for efforts, seconds in parts:
             if efforts and seconds > 0:
                 row = np.zeros_like(table)
                 for kind, pass_, *quantities, _ in efforts:

@@ -376,7 +376,6 @@ cdef extern from "engine/engine.h" nogil:
         float **outputs
         int losses
         const fc_loss *loss
-        void *seconds
 
     ctypedef struct fc_program:
         pass
@@ -391,16 +390,22 @@ cdef extern from "engine/engine.h" nogil:
 
     ctypedef struct fc_described:
         fc_way way
+        const char *why
+        fc_conv2d_algorithm algorithm[3]
         int stage, back_stage
-        double operations
+        double operations, back_operations, estimate, back_estimate, bytes, back_bytes
+        int64_t kept
 
     ctypedef struct fc_footprint:
         int stages, few
         int64_t workspace, batch, fixed, sums
 
     fc_status fc_program_describe(
-        fc_program *, int64_t N, int backward, fc_described *rows, fc_footprint *all)
+        fc_program *, int64_t N, int backward, int losses, const fc_loss *, fc_described *rows, fc_footprint *all)
+    void fc_program_time(fc_program *, double *seconds)
     void fc_program_force(fc_program *, const int *ways)
+    fc_status fc_program_backward(
+        fc_program *, const fc_run *, const float **output_gradients, float **input_gradients)
     int fc_program_efforts(const fc_program *, int op, fc_way way, int64_t N, int backward, fc_effort *)
 
 cdef extern from "engine/cost.h" nogil:
@@ -409,10 +414,6 @@ cdef extern from "engine/cost.h" nogil:
         fc_conv2d_pass of "pass"
         double steps, numbers, weights, rows, calls
     double fc_cost_of(const fc_effort *)
-
-cdef extern from "engine/engine.h" nogil:
-    fc_status fc_program_backward(
-        fc_program *, const fc_run *, const float **output_gradients, float **input_gradients)
 
 
 cdef int check(fc_status status) except -1:
@@ -1475,8 +1476,8 @@ cdef class Program:
     cdef float **input_gradients
     cdef fc_size *sizes  # of all tensors
     cdef int *numbers  # of the inputs, whether each is wanted, of the outputs
+    cdef double *seconds  # while it is timed
     cdef readonly int input_count, output_count, op_count
-    cdef double[:, ::1] seconds  # or None
 
     def __cinit__(self, list ops, list sizes, list inputs, list wanted, list outputs, list ways=None):
         cdef fc_op *table = <fc_op *>calloc(len(ops) + 1, sizeof(fc_op))
@@ -1517,6 +1518,7 @@ cdef class Program:
 
     def __dealloc__(self):
         fc_program_free(self.program)
+        free(self.seconds)
         free(self.sizes)
         free(self.numbers)
         free(self.inputs)
@@ -1584,7 +1586,6 @@ cdef class Program:
             self.outputs[i] = written(outputs[i], self.count_of_output(i))
         self.last.inputs, self.last.outputs = self.inputs, self.outputs
         self.last.losses, self.last.loss = 0, NULL
-        self.last.seconds = NULL if self.seconds is None else <void *>&self.seconds[0, 0]
         return 0
 
     def run(self, list inputs, list outputs, bint keep=False) -> None:
@@ -1625,28 +1626,35 @@ cdef class Program:
         self.last_arrays = None
         check(status)
 
-    def describe(self, int64_t images, bint backward) -> tuple:
-        """([{"way", "stage", "back_stage", "operations"}, ...] of the operations, {"stages", "few", and bytes})."""
+    def describe(self, int64_t images, bint backward, tensors_of_losses=()) -> tuple:
+        """(a dictionary for each operation, the fields of fc_described; another one, of fc_footprint).
+
+        ``tensors_of_losses``: as ``train`` runs with losses of these tensors; else as ``run``, with ``keep`` where
+        ``backward``.
+        """
         cdef fc_footprint all
+        cdef fc_loss losses[8]
+        if len(tensors_of_losses) > FC_MOST_INPUTS:
+            raise ValueError(f"a program takes at most {FC_MOST_INPUTS} losses; got {len(tensors_of_losses)}")
+        for i, tensor in enumerate(tensors_of_losses):
+            losses[i].tensor = tensor
         cdef fc_described *rows = <fc_described *>calloc(self.op_count + 1, sizeof(fc_described))
         if rows == NULL:
             raise MemoryError("no memory for the description")
         try:
-            check(fc_program_describe(self.program, images, backward, rows, &all))
+            check(fc_program_describe(
+                self.program, images, backward, len(tensors_of_losses), losses, rows, &all))
             listed = [
-                {"way": WAYS[<int>rows[i].way], "stage": rows[i].stage, "back_stage": rows[i].back_stage,
-                 "operations": rows[i].operations} for i in range(self.op_count)]
+                {"way": WAYS[<int>rows[i].way], "why": rows[i].why.decode(), "stage": rows[i].stage,
+                 "back_stage": rows[i].back_stage, "operations": rows[i].operations,
+                 "back_operations": rows[i].back_operations, "estimate": rows[i].estimate,
+                 "back_estimate": rows[i].back_estimate, "bytes": rows[i].bytes, "back_bytes": rows[i].back_bytes,
+                 "kept": rows[i].kept,
+                 "algorithms": [ALGORITHMS[<int>a] for a in rows[i].algorithm if <int>a >= 0]}
+                for i in range(self.op_count)]
         finally:
             free(rows)
         return listed, all
-
-    def time(self, double[:, ::1] seconds) -> None:
-        """Add the seconds of all runs from now on to this array of (operations + 1, 2): of each operation, forward and
-        back; in the last row of changes of layout, and of losses. Of all threads together. None: no longer.
-        """
-        if seconds is not None and (seconds.shape[0] != self.op_count + 1 or seconds.shape[1] != 2):
-            raise ValueError(f"seconds must be ({self.op_count + 1}, 2), got ({seconds.shape[0]}, {seconds.shape[1]})")
-        self.seconds = seconds
 
     def efforts(self, int op, way, int64_t images, bint backward) -> list:
         """What an operation would take in this way: [(kind, pass, steps, numbers, weights, rows, calls, estimate), ...]
@@ -1656,6 +1664,27 @@ cdef class Program:
         count = fc_program_efforts(self.program, op, <fc_way><int>WAYS.index(way), images, backward, found)
         return [(found[i].kind, <int>found[i].of, found[i].steps, found[i].numbers, found[i].weights, found[i].rows,
                  found[i].calls, fc_cost_of(&found[i])) for i in range(count)]
+
+    def time(self, bint on) -> None:
+        """From now on, runs are timed, or not: see ``seconds``."""
+        free(self.seconds)
+        self.seconds = NULL
+        if on:
+            self.seconds = <double *>calloc(2 * self.op_count + 2, sizeof(double))
+            if self.seconds == NULL:
+                raise MemoryError("no memory for the seconds")
+        fc_program_time(self.program, self.seconds)
+
+    def take_seconds(self) -> list:
+        """Of the runs since it was last asked: of each operation forward and back, then of changes of layout and
+        sums of gradients, then of losses. They begin at 0 again.
+        """
+        if self.seconds == NULL:
+            raise ValueError("the program is not timed")
+        taken = [self.seconds[i] for i in range(2 * self.op_count + 2)]
+        for i in range(len(taken)):
+            self.seconds[i] = 0
+        return taken
 
     def backward(self, list output_gradients, list input_gradients) -> None:
         """After ``run`` with ``keep``: fill the gradients of all weights, and of the inputs that are wanted."""

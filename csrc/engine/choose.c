@@ -115,6 +115,18 @@ static void one_by_one(const choice *c) {
     }
 }
 
+static const char *why(const choice *c, int i) {
+    const double chosen = c->own[i][c->s->way[i]];
+    int others = 0, faster = 0;
+    for (int way = 0; way < FC_WAYS; way++) {
+        others += way != (int)c->s->way[i] && c->own[i][way] < DBL_MAX;
+        faster += c->own[i][way] < chosen;
+    }
+    if (c->p->forced[i] == (int)c->s->way[i]) return "forced";
+    if (!others) return "no other way takes it";
+    return faster ? "for the layout of its neighbours" : "the fastest";
+}
+
 fc_status fc_choose_ways(const fc_program *p, fc_schedule *s, int losses, const fc_loss *loss) {
     const size_t n = (size_t)p->count + 1;
     choice c = {.p = p, .s = s};
@@ -134,6 +146,7 @@ fc_status fc_choose_ways(const fc_program *p, fc_schedule *s, int losses, const 
         for (int l = 0; l < losses; l++) c.in_pixels[loss[l].tensor] = 1;
         along_chains(&c, from, best);
         one_by_one(&c);
+        for (int i = 0; i < p->count; i++) s->why[i] = why(&c, i);
     }
     free(c.own), free(c.in_pixels), free(from), free(best);
     return there ? FC_OK : FC_OUT_OF_MEMORY;

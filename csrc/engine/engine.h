@@ -146,6 +146,9 @@ typedef struct {
     int64_t (*partial_size)(const fc_kernels *kernels, const fc_op *op);
     fc_status (*moments)(const fc_work *work, float *partial);
     fc_status (*gradient_moments)(const fc_work *work, float *partial);
+
+    /* For fc_program_describe: the algorithm of a pass, where there are several. */
+    fc_conv2d_algorithm (*algorithm)(const fc_op *op, int64_t N, fc_conv2d_pass pass);
 } fc_method;
 
 /* One for each kind, FC_OP_KINDS long, entries without forward: this way does not have it. */
@@ -177,8 +180,6 @@ typedef struct {
     float *const *outputs;      /* to be filled */
     int losses;                 /* how many, in `loss`; > 0: forward, losses and backward in one */
     const fc_loss *loss;
-    double (*seconds)[2]; /* NULL, or to be added to: all threads' seconds at each operation, forward and back; and in one
-                           * more row at changes of layout, and at losses and sums of gradients */
 } fc_run;
 
 /* NULL: no memory, or sizes that do not fit. The table is copied; weights stay where they are. `wanted` says of each
@@ -195,18 +196,31 @@ fc_status fc_program_run(fc_program *program, const fc_run *run, int keep);
 fc_status fc_program_backward(fc_program *program, const fc_run *run, const float *const *output_gradients,
                               float *const *input_gradients);
 
-/* What runs how, for N images, forward alone or with the way back. */
+/* ---- what runs how ------------------------------------------------------------------------------ */
+
 typedef struct {
     fc_way way;
+    const char *why;       /* that way */
+    fc_conv2d_algorithm algorithm[3]; /* of each fc_conv2d_pass; FC_CONV2D_AUTO: there is only one */
     int stage, back_stage; /* the last that works on it; -1 */
-    double operations;     /* multiplications and additions, forward, one image */
+    double operations, back_operations; /* multiplications and additions, for all images */
+    double estimate, back_estimate; /* of time, for all images: fc_cost_of in cost.h */
+    double bytes, back_bytes; /* of tensors outside the workspaces, and of weights and their gradients: read or written */
+    int64_t kept;          /* bytes of its output outside the workspaces */
 } fc_described;
 typedef struct {
     int stages, few;
     int64_t workspace, batch, fixed, sums; /* bytes: of each thread; tensors of the batch; weights and statistics; chunks */
 } fc_footprint;
-/* `rows` has room for all operations. */
-fc_status fc_program_describe(fc_program *program, int64_t N, int backward, fc_described *rows, fc_footprint *all);
+/* For N images: forward alone, with the way back, or where there are losses, of which only `tensor` matters, all in one.
+ * `rows` has room for all operations. */
+fc_status fc_program_describe(fc_program *program, int64_t N, int backward, int losses, const fc_loss *loss,
+                              fc_described *rows, fc_footprint *all);
+
+/* From now on runs add up their seconds here, until it is NULL: of each operation forward and back, then of changes of
+ * layout and sums of gradients, then of losses: 2 operations + 2 numbers. The clock goes on in all threads at once: where
+ * a team is at work, a thread's seconds count as its share. */
+void fc_program_time(fc_program *program, double *seconds);
 
 /* What an operation would take in some way, for N images: see cost.h. Returns how many. */
 struct fc_effort;

@@ -13,7 +13,6 @@
  */
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "matmul.h"
 #include "memory.h"
@@ -22,10 +21,11 @@
 
 typedef struct {
     const fc_schedule *s;
+    int ops;
+    double *seconds; /* see fc_program_time; NULL */
     const fc_run *run;
     const float *const *output_gradients;
     float *const *input_gradients;
-    int count; /* operations */
 } job;
 
 /* Some images, and who is at work on them. */
@@ -33,6 +33,7 @@ typedef struct {
     int64_t bundle, first, images;
     int member, team;
     float *work, *sums;
+    double share; /* of the clock, that a thread's seconds are */
 } piece;
 
 /* ---- where a slot is ---------------------------------------------------------------------------- */
@@ -116,7 +117,7 @@ static void take_loss(const job *j, const fc_action *a, const piece *p) {
                          view_of(j, a->to, p).at + skip);
 }
 
-static fc_status act_untimed(const job *j, const fc_action *a, const piece *p) {
+static fc_status carry_out(const job *j, const fc_action *a, const piece *p) {
     const fc_schedule *s = j->s;
     switch (a->kind) {
     case FC_LOAD: case FC_STORE: load_or_store(j, a, p); return FC_OK;
@@ -141,23 +142,22 @@ static fc_status act_untimed(const job *j, const fc_action *a, const piece *p) {
     }
 }
 
-static double now(void) {
-    struct timespec t;
-    timespec_get(&t, TIME_UTC);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+static int place_of_seconds(const fc_action *a, int ops) {
+    switch (a->kind) {
+    case FC_FORWARD: case FC_MOMENTS: return 2 * a->op;
+    case FC_BACKWARD: case FC_GRADIENT_MOMENTS: case FC_WEIGHTS: return 2 * a->op + 1;
+    default: return 2 * ops + (a->kind == FC_LOSS);
+    }
 }
 
 static fc_status act(const job *j, const fc_action *a, const piece *p) {
-    if (!j->run->seconds) return act_untimed(j, a, p);
-    const double start = now();
-    const fc_status status = act_untimed(j, a, p);
-    const int of_op = a->kind == FC_FORWARD || a->kind == FC_MOMENTS || a->kind == FC_BACKWARD ||
-                      a->kind == FC_GRADIENT_MOMENTS || a->kind == FC_WEIGHTS;
-    const int forward = of_op ? a->kind == FC_FORWARD || a->kind == FC_MOMENTS : a->kind == FC_LOAD || a->kind == FC_STORE;
-    double *to = &j->run->seconds[of_op ? a->op : j->count][!forward];
-    const double seconds = now() - start;
+    if (!j->seconds) return carry_out(j, a, p);
+    const double start = fc_seconds_now();
+    const fc_status status = carry_out(j, a, p);
+    const double passed = (fc_seconds_now() - start) * p->share;
+    double *seconds = j->seconds + place_of_seconds(a, j->ops);
 #pragma omp atomic
-    *to += seconds;
+    *seconds += passed;
     return status;
 }
 
@@ -239,12 +239,13 @@ static void clear_unreached(const fc_schedule *s, int count) {
 
 /* ---- stages ------------------------------------------------------------------------------------- */
 
-static void run_bundles(const job *j, const fc_stage *stage, float *work) {
+static void run_bundles(const job *j, const fc_stage *stage, float *work, int team) {
     const fc_schedule *s = j->s;
     const int64_t V = s->kernels->lanes;
 #pragma omp for schedule(dynamic)
     for (int64_t c = 0; c < s->chunks; c++) {
-        piece p = {.team = 1, .work = work, .sums = s->chunk_sums + c * s->chunk_size};
+        piece p = {.team = 1, .work = work, .sums = s->chunk_sums + c * s->chunk_size,
+                   .share = 1.0 / team};
         for (p.bundle = fc_part(s->bundles, s->chunks, c); p.bundle < fc_part(s->bundles, s->chunks, c + 1); p.bundle++) {
             p.first = p.bundle * V, p.images = fc_min(V, s->N - p.first);
             for (int a = stage->first; a < stage->end; a++) act(j, &s->action[a], &p);
@@ -253,7 +254,7 @@ static void run_bundles(const job *j, const fc_stage *stage, float *work) {
 }
 
 static void run_team(const job *j, const fc_stage *stage, float *work, int member, int team) {
-    const piece p = {.images = j->s->N, .member = member, .team = team, .work = work, .sums = j->s->chunk_sums};
+    const piece p = {.images = j->s->N, .member = member, .team = team, .work = work, .sums = j->s->chunk_sums, .share = 1.0 / team};
     for (int a = stage->first; a < stage->end; a++) {
         act(j, &j->s->action[a], &p);
         if (team > 1) {
@@ -284,7 +285,7 @@ static void run_stages(const job *j, const fc_program *p, int first, int end, in
     if (packing) pack(j, p->count, work, member, team);
     for (int g = first; g < end; g++) {
         const fc_stage *stage = &s->stage[g];
-        if (stage->kind == FC_BUNDLES) run_bundles(j, stage, work);
+        if (stage->kind == FC_BUNDLES) run_bundles(j, stage, work, team);
         else run_team(j, stage, work, member, team);
         if (team > 1) {
 #pragma omp barrier
@@ -315,7 +316,7 @@ static fc_status run_all(fc_program *p, const job *j, int first, int end, int pa
             g = until;
             continue;
         }
-        const piece all = {.images = s->N, .team = 1, .work = s->work, .sums = s->chunk_sums};
+        const piece all = {.images = s->N, .team = 1, .work = s->work, .sums = s->chunk_sums, .share = 1};
         for (int a = s->stage[g].first; a < s->stage[g].end; a++) {
             const fc_status status = act(j, &s->action[a], &all);
             if (status != FC_OK) return status;
@@ -344,7 +345,7 @@ fc_status fc_program_run(fc_program *p, const fc_run *run, int keep) {
     const fc_mode mode = run->losses ? FC_TRAIN : keep ? FC_KEEP : FC_INFER;
     fc_schedule *s = fc_schedule_for(p, run->N, mode, run->losses, run->loss, &status);
     if (!s) return status;
-    const job j = {.s = s, .run = run, .count = p->count};
+    const job j = {.s = s, .ops = p->count, .seconds = p->seconds, .run = run};
     if (mode == FC_TRAIN) begin_sums(s);
     status = run_all(p, &j, 0, mode == FC_KEEP ? s->forward_stages : s->stages, 1);
     if (status != FC_OK) return status;
@@ -358,8 +359,7 @@ fc_status fc_program_backward(fc_program *p, const fc_run *run, const float *con
     fc_status status;
     fc_schedule *s = fc_schedule_for(p, run->N, FC_KEEP, 0, NULL, &status);
     if (!s) return status;
-    const job j = {.s = s, .run = run, .output_gradients = output_gradients, .input_gradients = input_gradients,
-                   .count = p->count};
+    const job j = {.s = s, .ops = p->count, .seconds = p->seconds, .run = run, .output_gradients = output_gradients, .input_gradients = input_gradients};
     begin_sums(s);
     status = run_all(p, &j, s->forward_stages, s->stages, 0);
     if (status == FC_OK) end_sums(p, s);

@@ -208,6 +208,7 @@ static inline void fc_backward_outputs(const fc_work *work, float *bias_sums) {
     fc_status fc_lanes_##name##_gradient_moments(const fc_work *work, float *partial);
 
 FC_LANES_METHOD(conv)
+fc_conv2d_algorithm fc_lanes_conv_algorithm(const fc_op *op, int64_t N, fc_conv2d_pass pass);
 FC_LANES_METHOD(depthwise)
 FC_LANES_METHOD(pool)
 FC_LANES_METHOD(norm)

@@ -33,6 +33,13 @@ static int64_t kernel_sums(const fc_op *op) {
     return !op->gradient[0] ? 0 : fc_winograd_pays_back(&g) ? fc_winograd_weights_size(&g) : elements_of(op);
 }
 
+fc_conv2d_algorithm fc_lanes_conv_algorithm(const fc_op *op, int64_t N, fc_conv2d_pass pass) {
+    (void)N;
+    const fc_winograd g = fc_lanes_winograd_of(op);
+    const int pays = pass == FC_PASS_FORWARD ? fc_winograd_pays(&g) : fc_winograd_pays_back(&g);
+    return pays ? FC_CONV2D_WINOGRAD : FC_CONV2D_DIRECT;
+}
+
 int fc_lanes_conv_takes(const fc_kernels *kernels, const fc_op *op, int backward) {
     (void)kernels;
     const fc_axes axes = fc_axes_of(op);

@@ -442,7 +442,7 @@ static void redirect(fc_schedule *s, int count) {
 void fc_schedule_free(fc_schedule *s) {
     if (!s) return;
     fc_free(s->work), fc_free(s->arena), fc_free(s->constant), fc_free(s->chunk_sums);
-    free(s->ops), free(s->way), free(s->reached), free(s->action), free(s->stage), free(s->slot), free(s->packed_at);
+    free(s->ops), free(s->way), free(s->why), free(s->reached), free(s->action), free(s->stage), free(s->slot), free(s->packed_at);
     free(s);
 }
 
@@ -452,9 +452,10 @@ static fc_schedule *new_schedule(const fc_program *p) {
     const size_t n = (size_t)p->count + 1;
     s->ops = calloc(n, sizeof *s->ops);
     s->way = calloc(n, sizeof *s->way);
+    s->why = calloc(n, sizeof *s->why);
     s->reached = calloc(n, sizeof(int));
     s->packed_at = calloc(6 * n, sizeof(int64_t));
-    if (!s->ops || !s->way || !s->reached || !s->packed_at) {
+    if (!s->ops || !s->way || !s->why || !s->reached || !s->packed_at) {
         fc_schedule_free(s);
         return NULL;
     }

@@ -14,6 +14,7 @@ struct fc_program {
     int *producer; /* of each tensor: the operation that makes it, or -1 */
     int *forced;   /* of each operation: its way, or -1 */
     int *needed;   /* of each tensor: its gradient leads to something that learns, or is asked for */
+    double *seconds; /* see fc_program_time; NULL */
     struct fc_schedule *schedules; /* the latest first; a few are kept */
 };
 
@@ -64,6 +65,7 @@ typedef struct fc_schedule {
     int64_t bundles, chunks;
     fc_op *ops;     /* with sizes, and gradients that are added later redirected */
     fc_way *way;
+    const char **why; /* that way, in words */
     int *reached;   /* of each operation: it goes back */
     int actions, actions_room, stages, stages_room, slots, slots_room;
     fc_action *action;

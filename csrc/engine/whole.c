@@ -76,6 +76,11 @@ static fc_status conv_back(const fc_work *work) {
     return status;
 }
 
+static fc_conv2d_algorithm conv_algorithm(const fc_op *op, int64_t N, fc_conv2d_pass pass) {
+    const fc_conv2d c = fc_conv_of(op, N);
+    return fc_conv2d_choose(&c, pass, algorithm_of(op));
+}
+
 static fc_status depthwise(const fc_work *work) {
     const fc_op *op = work->op;
     const fc_conv2d c = fc_conv_of(op, work->images);
@@ -124,6 +129,12 @@ static fc_status conv_transposed_back(const fc_work *work) {
     if (status == FC_OK && work->dx[0].at)
         status = fc_conv2d_forward_by(algorithm_of(op), &c, work->dy.at, op->weight[0], NULL, work->dx[0].at);
     return status;
+}
+
+static fc_conv2d_algorithm conv_transposed_algorithm(const fc_op *op, int64_t N, fc_conv2d_pass pass) {
+    const fc_conv2d_pass adjoint[] = {
+        [FC_PASS_FORWARD] = FC_PASS_DATA, [FC_PASS_DATA] = FC_PASS_FORWARD, [FC_PASS_KERNEL] = FC_PASS_KERNEL};
+    return conv_algorithm(op, N, adjoint[pass]);
 }
 
 /* ---- dense ---------------------------------------------------------------------------------------- */
@@ -289,13 +300,15 @@ static fc_status rows_back(const fc_work *work) { return run_rows(&fc_row_operat
 /* ---- the table ------------------------------------------------------------------------------------ */
 
 #define SUM(name) {.needs = needs, .scratch_size = bias_size, .forward = name, .backward = name##_back}
+#define CONVOLUTION(name)                                                                                          \
+    {.needs = needs, .scratch_size = bias_size, .forward = name, .backward = name##_back, .algorithm = name##_algorithm}
 #define ROWS {.needs = fc_rows_needs, .forward = rows, .backward = rows_back}
 #define POOL {.takes = fc_rows_take_pool, .saved_size = fc_rows_saved_size, .forward = rows, .backward = rows_back}
 
 const fc_method fc_whole_methods[FC_OP_KINDS] = {
-    [FC_OP_CONV] = SUM(conv),
+    [FC_OP_CONV] = CONVOLUTION(conv),
     [FC_OP_DEPTHWISE] = SUM(depthwise),
-    [FC_OP_CONV_TRANSPOSED] = SUM(conv_transposed),
+    [FC_OP_CONV_TRANSPOSED] = CONVOLUTION(conv_transposed),
     [FC_OP_DENSE] = SUM(dense),
     [FC_OP_MAX_POOL] = POOL, [FC_OP_AVG_POOL] = POOL, [FC_OP_GLOBAL_MAX_POOL] = POOL, [FC_OP_GLOBAL_AVG_POOL] = POOL,
     [FC_OP_BATCH_NORM] = {.needs = batch_norm_needs, .scratch_size = batch_norm_scratch, .forward = batch_norm,
