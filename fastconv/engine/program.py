@@ -11,7 +11,7 @@ network runs.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -209,6 +209,17 @@ class Compiled:
             with self._turns.lock:
                 self.in_c.run(given, outputs, self.keep)
         return self._shaped(inputs, outputs)
+
+    @property
+    def takes_one(self) -> bool:
+        """Whether it is a function of one array, all of it in C, that draws no random numbers."""
+        return self._as_made and bool(self.ops) and len(self.inputs) == len(self.outputs) == 1 and not self.draws
+
+    def infer(self, x: Any) -> Array | None:
+        """Where it ``takes_one``, the output for x, computed at once; None where x is not as C reads it."""
+        with self._turns.lock:
+            y: Array | None = self.in_c.infer(x, self.input_shapes[0], self._made_shapes[0])
+        return y
 
     def train(self, inputs: Sequence[Array], losses: list[tuple[Any, ...]]) -> list[Array]:
         """The outputs; all gradients are filled. ``losses`` as _kernels.Program.train."""
@@ -469,6 +480,13 @@ class Program:
     def blank_outputs(self, images: int) -> list[Array]:
         """Arrays of the outputs' shapes, with anything in them."""
         return [np.empty((images, *shape), np.float32) for shape in self.output_shapes]
+
+    @property
+    def at_once(self) -> Callable[[Any], Array | None] | None:
+        """A function of an input, where that is all there is to it; it returns None for what is no array that
+        C reads as it is."""
+        only = self._only
+        return only.infer if only is not None and only.takes_one and self._is_alone else None
 
     def infer(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs, in order."""

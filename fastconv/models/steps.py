@@ -180,10 +180,17 @@ class Steps(Intake):
 
     def _infer(self, x: ArrayLike) -> Array:
         """The outputs for one batch."""
-        batch = self._checked(x)
-        with self._turns.lock:
-            outputs: Array = self._executor.infer(self, batch)
+        outputs = self._at_once(x)
+        if outputs is None:
+            batch = self._checked(x)
+            with self._turns.lock:
+                outputs = self._executor.infer(self, batch)
         return outputs
+
+    def _at_once(self, x: Any) -> Any:
+        """The outputs for a batch like the last one; None where it is another, or no plain array."""
+        with self._turns.lock:
+            return self._executor.at_once(x)
 
     def _loss_and_gradients(self, batch: Batch) -> tuple[Any, Value, list[Parameter]]:
         """Forward, loss, backward, penalties: (outputs, losses, parameters with their gradients)."""
