@@ -14,6 +14,7 @@ import pytest
 import fastconv
 import fastconv.graph.structure
 from fastconv import activations, layers, losses
+from fastconv.engine.explaining import Explanation
 from fastconv.engine.lower import why_not
 from fastconv.layers import (
     ELU,
@@ -381,7 +382,7 @@ def programs(executor: Programmed) -> list[Any]:
 def assert_all_in_c(executor: Programmed) -> None:
     for program in programs(executor):
         assert program is not None
-        assert not program.in_python, program.rows(1)
+        assert not program.in_python, program.why
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -935,6 +936,13 @@ def test_training_reaches_what_it_reaches_layer_by_layer():
         np.testing.assert_allclose(histories[0][name], values, rtol=2e-3, err_msg=name)
 
 
+def explained(model: Model, images: int = 9, training: bool = True, measured: bool = False) -> Explanation:
+    xs, _ = batch(model, images)
+    objective = model._compiled.objective
+    inputs = xs if isinstance(xs, list) else [xs]
+    return Programmed().explain(model, objective, inputs, training, measured)
+
+
 def test_explain(capsys):
     x = Input(IMAGE)
     y = Shifted(name="mine")(Conv2D(6, 3, activation="relu", name="edges")(x))
@@ -942,5 +950,80 @@ def test_explain(capsys):
     model._executor = Programmed()
     model.explain()
     printed = capsys.readouterr().out
-    for word in ("conv + relu", "edges", "mine", "Shifted has no lower", "dense"):
+    for word in ("conv + relu", "edges", "mine", "Shifted has no lower", "dense", "few images", "python"):
         assert word in printed
+    assert "Measured" not in printed
+    before = [*model.get_weights(), *(p.grad.copy() for p in model.parameters)]
+    model.explain(20, training=True, measure=True)
+    printed = capsys.readouterr().out
+    for word in ("few channels", "1.1", "2.1", "Measured", "At best"):
+        assert word in printed
+    for one, other in zip(before, [*model.get_weights(), *(p.grad for p in model.parameters)], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_explained_stages_algorithms_and_bytes():
+    x = Input((12, 12, 3))
+    y = BatchNormalization()(Conv2D(6, 3, padding="same", use_bias=False)(x))
+    y = Conv2D(40, 3, padding="same", algorithm="im2col")(Conv2D(40, 3, padding="same")(y))
+    model = compiled(
+        filled(Model(x, Dense(2, activation="softmax")(Flatten()(y)))), "categorical_crossentropy"
+    )
+    conv, norm = explained(model, 16, training=False).rows[:2]
+    assert conv.stages == norm.stages == ("1",)
+    assert conv.at_best[1] == 0
+    training = explained(model, 16)
+    conv, norm, wide, by_hand = training.rows[:4]
+    assert conv.way == "lanes"
+    assert conv.why == "few channels"
+    assert conv.stages[0] == "1"
+    assert norm.stages[0] == "2"
+    assert int(norm.stages[1]) < int(conv.stages[1]) or norm.stages[1] == conv.stages[1]
+    assert conv.bytes >= 4 * 16 * 12 * 12 * 6  # for the statistics of all images
+    assert by_hand.way == "whole"
+    assert by_hand.algorithms == ("im2col", "im2col", "im2col")
+    assert wide.algorithms[0] in ("winograd", "direct")
+    flops = 2 * 16 * 12 * 12 * 9 * 40 * 40
+    assert by_hand.at_best[0] >= flops / training.flops
+    assert by_hand.at_best[1] >= 2 * flops / training.flops
+    assert training.footprint["batch"] >= conv.bytes
+    assert training.rows[-1].operation == "softmax"
+    assert len(training.rows[-1].stages) == 1  # the loss begins at its input
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("mine", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_measured_seconds_are_those_of_the_run(training, mine, threads):
+    x = Input((24, 24, 8))
+    y = Conv2D(8, 3)(x)
+    y = BatchNormalization()(Conv2D(16, 5, activation="relu")(Shifted()(y) if mine else y))
+    model = compiled(filled(Model(x, Dense(4, activation="softplus")(Flatten()(y)))))
+    with fastconv.set_num_threads(threads):
+        found = explained(copy.deepcopy(model), 24, training, True)
+    run, layouts, losses = found.measured
+    each = [sum(row.measured) for row in found.rows]
+    assert min(each) > 0
+    assert layouts > 0
+    assert (losses > 0) == (training and not mine)  # else Python takes the loss
+    assert sum(each) + layouts + losses <= 1.05 * run
+    for row in found.rows:
+        assert row.measured[0] > 0
+        assert (row.measured[1] > 0) == training
+
+
+def test_what_is_not_timed_has_no_seconds():
+    program = one_program(compiled(filled(middle(Dense, {"units": 5}, VECTOR))))
+    with pytest.raises(ValueError, match="not timed"):
+        program.take_seconds()
+    program.time(True)
+    assert program.take_seconds() == [0.0] * (2 * program.op_count + 2)
+    program.time(False)
+    with pytest.raises(ValueError, match="at most 8 losses; got 9"):
+        program.describe(4, True, [0] * 9)
+
+
+def one_program(model: Model) -> Any:
+    executor = Programmed()
+    executor.infer(model, batch(model, 4)[0])
+    return programs(executor)[0].schedule.calls[0].layer.in_c

@@ -49,25 +49,25 @@ void fc_choose_ways(const fc_program *p, fc_schedule *s) {
         const fc_op *op = &s->ops[i];
         const int in_lanes = takes(s, FC_LANES, op), in_pixels = takes(s, FC_PIXELS, op);
         fc_way way = FC_WHOLE;
-        const char *why = "its input is in pixels";
+        const char *why = "input in pixels";
         if (s->few) {
             const int large = op->kind == FC_OP_CONV && op->KH * op->KW * op->x[0].C * op->y.C > 1 << 14;
             why = large ? "few images, a large kernel" : "few images";
             if (!large && in_pixels) way = FC_PIXELS;
         } else if (decides(op)) {
             const int few = op->x[0].C <= FEW_CHANNELS || op->y.C <= FEW_CHANNELS;
-            why = few ? in_lanes ? "few channels" : "lanes do not take it" : "many channels";
+            why = few ? in_lanes ? "few channels" : "not possible in lanes" : "many channels";
             if (few && in_lanes) way = FC_LANES;
         } else if (op->kind == FC_OP_DENSE || op->kind == FC_OP_SOFTMAX) {
             const int small = op->kind == FC_OP_SOFTMAX || op->x[0].C * op->y.C <= CACHED_DENSE;
             if (!small) why = "a large kernel";
-            if (lanes_below && small && in_pixels) way = FC_PIXELS, why = "behind lanes, bundle by bundle";
+            if (lanes_below && small && in_pixels) way = FC_PIXELS, why = "behind lanes";
         } else if ((i == 0 || leads_to_lanes(p, s, i)) && in_lanes) {
-            way = FC_LANES, why = i == 0 ? "the first" : "its input is in lanes";
+            way = FC_LANES, why = i == 0 ? "first operation" : "input in lanes";
         } else if (lanes_below && !leads_to_lanes(p, s, i) && in_pixels && op->y.H * op->y.W == 1) {
-            way = FC_PIXELS, why = "behind lanes, bundle by bundle";
+            way = FC_PIXELS, why = "behind lanes";
         } else if (leads_to_lanes(p, s, i)) {
-            why = "lanes do not take it";
+            why = "not possible in lanes";
         }
         if (p->forced[i] >= 0 && takes(s, (fc_way)p->forced[i], op)) way = (fc_way)p->forced[i], why = "forced";
         s->way[i] = way, s->why[i] = why;
