@@ -507,6 +507,68 @@ def test_one_activation_that_others_read_too():
     assert_all_in_c(hold_against_layers(model, y=y))
 
 
+# ---- passes over the table of operations
+
+
+def test_two_activations_and_their_arguments():
+    x = Input(IMAGE)
+    y = Conv2D(6, 3, activation="tanh")(x)
+    y = LeakyReLU(0.05)(ReLU()(y))  # the first ends in one already; the second follows another
+    y = ELU(0.3)(Conv2D(5, 3)(y))
+    assert_all_in_c(hold_against_layers(compiled(filled(Model(x, head(y))))))
+
+
+def test_convolutions_that_cover_the_image_or_nearly():
+    """Dense layers in the table, where the kernel is the image, pixel for pixel."""
+    x = Input(IMAGE)
+    options: list[dict[str, Any]] = [
+        {"kernel_size": (8, 7)},
+        {"kernel_size": (8, 7), "groups": 3},
+        {"kernel_size": (8, 7), "padding": ((7, 0), (6, 0)), "strides": (8, 7)},  # it sees one pixel
+        {"kernel_size": (7, 7)},  # two places
+        {"kernel_size": (4, 7), "strides": 2},  # (3, 1)
+        {"kernel_size": (5, 4), "strides": (4, 4)},  # one place, a part of the image
+        {"kernel_size": (4, 4), "dilation_rate": 2},
+    ]
+    for given in options:
+        y = Conv2D(6, **given)(below(x, IMAGE))
+        assert_all_in_c(hold_against_layers(compiled(filled(Model(x, head(y))))))
+
+
+def test_what_is_asked_for_or_read_twice_is_not_fused():
+    x = Input(IMAGE)
+    y = Conv2D(6, 3)(x)
+    z = ReLU()(y)  # y is an output
+    w = Conv2D(6, 3)(x)
+    v = Add()([w, ReLU()(w)])
+    assert_all_in_c(hold_against_layers(compiled(filled(Model(x, [y, Conv2D(2, 1)(z), v])))))
+
+
+def test_reshapes_of_reshapes():
+    a, x = Input(VECTOR), Input((4, 6))
+    y = Reshape((2, 12))(Reshape((8, 3))(Dense(6, activation="tanh")(x)))
+    y = Multiply()([Dense(12)(y), Reshape((1, 12))(Reshape((3, 4))(Dense(12)(a)))])
+    assert_all_in_c(hold_against_layers(compiled(filled(Model([a, x], head(y))))))
+
+
+def test_a_batch_normalization_moves_and_is_not_read():
+    x = Input(IMAGE)
+    y = below(x, IMAGE)
+    shared = BatchNormalization()
+    aside = Subtract()([shared(y), shared(y)])  # of which nothing comes
+    model = Model(x, head(Concatenate()([y, 0.0 * aside])))
+    assert_all_in_c(hold_against_layers(compiled(filled(model))))
+
+
+def test_a_tensor_read_twice_by_layers_of_ones_own():
+    x = Input(IMAGE)
+    y = below(x, IMAGE)
+    flat = Flatten()(Reshape((7, 8, 6))(y))
+    z = Add()([Shifted()(y), Shifted()(y)])
+    model = Model(x, Concatenate()([head(z), Dense(3)(Shifted()(flat)), head(y)]))
+    hold_against_layers(compiled(filled(model)))
+
+
 # ---- networks of several parts
 
 
@@ -811,6 +873,76 @@ def test_random_layers_at_rest_are_nothing():
     executor, (xs, _) = Programmed(), batch(model, 3)
     np.testing.assert_allclose(executor.infer(model, xs), model.forward(xs), atol=1e-5)
     assert_all_in_c(executor)
+
+
+# ---- networks drawn at random
+
+
+ANYWHERE: list[Any] = [
+    lambda rng: Conv2D(
+        int(rng.integers(1, 12)), int(rng.choice([1, 2, 3])), padding="same", activation="relu"
+    ),
+    lambda rng: Conv2D(int(rng.integers(1, 40)), 3, int(rng.integers(1, 3)), "same", use_bias=False),
+    lambda rng: DepthwiseConv2D(
+        3, padding="same", depth_multiplier=int(rng.integers(1, 3)), activation="elu"
+    ),
+    lambda rng: SeparableConv2D(int(rng.integers(1, 9)), 2, activation="tanh", padding="same"),
+    lambda rng: Conv2DTranspose(int(rng.integers(1, 9)), 2, padding="same", activation="sigmoid"),
+    lambda rng: BatchNormalization(),
+    lambda rng: Activation(str(rng.choice(["relu", "gelu", "softmax", "tanh"]))),
+    lambda rng: PReLU(shared_axes=[1, 2] if rng.random() < 0.5 else None),
+    lambda rng: MaxPooling2D(2, int(rng.integers(1, 3)), "same"),
+    lambda rng: AveragePooling2D(3, 1, "same"),
+    lambda rng: Dropout(0.3, seed=int(rng.integers(9))),
+    lambda rng: SpatialDropout2D(0.3, seed=int(rng.integers(9))),
+    lambda rng: UpSampling2D((1, 2)),
+    lambda rng: ZeroPadding2D(((0, 1), (1, 0))),
+    lambda rng: Rescaling(0.5, -0.25),
+    lambda rng: Dense(int(rng.integers(1, 9)), activation="relu"),
+]
+HEADS: list[Any] = [
+    lambda y: Flatten()(y),
+    lambda y: GlobalAveragePooling2D()(y),
+    lambda y: Dense(9, activation="relu")(GlobalMaxPooling2D()(y)),
+    lambda y: BatchNormalization()(Dense(7)(Flatten()(y))),
+]
+
+
+def random_graph(rng: np.random.Generator) -> Model:
+    """Layers on any of the tensors before them; some are called twice, some tensors are merged."""
+    x = Input((int(rng.integers(4, 9)), int(rng.integers(4, 9)), int(rng.integers(1, 7))))
+    tensors = [x]
+    for _ in range(rng.integers(2, 8)):
+        y = tensors[-1] if rng.random() < 0.7 else tensors[rng.integers(len(tensors))]
+        layer = ANYWHERE[rng.integers(len(ANYWHERE))](rng)
+        z = layer(y)
+        if rng.random() < 0.2 and z.shape == y.shape:
+            z = layer(z)
+        alike = [t for t in tensors if t.shape == z.shape]
+        level = [t for t in tensors if t.shape[:-1] == z.shape[:-1]]
+        if alike and rng.random() < 0.4:
+            z = (Add, Multiply, Maximum, Subtract)[rng.integers(4)]()([z, alike[rng.integers(len(alike))]])
+        elif level and rng.random() < 0.3:
+            z = Concatenate()([level[rng.integers(len(level))], z])
+        tensors.append(z)
+    y = HEADS[rng.integers(len(HEADS))](tensors[-1])
+    return Model(x, Dense(4, activation="softmax")(y))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_networks_in_any_ways(seed, monkeypatch):
+    """Each operation runs in a way drawn at random, where it takes the operation."""
+    rng = np.random.default_rng(seed)
+    model = compiled(filled(random_graph(rng)), "sparse_categorical_crossentropy")
+    images = int(rng.choice([2, 7, 9, 16, 19]))
+    original = fastconv._kernels.Program
+
+    def forced(ops: Any, *table: Any) -> Any:
+        ways = [None if rng.random() < 0.1 else str(rng.choice(["lanes", "pixels", "whole"])) for _ in ops]
+        return original(ops, *table, ways)
+
+    monkeypatch.setattr(fastconv._kernels, "Program", forced)
+    assert_all_in_c(hold_against_layers(model, images, y=np.arange(images) % 4))
 
 
 # ---- programs and the world around them
