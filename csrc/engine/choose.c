@@ -123,8 +123,8 @@ static const char *why(const choice *c, int i) {
         faster += c->own[i][way] < chosen;
     }
     if (c->p->forced[i] == (int)c->s->way[i]) return "forced";
-    if (!others) return "no other way takes it";
-    return faster ? "for the layout of its neighbours" : "the fastest";
+    if (!others) return "no other way";
+    return faster ? "neighbours' layout" : "fastest";
 }
 
 fc_status fc_choose_ways(const fc_program *p, fc_schedule *s, int losses, const fc_loss *loss) {
