@@ -128,6 +128,14 @@ typedef struct {
     float l1, l2, scale;
 } fc_penalty;
 
+/* What each column of y is made with: y = phi((x - mean) scale + shift + residual). phi is one whose derivative is made
+ * of y. */
+typedef struct {
+    const float *mean, *scale, *shift;
+    fc_activation activation;
+    float alpha;
+} fc_normalisation;
+
 /* What each column of dx is made with: dx = scale (dy - mean_dy - slope (x - mean)); see batch_norm.c. In row_norm.c
  * scale belongs to dy alone. */
 typedef struct {
@@ -293,10 +301,14 @@ typedef struct {
     void (*moments)(int64_t rows, int64_t width, const float *x, float *about, float *sum, float *squares);
     /* sum += x - from, and squares += its square */
     void (*distance_sums)(int64_t rows, int64_t width, const float *x, const float *from, float *sum, float *squares);
-    void (*normalise)(int64_t rows, int64_t width, const float *x, const float *mean, const float *scale,
-                      const float *shift, float *y);
+    /* residual may be NULL: none is added */
+    void (*normalise)(int64_t rows, int64_t width, const float *x, const fc_normalisation *columns,
+                      const float *residual, float *y);
     void (*gradient_sums)(int64_t rows, int64_t width, const float *dy, const float *x, const float *mean, float *sum,
                           float *products);
+    /* dy = dy phi'(y), and then those sums */
+    void (*sloped_gradient_sums)(fc_activation kind, float alpha, int64_t rows, int64_t width, float *dy,
+                                 const float *y, const float *x, const float *mean, float *sum, float *products);
     void (*normalise_backward)(int64_t rows, int64_t width, const float *dy, const float *x,
                                const fc_norm_gradient *columns, float *dx);
 

@@ -2,7 +2,7 @@
  *
  *     activation    y = phi(x)                                   dx = dy phi'(x)
  *     scale         y = scale x + shift                          dx = scale dy
- *     elementwise   y = a + b, a - b, a b, ...                   see ../elementwise.c
+ *     elementwise   y = phi(a + b), a - b, a b, ...              see ../elementwise.c
  *     concatenate   y[h, w] = a[h, w], b[h, w], ...              each its own channels of dy
  *     pad           y[h, w] = x[h - top, w - left], or 0         dx[h, w] = dy[h + top, w + left], or 0
  *     upsample      y[h, w] = x[h / KH, w / KW], rounded down    dx[h, w] = the sum of dy over KH x KW pixels
@@ -63,9 +63,7 @@ int fc_lanes_elementwise_takes(const fc_kernels *kernels, const fc_op *op, int b
     return op->elementwise != FC_DIVIDE && op->inputs == 2 && op->x[0].C == op->y.C && op->x[1].C == op->y.C;
 }
 
-int fc_lanes_elementwise_needs(const fc_op *op) {
-    return fc_needs_operands(op->elementwise) ? FC_NEEDS_X : 0;
-}
+int fc_lanes_elementwise_needs(const fc_op *op) { return fc_elementwise_needs(op); }
 
 static int repeats_rows(const fc_op *op, int i) { return op->x[i].H < op->y.H; }
 static int repeats_columns(const fc_op *op, int i) { return op->x[i].W < op->y.W; }
@@ -86,10 +84,14 @@ static int64_t pixels_at_once(const fc_op *op) {
 fc_status fc_lanes_elementwise_forward(const fc_work *work) {
     const fc_op *op = work->op;
     const int64_t count = pixels_at_once(op), pixel = op->y.C * work->kernels->lanes;
-    for (int64_t h = 0; h < op->y.H; h++)
+    for (int64_t h = 0; h < op->y.H; h++) {
+        float *row = fc_row_of(work, work->y, h);
         for (int64_t w = 0; w < op->y.W; w += count)
             work->kernels->combine(op->elementwise, count * pixel, operand_at(work, 0, h, w), 1,
-                                   operand_at(work, 1, h, w), 1, fc_row_of(work, work->y, h) + w * pixel);
+                                   operand_at(work, 1, h, w), 1, row + w * pixel);
+        if (op->activation != FC_LINEAR)
+            work->kernels->activate(op->activation, op->alpha, fc_row_floats(work, op->y), row, row);
+    }
     return FC_OK;
 }
 
@@ -120,6 +122,7 @@ static void operand_gradient(const fc_work *work, int i) {
 }
 
 fc_status fc_lanes_elementwise_backward(const fc_work *work) {
+    fc_backward_outputs(work, NULL);
     for (int i = 0; i < 2; i++)
         if (work->dx[i].at) operand_gradient(work, i);
     return FC_OK;

@@ -39,8 +39,6 @@ static int takes(const fc_kernels *kernels, const fc_op *op, int backward) {
     return !is_vector(op, 0) || !is_vector(op, 1);
 }
 
-static int needs(const fc_op *op) { return fc_needs_operands(op->elementwise) ? FC_NEEDS_X : 0; }
-
 enum { PIECE = 1 << 9, BUFFER = 1 << 11 }; /* floats: of equal operands at once; of gradients before they are summed */
 
 static int64_t scratch_size(const fc_kernels *kernels, const fc_op *op, int64_t images, int backward) {
@@ -69,9 +67,13 @@ static void gradient(const fc_work *work, int i, int64_t at, int64_t n, float *t
 static fc_status combine(const fc_work *work) {
     const int64_t n = work->images * fc_size_of(work->op->y), step = step_of(work->op), steps = fc_pieces(n, step);
     const int64_t end = fc_min(n, fc_end_of(work, steps) * step);
-    for (int64_t at = fc_first_of(work, steps) * step; at < end; at += step)
-        work->kernels->combine(work->op->elementwise, fc_min(step, end - at), operand(work, 0, at), 1,
-                               operand(work, 1, at), 1, work->y.at + at);
+    const fc_op *op = work->op;
+    for (int64_t at = fc_first_of(work, steps) * step; at < end; at += step) {
+        const int64_t floats = fc_min(step, end - at);
+        float *y = work->y.at + at;
+        work->kernels->combine(op->elementwise, floats, operand(work, 0, at), 1, operand(work, 1, at), 1, y);
+        if (op->activation != FC_LINEAR) work->kernels->activate(op->activation, op->alpha, floats, y, y);
+    }
     return FC_OK;
 }
 
@@ -92,6 +94,8 @@ static void sum_pixels(const fc_work *work, int i) {
 static fc_status combine_back(const fc_work *work) {
     const int64_t n = work->images * fc_size_of(work->op->y), step = step_of(work->op), steps = fc_pieces(n, step);
     const int64_t end = fc_min(n, fc_end_of(work, steps) * step);
+    fc_slope_outputs(work);
+    if (work->op->activation != FC_LINEAR) fc_wait(work); /* others sum up what is a vector for the image */
     for (int i = 0; i < 2; i++) {
         if (!work->dx[i].at) continue;
         if (is_vector(work->op, i)) {
@@ -123,7 +127,7 @@ const fc_method fc_pixels_methods[FC_OP_KINDS] = {
                           .weights = fc_pixels_norm_weights, .partial_size = fc_pixels_norm_partial_size,
                           .moments = fc_pixels_norm_moments,
                           .gradient_moments = fc_pixels_norm_gradient_moments},
-    [FC_OP_ELEMENTWISE] = {.takes = takes, .needs = needs, .scratch_size = scratch_size, .forward = combine,
+    [FC_OP_ELEMENTWISE] = {.takes = takes, .needs = fc_elementwise_needs, .scratch_size = scratch_size, .forward = combine,
                            .backward = combine_back},
     [FC_OP_ACTIVATION] = ROWS, [FC_OP_SOFTMAX] = ROWS, [FC_OP_SCALE] = ROWS, [FC_OP_CONCATENATE] = ROWS,
     [FC_OP_PAD] = ROWS, [FC_OP_UPSAMPLE] = ROWS, [FC_OP_RESHAPE] = ROWS, [FC_OP_DROPOUT] = ROWS,
