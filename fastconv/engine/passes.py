@@ -96,7 +96,9 @@ def fuse_residuals(ops: list[Op], sizes: list[Size], kept: Collection[int]) -> l
                 also = [*norm.get("also", ()), op["layer"]]
                 op = {**norm, "inputs": [*norm["inputs"], other], "output": op["output"], "also": also}
                 break
-        elif op["kind"] == "batch_norm" and _calls(ops, op) == 1:  # of several, the last moves its statistics last
+        elif (
+            op["kind"] == "batch_norm" and _calls(ops, op) == 1
+        ):  # of several, the last moves its statistics last
             normed[op["output"]] = op
         changed.append(op)
     return changed
@@ -109,7 +111,7 @@ def _calls(ops: list[Op], norm: Op) -> int:
 
 
 def fuse_activations(ops: list[Op], sizes: list[Size], kept: Collection[int]) -> list[Op]:
-    """An activation behind an operation that can end in one, whose result nobody else reads, is part of it."""
+    """An activation behind an operation that can end in one, and whose result it alone reads, is part of it."""
     readers = _readers(ops)
     made_by: dict[int, int] = {}
     changed: list[Op] = []
