@@ -111,7 +111,7 @@ def _calls(ops: list[Op], norm: Op) -> int:
 
 
 def fuse_activations(ops: list[Op], sizes: list[Size], kept: Collection[int]) -> list[Op]:
-    """An activation behind an operation that can end in one, and whose result it alone reads, is part of it."""
+    """An activation behind an operation that can end in one, whose result nobody else reads, ends it."""
     readers = _readers(ops)
     made_by: dict[int, int] = {}
     changed: list[Op] = []
