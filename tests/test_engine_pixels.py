@@ -433,6 +433,7 @@ CASES = {
     "softmax of pixels": unary(Softmax, (3, 4, 17), "softmax"),
     "scale": unary(Scale, (9, 11, 13), "scale", scale=0.7, shift=-0.25),
     "prelu": PReLU([(3, 4, 5)], (3, 4, 5), {"kind": "prelu"}, [(3, 4, 5)], [True]),
+    "prelu, large": PReLU([(9, 11, 13)], (9, 11, 13), {"kind": "prelu"}, [(9, 11, 13)], [True]),
     "add": elementwise((7, 9, 17), (7, 9, 17), "add"),
     "multiply by a vector": elementwise((5, 6, 17), (1, 1, 17), "multiply"),
     "a vector subtracts": elementwise((1, 1, 3), (20, 40, 3), "subtract"),
@@ -453,7 +454,7 @@ CASES = {
 # Not in pixels by a team.
 LEFT = {
     "conv, dilated", "conv, groups", "conv by im2col", "conv, very sparse", "depthwise",
-    "depthwise, two filters, stride 2", "transposed", "transposed, stride 2", "prelu",
+    "depthwise, two filters, stride 2", "transposed", "transposed, stride 2",
     "divide, repeated along channels", "average of rows and columns", "multiply, four axes",
 }  # fmt: skip
 
