@@ -187,9 +187,11 @@ cdef extern from "fastconv.h" nogil:
     void fc_log_softmax_backward(int64_t rows, int64_t C, const float *dy, const float *y, float *dx)
 
     fc_status fc_moments(int64_t rows, int64_t C, const float *x, float *mean, float *variance)
+    ctypedef struct fc_ending:
+        pass
     fc_status fc_batch_norm_forward(
         int64_t rows, int64_t C, const float *x, const float *mean, const float *variance, const float *gamma,
-        const float *beta, double epsilon, float *y)
+        const float *beta, double epsilon, const fc_ending *ending, float *y)
     fc_status fc_batch_norm_backward_weights(
         int64_t rows, int64_t C, const float *dy, const float *x, const float *mean, const float *variance,
         double epsilon, float *dgamma, float *dbeta)
@@ -1130,7 +1132,7 @@ def batch_norm(
     cdef fc_status status
     with nogil:
         status = fc_batch_norm_forward(
-            x.shape[0], x.shape[1], &x[0, 0], &mean[0], &variance[0], gamma_data, beta_data, epsilon, &y[0, 0])
+            x.shape[0], x.shape[1], &x[0, 0], &mean[0], &variance[0], gamma_data, beta_data, epsilon, NULL, &y[0, 0])
     check(status)
 
 

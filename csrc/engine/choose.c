@@ -21,10 +21,8 @@ typedef struct {
     int *in_pixels;         /* of each tensor: the caller reads it, or a loss */
 } choice;
 
-/* PIXELS takes the statistics of a batch from all images at once: a stage of bundles has no such moment. With few images
- * there are no bundles. */
+/* PIXELS takes the statistics of a batch from all images at once: a stage of bundles has no such moment. */
 static int takes(const fc_schedule *s, fc_way way, const fc_op *op) {
-    if (way == FC_LANES && s->few) return 0;
     if (way == FC_PIXELS && op->kind == FC_OP_BATCH_NORM && op->training && !s->few) return 0;
     const fc_method *method = fc_method_of(way, op->kind);
     return method->forward && (!method->takes || method->takes(s->kernels, op, s->mode != FC_INFER));
@@ -139,7 +137,8 @@ fc_status fc_choose_ways(const fc_program *p, fc_schedule *s, int losses, const 
         for (int i = 0; i < p->count; i++)
             for (int way = 0; way < FC_WAYS; way++) {
                 const int forced = p->forced[i] >= 0 && p->forced[i] != way && takes(s, (fc_way)p->forced[i], &s->ops[i]);
-                const int can = !forced && takes(s, (fc_way)way, &s->ops[i]);
+                const int few = way == FC_LANES && s->few && p->forced[i] != FC_LANES; /* too few for a bundle */
+                const int can = !forced && !few && takes(s, (fc_way)way, &s->ops[i]);
                 c.own[i][way] = can ? cost_of(s, &s->ops[i], (fc_way)way) : DBL_MAX;
             }
         for (int o = 0; o < p->outputs; o++) c.in_pixels[p->output[o]] = 1;
