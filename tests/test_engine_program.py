@@ -1088,7 +1088,7 @@ def test_explain(capsys):
     before = [*model.get_weights(), *(p.grad.copy() for p in model.parameters)]
     model.explain(20, training=True, measure=True)
     printed = capsys.readouterr().out
-    for word in ("few channels", "1.1", "2.1", "Measured", "At best"):
+    for word in ("few channels", "1.1", "2.1", "Measured", "At best", "Shifted", "layers in Python: 1"):
         assert word in printed
     for one, other in zip(before, [*model.get_weights(), *(p.grad for p in model.parameters)], strict=True):
         np.testing.assert_array_equal(one, other)

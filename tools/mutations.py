@@ -124,20 +124,20 @@ MUTATIONS = [
         PASSES,
         'return whole and one_tap_apart and op["padding"] == (0, 0)',
         "return whole and one_tap_apart",
-        "test_layers and Conv2D or covers",
+        "test_layers and Conv2D or cover",
     ),
     Mutation(
         PASSES,
         'whole = op["size"] == sizes[x][:2] and sizes[op["output"]][:2] == (1, 1)',
         'whole = sizes[op["output"]][:2] == (1, 1)',
-        "covers or test_layers and Conv2D",
+        "cover or test_layers and Conv2D",
     ),
-    Mutation(PASSES, 'op["groups"] != 1 or ', "", "covers or test_layers and Conv2D"),
+    Mutation(PASSES, 'op["groups"] != 1 or ', "", "cover or test_layers and Conv2D"),
     Mutation(
         PASSES, "origin.get(x, x)", "origin.get(x, 0)", "test_layers and Reshape or Flatten or test_merges"
     ),
-    Mutation(PASSES, 'readers[below["output"]] == 1 and ', "", "others_read or branch"),
-    Mutation(PASSES, ' and below["output"] not in kept', "", "kept or others_read"),
+    Mutation(PASSES, 'readers[below["output"]] == 1 and ', "", "asked_for or others_read"),
+    Mutation(PASSES, ' and below["output"] not in kept', "", "asked_for"),
     Mutation(PASSES, 'below.get("activation", "linear") == "linear"', "True", "two_activations"),
     Mutation(
         PASSES,
