@@ -39,6 +39,7 @@ from fastconv.layers import (
     ReLU,
     Subtract,
 )
+from fastconv.engine.explaining import explained
 from fastconv.models import Model
 from fastconv.models.executor import LayerByLayer, Programmed
 from fastconv.parameter import roomy_zeros
@@ -315,7 +316,7 @@ def test_networks_equal_layer_by_layer(body, images):
 def kinds(model: Model, training: bool) -> list[str]:
     executor = hold_against_layers(compiled(model))
     (program,) = [p for p in programs(executor) if p.training == training]
-    return [row.operation for row in program.rows(16)]
+    return [row.operation for row in explained(program, 16, None, None).rows]
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -561,12 +561,18 @@ def test_a_batch_normalization_moves_and_is_not_read():
 
 
 def test_a_tensor_read_twice_by_layers_of_ones_own():
-    x = Input(IMAGE)
-    y = below(x, IMAGE)
-    flat = Flatten()(Reshape((7, 8, 6))(y))
-    z = Add()([Shifted()(y), Shifted()(y)])
-    model = Model(x, Concatenate()([head(z), Dense(3)(Shifted()(flat)), head(y)]))
-    hold_against_layers(compiled(filled(model)))
+    """In two shapes that are the same numbers in C."""
+    x = Input(VECTOR)
+    y = Dense(12, activation="tanh")(x)
+    pixel = Shifted()(Reshape((1, 1, 12))(y))
+    z = Add()([Flatten()(pixel), Shifted()(y), Shifted()(y)])
+    hold_against_layers(compiled(filled(Model(x, head(z)))))
+
+
+def test_a_tensor_of_a_layer_of_ones_own_that_is_an_output_and_read():
+    x = Input(VECTOR)
+    y = Shifted()(Dense(12, activation="tanh")(x))
+    hold_against_layers(compiled(filled(Model(x, [Reshape((1, 1, 12))(y), Dense(5)(y)]))))
 
 
 # ---- networks of several parts
@@ -867,6 +873,15 @@ def test_dropout_outside_training():
     np.testing.assert_array_equal(executor.infer(model, x), at_rest)
 
 
+def test_normalization_of_a_constant_channel():
+    x, norm = Input(VECTOR), Normalization()
+    model = compiled(filled(Model(x, norm(x))))
+    norm.adapt_variance.value[3] = 0
+    executor, (xs, _) = Programmed(), batch(model, 9)
+    np.testing.assert_allclose(executor.infer(model, xs), model.forward(xs), rtol=1e-5, atol=1e-5)
+    assert_all_in_c(executor)
+
+
 def test_random_layers_at_rest_are_nothing():
     x = Input(IMAGE)
     model = compiled(filled(Model(x, head(GaussianNoise(0.1)(RandomFlip()(below(x, IMAGE)))))))
@@ -1088,7 +1103,7 @@ def test_explain(capsys):
     before = [*model.get_weights(), *(p.grad.copy() for p in model.parameters)]
     model.explain(20, training=True, measure=True)
     printed = capsys.readouterr().out
-    for word in ("fastest", "1.1", "2.1", "Measured", "At best"):
+    for word in ("fastest", "1.1", "2.1", "Measured", "At best", "Shifted", "layers in Python: 1"):
         assert word in printed
     for one, other in zip(before, [*model.get_weights(), *(p.grad for p in model.parameters)], strict=True):
         np.testing.assert_array_equal(one, other)

@@ -46,7 +46,7 @@ MUTATIONS = [
     ),
     Mutation(LOWER, "strides=view.strides,", "strides=view.strides[::-1],", "test_layers and Conv2D"),
     Mutation(LOWER, "dilation=view.dilation,", "dilation=(1, 1),", "test_layers and Conv2D"),
-    Mutation(LOWER, "groups=groups, algorithm=index", "algorithm=index", "test_layers and Conv2D"),
+    Mutation(LOWER, "groups=groups, algorithm=index", "groups=1, algorithm=index", "test_layers and Conv2D"),
     Mutation(
         LOWER,
         "parameter.grad if id(parameter) in self._learned else None",
@@ -124,20 +124,20 @@ MUTATIONS = [
         PASSES,
         'return whole and one_tap_apart and op["padding"] == (0, 0)',
         "return whole and one_tap_apart",
-        "test_layers and Conv2D or covers",
+        "test_layers and Conv2D or cover",
     ),
     Mutation(
         PASSES,
         'whole = op["size"] == sizes[x][:2] and sizes[op["output"]][:2] == (1, 1)',
         'whole = sizes[op["output"]][:2] == (1, 1)',
-        "covers or test_layers and Conv2D",
+        "cover or test_layers and Conv2D",
     ),
-    Mutation(PASSES, 'op["groups"] != 1 or ', "", "covers or test_layers and Conv2D"),
+    Mutation(PASSES, 'op["groups"] != 1 or ', "", "cover or test_layers and Conv2D"),
     Mutation(
         PASSES, "origin.get(x, x)", "origin.get(x, 0)", "test_layers and Reshape or Flatten or test_merges"
     ),
-    Mutation(PASSES, 'readers[below["output"]] == 1 and ', "", "others_read or branch"),
-    Mutation(PASSES, ' and below["output"] not in kept', "", "kept or others_read"),
+    Mutation(PASSES, 'readers[below["output"]] == 1 and ', "", "asked_for or others_read"),
+    Mutation(PASSES, ' and below["output"] not in kept', "", "asked_for"),
     Mutation(PASSES, 'below.get("activation", "linear") == "linear"', "True", "two_activations"),
     Mutation(
         PASSES,
@@ -153,22 +153,17 @@ MUTATIONS = [
         PROGRAM,
         "slots[place] = array if slots[place] is None else slots[place] + array",
         "slots[place] = array",
-        "read_twice or ones_own",
+        "of_ones_own",
     ),
     Mutation(
         PROGRAM,
         "inputs[i] = array if inputs[i] is None else inputs[i] + array",
         "inputs[i] = array",
-        "read_twice or ones_own",
+        "of_ones_own",
     ),
     Mutation(PROGRAM, "or any(needed[number] for number in last.inputs)", "", "ones_own"),
     Mutation(PROGRAM, "at_outputs[place] = None", "pass", "ones_own or focal"),
-    Mutation(
-        PROGRAM,
-        'op["kind"] == "softmax" or op.get("activation") == "sigmoid"',
-        "True",
-        "test_losses or ones_own",
-    ),
+    Mutation(PROGRAM, "return Tensor(number, made.shape)", "return made", "test_losses"),
     # ---- layers
     Mutation(
         "layers/convolution.py",
@@ -198,7 +193,7 @@ MUTATIONS = [
         "layers/normalization.py",
         "self.adapt_variance, _LEAST**2)",
         "self.adapt_variance, _LEAST)",
-        "Normalization",
+        "constant_channel",
     ),
     Mutation("layers/dropout.py", "a, b, a * _SELU_MINIMUM + b)", "a, b, a * _SELU_MINIMUM)", "AlphaDropout"),
     Mutation(
@@ -251,8 +246,10 @@ def verdict(number: int) -> dict[str, object]:
     failed = [
         line.split(" - ")[0] for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))
     ]
-    # 1: a test failed. Anything else is no verdict: 5 is that no test was found.
+    # 1: a test failed; below 0: it crashed. Anything else is no verdict: 5 is that no test was found.
     found = {0: "lives", 1: "caught"}.get(done.returncode, f"pytest ended with {done.returncode}")
+    if done.returncode < 0:
+        found, failed = "caught", [f"::signal {-done.returncode}"]
     return told | {
         "verdict": found,
         "by": failed[0].partition("::")[2] if failed else None,

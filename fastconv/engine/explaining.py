@@ -18,6 +18,7 @@ from fastconv import _kernels
 from fastconv._core.machine import measure_peak
 from fastconv._core.roof import bandwidth
 from fastconv.engine.program import Compiled, Program
+from fastconv.graph.schedule import Call
 from fastconv.layers.graphed import distinct
 
 Times = tuple[float, float]
@@ -100,7 +101,7 @@ def explained(
     for place, (call, abouts) in enumerate(zip(calls, told, strict=True)):
         if not isinstance(call.layer, Compiled):
             time_ = None if seconds is None else seconds[place][0]
-            listed.append(_python_row(program, place, images, time_))
+            listed.append(_python_row(program, place, call, images, time_))
             continue
         program_number += bool(abouts)
         prefix = f"{program_number}." if numbered else ""
@@ -137,8 +138,7 @@ def _row(part: Compiled, i: int, about: dict[str, Any], prefix: str, best: Times
     )
 
 
-def _python_row(program: Program, place: int, images: int, time_: Times | None) -> Row:
-    call = program.schedule.calls[place]
+def _python_row(program: Program, place: int, call: Call, images: int, time_: Times | None) -> Row:
     sizes = [program.shape_of(number) for number in call.outputs]
     bytes_ = sum(4 * images * prod(size) for size in sizes)
     kind, name = type(call.layer).__name__, call.layer.name

@@ -105,7 +105,7 @@ def _costs(explanation: Explanation) -> Iterator[str]:
         yield f"no program: {explanation.why_not}"
         return
     in_python = sum(row.way == "python" for row in explanation.rows)
-    yield f"{len(explanation.rows) - in_python} operations in C, {in_python} layers in Python"
+    yield f"Operations in C: {len(explanation.rows) - in_python}; layers in Python: {in_python}"
     needed = explanation.footprint
     assert needed is not None
     yield (
