@@ -1,12 +1,12 @@
 /* check.c - whether an operation is one that the methods can run: for tables that come from a file.
  *
  * A table that fastconv.engine makes fits by construction, and methods rely on it. Along an axis of n pixels, m outputs,
- * k taps, stride s, dilation d and p pixels of padding before the first,
+ * k taps, stride s, dilation d and p pixels of padding before the first, the windows end at
  *
- *     reach = (k - 1) d + 1        0 <= p < reach        (m - 1) s - p < n
+ *     e = (m - 1) s - p + (k - 1) d + 1        and see p + max(n, e) pixels, padding included
  *
- * so that the first window ends, and the last begins, within the image. Sizes are limited, so that no sum or product
- * of a few of them wraps round, and so that a file of a few bytes cannot ask for all memory.
+ * Sizes are limited, so that no sum or product of a few of them wraps round, and so that a file of a few bytes cannot
+ * ask for all memory.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,23 +51,22 @@ static int is_window(const fc_op *op) {
            within(op->pad_top, -most, most) && within(op->pad_left, -most, most);
 }
 
-static int64_t reach_of(int64_t taps, int64_t dilation) { return (taps - 1) * dilation + 1; }
-
-static int axis_fits(int64_t n, int64_t m, int64_t taps, int64_t stride, int64_t dilation, int64_t pad) {
-    const int64_t reach = reach_of(taps, dilation);
-    return reach <= MOST_PIXELS && 0 <= pad && pad < reach && (m - 1) * stride - pad < n;
+/* Pixels along an axis, with those in the padding that a window sees; FC_NO_SIZE where the windows do not fit. Those of a
+ * convolution may see nothing but padding, each of a pool sees the image. */
+static int64_t extent(const fc_op *op, int64_t n, int64_t m, int64_t taps, int64_t stride, int64_t dilation, int64_t pad) {
+    const int64_t reach = (taps - 1) * dilation + 1, last = (m - 1) * stride - pad;
+    const int pools = op->kind == FC_OP_MAX_POOL || op->kind == FC_OP_AVG_POOL;
+    if (pad < 0 || (pools && (pad >= reach || last >= n))) return FC_NO_SIZE;
+    return pad + fc_max(n, last + reach);
 }
 
 /* A window that slides over `in` and makes `out`. */
 static int slides(const fc_op *op, fc_size in, fc_size out, char *text) {
-    if (!axis_fits(in.H, out.H, op->KH, op->stride_h, op->dilation_h, op->pad_top) ||
-        !axis_fits(in.W, out.W, op->KW, op->stride_w, op->dilation_w, op->pad_left))
-        return wrong(text, "its window does not slide over %lld x %lld pixels in %lld x %lld steps", (long long)in.H,
-                     (long long)in.W, (long long)out.H, (long long)out.W);
-    const int64_t rows = in.H + 2 * reach_of(op->KH, op->dilation_h), columns = in.W + 2 * reach_of(op->KW, op->dilation_w);
-    if (fc_volume(rows, columns, in.C) > MOST_NUMBERS || fc_volume(rows, columns, out.C) > MOST_NUMBERS)
-        return wrong(text, "its window is too large");
-    return 1;
+    const int64_t rows = extent(op, in.H, out.H, op->KH, op->stride_h, op->dilation_h, op->pad_top);
+    const int64_t columns = extent(op, in.W, out.W, op->KW, op->stride_w, op->dilation_w, op->pad_left);
+    if (fc_volume(rows, columns, fc_max(in.C, out.C)) <= MOST_NUMBERS) return 1;
+    return wrong(text, "its window does not slide over %lld x %lld pixels in %lld x %lld steps, or sees too many",
+                 (long long)in.H, (long long)in.W, (long long)out.H, (long long)out.W);
 }
 
 /* ---- kinds ---------------------------------------------------------------------------------------- */

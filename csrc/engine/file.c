@@ -127,14 +127,14 @@ static void floats(codec *c, float *array, int64_t n) {
     }
 }
 
-float *fc_weights(int64_t n) {
+float *fc_new_weights(int64_t n) {
     float *array = fc_floats(fc_plus(n, FC_SLACK));
     if (array) memset(array, 0, sizeof(float) * (size_t)(n + FC_SLACK));
     return array;
 }
 
 static float *room_for(codec *c, int64_t n) {
-    float *array = has_failed(c) ? NULL : fc_weights(n);
+    float *array = has_failed(c) ? NULL : fc_new_weights(n);
     if (!array) fail(c, "there is no memory for it");
     return array;
 }

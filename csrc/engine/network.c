@@ -147,7 +147,7 @@ static fc_status prepare(fc_network *n, double momentum) {
     const int state = fc_rule_momentum(n->rule.kind);
     for (int i = 0; i < n->learned; i++) {
         fc_parameter *p = &n->parameter[i];
-        if (state >= 0 && momentum != 0 && !p->state[state] && !(p->state[state] = fc_weights(p->n)))
+        if (state >= 0 && momentum != 0 && !p->state[state] && !(p->state[state] = fc_new_weights(p->n)))
             return FC_OUT_OF_MEMORY;
         n->stepped[i] = *p;
         if (state >= 0 && momentum == 0) n->stepped[i].state[state] = NULL;

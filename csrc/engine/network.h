@@ -68,7 +68,7 @@ const char *fc_op_name(fc_op_kind kind);
 static inline int fc_is_kernel(const fc_op *op, int w) { return op->kind <= FC_OP_DENSE && w == 0; }
 
 /* Zeros with room behind them, as weights need it: FC_SLACK. */
-float *fc_weights(int64_t n);
+float *fc_new_weights(int64_t n);
 
 /* The state that momentum is kept in, or -1. */
 int fc_rule_momentum(int kind);
