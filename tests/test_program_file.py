@@ -462,7 +462,7 @@ def test_a_c_program_takes_the_same_steps(name, optimizer, run_program, tmp_path
     (tmp_path / "data.bin").write_bytes(b"".join(array.tobytes() for array in [*leaves(x), *data]))
 
     command = [run_program, tmp_path / "net.fcp", tmp_path / "data.bin", "13", "4"]
-    environment = {**os.environ, "FASTCONV_NUM_THREADS": "2"}
+    environment = {**os.environ, "FASTCONV_NUM_THREADS": "2", "FASTCONV_ISA": fastconv.get_isa()}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     classes, *steps = done.stdout.splitlines()
     prediction = leaves(model.predict_on_batch(x))[0]

@@ -15,7 +15,8 @@
 #include "network.h"
 #include "operands.h"
 
-static const int64_t MOST_NUMBERS = 1 << 28; /* in a tensor of one image, and the padding around it */
+static const int64_t MOST_NUMBERS = 1 << 26; /* in a tensor of one image */
+static const int64_t MOST_PADDING = 1 << 22; /* of them that a window sees besides 16 times the image */
 static const int64_t MOST_PIXELS = 1 << 24;  /* along an axis, and of a window */
 
 static const char *const names[FC_OP_KINDS] = {
@@ -64,7 +65,8 @@ static int64_t extent(const fc_op *op, int64_t n, int64_t m, int64_t taps, int64
 static int slides(const fc_op *op, fc_size in, fc_size out, char *text) {
     const int64_t rows = extent(op, in.H, out.H, op->KH, op->stride_h, op->dilation_h, op->pad_top);
     const int64_t columns = extent(op, in.W, out.W, op->KW, op->stride_w, op->dilation_w, op->pad_left);
-    if (fc_volume(rows, columns, fc_max(in.C, out.C)) <= MOST_NUMBERS) return 1;
+    const int64_t most = MOST_PADDING + 16 * fc_max(fc_size_of(in), fc_size_of(out));
+    if (fc_volume(rows, columns, fc_max(in.C, out.C)) <= most) return 1;
     return wrong(text, "its window does not slide over %lld x %lld pixels in %lld x %lld steps, or sees too many",
                  (long long)in.H, (long long)in.W, (long long)out.H, (long long)out.W);
 }

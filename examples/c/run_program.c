@@ -8,7 +8,8 @@
  * The first call tells what the network takes and makes. The second reads a batch of 32 images from data.bin, writes the
  * class of each, takes 10 steps of training on them, and saves the network in net.fcp.trained. data.bin is, with nothing
  * in between: each input as floats (32, H, W, C), then what each loss compares its output with, class numbers as whole
- * numbers of 64 bits (32, H, W) or rows of floats (32, H, W, C).
+ * numbers of 64 bits (32, H, W) or rows of floats (32, H, W, C). FASTCONV_NUM_THREADS and FASTCONV_ISA mean what they mean
+ * in Python, but that there is one thread where nothing is said.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,6 +43,13 @@ static void must(fc_status status, const fc_network *network) {
     if (status == FC_OUT_OF_MEMORY) give_up("the network", "there is no memory");
     if (status == FC_TOO_LARGE) give_up("the network", "the batch is too large");
     if (status != FC_OK) give_up("the network", fc_network_error(network));
+}
+
+static void heed_environment(void) {
+    const char *threads = getenv("FASTCONV_NUM_THREADS"), *isa = getenv("FASTCONV_ISA");
+    if (threads && atoi(threads) > 0) fc_set_num_threads(atoi(threads));
+    for (int i = 0; isa && i < fc_isa_count(); i++)
+        if (strcmp(fc_isa_name(i), isa) == 0) fc_isa_select(i);
 }
 
 static void describe(const fc_network *network) {
@@ -102,6 +110,7 @@ static void run(fc_network *network, FILE *data, int64_t N, int steps) {
 
 int main(int count, char **argument) {
     char error[FC_ERROR_TEXT];
+    heed_environment();
     if (count != 2 && count != 5) give_up("use", "run_program net.fcp [data.bin images steps]");
     fc_network *network = fc_network_load(argument[1], error);
     if (!network) give_up(argument[1], error);

@@ -178,7 +178,7 @@ def _program_file(model: Model, shapes: Sequence[Shape], training: bool) -> byte
         learning = _program(model, shapes, True, fused)
         programs.append(learning)
         tables[1] = _table(learning, shapes, training=True)
-        rule, terms = _rule(optimizer), _terms(model, learning, judged)
+        rule, terms = _rule(model, optimizer), _terms(model, learning, judged)
         learned = _learned(model, optimizer)
     weights = _weights(programs)
     rows, penalties = [], []
@@ -239,7 +239,12 @@ _RULES: dict[type[Optimizer], str] = {
 _OF_RULES = ("momentum", "nesterov", "rho", "beta_1", "beta_2", "epsilon", "momentum_product")
 
 
-def _rule(optimizer: Optimizer) -> dict[str, Any]:
+def _rule(model: Model, optimizer: Optimizer) -> dict[str, Any]:
+    if not is_exactly(optimizer, *_RULES):
+        _refuse(model, f"the rule of its optimizer {optimizer} is in Python")
+    for option in ("use_ema", "gradient_accumulation_steps"):
+        if getattr(optimizer, option):
+            _refuse(model, f"a program file has no {option} of an optimizer")
     return {
         "kind": _RULES[type(optimizer)],
         "learning_rate": optimizer.learning_rate,
@@ -251,11 +256,6 @@ def _rule(optimizer: Optimizer) -> dict[str, Any]:
 
 def _learned(model: Model, optimizer: Optimizer) -> list[tuple[Parameter, tuple[Any, ...]]]:
     """What the optimizer steps, in its order, with the rows that _kernels.Parameters takes."""
-    if not is_exactly(optimizer, *_RULES):
-        _refuse(model, f"the rule of its optimizer {optimizer} is in Python")
-    for option in ("use_ema", "gradient_accumulation_steps"):
-        if getattr(optimizer, option):
-            _refuse(model, f"a program file has no {option} of an optimizer")
     optimizer.build(model.parameters)
     arrays = optimizer._arrays_to_update()
     parameters = {_address(parameter.value): parameter for parameter in model.parameters}
@@ -322,6 +322,8 @@ class LoadedProgram:
 
         Raises ValueError for a program that was exported for inference, and for arrays of other shapes.
         """
+        if not self.can_learn:
+            raise ValueError("this program was exported for inference: export the model with training=True")
         inputs = _arrays(x, self.input_shapes, "x")
         outputs = self._blank(len(inputs[0]))
         weights = None if sample_weight is None else _door.laid_out(np.asarray(sample_weight), np.float32)
