@@ -194,7 +194,7 @@ def _program_file(model: Model, shapes: Sequence[Shape], training: bool) -> byte
 
 
 def _how_trained(model: Model) -> tuple[Optimizer, list[Term], list[bool]]:
-    """(optimizer, the losses of the outputs, whether each begins at what its last activation is applied to)"""
+    """(optimizer, the outputs' losses, whether each begins at what its last activation is applied to)"""
     compiled = model._compiled
     if compiled is None:
         _refuse(model, "it is not compiled, which training=True needs: compile(optimizer, loss)")
@@ -208,7 +208,7 @@ def _how_trained(model: Model) -> tuple[Optimizer, list[Term], list[bool]]:
     for term, is_fused in zip(terms, fused, strict=True):
         if term.loss is None:
             continue
-        if not has_head(term.loss, is_fused) or getattr(term.loss, "label_smoothing", 0):
+        if not has_head(term.loss, is_fused) or getattr(term.loss, "label_smoothing", False):
             _refuse(model, f"the loss {term.loss} of the output {term.name!r} is not taken in C")
     return compiled.optimizer, terms, fused
 
@@ -216,11 +216,16 @@ def _how_trained(model: Model) -> tuple[Optimizer, list[Term], list[bool]]:
 def _terms(model: Model, program: Program, judged: Sequence[Term]) -> list[dict[str, Any]]:
     if program.heads is None:
         _refuse(model, "its losses begin at outputs that are no operations' own")
-    terms = []
+    terms: list[dict[str, Any]] = []
     for i, (term, tensor) in enumerate(zip(judged, program.heads.tensors, strict=True)):
         if term.loss is not None:
             head = head_of(term.loss)
-            about = {"output": i, "tensor": tensor, "labels": head.sparse, "weight": term.weight}
+            about: dict[str, Any] = {
+                "output": i,
+                "tensor": tensor,
+                "labels": head.sparse,
+                "weight": term.weight,
+            }
             about |= {"kind": head.kind, "delta": head.delta, "limits": head.limits}
             terms.append(about | {"sum": term.loss.reduction == "sum"})
     return terms
@@ -344,7 +349,7 @@ class LoadedProgram:
         given = list(y) if len(losses) > 1 else [y]
         if len(given) != len(losses):
             raise ValueError(f"y must be a list of {len(losses)} arrays, got {len(given)}")
-        targets = []
+        targets: list[tuple[Any, ...]] = []
         for (_, output, takes_labels), target in zip(losses, given, strict=True):
             shape = self.output_shapes[output]
             if takes_labels:

@@ -1,15 +1,10 @@
-"""Program files: what is written is what runs, in Python and in C; damage is an error, never a crash."""
+"""Program files: what is written is what runs; damage is an error, never a crash."""
 
 from __future__ import annotations
 
 import copy
-import os
 import re
-import shutil
 import struct
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +14,6 @@ import fastconv
 from fastconv import Input, Model, Sequential, layers, losses, optimizers
 from fastconv.models import export_model, load_program
 
-CHECKOUT = Path(__file__).parents[1]
 HEADER = 32
 
 
@@ -28,7 +22,7 @@ def numbers(*shape, seed=0):
 
 
 def assert_same(found, expected):
-    for one, other in zip(engine.fastconv.graph.structure.leaves(found), leaves(expected), strict=True):
+    for one, other in zip(leaves(found), leaves(expected), strict=True):
         np.testing.assert_array_equal(one, other, strict=True)
 
 
@@ -267,10 +261,12 @@ class Mine(layers.Layer):
 
 
 def refused(model, training=False, path="net.fcp"):
-    with pytest.raises(ValueError) as error:
+    """What the error says."""
+    try:
         export_model(model, path, training=training)
-    assert not Path(path).exists()
-    return str(error.value)
+    except ValueError as error:
+        return str(error)
+    raise AssertionError(f"{model} was exported")
 
 
 def test_refusals_name_what_it_is():
@@ -346,8 +342,7 @@ def run_or_error(data):
     try:
         network = fastconv._kernels.Network(data)
     except ValueError as error:
-        assert str(error)
-        return True
+        return bool(str(error))
     pixels = sum(int(np.prod(shape)) for shape in network.inputs + network.outputs)
     if pixels > 1 << 16 or len(network.inputs) != 1:
         return False
@@ -380,7 +375,7 @@ def test_a_changed_byte_is_noticed(small):
     for place in range(len(small)):
         damaged = bytearray(small)
         damaged[place] ^= 1 << place % 8
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=r"no program file|of version|it was|its checksum"):
             fastconv._kernels.Network(bytes(damaged))
 
 
@@ -404,14 +399,14 @@ def test_several_words_at_once(small, seed):
     for _ in range(500):
         changed = np.frombuffer(small, np.uint64).copy()
         for place in rng.integers(HEADER // 8, words, rng.integers(2, 6)):
-            other = small_word = changed[rng.integers(HEADER // 8, words)]
-            changed[place] = rng.choice([small_word, other, np.uint64(rng.integers(0, 8))])
+            another, few = changed[rng.integers(HEADER // 8, words)], np.uint64(rng.integers(0, 8))
+            changed[place] = rng.choice([another, few])
         run_or_error(checked(changed.tobytes()))
 
 
 def test_messages(small):
     def message(data):
-        with pytest.raises(ValueError) as error:
+        with pytest.raises(ValueError, match=r"^it ") as error:
             fastconv._kernels.Network(data)
         return str(error.value)
 
@@ -420,73 +415,3 @@ def test_messages(small):
     assert message(newer) == "it is of version 2 of the format; this fastconv reads version 1"
     assert message(small[:-8]) == f"it was {len(small)} bytes when it was written, and is {len(small) - 8}"
     assert "its checksum does not agree" in message(small[:-1] + b"\x07")
-
-
-# ---- in C
-
-
-@pytest.fixture(scope="module")
-def run_program(tmp_path_factory):
-    """The example in C, compiled as the package is."""
-    compiler = shutil.which(os.environ.get("CC", "cc"))
-    if compiler is None or not (CHECKOUT / "csrc").is_dir() or not (CHECKOUT / "examples").is_dir():
-        pytest.skip("a C compiler and the sources are needed")
-    folder = tmp_path_factory.mktemp("c")
-    flags = ["-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
-    openmp = ["-fopenmp"] if fastconv._kernels.openmp() else ["-Wno-unknown-pragmas"]
-    sources = [*CHECKOUT.glob("csrc/*.c"), *CHECKOUT.glob("csrc/engine/*.c")]
-    sources.append(CHECKOUT / "examples" / "c" / "run_program.c")
-
-    def compiled(source):
-        made = folder / f"{source.parent.name}_{source.stem}.o"
-        command = [compiler, *flags, *openmp, f"-I{CHECKOUT / 'csrc'}", "-c", source, "-o", made]
-        subprocess.run(command, check=True)
-        return made
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = list(pool.map(compiled, sources))
-    program = folder / "run_program"
-    subprocess.run([compiler, *objects, *openmp, "-lm", "-o", program], check=True)
-    return program
-
-
-@pytest.mark.parametrize(
-    ("name", "optimizer"),
-    [("convolutional", "Adam"), ("convolutional", "SGD"), ("residual", "Nesterov"), ("two heads", "Adam")],
-)
-def test_a_c_program_takes_the_same_steps(name, optimizer, run_program, tmp_path):
-    model = made(name, optimizer)
-    x, y = batch_for(model, 13)
-    model.export(tmp_path / "net.fcp", training=True)
-    data = [array.astype(np.int64 if array.dtype.kind == "i" else np.float32) for array in leaves(y)]
-    (tmp_path / "data.bin").write_bytes(b"".join(array.tobytes() for array in [*leaves(x), *data]))
-
-    command = [run_program, tmp_path / "net.fcp", tmp_path / "data.bin", "13", "4"]
-    environment = {**os.environ, "FASTCONV_NUM_THREADS": "2", "FASTCONV_ISA": fastconv.get_isa()}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    classes, *steps = done.stdout.splitlines()
-    prediction = leaves(model.predict_on_batch(x))[0]
-    assert [int(word) for word in classes.split()] == prediction.argmax(axis=-1).tolist()
-
-    program = load_program(tmp_path / "net.fcp")
-    for i, line in enumerate(steps):
-        assert line == f"step {i}: loss {program.train_step(x, y):.17g}"
-        model.train_on_batch(x, y)
-    assert len(steps) == 4
-    # Weights, moving statistics, the optimizer's states and the draws, to the bit.
-    model.export(tmp_path / "python.fcp", training=True)
-    assert (tmp_path / "net.fcp.trained").read_bytes() == (tmp_path / "python.fcp").read_bytes()
-
-
-def test_a_c_program_says_what_is_wrong(run_program, tmp_path, small):
-    for data, said in ((small[:-8], "it was"), (b"no program", "it is no program file"), (None, "cannot open")):
-        path = tmp_path / "net.fcp"
-        path.unlink(missing_ok=True)
-        if data is not None:
-            path.write_bytes(data)
-        done = subprocess.run([run_program, path], capture_output=True, text=True, check=False)
-        assert done.returncode == 1
-        assert said in done.stderr
-    (tmp_path / "net.fcp").write_bytes(small)
-    done = subprocess.run([run_program, tmp_path / "net.fcp"], capture_output=True, text=True, check=True)
-    assert done.stdout == "input 0: 4 x 4 x 1\noutput 0: 1 x 1 x 2\n1 losses\n"
