@@ -21,7 +21,6 @@
 
 enum { VERSION = 1, WORD = 8, HEADER = 4 * WORD, OP_WORDS = 44, MOST_OPS = 1 << 14 };
 static const char MAGIC[WORD] = {'f', 'a', 's', 't', 'c', 'o', 'n', 'v'};
-static const int64_t MOST = INT64_C(1) << 62;
 
 typedef struct {
     const uint8_t *from; /* NULL: writing */
@@ -96,6 +95,12 @@ static double not_negative(codec *c, double value, const char *what) {
     return value;
 }
 
+static double share(codec *c, double value, const char *what) {
+    value = real(c, value, what);
+    if (value < 0 || value > 1) fail(c, "%s is %g; it must be from 0 to 1", what, value);
+    return value;
+}
+
 static float single(codec *c, float value, const char *what) {
     const double found = real(c, (double)value, what);
     if ((double)(float)found != found) fail(c, "%s is not a number of single precision", what);
@@ -160,7 +165,7 @@ static void walk_parameter(codec *c, fc_network *n, int i) {
     const int learns = i < n->learned;
     fc_parameter p = n->parameter[i];
     snprintf(c->where, sizeof c->where, "weights %d", i);
-    p.n = whole(c, p.n, 1, c->from ? (c->size - c->at) / (int64_t)sizeof(float) : MOST, "their number");
+    p.n = whole(c, p.n, 1, c->from ? (c->size - c->at) / (int64_t)sizeof(float) : FC_LARGEST, "their number");
     p.decays = flag(c, p.decays, "decays");
     const double l1 = not_negative(c, n->l1[i], "l1"), l2 = not_negative(c, n->l2[i], "l2");
     int kept[FC_OPTIMIZER_STATES];
@@ -360,14 +365,14 @@ static void walk_rule(codec *c, fc_rule *r) {
     snprintf(c->where, sizeof c->where, "optimizer");
     r->kind = integer(c, r->kind, 0, FC_RULES - 1, "its rule");
     r->learning_rate = real(c, r->learning_rate, "its learning rate");
-    r->momentum = real(c, r->momentum, "its momentum");
+    r->momentum = share(c, r->momentum, "its momentum");
     r->nesterov = flag(c, r->nesterov, "whether it is Nesterov's");
-    r->rho = real(c, r->rho, "rho");
-    r->beta_1 = real(c, r->beta_1, "beta_1");
-    r->beta_2 = real(c, r->beta_2, "beta_2");
+    r->rho = share(c, r->rho, "rho");
+    r->beta_1 = share(c, r->beta_1, "beta_1");
+    r->beta_2 = share(c, r->beta_2, "beta_2");
     r->epsilon = real(c, r->epsilon, "epsilon");
-    r->momentum_product = real(c, r->momentum_product, "the product of its momentums");
-    r->steps = whole(c, r->steps, 0, MOST, "the number of its steps");
+    r->momentum_product = share(c, r->momentum_product, "the product of its momentums");
+    r->steps = whole(c, r->steps, 0, FC_MOST_STEPS, "the number of its steps");
     a->clip_value = not_negative(c, a->clip_value, "its limit of values");
     a->clip_norm = not_negative(c, a->clip_norm, "its limit of norms");
     a->global_clip_norm = not_negative(c, a->global_clip_norm, "its limit of the global norm");

@@ -157,7 +157,7 @@ static fc_status prepare(fc_network *n, double momentum) {
 
 static fc_status step(fc_network *n, const fc_training *t) {
     fc_rule *r = &n->rule;
-    const int64_t step = r->steps + 1, count = n->learned;
+    const int64_t step = fc_min(r->steps + 1, FC_MOST_STEPS), count = n->learned;
     const double rate = t->learning_rate, product = r->momentum_product * momentum_at(r, step);
     const fc_parameter *p = n->stepped;
     fc_status status = FC_OK;

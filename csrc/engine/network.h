@@ -24,13 +24,15 @@ typedef struct {
 
 typedef enum { FC_SGD, FC_ADAGRAD, FC_RMSPROP, FC_ADAM, FC_ADAMAX, FC_NADAM, FC_ADADELTA, FC_RULES } fc_rule_kind;
 
+#define FC_MOST_STEPS (INT64_C(1) << 53)
+
 /* An optimizer. What its rule does not know is 0. */
 typedef struct {
     int kind;
     double learning_rate, momentum, rho, beta_1, beta_2, epsilon;
     double momentum_product; /* Nadam's */
     int nesterov;
-    int64_t steps; /* taken */
+    int64_t steps; /* taken, of FC_MOST_STEPS that are counted */
     fc_update_options around;
 } fc_rule;
 

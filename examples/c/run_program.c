@@ -1,7 +1,8 @@
 /* run_program.c - a network that was made and trained in Python, without Python.
  *
  *     python -c "import fastconv; fastconv.models.load_model('model.safetensors').export('net.fcp', training=True)"
- *     cc -O3 -fopenmp -Icsrc examples/c/run_program.c csrc/[a-z]*.c csrc/engine/[a-z]*.c -lm -o run_program
+ *     cc -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fopenmp -Icsrc \
+ *         examples/c/run_program.c csrc/[a-z]*.c csrc/engine/[a-z]*.c -lm -o run_program
  *     ./run_program net.fcp
  *     ./run_program net.fcp data.bin 32 10
  *
