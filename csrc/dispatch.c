@@ -70,11 +70,14 @@ int fc_isa_count(void) {
     return available_count;
 }
 
-const char *fc_isa_name(int index) { return available[index]->name; }
-int fc_isa_lanes(int index) { return available[index]->lanes; }
-int fc_isa_active(void) { return active; }
-void fc_isa_select(int index) { active = index; }
-const fc_kernels *fc_kernels_active(void) { return available[active]; }
+/* Whoever asks first finds them. */
+static const fc_kernels *at(int index) { return fc_isa_count() ? available[index] : NULL; }
+
+const char *fc_isa_name(int index) { return at(index)->name; }
+int fc_isa_lanes(int index) { return at(index)->lanes; }
+int fc_isa_active(void) { return fc_isa_count() ? active : 0; }
+void fc_isa_select(int index) { active = fc_isa_count() ? index : 0; }
+const fc_kernels *fc_kernels_active(void) { return at(fc_isa_active()); }
 
 int fc_openmp(void) {
 #ifdef _OPENMP

@@ -23,6 +23,7 @@ typedef enum {
     FC_OK = 0,
     FC_OUT_OF_MEMORY = 1,
     FC_TOO_LARGE = 2, /* sizes whose products do not fit into 64 bits: size.h */
+    FC_INVALID = 3,   /* of networks alone: fc_network_error says what is wrong */
 } fc_status;
 
 /* ---- the machine: instruction set and threads ------------------------------------------------- */
@@ -388,5 +389,71 @@ fc_status fc_prepare_step(int64_t count, const fc_parameter *parameters, const f
 fc_status fc_average_step(int64_t count, const fc_parameter *parameters, const fc_update_options *options);
 /* gathered += grad */
 fc_status fc_gather_gradients(int64_t count, const fc_parameter *parameters);
+
+/* ---- networks in files: docs/program-file.md ---------------------------------------------------- */
+
+/* A network that Model.export wrote: its operations, its weights and, where it can be trained, its losses and its
+ * optimizer. By one thread at a time; each call uses several threads by itself. */
+typedef struct fc_network fc_network;
+
+enum { FC_ERROR_TEXT = 256 };
+
+/* The network in a file, or in so many bytes of memory, which are copied. NULL where it is damaged or there is no
+ * memory: then `error` says what is wrong. Everything in it is checked; nothing in it is executed. */
+fc_network *fc_network_load(const char *path, char error[FC_ERROR_TEXT]);
+fc_network *fc_network_read(const void *bytes, int64_t size, char error[FC_ERROR_TEXT]);
+void fc_network_free(fc_network *network);
+
+/* The same file again, with the weights of now. */
+fc_status fc_network_save(fc_network *network, const char *path);
+int64_t fc_network_size(const fc_network *network); /* bytes that fc_network_write writes */
+void fc_network_write(const fc_network *network, void *bytes);
+
+/* What is wrong, after a call that returned FC_INVALID. */
+const char *fc_network_error(const fc_network *network);
+
+/* Images of H x W x C numbers. A vector is 1 x 1 x C, with one axis; a sequence 1 x W x C, with two. */
+typedef struct {
+    int64_t H, W, C;
+} fc_size;
+typedef struct {
+    fc_size size; /* of one image */
+    int axes;
+} fc_port;
+
+/* Inputs, outputs and losses are numbered from 0, in the model's order. */
+int fc_network_inputs(const fc_network *network);
+int fc_network_outputs(const fc_network *network);
+fc_port fc_network_input(const fc_network *network, int i);
+fc_port fc_network_output(const fc_network *network, int i);
+
+/* The outputs for N images. Arrays are (N, H, W, C). */
+fc_status fc_network_predict(fc_network *network, int64_t N, const float *const *inputs, float *const *outputs);
+
+/* What an output is compared with. */
+typedef struct {
+    fc_loss_kind kind;
+    int output; /* its number */
+    int labels; /* 1: class numbers (N, H, W); 0: rows (N, H, W, C) */
+} fc_judgement;
+
+/* 0 for a network that can only predict. */
+int fc_network_losses(const fc_network *network);
+fc_judgement fc_network_loss(const fc_network *network, int i);
+
+typedef struct {
+    double learning_rate;
+    double momentum; /* of SGD and RMSprop; others have none */
+    double l2;       /* loss += l2 sum w^2 over the kernels of convolutions and dense layers, besides the file's own */
+} fc_training;
+
+/* As the model was compiled. */
+fc_training fc_network_training(const fc_network *network);
+
+/* One step on N images: forward, the losses, backward, and the optimizer's rule. `targets` has an item for each loss.
+ * `training`: NULL for that of the file. `outputs`: NULL where they are not wanted. *loss is the loss of the batch
+ * before the step, penalties included. Where it fails the weights that learn stay as they are. */
+fc_status fc_network_train_step(fc_network *network, int64_t N, const float *const *inputs, const fc_targets *targets,
+                                const fc_training *training, float *const *outputs, double *loss);
 
 #endif

@@ -10,8 +10,8 @@ is released while C runs.
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer)
 from libc.stdlib cimport calloc, free
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport strcmp
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset, strcmp
 
 import numpy
 
@@ -32,6 +32,7 @@ cdef extern from "fastconv.h" nogil:
         FC_OK
         FC_OUT_OF_MEMORY
         FC_TOO_LARGE
+        FC_INVALID
 
     ctypedef struct fc_conv2d:
         int64_t N, H, W, C_in
@@ -318,6 +319,45 @@ cdef extern from "fastconv.h" nogil:
     void fc_set_num_threads(int threads)
     double fc_fma_peak(int threads, double seconds)
 
+    # ---- networks in files
+
+    ctypedef struct fc_network:
+        pass
+
+    enum:
+        FC_ERROR_TEXT
+
+    ctypedef struct fc_size:
+        int64_t H, W, C
+
+    ctypedef struct fc_port:
+        fc_size size
+        int axes
+
+    ctypedef struct fc_judgement:
+        fc_loss_kind kind
+        int output, labels
+
+    ctypedef struct fc_training:
+        double learning_rate, momentum, l2
+
+    fc_network *fc_network_read(const void *bytes, int64_t size, char *error)
+    void fc_network_free(fc_network *)
+    int64_t fc_network_size(const fc_network *)
+    void fc_network_write(const fc_network *, void *bytes)
+    const char *fc_network_error(const fc_network *)
+    int fc_network_inputs(const fc_network *)
+    int fc_network_outputs(const fc_network *)
+    fc_port fc_network_input(const fc_network *, int i)
+    fc_port fc_network_output(const fc_network *, int i)
+    int fc_network_losses(const fc_network *)
+    fc_judgement fc_network_loss(const fc_network *, int i)
+    fc_training fc_network_training(const fc_network *)
+    fc_status fc_network_predict(fc_network *, int64_t N, const float **inputs, float **outputs)
+    fc_status fc_network_train_step(
+        fc_network *, int64_t N, const float **inputs, const fc_targets *targets, const fc_training *,
+        float **outputs, double *loss)
+
 
 cdef extern from "size.h" nogil:
     const int64_t FC_LARGEST
@@ -337,9 +377,6 @@ cdef extern from "kernels.h" nogil:
 
 
 cdef extern from "engine/engine.h" nogil:
-    ctypedef struct fc_size:
-        int64_t H, W, C
-
     ctypedef struct fc_loss:
         fc_loss_kind kind
         int tensor
@@ -423,6 +460,44 @@ cdef extern from "engine/cost.h" nogil:
         fc_conv2d_pass of "pass"
         double steps, numbers, weights, rows, calls
     double fc_cost_of(const fc_effort *)
+
+
+cdef extern from "engine/network.h" nogil:
+    ctypedef struct fc_draws:
+        uint32_t step
+
+    ctypedef struct fc_table:
+        fc_program *program
+        int *input_axes
+        int *output_axes
+        fc_draws *draws
+
+    ctypedef struct fc_rule:
+        int kind
+        double learning_rate, momentum, rho, beta_1, beta_2, epsilon, momentum_product
+        int nesterov
+        int64_t steps
+        fc_update_options around
+
+    ctypedef struct fc_term:
+        fc_judgement what
+        int tensor
+        double delta, least, most
+        int sum
+        double weight
+
+    ctypedef struct fc_described_network "fc_network":  # whose fields are known
+        int count, learned
+        fc_parameter *parameter
+        double *l1
+        double *l2
+        int trains
+        fc_table inference, training
+        int terms
+        fc_term term[8]
+        fc_rule rule
+
+    int64_t fc_network_pack(const fc_described_network *, uint8_t *to, char *error)
 
 
 cdef int check(fc_status status) except -1:
@@ -1771,3 +1846,198 @@ cdef class Program:
             status = fc_program_backward(self.program, &self.last, self.output_gradients, self.input_gradients)
         self.last_arrays = None
         check(status)
+
+
+# ---- networks in files ----------------------------------------------------------------------------
+
+RULES = ("sgd", "adagrad", "rmsprop", "adam", "adamax", "nadam", "adadelta")
+
+
+cdef int fill_table(fc_table *table, given) except -1:
+    cdef Program program = given[0]
+    table.program = program.program
+    table.input_axes = <int *>calloc(program.input_count + 1, sizeof(int))
+    table.output_axes = <int *>calloc(program.output_count + 1, sizeof(int))
+    table.draws = <fc_draws *>calloc(program.op_count + 1, sizeof(fc_draws))
+    if table.input_axes == NULL or table.output_axes == NULL or table.draws == NULL:
+        raise MemoryError("no memory for the program")
+    for i, axes in enumerate(given[1]):
+        table.input_axes[i] = axes
+    for i, axes in enumerate(given[2]):
+        table.output_axes[i] = axes
+    for i, step in enumerate(given[3]):
+        table.draws[i].step = step
+    return 0
+
+
+cdef void free_table(fc_table *table) noexcept:
+    free(table.input_axes)
+    free(table.output_axes)
+    free(table.draws)
+
+
+cdef int fill_rule(fc_rule *rule, dict given) except -1:
+    rule.kind = RULES.index(given["kind"])
+    rule.learning_rate, rule.momentum, rule.nesterov = given["learning_rate"], given["momentum"], given["nesterov"]
+    rule.rho, rule.beta_1, rule.beta_2 = given["rho"], given["beta_1"], given["beta_2"]
+    rule.epsilon, rule.momentum_product = given["epsilon"], given["momentum_product"]
+    rule.steps, rule.around = given["steps"], around(given["options"])
+    return 0
+
+
+cdef int fill_term(fc_term *term, dict given) except -1:
+    term.what.kind = <fc_loss_kind><int>LOSSES[given["kind"]]
+    term.what.output, term.what.labels, term.tensor = given["output"], given["labels"], given["tensor"]
+    term.delta, term.sum, term.weight = given["delta"], given["sum"], given["weight"]
+    term.least, term.most = given["limits"]
+    return 0
+
+
+def network_bytes(Parameters weights, list penalties, inference, training, rule, list terms) -> bytes:
+    """A network as a program file: docs/program-file.md. Raises ValueError where the format does not hold it.
+
+    weights     those that learn first
+    penalties   (l1, l2) of those that learn
+    inference   (Program, axes of its inputs, axes of its outputs, draws of each operation in a run)
+    training    the same, or None; then ``rule`` is None, and ``terms`` is empty
+    """
+    cdef fc_described_network network
+    cdef char error[FC_ERROR_TEXT]
+    cdef int64_t size
+    memset(&network, 0, sizeof(network))
+    network.count, network.learned, network.parameter = weights.count, len(penalties), weights.parameters
+    network.trains, network.terms = training is not None, len(terms)
+    network.l1 = <double *>calloc(weights.count + 1, sizeof(double))
+    network.l2 = <double *>calloc(weights.count + 1, sizeof(double))
+    try:
+        if network.l1 == NULL or network.l2 == NULL:
+            raise MemoryError("no memory for the program")
+        for i, (l1, l2) in enumerate(penalties):
+            network.l1[i], network.l2[i] = l1, l2
+        fill_table(&network.inference, inference)
+        if training is not None:
+            fill_table(&network.training, training)
+            fill_rule(&network.rule, rule)
+        if len(terms) > FC_MOST_INPUTS:
+            raise ValueError(f"a program takes at most {FC_MOST_INPUTS} losses; got {len(terms)}")
+        for i, term in enumerate(terms):
+            fill_term(&network.term[i], term)
+        size = fc_network_pack(&network, NULL, error)
+        if size < 0:
+            raise ValueError(error.decode())
+        packed = bytearray(size)
+        fc_network_pack(&network, packed, error)
+    finally:
+        free(network.l1)
+        free(network.l2)
+        free_table(&network.inference)
+        free_table(&network.training)
+    return bytes(packed)
+
+
+cdef class Network:
+    """A network from the bytes of a program file. Raises ValueError that says what is wrong with them.
+
+    inputs, outputs   the shape of one example of each
+    losses            of each loss (kind, number of its output, whether it takes labels)
+    """
+
+    cdef fc_network *network
+    cdef readonly list inputs, outputs, losses
+
+    def __cinit__(self, const uint8_t[::1] data):
+        cdef char error[FC_ERROR_TEXT]
+        self.network = fc_network_read(&data[0] if len(data) else NULL, len(data), error)
+        if self.network == NULL:
+            raise ValueError(error.decode(errors="replace"))
+        self.inputs = [shape_of(fc_network_input(self.network, i)) for i in range(fc_network_inputs(self.network))]
+        self.outputs = [shape_of(fc_network_output(self.network, i)) for i in range(fc_network_outputs(self.network))]
+        self.losses = [loss_of(fc_network_loss(self.network, i)) for i in range(fc_network_losses(self.network))]
+
+    def __dealloc__(self):
+        fc_network_free(self.network)
+
+    cdef int refuse(self, fc_status status) except -1:
+        if status == FC_INVALID:
+            raise ValueError(fc_network_error(self.network).decode(errors="replace"))
+        return check(status)
+
+    def training(self) -> tuple:
+        """(learning rate, momentum) of the file."""
+        cdef fc_training training = fc_network_training(self.network)
+        return training.learning_rate, training.momentum
+
+    def predict(self, list inputs, list outputs) -> None:
+        """Fill the outputs."""
+        cdef Arrays arrays = Arrays(self, inputs, outputs)
+        cdef fc_status status
+        with nogil:
+            status = fc_network_predict(self.network, arrays.N, arrays.inputs, arrays.outputs)
+        self.refuse(status)
+
+    def train_step(
+        self, list inputs, list outputs, list targets, double learning_rate, double momentum, double l2
+    ) -> float:
+        """One step, on targets (labels, rows, weights) for each loss; None for those that are not given.
+
+        Fills the outputs, and returns the loss before the step.
+        """
+        cdef Arrays arrays = Arrays(self, inputs, outputs)
+        cdef fc_targets table[8]
+        cdef fc_training training
+        cdef fc_status status
+        cdef double loss = 0
+        training.learning_rate, training.momentum, training.l2 = learning_rate, momentum, l2
+        for i, ((_, output, _), (labels, rows, weights)) in enumerate(zip(self.losses, targets, strict=True)):
+            shape = <tuple>self.outputs[output]
+            table[i] = fc_targets(NULL, NULL, NULL)
+            if labels is not None:
+                table[i].labels = whole(labels, arrays.N * (count_of(shape) // <int64_t>shape[len(shape) - 1]))
+            if rows is not None:
+                table[i].rows = floats(rows, arrays.N * count_of(shape))
+            if weights is not None:
+                table[i].weights = floats(weights, arrays.N)
+        with nogil:
+            status = fc_network_train_step(
+                self.network, arrays.N, arrays.inputs, table, &training, arrays.outputs, &loss)
+        self.refuse(status)
+        return loss
+
+    def packed(self) -> bytes:
+        """As a program file, with the weights of now."""
+        data = bytearray(fc_network_size(self.network))
+        cdef uint8_t[::1] view = data
+        fc_network_write(self.network, &view[0])
+        return bytes(data)
+
+
+cdef tuple shape_of(fc_port port):
+    return (port.size.H, port.size.W, port.size.C)[3 - port.axes:]
+
+
+cdef tuple loss_of(fc_judgement what):
+    names = {number: name for name, number in LOSSES.items()}
+    return names[<int>what.kind], what.output, bool(what.labels)
+
+
+cdef class Arrays:
+    """The addresses of a network's inputs and outputs for N images."""
+
+    cdef int64_t N
+    cdef const float **inputs
+    cdef float **outputs
+
+    def __cinit__(self, Network network, list inputs, list outputs):
+        self.inputs = <const float **>calloc(len(inputs) + 1, sizeof(float *))
+        self.outputs = <float **>calloc(len(outputs) + 1, sizeof(float *))
+        if self.inputs == NULL or self.outputs == NULL:
+            raise MemoryError("no memory for the network's arrays")
+        self.N = inputs[0].shape[0]
+        for i, (array, shape) in enumerate(zip(inputs, network.inputs, strict=True)):
+            self.inputs[i] = floats(array, self.N * count_of(shape))
+        for i, (array, shape) in enumerate(zip(outputs, network.outputs, strict=True)):
+            self.outputs[i] = written(array, self.N * count_of(shape))
+
+    def __dealloc__(self):
+        free(self.inputs)
+        free(self.outputs)

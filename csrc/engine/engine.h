@@ -56,10 +56,6 @@ typedef enum {
     FC_OP_KINDS
 } fc_op_kind;
 
-typedef struct {
-    int64_t H, W, C;
-} fc_size;
-
 static inline int64_t fc_size_of(fc_size s) { return s.H * s.W * s.C; }
 
 /* One row of the table. What does not matter to a kind is 0. */

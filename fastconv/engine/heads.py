@@ -46,6 +46,33 @@ def has_head(loss: Loss, fused: bool) -> bool:
     return fused or not isinstance(loss, _OF_LOGITS) or loss.from_logits
 
 
+class Head(NamedTuple):
+    """What C is told of a loss, whatever the batch.
+
+    kind      in _kernels.LOSSES
+    delta     Huber's
+    limits    of every −log p, where p is clipped; (0, 0) for none
+    sparse    whether targets are labels
+    """
+
+    kind: str
+    delta: float
+    limits: tuple[float, float]
+    sparse: bool
+
+
+def head_of(loss: Loss) -> Head:
+    """Of a loss that ``has_head``."""
+    kind = type(loss)
+    clipped = kind in _OF_LOGITS and not loss.from_logits  # type: ignore[attr-defined]
+    return Head(
+        _KINDS[kind],
+        float(loss.delta) if kind is Huber else 0.0,  # type: ignore[attr-defined]
+        _LIMITS if clipped else (0.0, 0.0),
+        kind is SparseCategoricalCrossentropy,
+    )
+
+
 class Judged(NamedTuple):
     """One output's loss on one batch, as _kernels.Program.train takes it, and what is made of it.
 
@@ -92,21 +119,19 @@ def judged(loss: Loss, y_true: Any, y_pred: Array, sample_weight: Any, weight: f
         if weights.size != N or weights.shape[:1] != (N,):
             return None
         weights = np.ascontiguousarray(weights.reshape(N))
-    kind = type(loss)
-    is_sparse = kind is SparseCategoricalCrossentropy
-    clipped = kind in _OF_LOGITS and not loss.from_logits  # type: ignore[attr-defined]
+    head = head_of(loss)
     factor = loss.scale(samples) * math.prod(samples[1:])
     return Judged(
-        _KINDS[kind],
-        float(loss.delta) if kind is Huber else 0.0,  # type: ignore[attr-defined]
-        _LIMITS if clipped else (0.0, 0.0),
-        np.ascontiguousarray(target, np.int64) if is_sparse else None,
-        None if is_sparse else np.ascontiguousarray(target, np.float32),
+        head.kind,
+        head.delta,
+        head.limits,
+        np.ascontiguousarray(target, np.int64) if head.sparse else None,
+        None if head.sparse else np.ascontiguousarray(target, np.float32),
         weights,
         weight * factor,
         np.empty(N, np.float32),
         factor,
-        exact=not (clipped and kind is BinaryCrossentropy),
+        exact=not (head.limits[1] and type(loss) is BinaryCrossentropy),
     )
 
 

@@ -94,6 +94,7 @@ class Compiled:
     """Several calls as one: what stands for a layer in a program's schedule.
 
     inputs, outputs   numbers of the schedule, in the order of ``compute``
+    input_tensors, output_tensors   of these the numbers in C
     """
 
     def __init__(
@@ -129,11 +130,12 @@ class Compiled:
         ]
         self._read = [i for i, tensor in enumerate(given.values()) if tensor.number in read]
         self._wanted = [needed[self.inputs[i]] for i in self._read]
-        numbers = [list(given.values())[i].number for i in self._read]
+        self.input_tensors = [tensor.number for tensor in given.values()]
+        self.output_tensors = [result.number for result in results]
         self._table = (
             self.ops,
             self.sizes,
-            numbers,
+            [self.input_tensors[i] for i in self._read],
             self._wanted,
             kept,
         )

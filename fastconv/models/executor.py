@@ -183,7 +183,7 @@ class Programmed(LayerByLayer):
         version = versions.version()
         looked, reason = self._looked
         if looked is not version:
-            reason = _why_not(model)
+            reason = why_no_program(model)
             self._looked = version, reason
         return reason
 
@@ -231,7 +231,7 @@ class _Judging(NamedTuple):
         return True
 
 
-def _why_not(model: Model) -> str | None:
+def why_no_program(model: Model) -> str | None:
     """What of a model, by itself, keeps it from being a program."""
     if not model.built:
         return "it is not built"

@@ -550,6 +550,18 @@ class Model(Trainer):
 
         save_model(self, filepath, overwrite, notes=notes, path=path)
 
+    def export(
+        self, filepath: str | os.PathLike[str], *, training: bool = False, input_shape: Any = None
+    ) -> None:
+        """Write what the model computes, with its weights, for programs that are not Python.
+
+        ``filepath`` says the format by its end: ``.fcp`` is a program file (docs/program-file.md), which C
+        programs load, predict with and, with ``training``, train. See ``models.export_model``.
+        """
+        from fastconv.models.exporting import export_model
+
+        export_model(self, filepath, training=training, input_shape=input_shape)
+
     def save_weights(
         self,
         filepath: str | os.PathLike[str] | None = None,
