@@ -146,7 +146,7 @@ def check_command(words):
     if words[0] == "fastconv":
         words = ["python", "-m", *words]
     if words[0] != "python":
-        assert words[0] in (".", "bash", "ruff", "mypy", "export"), words
+        assert words[0] in (".", "bash", "cc", "ruff", "mypy", "export"), words
         return
     if words[1] == "-m" and words[2].split(".")[0] not in ("fastconv", "benchmarks"):
         assert words[2] in ("pip", "venv", "pytest", "build"), words
