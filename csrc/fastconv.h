@@ -23,6 +23,7 @@ typedef enum {
     FC_OK = 0,
     FC_OUT_OF_MEMORY = 1,
     FC_TOO_LARGE = 2, /* sizes whose products do not fit into 64 bits: size.h */
+    FC_NOT_EXCHANGED = 3, /* the caller's exchange with other parts of a batch failed: engine/engine.h */
 } fc_status;
 
 /* ---- the machine: instruction set and threads ------------------------------------------------- */

@@ -28,12 +28,15 @@ typedef struct {
     int64_t bias_step;      /* the same of what the sums begin with: 0 for one bias, y_step to go on with y */
 } fc_product;
 
-/* Pixels for a sum of outer products: images of rows of pixels, each at a constant step. */
+/* Pixels for a sum of outer products: images of rows of pixels, each at a constant step. outer_tile takes leaves of as
+ * many, 0 being one, and adds them up in the order of tree.h. */
 typedef struct {
-    int fresh; /* the sums begin at zero, not at what is there */
+    int fresh; /* the sums begin at zero, not at what is there; so they do where there are leaves */
     int64_t images, rows, pixels;
     int64_t x_image, x_row, x_step;
     int64_t dy_image, dy_row, dy_step;
+    int64_t leaves, x_leaf, dy_leaf;
+    int64_t fewer_images, fewer_pixels; /* that the last leaf is short of */
 } fc_pixels;
 
 enum { FC_ROW_VECTORS = 8, FC_MOST_LANES = 16 }; /* in a tile of row_tile, and in a vector of any instruction set */
@@ -364,6 +367,15 @@ typedef struct {
 extern const fc_kernels fc_kernels__baseline, fc_kernels__avx2, fc_kernels__avx512, fc_kernels__neon;
 
 const fc_kernels *fc_kernels_active(void);
+
+/* What batch norm sums over rows of C, in double precision: mean and sum of squares of distances from it; the sums of dy
+ * and of dy (x - mean). And dx of some of the m rows that dgamma and dbeta are of. */
+fc_status fc_wide_moments(int64_t rows, int64_t C, const float *x, double *mean, double *squares);
+fc_status fc_wide_gradient_sums(int64_t rows, int64_t C, const float *dy, const float *x, const float *mean,
+                                double *sums, double *products);
+fc_status fc_batch_norm_backward_rows(double m, int64_t rows, int64_t C, const float *dy, const float *x,
+                                      const float *mean, const float *variance, const float *gamma,
+                                      const float *dgamma, const float *dbeta, double epsilon, float *dx);
 
 /* A multiplication and an addition for every tap of every output; any of the three passes. */
 static inline double fc_conv2d_operations(const fc_conv2d *conv) {

@@ -91,7 +91,8 @@ void fc_program_force(fc_program *p, const int *ways) {
 
 fc_status fc_program_describe(fc_program *p, int64_t N, int backward, fc_described *rows, fc_footprint *all) {
     fc_status status;
-    const fc_schedule *s = fc_schedule_for(p, N, backward ? FC_KEEP : FC_INFER, 0, NULL, &status);
+    const fc_run run = {.N = N};
+    const fc_schedule *s = fc_schedule_for(p, &run, backward ? FC_KEEP : FC_INFER, &status);
     if (!s) return status;
     for (int i = 0; i < p->count; i++)
         rows[i] = (fc_described){.way = s->way[i], .stage = -1, .back_stage = -1, .operations = fc_operations_of(&s->ops[i])};
