@@ -28,15 +28,14 @@ typedef struct {
     int64_t bias_step;      /* the same of what the sums begin with: 0 for one bias, y_step to go on with y */
 } fc_product;
 
-/* Pixels for a sum of outer products: images of rows of pixels, each at a constant step. outer_tile takes leaves of as
- * many, 0 being one, and adds them up in the order of tree.h. */
+/* Pixels for a sum of outer products: images of rows of pixels, each at a constant step. */
 typedef struct {
-    int fresh; /* the sums begin at zero, not at what is there; so they do where there are leaves */
+    int fresh; /* the sums begin at zero, not at what is there */
     int64_t images, rows, pixels;
     int64_t x_image, x_row, x_step;
     int64_t dy_image, dy_row, dy_step;
-    int64_t leaves, x_leaf, dy_leaf;
-    int64_t fewer_images, fewer_pixels; /* that the last leaf is short of */
+    int64_t leaf;  /* outer_tile only, with fresh: sums are by leaves of so many images, in the order of tree.h. 0: one */
+    int64_t fewer; /* outer_tile only: pixels that the last image is short of */
 } fc_pixels;
 
 enum { FC_ROW_VECTORS = 8, FC_MOST_LANES = 16 }; /* in a tile of row_tile, and in a vector of any instruction set */

@@ -32,12 +32,12 @@ fc_status fc_column_sums(const fc_kernels *kernels, int64_t M, int64_t K, const 
 /* to[i] += from[i], by all threads */
 void fc_add_floats(const fc_kernels *kernels, int64_t n, const float *from, float *to);
 
-/* The pixels of a matrix product's gradient: M rows of x and dy, in leaves of so many rows. */
+/* The pixels of a matrix product's gradient: M rows of x and dy, of which so many are a leaf. */
 static inline fc_pixels fc_rows_in_leaves(int64_t M, int64_t leaf, int64_t x_step, int64_t dy_step) {
     const int64_t leaves = M / leaf + (M % leaf > 0);
-    return (fc_pixels){.fresh = 1, .images = 1, .rows = 1, .pixels = leaf, .x_step = x_step, .dy_step = dy_step,
-                       .leaves = leaves, .x_leaf = leaf * x_step, .dy_leaf = leaf * dy_step,
-                       .fewer_pixels = leaves * leaf - M};
+    return (fc_pixels){.fresh = 1, .images = leaves, .rows = 1, .pixels = leaf, .x_image = leaf * x_step,
+                       .x_step = x_step, .dy_image = leaf * dy_step, .dy_step = dy_step, .leaf = 1,
+                       .fewer = leaves * leaf - M};
 }
 
 /* Rows of weights for one tile of channels, consecutive and padded with zeros to whole vectors:

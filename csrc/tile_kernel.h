@@ -84,6 +84,10 @@ INLINE void NAME(product_tile_of)(const int P, const int V, const fc_product *pr
 
 /* ---- dw += x^T dy ----------------------------------------------------------------------------- */
 
+#define ADD_WAITING                                \
+    _Pragma("GCC unroll 16") for (int j = 0; j < J; j++) \
+        for (int v = 0; v < V; v++) sum[j][v] = waiting[height][j][v] + sum[j][v];
+
 /* Sums of leaves that wait for their right half are kept beside the tile: a few kilobytes in the first-level cache. */
 INLINE void NAME(outer_tile_of)(const int J, const int V, const fc_pixels *pixels, int channels, const float *x,
                                 const float *dy, float *dw, int64_t dw_step) {
@@ -99,44 +103,38 @@ INLINE void NAME(outer_tile_of)(const int J, const int V, const fc_pixels *pixel
         sum[j][V - 1] = last == VLEN ? vload(from + (V - 1) * VLEN) : vload_first(from + (V - 1) * VLEN, last);
     }
 
-    for (int64_t leaf = 0;; leaf++, x += pixels->x_leaf, dy += pixels->dy_leaf) {
-        const int ends = leaf + 1 >= pixels->leaves;
-        const int64_t images = pixels->images - (ends ? pixels->fewer_images : 0);
-        const int64_t count = pixels->pixels - (ends ? pixels->fewer_pixels : 0);
-        for (int64_t n = 0; n < images; n++) {
-            for (int64_t h = 0; h < pixels->rows; h++) {
-                const float *x_pixel = x + n * pixels->x_image + h * pixels->x_row;
-                const float *dy_pixel = dy + n * pixels->dy_image + h * pixels->dy_row;
-                for (int64_t w = 0; w < count; w++, x_pixel += pixels->x_step, dy_pixel += pixels->dy_step) {
-                    PREFETCH(x_pixel + 8 * pixels->x_step);
-                    PREFETCH(dy_pixel + 8 * pixels->dy_step);
-                    if (V == 2) PREFETCH(dy_pixel + 8 * pixels->dy_step + VLEN);
-                    vfloat gradient[2];
+    const int64_t images = pixels->images;
+    for (int64_t n = 0, inside = 0, leaf = 0; n < images; n++, x += pixels->x_image, dy += pixels->dy_image) {
+        const int64_t count = pixels->pixels - (n + 1 == images ? pixels->fewer : 0);
+        const float *x_row = x, *dy_row = dy;
+        for (int64_t h = 0; h < pixels->rows; h++, x_row += pixels->x_row, dy_row += pixels->dy_row) {
+            const float *x_pixel = x_row, *dy_pixel = dy_row;
+            for (int64_t w = 0; w < count; w++, x_pixel += pixels->x_step, dy_pixel += pixels->dy_step) {
+                PREFETCH(x_pixel + 8 * pixels->x_step);
+                PREFETCH(dy_pixel + 8 * pixels->dy_step);
+                if (V == 2) PREFETCH(dy_pixel + 8 * pixels->dy_step + VLEN);
+                vfloat gradient[2];
 #pragma GCC unroll 2
-                    for (int v = 0; v < V; v++) gradient[v] = vload(dy_pixel + v * VLEN);
+                for (int v = 0; v < V; v++) gradient[v] = vload(dy_pixel + v * VLEN);
 #pragma GCC unroll 16
-                    for (int j = 0; j < J; j++) {
-                        const vfloat pixel = vbroadcast(x_pixel[j]);
+                for (int j = 0; j < J; j++) {
+                    const vfloat pixel = vbroadcast(x_pixel[j]);
 #pragma GCC unroll 2
-                        for (int v = 0; v < V; v++) sum[j][v] += pixel * gradient[v];
-                    }
+                    for (int v = 0; v < V; v++) sum[j][v] += pixel * gradient[v];
                 }
             }
         }
-
-        const int least = ends ? 0 : height - fc_joins(leaf);
-        while (height > least) {
+        if (++inside != pixels->leaf || n + 1 == images) continue;
+        for (int64_t l = leaf++; l & 1; l /= 2) {
             height--;
-#pragma GCC unroll 16
-            for (int j = 0; j < J; j++)
-                for (int v = 0; v < V; v++) sum[j][v] = waiting[height][j][v] + sum[j][v];
+            ADD_WAITING
         }
-        if (ends) break;
 #pragma GCC unroll 16
         for (int j = 0; j < J; j++)
             for (int v = 0; v < V; v++) waiting[height][j][v] = sum[j][v], sum[j][v] = (vfloat){0};
-        height++;
+        height++, inside = 0;
     }
+    while (height--) ADD_WAITING
 
 #pragma GCC unroll 16
     for (int j = 0; j < J; j++) {
@@ -148,6 +146,8 @@ INLINE void NAME(outer_tile_of)(const int J, const int V, const fc_pixels *pixel
             vstore_first(to + (V - 1) * VLEN, sum[j][V - 1], last);
     }
 }
+
+#undef ADD_WAITING
 
 /* ---- one machine-code tile for every size ------------------------------------------------------ */
 

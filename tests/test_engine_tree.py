@@ -352,7 +352,9 @@ def test_sums_are_those_of_the_tree() -> None:
         copy = table.copy()
         copy.program.run([np.zeros((N, 1, 1, 3), np.float32)], copy.outputs(N), True)
         copy.program.backward([dy], [None])
-        bias = next(a for op in table.ops for a in op.get("gradients", ()) if a is not None and a.size == CLASSES)
+        bias = next(
+            a for op in table.ops for a in op.get("gradients", ()) if a is not None and a.size == CLASSES
+        )
         np.testing.assert_array_equal(copy.arrays[id(bias)], leaves[0])
 
 
@@ -390,7 +392,9 @@ def test_parts_that_there_are_not(arguments: tuple[int, int, int], message: str)
 def test_images_of_another_part_are_refused() -> None:
     copy = Table(large_dense()).copy()
     part = _kernels.Part(20, 2, 1, print)
-    with pytest.raises(ValueError, match="part 1 of 2 of a batch of 20 images has 4, from number 16 on; got 16"):
+    with pytest.raises(
+        ValueError, match="part 1 of 2 of a batch of 20 images has 4, from number 16 on; got 16"
+    ):
         copy.program.run([np.zeros((16, 1, 1, 1024), np.float32)], copy.outputs(16), False, part)
 
 

@@ -215,7 +215,6 @@ fc_status fc_pixels_conv_weights(const fc_work *work) {
     const borders b = borders_of(&c);
     const int64_t C = c.C_in, K = c.C_out, length = c.KW * C, tiles = fc_pieces(length, kernels->tile_pixels);
     const int64_t x_row = b.x_width * C, dy_row = c.OW * K, tasks = op->gradient[0] ? c.KH * tiles : 0;
-    const int64_t leaves = fc_pieces(c.N, work->leaf);
     const float *x = x_of(work, &c, &b);
     if (op->gradient[1] && fc_alone(work)) fc_sum_rows(work, c.OH * c.OW, K, work->dy.at, op->gradient[1]);
     for (int64_t task = fc_first_of(work, tasks); task < fc_end_of(work, tasks); task++) {
@@ -225,11 +224,9 @@ fc_status fc_pixels_conv_weights(const fc_work *work) {
         const int64_t h = fc_min(c.OH, fc_pieces(fc_max(0, c.pad_top - kh), c.stride_h));
         const int64_t over = c.H - 1 + c.pad_top - kh;
         const int64_t last = over < 0 ? h : fc_max(h, fc_min(c.OH, over / c.stride_h + 1));
-        const fc_pixels pixels = {.fresh = 1, .images = work->leaf, .rows = last - h, .pixels = c.OW,
-                                  .x_image = c.H * x_row, .x_row = c.stride_h * x_row, .x_step = c.stride_w * C,
-                                  .dy_image = c.OH * dy_row, .dy_row = dy_row, .dy_step = K, .leaves = leaves,
-                                  .x_leaf = work->leaf * c.H * x_row, .dy_leaf = work->leaf * c.OH * dy_row,
-                                  .fewer_images = leaves * work->leaf - c.N};
+        const fc_pixels pixels = {.fresh = 1, .images = c.N, .rows = last - h, .pixels = c.OW, .x_image = c.H * x_row,
+                                  .x_row = c.stride_h * x_row, .x_step = c.stride_w * C, .dy_image = c.OH * dy_row,
+                                  .dy_row = dy_row, .dy_step = K, .leaf = work->leaf};
         const float *from = x + (last > h ? (h * c.stride_h + kh - c.pad_top) * x_row + j : 0);
         for (int64_t k = 0; k < K; k += kernels->tile_lanes)
             kernels->outer_tile(&pixels, (int)(end - j), (int)fc_min(kernels->tile_lanes, K - k), from,
