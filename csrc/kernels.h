@@ -34,8 +34,7 @@ typedef struct {
     int64_t images, rows, pixels;
     int64_t x_image, x_row, x_step;
     int64_t dy_image, dy_row, dy_step;
-    int64_t leaf;  /* outer_tile only, with fresh: sums are by leaves of so many images, in the order of tree.h. 0: one */
-    int64_t fewer; /* outer_tile only: pixels that the last image is short of */
+    int64_t leaf; /* outer_tile only, with fresh: so many pixels are a leaf of the tree of tree.h; 0: all of them */
 } fc_pixels;
 
 enum { FC_ROW_VECTORS = 8, FC_MOST_LANES = 16 }; /* in a tile of row_tile, and in a vector of any instruction set */

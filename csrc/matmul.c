@@ -96,8 +96,8 @@ fc_status fc_matmul_outer(const fc_kernels *kernels, int64_t M, int64_t C, int64
         dy = roomy;
         dy_step = K;
     }
-    fc_pixels pixels = fc_rows_in_leaves(M, leaf ? leaf : M, x_step, dy_step);
-    pixels.fresh = leaf > 0;
+    const fc_pixels pixels = {.fresh = leaf > 0, .images = 1, .rows = 1, .pixels = M, .x_step = x_step,
+                              .dy_step = dy_step, .leaf = leaf};
 
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (int64_t task = 0; task < panels * tiles; task++) {

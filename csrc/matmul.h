@@ -18,7 +18,7 @@ typedef struct {
 fc_status fc_matmul(const fc_kernels *kernels, int64_t M, int64_t C, int64_t K, const float *x, int64_t x_step,
                     fc_weights weights, const float *bias, float *y, int64_t y_step);
 
-/* dw[c, k] += sum over m of x[m, c] dy[m, k]; with leaves of so many rows (tree.h), =. 0: no leaves. */
+/* dw[c, k] += sum over m of x[m, c] dy[m, k]; with leaves of so many rows (tree.h), =; 0: no leaves. */
 fc_status fc_matmul_outer(const fc_kernels *kernels, int64_t M, int64_t C, int64_t K, const float *x, int64_t x_step,
                           const float *dy, int64_t dy_step, float *dw, int64_t dw_step, int64_t leaf);
 
@@ -31,14 +31,6 @@ fc_status fc_column_sums(const fc_kernels *kernels, int64_t M, int64_t K, const 
 
 /* to[i] += from[i], by all threads */
 void fc_add_floats(const fc_kernels *kernels, int64_t n, const float *from, float *to);
-
-/* The pixels of a matrix product's gradient: M rows of x and dy, of which so many are a leaf. */
-static inline fc_pixels fc_rows_in_leaves(int64_t M, int64_t leaf, int64_t x_step, int64_t dy_step) {
-    const int64_t leaves = M / leaf + (M % leaf > 0);
-    return (fc_pixels){.fresh = 1, .images = leaves, .rows = 1, .pixels = leaf, .x_image = leaf * x_step,
-                       .x_step = x_step, .dy_image = leaf * dy_step, .dy_step = dy_step, .leaf = 1,
-                       .fewer = leaves * leaf - M};
-}
 
 /* Rows of weights for one tile of channels, consecutive and padded with zeros to whole vectors:
  * the tile then streams through them at one step, and edges are no special case.

@@ -103,36 +103,41 @@ INLINE void NAME(outer_tile_of)(const int J, const int V, const fc_pixels *pixel
         sum[j][V - 1] = last == VLEN ? vload(from + (V - 1) * VLEN) : vload_first(from + (V - 1) * VLEN, last);
     }
 
-    const int64_t images = pixels->images;
-    for (int64_t n = 0, inside = 0, leaf = 0; n < images; n++, x += pixels->x_image, dy += pixels->dy_image) {
-        const int64_t count = pixels->pixels - (n + 1 == images ? pixels->fewer : 0);
-        const float *x_row = x, *dy_row = dy;
-        for (int64_t h = 0; h < pixels->rows; h++, x_row += pixels->x_row, dy_row += pixels->dy_row) {
-            const float *x_pixel = x_row, *dy_pixel = dy_row;
-            for (int64_t w = 0; w < count; w++, x_pixel += pixels->x_step, dy_pixel += pixels->dy_step) {
-                PREFETCH(x_pixel + 8 * pixels->x_step);
-                PREFETCH(dy_pixel + 8 * pixels->dy_step);
-                if (V == 2) PREFETCH(dy_pixel + 8 * pixels->dy_step + VLEN);
-                vfloat gradient[2];
-#pragma GCC unroll 2
-                for (int v = 0; v < V; v++) gradient[v] = vload(dy_pixel + v * VLEN);
+    int64_t left = pixels->leaf ? pixels->leaf : INT64_MAX, leaf = 0;
+    const int64_t x_step = pixels->x_step, dy_step = pixels->dy_step;
+    for (int64_t n = 0; n < pixels->images; n++) {
+        for (int64_t h = 0; h < pixels->rows; h++) {
+            const float *x_pixel = x + n * pixels->x_image + h * pixels->x_row;
+            const float *dy_pixel = dy + n * pixels->dy_image + h * pixels->dy_row;
+            for (int64_t rest = pixels->pixels; rest > 0;) {
+                if (left == 0) {
+                    for (int64_t l = leaf++; l & 1; l /= 2) {
+                        height--;
+                        ADD_WAITING
+                    }
 #pragma GCC unroll 16
-                for (int j = 0; j < J; j++) {
-                    const vfloat pixel = vbroadcast(x_pixel[j]);
+                    for (int j = 0; j < J; j++)
+                        for (int v = 0; v < V; v++) waiting[height][j][v] = sum[j][v], sum[j][v] = (vfloat){0};
+                    height++, left = pixels->leaf;
+                }
+                int64_t count = rest < left ? rest : left;
+                rest -= count, left -= count;
+                for (; count > 0; count--, x_pixel += x_step, dy_pixel += dy_step) {
+                    PREFETCH(x_pixel + 8 * x_step);
+                    PREFETCH(dy_pixel + 8 * dy_step);
+                    if (V == 2) PREFETCH(dy_pixel + 8 * dy_step + VLEN);
+                    vfloat gradient[2];
 #pragma GCC unroll 2
-                    for (int v = 0; v < V; v++) sum[j][v] += pixel * gradient[v];
+                    for (int v = 0; v < V; v++) gradient[v] = vload(dy_pixel + v * VLEN);
+#pragma GCC unroll 16
+                    for (int j = 0; j < J; j++) {
+                        const vfloat pixel = vbroadcast(x_pixel[j]);
+#pragma GCC unroll 2
+                        for (int v = 0; v < V; v++) sum[j][v] += pixel * gradient[v];
+                    }
                 }
             }
         }
-        if (++inside != pixels->leaf || n + 1 == images) continue;
-        for (int64_t l = leaf++; l & 1; l /= 2) {
-            height--;
-            ADD_WAITING
-        }
-#pragma GCC unroll 16
-        for (int j = 0; j < J; j++)
-            for (int v = 0; v < V; v++) waiting[height][j][v] = sum[j][v], sum[j][v] = (vfloat){0};
-        height++, inside = 0;
     }
     while (height--) ADD_WAITING
 

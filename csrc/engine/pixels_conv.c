@@ -226,7 +226,7 @@ fc_status fc_pixels_conv_weights(const fc_work *work) {
         const int64_t last = over < 0 ? h : fc_max(h, fc_min(c.OH, over / c.stride_h + 1));
         const fc_pixels pixels = {.fresh = 1, .images = c.N, .rows = last - h, .pixels = c.OW, .x_image = c.H * x_row,
                                   .x_row = c.stride_h * x_row, .x_step = c.stride_w * C, .dy_image = c.OH * dy_row,
-                                  .dy_row = dy_row, .dy_step = K, .leaf = work->leaf};
+                                  .dy_row = dy_row, .dy_step = K, .leaf = work->leaf * (last - h) * c.OW};
         const float *from = x + (last > h ? (h * c.stride_h + kh - c.pad_top) * x_row + j : 0);
         for (int64_t k = 0; k < K; k += kernels->tile_lanes)
             kernels->outer_tile(&pixels, (int)(end - j), (int)fc_min(kernels->tile_lanes, K - k), from,

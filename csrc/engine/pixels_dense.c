@@ -121,7 +121,8 @@ fc_status fc_pixels_dense_weights(const fc_work *work) {
     const fc_kernels *kernels = work->kernels;
     const int64_t M = vectors_of(work, work->images), C = op->x[0].C, K = op->y.C, lanes = kernels->tile_lanes;
     const int64_t tiles = fc_pieces(C, kernels->tile_pixels), tasks = op->gradient[0] ? fc_pieces(K, lanes) * tiles : 0;
-    const fc_pixels pixels = fc_rows_in_leaves(M, vectors_of(work, work->leaf), C, K);
+    const fc_pixels pixels = {.fresh = 1, .images = 1, .rows = 1, .pixels = M, .x_step = C, .dy_step = K,
+                              .leaf = vectors_of(work, work->leaf)};
     if (op->gradient[1] && fc_alone(work)) fc_sum_rows(work, vectors_of(work, 1), K, work->dy.at, op->gradient[1]);
     for (int64_t task = fc_first_of(work, tasks); task < fc_end_of(work, tasks); task++) {
         const int64_t k = task / tiles * lanes, t = task % tiles;
