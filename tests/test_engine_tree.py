@@ -1,4 +1,4 @@
-"""A batch gives the same bits in one piece and as parts that exchange their sums: csrc/tree.h, csrc/engine/sums.c.
+"""A batch gives the same bits in one piece and as parts that exchange their sums (csrc/engine/sums.c).
 
 The parts are threads of this process, each with weights and gradients of its own.
 """
@@ -186,7 +186,8 @@ class Table:
     def __init__(self, model: Model) -> None:
         x = np.zeros((1, *model.input_shape[1:]), np.float32)
         program = Programs().find(model, [x], True)
-        assert program is not None and program.heads is not None
+        assert program is not None
+        assert program.heads is not None
         self.tensors = program.heads.tensors
         self.ops, self.sizes, self.inputs, _, self.outputs = program.heads.last._table
 
@@ -369,7 +370,8 @@ def test_parts_are_aligned_and_cover_the_batch(N: int) -> None:
         assert room & (room - 1) == 0
         for number in range(parts):
             part = _kernels.Part(N, parts, number, print)
-            assert part.first == end and (part.first % leaf == 0 or part.images == 0)
+            assert part.first == end
+            assert part.first % leaf == 0 or part.images == 0
             end += part.images
         assert end == N
 
