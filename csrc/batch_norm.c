@@ -20,46 +20,23 @@
  *
  * The variance as mean of squares less square of mean, which one pass could do, loses all digits where the mean is
  * large. So a piece of the rows (fold.h) is read twice while it is in the cache: its mean first, then squares of
- * distances from that. Pieces are joined in double precision (Chan, Golub & LeVeque 1983), in their order:
- *
- *     m = m_a + m_b     mean = mean_a + delta m_b / m     sum of squares = S_a + S_b + delta^2 m_a m_b / m
- *
- * with delta = mean_b - mean_a.
+ * distances from that. Pieces are joined in double precision, in their order: moments.h.
  *
  * What follows, an addition and an activation, is done to y before it goes to memory, and its slope comes to dy where
  * the two sums are made.
  */
-#include <math.h>
-
 #include "fold.h"
 #include "kernels.h"
+#include "moments.h"
 #include "threads.h"
 
 static double operations(int64_t rows, int64_t C) { return 4.0 * (double)rows * (double)C; }
 
-/* Joins `rows` more rows to those `seen`: columns of C channels about `about`, with their sums from there. */
-static void join(int64_t C, double seen, double rows, const float *about, const float *sum, const float *squares,
-                 double *mean, double *total) {
-    const double share = rows / (seen + rows);
-    for (int64_t c = 0; c < C; c++) {
-        const double offset = (double)sum[c] / rows;
-        const double delta = (double)about[c] + offset - mean[c];
-        mean[c] += delta * share;
-        total[c] += (double)squares[c] - (double)sum[c] * offset + delta * delta * seen * share;
-    }
-}
-
-fc_status fc_moments(int64_t rows, int64_t C, const float *x, float *mean, float *variance) {
+fc_status fc_wide_moments(int64_t rows, int64_t C, const float *x, double *mean, double *squares) {
     const fc_kernels *kernels = fc_kernels_active();
     const fc_folded f = fc_fold(kernels->lanes, rows, C);
     float *parts = fc_floats(fc_volume(f.pieces, 3, f.period));
-    double *wide = calloc((size_t)C, 2 * sizeof(double));
-    if (!parts || !wide) {
-        fc_free(parts);
-        free(wide);
-        return FC_OUT_OF_MEMORY;
-    }
-    double *total = wide + C;
+    if (!parts) return FC_OUT_OF_MEMORY;
 
 #pragma omp parallel for schedule(static) num_threads(fc_threads_for(operations(rows, C)))
     for (int64_t p = 0; p < f.pieces; p++) {
@@ -69,23 +46,32 @@ fc_status fc_moments(int64_t rows, int64_t C, const float *x, float *mean, float
     }
 
     double seen = 0;
+    for (int64_t c = 0; c < C; c++) mean[c] = squares[c] = 0;
     for (int64_t p = 0; p < f.pieces; p++) {
         const fc_piece piece = fc_piece_of(&f, p);
-        const float *about = parts + p * 3 * f.period;
+        const float *about = parts + p * 3 * f.period, *sum = about + f.period, *squared = sum + f.period;
         for (int64_t j = 0; j < piece.width; j += C, seen += (double)piece.rows)
-            join(C, seen, (double)piece.rows, about + j, about + f.period + j, about + 2 * f.period + j, wide, total);
-    }
-    for (int64_t c = 0; c < C; c++) {
-        mean[c] = (float)wide[c];
-        variance[c] = total[c] < 0 ? 0 : (float)(total[c] / (double)rows); /* rounding may go below 0 */
+            for (int64_t c = 0; c < C; c++)
+                fc_join_distances(seen, &mean[c], &squares[c], (double)piece.rows, about[j + c], sum[j + c],
+                                  squared[j + c]);
     }
     fc_free(parts);
-    free(wide);
     return FC_OK;
 }
 
+fc_status fc_moments(int64_t rows, int64_t C, const float *x, float *mean, float *variance) {
+    double *wide = calloc((size_t)C, 2 * sizeof(double));
+    if (!wide) return FC_OUT_OF_MEMORY;
+    const fc_status status = fc_wide_moments(rows, C, x, wide, wide + C);
+    for (int64_t c = 0; c < C && status == FC_OK; c++) {
+        mean[c] = (float)wide[c];
+        variance[c] = fc_variance(wide[C + c], (double)rows);
+    }
+    free(wide);
+    return status;
+}
+
 /* What follows computes with columns, one for each channel and then repeated. */
-static double inverse_deviation(float variance, double epsilon) { return 1 / sqrt((double)variance + epsilon); }
 
 fc_status fc_batch_norm_forward(int64_t rows, int64_t C, const float *x, const float *mean, const float *variance,
                                 const float *gamma, const float *beta, double epsilon, const fc_ending *ending,
@@ -97,7 +83,7 @@ fc_status fc_batch_norm_forward(int64_t rows, int64_t C, const float *x, const f
     float *about = columns, *scale = about + f.period, *shift = scale + f.period;
     for (int64_t c = 0; c < C; c++) {
         about[c] = mean[c];
-        scale[c] = (float)((gamma ? (double)gamma[c] : 1) * inverse_deviation(variance[c], epsilon));
+        scale[c] = (float)((gamma ? (double)gamma[c] : 1) * fc_inverse_deviation(variance[c], epsilon));
         shift[c] = beta ? beta[c] : 0;
     }
     fc_repeat(&f, about), fc_repeat(&f, scale), fc_repeat(&f, shift);
@@ -114,15 +100,13 @@ fc_status fc_batch_norm_forward(int64_t rows, int64_t C, const float *x, const f
     return FC_OK;
 }
 
-/* C sums of dy phi'(y), and C of its products with x - mean; phi'(y) is multiplied into dy. */
-static fc_status gradient_sums(int64_t rows, int64_t C, const fc_ending *ending, float *dy, const float *y,
-                               const float *x, const float *mean, double *wide) {
+fc_status fc_wide_gradient_sums(int64_t rows, int64_t C, const fc_ending *ending, float *dy, const float *y,
+                                const float *x, const float *mean, double *sums, double *products) {
     const fc_kernels *kernels = fc_kernels_active();
     const fc_folded f = fc_fold(kernels->lanes, rows, C);
     float *about = fc_floats(fc_times(f.pieces * 2 + 1, f.period));
     if (!about) return FC_OUT_OF_MEMORY;
     float *parts = about + f.period;
-    double *products = wide + C;
     memcpy(about, mean, sizeof(float) * (size_t)C);
     fc_repeat(&f, about);
 
@@ -134,12 +118,13 @@ static fc_status gradient_sums(int64_t rows, int64_t C, const fc_ending *ending,
                                       y + piece.start, x + piece.start, about, sum, sum + f.period);
     }
 
+    for (int64_t c = 0; c < C; c++) sums[c] = products[c] = 0;
     for (int64_t p = 0; p < f.pieces; p++) {
         const int64_t width = fc_piece_of(&f, p).width;
         const float *sum = parts + p * 2 * f.period;
         for (int64_t j = 0; j < width; j += C)
             for (int64_t c = 0; c < C; c++) {
-                wide[c] += (double)sum[j + c];
+                sums[c] += (double)sum[j + c];
                 products[c] += (double)sum[f.period + j + c];
             }
     }
@@ -147,45 +132,34 @@ static fc_status gradient_sums(int64_t rows, int64_t C, const fc_ending *ending,
     return FC_OK;
 }
 
-fc_status fc_gradient_moments(int64_t rows, int64_t C, const fc_ending *ending, float *dy, const float *y,
-                              const float *x, const float *mean, float *sums, float *products) {
-    double *wide = calloc((size_t)C, 2 * sizeof(double));
-    const fc_status status = wide ? gradient_sums(rows, C, ending, dy, y, x, mean, wide) : FC_OUT_OF_MEMORY;
-    for (int64_t c = 0; c < C && status == FC_OK; c++) {
-        sums[c] = (float)wide[c];
-        products[c] = (float)wide[C + c];
-    }
-    free(wide);
-    return status;
-}
-
 fc_status fc_batch_norm_backward_weights(int64_t rows, int64_t C, const float *dy, const float *x, const float *mean,
                                          const float *variance, double epsilon, float *dgamma, float *dbeta) {
     const fc_ending none = {.activation = FC_LINEAR}; /* dy stays as it is */
-    double *wide = calloc((size_t)C, 2 * sizeof(double));
-    const fc_status status = wide ? gradient_sums(rows, C, &none, (float *)dy, dy, x, mean, wide) : FC_OUT_OF_MEMORY;
+    double *sums = calloc((size_t)C, 2 * sizeof(double));
+    if (!sums) return FC_OUT_OF_MEMORY;
+    const fc_status status = fc_wide_gradient_sums(rows, C, &none, (float *)dy, dy, x, mean, sums, sums + C);
     for (int64_t c = 0; c < C && status == FC_OK; c++) {
-        dbeta[c] = (float)wide[c];
-        dgamma[c] = (float)(wide[C + c] * inverse_deviation(variance[c], epsilon));
+        dbeta[c] = (float)sums[c];
+        dgamma[c] = (float)(sums[C + c] * fc_inverse_deviation(variance[c], epsilon));
     }
-    free(wide);
+    free(sums);
     return status;
 }
 
-fc_status fc_batch_norm_backward_data(int64_t rows, int64_t C, const float *dy, const float *x, const float *mean,
-                                      const float *variance, const float *gamma, const float *dgamma,
-                                      const float *dbeta, double epsilon, float *dx) {
+fc_status fc_batch_norm_backward_rows(double m, int64_t rows, int64_t C, const float *dy, const float *x,
+                                      const float *mean, const float *variance, const float *gamma,
+                                      const float *dgamma, const float *dbeta, double epsilon, float *dx) {
     const fc_kernels *kernels = fc_kernels_active();
     const fc_folded f = fc_fold(kernels->lanes, rows, C);
     float *columns = fc_floats(4 * f.period);
     if (!columns) return FC_OUT_OF_MEMORY;
     float *about = columns, *scale = about + f.period, *mean_dy = scale + f.period, *slope = mean_dy + f.period;
     for (int64_t c = 0; c < C; c++) {
-        const double inv = inverse_deviation(variance[c], epsilon);
+        const double inv = fc_inverse_deviation(variance[c], epsilon);
         about[c] = dgamma ? mean[c] : 0;
         scale[c] = (float)((gamma ? (double)gamma[c] : 1) * inv);
-        mean_dy[c] = dgamma ? (float)((double)dbeta[c] / (double)rows) : 0;
-        slope[c] = dgamma ? (float)(inv * (double)dgamma[c] / (double)rows) : 0;
+        mean_dy[c] = dgamma ? (float)((double)dbeta[c] / m) : 0;
+        slope[c] = dgamma ? (float)(inv * (double)dgamma[c] / m) : 0;
     }
     fc_repeat(&f, about), fc_repeat(&f, scale), fc_repeat(&f, mean_dy), fc_repeat(&f, slope);
     const fc_norm_gradient all = {about, scale, mean_dy, slope};
@@ -200,4 +174,10 @@ fc_status fc_batch_norm_backward_data(int64_t rows, int64_t C, const float *dy, 
     }
     fc_free(columns);
     return FC_OK;
+}
+
+fc_status fc_batch_norm_backward_data(int64_t rows, int64_t C, const float *dy, const float *x, const float *mean,
+                                      const float *variance, const float *gamma, const float *dgamma,
+                                      const float *dbeta, double epsilon, float *dx) {
+    return fc_batch_norm_backward_rows((double)rows, rows, C, dy, x, mean, variance, gamma, dgamma, dbeta, epsilon, dx);
 }

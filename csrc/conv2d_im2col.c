@@ -124,7 +124,7 @@ fc_status fc_conv2d_backward_kernel_im2col(const fc_conv2d *conv, const float *x
             im2col(conv, &p, x + n * conv->H * conv->W * conv->C_in + g * p.C, images);
             status = fc_matmul_outer(p.kernels, images * p.image_pixels, p.columns, p.K, p.rows, p.columns,
                                      dy + n * p.image_pixels * conv->C_out + g * p.K, conv->C_out,
-                                     dkernel + g * p.K, conv->C_out);
+                                     dkernel + g * p.K, conv->C_out, 0);
         }
     }
     fc_free(p.rows);

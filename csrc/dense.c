@@ -18,8 +18,13 @@ fc_status fc_dense_forward(int64_t M, int64_t C, int64_t K, const float *x, cons
 }
 
 fc_status fc_dense_backward_data(int64_t M, int64_t C, int64_t K, const float *dy, const float *w, float *dx) {
+    return fc_dense_backward_rows(M, M, C, K, dy, w, dx);
+}
+
+fc_status fc_dense_backward_rows(int64_t all, int64_t M, int64_t C, int64_t K, const float *dy, const float *w,
+                                 float *dx) {
     const fc_kernels *kernels = fc_kernels_active();
-    if (M <= 2) { /* too few to make up for packing w^T */
+    if (all <= 2) { /* too few to make up for packing w^T */
         const int64_t V = kernels->lanes, tasks = fc_pieces(C, V);
 #pragma omp parallel for schedule(static) num_threads(fc_threads_for(2.0 * (double)M * (double)C * (double)K))
         for (int64_t t = 0; t < tasks; t++)
@@ -36,5 +41,5 @@ fc_status fc_dense_backward_kernel(int64_t M, int64_t C, int64_t K, const float 
     fc_status status = fc_column_sums(kernels, M, K, dy, dbias);
     if (status != FC_OK) return status;
     memset(dw, 0, sizeof(float) * (size_t)(C * K));
-    return fc_matmul_outer(kernels, M, C, K, x, C, dy, K, dw, K);
+    return fc_matmul_outer(kernels, M, C, K, x, C, dy, K, dw, K, 0);
 }

@@ -24,6 +24,7 @@ typedef enum {
     FC_OUT_OF_MEMORY = 1,
     FC_TOO_LARGE = 2, /* sizes whose products do not fit into 64 bits: size.h */
     FC_INVALID = 3,   /* of networks alone: fc_network_error says what is wrong */
+    FC_NOT_EXCHANGED = 4, /* the caller's exchange with other parts of a batch failed: engine/engine.h */
 } fc_status;
 
 /* ---- the machine: instruction set and threads ------------------------------------------------- */
@@ -259,9 +260,6 @@ typedef struct {
 fc_status fc_batch_norm_forward(int64_t rows, int64_t C, const float *x, const float *mean, const float *variance,
                                 const float *gamma, const float *beta, double epsilon, const fc_ending *ending,
                                 float *y);
-/* dy = dy phi'(y) in place, and of that sums[c] = sum over rows of dy, products[c] = sum over rows of dy (x - mean) */
-fc_status fc_gradient_moments(int64_t rows, int64_t C, const fc_ending *ending, float *dy, const float *y,
-                              const float *x, const float *mean, float *sums, float *products);
 /* dgamma[c] = sum over rows of dy (x - mean) / sqrt(variance + epsilon);  dbeta[c] = sum over rows of dy */
 fc_status fc_batch_norm_backward_weights(int64_t rows, int64_t C, const float *dy, const float *x, const float *mean,
                                          const float *variance, double epsilon, float *dgamma, float *dbeta);

@@ -4,6 +4,7 @@
  * tile), switches its target on and includes this file: nothing else differs between instruction sets.
  */
 #include "kernels.h"
+#include "tree.h"
 #include "vector.h"
 
 #define PASTE(op, isa) op##__##isa

@@ -34,6 +34,7 @@ typedef struct {
     int64_t images, rows, pixels;
     int64_t x_image, x_row, x_step;
     int64_t dy_image, dy_row, dy_step;
+    int64_t leaf; /* outer_tile only, with fresh: so many pixels are a leaf of the tree of tree.h; 0: all of them */
 } fc_pixels;
 
 enum { FC_ROW_VECTORS = 8, FC_MOST_LANES = 16 }; /* in a tile of row_tile, and in a vector of any instruction set */
@@ -378,6 +379,15 @@ typedef struct {
 extern const fc_kernels fc_kernels__baseline, fc_kernels__avx2, fc_kernels__avx512, fc_kernels__neon;
 
 const fc_kernels *fc_kernels_active(void);
+
+/* What batch norm sums over rows of C, in double precision: mean and sum of squares of distances from it; of
+ * dy phi'(y), which replaces dy, the sum, and that of its products with x - mean. And dx of some of the m rows that dgamma and dbeta are of. */
+fc_status fc_wide_moments(int64_t rows, int64_t C, const float *x, double *mean, double *squares);
+fc_status fc_wide_gradient_sums(int64_t rows, int64_t C, const fc_ending *ending, float *dy, const float *y,
+                                const float *x, const float *mean, double *sums, double *products);
+fc_status fc_batch_norm_backward_rows(double m, int64_t rows, int64_t C, const float *dy, const float *x,
+                                      const float *mean, const float *variance, const float *gamma,
+                                      const float *dgamma, const float *dbeta, double epsilon, float *dx);
 
 /* A multiplication and an addition for every tap of every output; any of the three passes. */
 static inline double fc_conv2d_operations(const fc_conv2d *conv) {

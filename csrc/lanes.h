@@ -112,17 +112,21 @@ INLINE float vmax_lanes(vfloat v) {
 #if VLEN == 4
 #define EVERY_LANE(F, half) F(0, half), F(1, half), F(2, half), F(3, half)
 #define EVERY_HALF(ROUND) ROUND(2) ROUND(1)
+#define EVERY_HALF_BY_FOURS(ROUND) ROUND(2) ROUND(1)
 #elif VLEN == 8
 #define EVERY_LANE(F, half) \
     F(0, half), F(1, half), F(2, half), F(3, half), F(4, half), F(5, half), F(6, half), F(7, half)
 #define EVERY_HALF(ROUND) ROUND(4) ROUND(2) ROUND(1)
+#define EVERY_HALF_BY_FOURS(ROUND) ROUND(2) ROUND(1) ROUND(4)
 #elif VLEN == 16
 #define EVERY_LANE(F, half)                                                                            \
     F(0, half), F(1, half), F(2, half), F(3, half), F(4, half), F(5, half), F(6, half), F(7, half),    \
         F(8, half), F(9, half), F(10, half), F(11, half), F(12, half), F(13, half), F(14, half), F(15, half)
 #define EVERY_HALF(ROUND) ROUND(8) ROUND(4) ROUND(2) ROUND(1)
+#define EVERY_HALF_BY_FOURS(ROUND) ROUND(2) ROUND(1) ROUND(4) ROUND(8)
 #else
 #define EVERY_HALF(ROUND)
+#define EVERY_HALF_BY_FOURS(ROUND)
 #endif
 #ifdef __clang__
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -148,15 +152,17 @@ INLINE void vtranspose(vfloat *rows) {
     (void)rows;
 }
 
-/* Lane i of the result is the sum of the lanes of rows[i], as vsum_lanes adds them; rows is used up. Each round turns
- * the square as above and adds up what will meet, so half as many rows are left. */
+/* Lane i of the result is the sum of the lanes of rows[i]; rows is used up. Each round turns the square as above and adds
+ * up what will meet, so half as many rows are left. Fours of neighbours are added up first, then pairs of fours, and so
+ * on: where lanes are images, they are the lowest levels of the tree that sums a batch (tree.h). */
 INLINE vfloat vsum_square(vfloat *rows) {
 #define ROUND(half)                                                                                       \
-    _Pragma("GCC unroll 16") for (int i = 0; i < half; i++) {                                             \
+    _Pragma("GCC unroll 16") for (int i = 0; i < VLEN; i++) {                                             \
+        if (i & ((half) | ((half) == 1 ? 2 : (half) == 2 ? 0 : (half) - 1))) continue;                    \
         const vfloat a = rows[i], b = rows[i + half];                                                     \
         rows[i] = SHUFFLE(a, b, EVERY_LANE(TO_FIRST, half)) + SHUFFLE(a, b, EVERY_LANE(TO_SECOND, half)); \
     }
-    EVERY_HALF(ROUND)
+    EVERY_HALF_BY_FOURS(ROUND)
 #undef ROUND
     return rows[0];
 }

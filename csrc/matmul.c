@@ -78,7 +78,7 @@ fc_status fc_matmul(const fc_kernels *kernels, int64_t M, int64_t C, int64_t K, 
 }
 
 fc_status fc_matmul_outer(const fc_kernels *kernels, int64_t M, int64_t C, int64_t K, const float *x, int64_t x_step,
-                          const float *dy, int64_t dy_step, float *dw, int64_t dw_step) {
+                          const float *dy, int64_t dy_step, float *dw, int64_t dw_step, int64_t leaf) {
     if (!sizes_fit(M, C, K)) return FC_TOO_LARGE;
     const int64_t lanes = kernels->tile_lanes, panels = fc_pieces(K, lanes);
     const int64_t tiles = fc_pieces(C, kernels->tile_pixels);
@@ -96,7 +96,8 @@ fc_status fc_matmul_outer(const fc_kernels *kernels, int64_t M, int64_t C, int64
         dy = roomy;
         dy_step = K;
     }
-    const fc_pixels pixels = {.images = 1, .rows = 1, .pixels = M, .x_step = x_step, .dy_step = dy_step};
+    const fc_pixels pixels = {.fresh = leaf > 0, .images = 1, .rows = 1, .pixels = M, .x_step = x_step,
+                              .dy_step = dy_step, .leaf = leaf};
 
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (int64_t task = 0; task < panels * tiles; task++) {
@@ -125,4 +126,17 @@ fc_status fc_column_sums(const fc_kernels *kernels, int64_t M, int64_t K, const 
     kernels->add_rows(blocks, K, partial, sums);
     fc_free(partial);
     return FC_OK;
+}
+
+void fc_add_floats(const fc_kernels *kernels, int64_t n, const float *from, float *to) {
+    const int threads = fc_threads_for((double)n);
+    if (threads == 1) {
+        kernels->add_rows(1, n, from, to);
+        return;
+    }
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int t = 0; t < threads; t++) {
+        const int64_t first = fc_part(n, threads, t);
+        kernels->add_rows(1, fc_part(n, threads, t + 1) - first, from + first, to + first);
+    }
 }

@@ -18,12 +18,19 @@ typedef struct {
 fc_status fc_matmul(const fc_kernels *kernels, int64_t M, int64_t C, int64_t K, const float *x, int64_t x_step,
                     fc_weights weights, const float *bias, float *y, int64_t y_step);
 
-/* dw[c, k] += sum over m of x[m, c] dy[m, k] */
+/* dw[c, k] += sum over m of x[m, c] dy[m, k]; with leaves of so many rows (tree.h), =; 0: no leaves. */
 fc_status fc_matmul_outer(const fc_kernels *kernels, int64_t M, int64_t C, int64_t K, const float *x, int64_t x_step,
-                          const float *dy, int64_t dy_step, float *dw, int64_t dw_step);
+                          const float *dy, int64_t dy_step, float *dw, int64_t dw_step, int64_t leaf);
+
+/* dx = dy w^T, some M of `all` rows: how they are summed depends on how many there are in all. */
+fc_status fc_dense_backward_rows(int64_t all, int64_t M, int64_t C, int64_t K, const float *dy, const float *w,
+                                 float *dx);
 
 /* sums[k] = sum over m of a[m, k], in blocks of rows whose size does not depend on threads */
 fc_status fc_column_sums(const fc_kernels *kernels, int64_t M, int64_t K, const float *a, float *sums);
+
+/* to[i] += from[i], by all threads */
+void fc_add_floats(const fc_kernels *kernels, int64_t n, const float *from, float *to);
 
 /* Rows of weights for one tile of channels, consecutive and padded with zeros to whole vectors:
  * the tile then streams through them at one step, and edges are no special case.

@@ -1,7 +1,7 @@
 /* tile_kernel.h - the register tile: where nearly all the time of a network is spent.
  *
  *     product_tile   y[p, k] = bias[p, k] + sum over r, j of x[p*x_step + offset[r] + j] w[r*length + j, k]
- *     outer_tile     dw[j, k] += sum over p of x[p, j] dy[p, k]
+ *     outer_tile     dw[j, k] += sum over p of x[p, j] dy[p, k]             the pixels of leaves by themselves (tree.h)
  *
  * Both keep a block of sums in registers for as long as they can: TILE_PIXELS rows by two vectors of
  * channels. One step of product_tile loads two vectors of weights and TILE_PIXELS single floats of x,
@@ -84,10 +84,16 @@ INLINE void NAME(product_tile_of)(const int P, const int V, const fc_product *pr
 
 /* ---- dw += x^T dy ----------------------------------------------------------------------------- */
 
+#define ADD_WAITING                                \
+    _Pragma("GCC unroll 16") for (int j = 0; j < J; j++) \
+        for (int v = 0; v < V; v++) sum[j][v] = waiting[height][j][v] + sum[j][v];
+
+/* Sums of leaves that wait for their right half are kept beside the tile: a few kilobytes in the first-level cache. */
 INLINE void NAME(outer_tile_of)(const int J, const int V, const fc_pixels *pixels, int channels, const float *x,
                                 const float *dy, float *dw, int64_t dw_step) {
     const int last = channels - (V - 1) * VLEN;
-    vfloat sum[TILE_PIXELS][2];
+    vfloat sum[TILE_PIXELS][2], waiting[FC_MOST_WAITING][TILE_PIXELS][2];
+    int height = 0;
 #pragma GCC unroll 16
     for (int j = 0; j < J; j++) {
         const float *from = dw + j * dw_step;
@@ -97,26 +103,43 @@ INLINE void NAME(outer_tile_of)(const int J, const int V, const fc_pixels *pixel
         sum[j][V - 1] = last == VLEN ? vload(from + (V - 1) * VLEN) : vload_first(from + (V - 1) * VLEN, last);
     }
 
+    int64_t left = pixels->leaf ? pixels->leaf : INT64_MAX, leaf = 0;
+    const int64_t x_step = pixels->x_step, dy_step = pixels->dy_step;
     for (int64_t n = 0; n < pixels->images; n++) {
         for (int64_t h = 0; h < pixels->rows; h++) {
             const float *x_pixel = x + n * pixels->x_image + h * pixels->x_row;
             const float *dy_pixel = dy + n * pixels->dy_image + h * pixels->dy_row;
-            for (int64_t w = 0; w < pixels->pixels; w++, x_pixel += pixels->x_step, dy_pixel += pixels->dy_step) {
-                PREFETCH(x_pixel + 8 * pixels->x_step);
-                PREFETCH(dy_pixel + 8 * pixels->dy_step);
-                if (V == 2) PREFETCH(dy_pixel + 8 * pixels->dy_step + VLEN);
-                vfloat gradient[2];
-#pragma GCC unroll 2
-                for (int v = 0; v < V; v++) gradient[v] = vload(dy_pixel + v * VLEN);
+            for (int64_t rest = pixels->pixels; rest > 0;) {
+                if (left == 0) {
+                    for (int64_t l = leaf++; l & 1; l /= 2) {
+                        height--;
+                        ADD_WAITING
+                    }
 #pragma GCC unroll 16
-                for (int j = 0; j < J; j++) {
-                    const vfloat pixel = vbroadcast(x_pixel[j]);
+                    for (int j = 0; j < J; j++)
+                        for (int v = 0; v < V; v++) waiting[height][j][v] = sum[j][v], sum[j][v] = (vfloat){0};
+                    height++, left = pixels->leaf;
+                }
+                int64_t count = rest < left ? rest : left;
+                rest -= count, left -= count;
+                for (; count > 0; count--, x_pixel += x_step, dy_pixel += dy_step) {
+                    PREFETCH(x_pixel + 8 * x_step);
+                    PREFETCH(dy_pixel + 8 * dy_step);
+                    if (V == 2) PREFETCH(dy_pixel + 8 * dy_step + VLEN);
+                    vfloat gradient[2];
 #pragma GCC unroll 2
-                    for (int v = 0; v < V; v++) sum[j][v] += pixel * gradient[v];
+                    for (int v = 0; v < V; v++) gradient[v] = vload(dy_pixel + v * VLEN);
+#pragma GCC unroll 16
+                    for (int j = 0; j < J; j++) {
+                        const vfloat pixel = vbroadcast(x_pixel[j]);
+#pragma GCC unroll 2
+                        for (int v = 0; v < V; v++) sum[j][v] += pixel * gradient[v];
+                    }
                 }
             }
         }
     }
+    while (height--) ADD_WAITING
 
 #pragma GCC unroll 16
     for (int j = 0; j < J; j++) {
@@ -128,6 +151,8 @@ INLINE void NAME(outer_tile_of)(const int J, const int V, const fc_pixels *pixel
             vstore_first(to + (V - 1) * VLEN, sum[j][V - 1], last);
     }
 }
+
+#undef ADD_WAITING
 
 /* ---- one machine-code tile for every size ------------------------------------------------------ */
 

@@ -33,6 +33,7 @@ cdef extern from "fastconv.h" nogil:
         FC_OUT_OF_MEMORY
         FC_TOO_LARGE
         FC_INVALID
+        FC_NOT_EXCHANGED
 
     ctypedef struct fc_conv2d:
         int64_t N, H, W, C_in
@@ -416,12 +417,25 @@ cdef extern from "engine/engine.h" nogil:
         int adds
         const fc_random *random
 
+    ctypedef struct fc_part_of_batch:
+        int64_t N
+        int parts, number
+        int (*exchange)(void *context, int level, int64_t bytes, const void *mine, void *theirs) noexcept nogil
+        void *context
+
+    int64_t fc_images_of_part(int64_t N, int parts, int number, int64_t *first)
+
+    enum:
+        FC_MOST_LEAVES
+
     ctypedef struct fc_run:
         int64_t N
         const float **inputs
         float **outputs
         int losses
         const fc_loss *loss
+        double *totals
+        const fc_part_of_batch *part
 
     ctypedef struct fc_program:
         pass
@@ -503,6 +517,8 @@ cdef extern from "engine/network.h" nogil:
 cdef int check(fc_status status) except -1:
     if status == FC_OUT_OF_MEMORY:
         raise MemoryError("no memory for the kernel's workspace")
+    if status == FC_NOT_EXCHANGED:
+        raise RuntimeError("the exchange with other parts of the batch failed")
     if status == FC_TOO_LARGE:
         raise ValueError("the operation is too large: the product of its sizes does not fit into 64 bits")
     return 0
@@ -1577,6 +1593,55 @@ cdef class Stream:
         self.random.seed = seed
 
 
+cdef extern from "Python.h":
+    object PyMemoryView_FromMemory(char *memory, Py_ssize_t size, int flags)
+    int PyBUF_READ, PyBUF_WRITE
+
+
+cdef class Part:
+    """A part of a batch that several processes or threads work on: fc_part_of_batch in csrc/engine/engine.h.
+
+    Of a batch of N images ``number`` of ``parts`` parts, 1, 2, 4, 8 or 16, has ``images`` images from ``first`` on,
+    perhaps none. ``exchange(level, mine, theirs)`` sends the bytes ``mine`` to part ``number ^ (1 << level)``, and
+    fills ``theirs`` with as many that come from there. What it raises, the run raises.
+    """
+
+    cdef fc_part_of_batch part
+    cdef object exchange, error
+    cdef readonly int64_t first, images
+
+    def __init__(self, int64_t N, int parts, int number, exchange):
+        if N < 1:
+            raise ValueError(f"a batch has at least one image; got N={N}")
+        if not 1 <= parts <= FC_MOST_LEAVES or parts & (parts - 1):
+            raise ValueError(f"a batch is cut into 1, 2, 4, ... or {FC_MOST_LEAVES} parts; got parts={parts}")
+        if not 0 <= number < parts:
+            raise ValueError(f"the {parts} parts of a batch are numbered from 0; got number={number}")
+        self.part.N, self.part.parts, self.part.number = N, parts, number
+        self.part.exchange, self.part.context = exchange_in_python, <void *>self
+        self.exchange, self.error = exchange, None
+        self.images = fc_images_of_part(N, parts, number, &self.first)
+
+    cdef int check(self, fc_status status) except -1:
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+        return check(status)
+
+
+cdef int exchange_in_python(
+        void *context, int level, int64_t size, const void *mine, void *theirs) noexcept with gil:
+    cdef Part part = <Part>context
+    try:
+        part.exchange(
+            level, PyMemoryView_FromMemory(<char *>mine, size, PyBUF_READ),
+            PyMemoryView_FromMemory(<char *>theirs, size, PyBUF_WRITE))
+        return 0
+    except BaseException as error:
+        part.error = error
+        return 1
+
+
 cdef class Program:
     """A network as a table of operations that run in one call: csrc/engine/; fastconv.engine makes them.
 
@@ -1587,6 +1652,7 @@ cdef class Program:
     cdef list kept
     cdef fc_run last
     cdef list last_arrays
+    cdef Part last_part
     cdef const float **inputs
     cdef float **outputs
     cdef const float **output_gradients
@@ -1694,9 +1760,17 @@ cdef class Program:
     cdef int64_t count_of_output(self, int i):
         return self.count_at(self.numbers[2 * self.input_count + i])
 
-    cdef int begin(self, list inputs, list outputs) except -1:
+    cdef int begin(self, list inputs, list outputs, Part part) except -1:
         self.last_arrays = [inputs, outputs]
+        self.last_part = part
         self.last.N = inputs[0].shape[0]
+        self.last.part, self.last.totals = NULL, NULL
+        if part is not None:
+            if self.last.N != part.images:
+                raise ValueError(
+                    f"part {part.part.number} of {part.part.parts} of a batch of {part.part.N} images has "
+                    f"{part.images}, from number {part.first} on; got {self.last.N}")
+            self.last.part = &part.part
         for i in range(self.input_count):
             self.inputs[i] = floats(inputs[i], self.count_of_input(i))
         for i in range(self.output_count):
@@ -1705,13 +1779,16 @@ cdef class Program:
         self.last.losses, self.last.loss = 0, NULL
         return 0
 
-    def run(self, list inputs, list outputs, bint keep=False) -> None:
-        """Forward: fill the outputs. ``keep``: ``backward`` will follow."""
+    cdef int ended(self, fc_status status) except -1:
+        return check(status) if self.last_part is None else self.last_part.check(status)
+
+    def run(self, list inputs, list outputs, bint keep=False, Part part=None) -> None:
+        """Forward: fill the outputs. ``keep``: ``backward`` will follow. ``part``: of a batch, these images."""
         cdef fc_status status
-        self.begin(inputs, outputs)
+        self.begin(inputs, outputs, part)
         with nogil:
             status = fc_program_run(self.program, &self.last, keep)
-        check(status)
+        self.ended(status)
 
     def infer(self, x, tuple shape, tuple output_shape):
         """Forward alone, of a program with one input and one output: the output, a new array.
@@ -1735,7 +1812,7 @@ cdef class Program:
             self.inputs[0] = <const float *>buffer.buf
             self.outputs[0] = written(y, self.count_of_output(0))
             self.last.inputs, self.last.outputs = self.inputs, self.outputs
-            self.last.losses, self.last.loss = 0, NULL
+            self.last.losses, self.last.loss, self.last.totals, self.last.part = 0, NULL, NULL, NULL
             with nogil:
                 status = fc_program_run(self.program, &self.last, 0)
             check(status)
@@ -1743,17 +1820,20 @@ cdef class Program:
             PyBuffer_Release(&buffer)
         return y
 
-    def train(self, list inputs, list outputs, list losses) -> None:
+    def train(self, list inputs, list outputs, list losses, Part part=None) -> list:
         """Forward, losses and backward: fill the outputs, the losses of each image, and all gradients.
 
-        A loss is (kind, tensor, delta, (least, most), labels, rows, weights, scale, losses).
+        A loss is (kind, tensor, delta, (least, most), labels, rows, weights, scale, losses). Returns for each the
+        sum over the batch of weight times loss. With ``part`` the arrays are of its images, gradients and sums of
+        the whole batch; so is the scale.
         """
         cdef fc_status status
         cdef fc_loss table[8]
+        cdef double totals[8]
         cdef int64_t N
         if len(losses) > FC_MOST_INPUTS:
             raise ValueError(f"a program takes at most {FC_MOST_INPUTS} losses; got {len(losses)}")
-        self.begin(inputs, outputs)
+        self.begin(inputs, outputs, part)
         N = self.last.N
         for i, (kind, tensor, delta, limits, labels, rows, weights, scale, values) in enumerate(losses):
             table[i].kind = <fc_loss_kind><int>LOSSES[kind]
@@ -1767,11 +1847,12 @@ cdef class Program:
             if weights is not None:
                 table[i].targets.weights = floats(weights, N)
             table[i].losses = written(values, N)
-        self.last.losses, self.last.loss = len(losses), table
+        self.last.losses, self.last.loss, self.last.totals = len(losses), table, totals
         with nogil:
             status = fc_program_run(self.program, &self.last, 0)
         self.last_arrays = None
-        check(status)
+        self.ended(status)
+        return [totals[i] for i in range(len(losses))]
 
     def describe(self, int64_t images, bint backward, tensors_of_losses=()) -> tuple:
         """(a dictionary for each operation, the fields of fc_described; another one, of fc_footprint).
@@ -1834,7 +1915,10 @@ cdef class Program:
         return taken
 
     def backward(self, list output_gradients, list input_gradients) -> None:
-        """After ``run`` with ``keep``: fill the gradients of all weights, and of the inputs that are wanted."""
+        """After ``run`` with ``keep``: fill the gradients of all weights, and of the inputs that are wanted.
+
+        After one of a ``part`` of a batch, those of weights are of the whole batch.
+        """
         cdef fc_status status
         for i in range(self.output_count):
             gradient = output_gradients[i]
@@ -1845,7 +1929,7 @@ cdef class Program:
         with nogil:
             status = fc_program_backward(self.program, &self.last, self.output_gradients, self.input_gradients)
         self.last_arrays = None
-        check(status)
+        self.ended(status)
 
 
 # ---- networks in files ----------------------------------------------------------------------------

@@ -31,14 +31,14 @@ static int takes(const fc_schedule *s, fc_way way, const fc_op *op) {
 static double cost_of(const fc_schedule *s, const fc_op *op, fc_way way) {
     fc_effort efforts[FC_MOST_EFFORTS];
     double cost = 0;
-    const int count = fc_efforts_of(s->kernels, op, way, s->N, s->mode != FC_INFER, efforts);
+    const int count = fc_efforts_of(s->kernels, op, way, s->batch_N, s->mode != FC_INFER, efforts);
     for (int i = 0; i < count; i++) cost += fc_cost_of(&efforts[i]);
     return cost;
 }
 
 /* A tensor's value to the other layout, and its gradient back. */
 static double move_of(const choice *c, int tensor) {
-    const fc_effort e = fc_effort_of_move(c->s->kernels, c->p->sizes[tensor], c->s->N);
+    const fc_effort e = fc_effort_of_move(c->s->kernels, c->p->sizes[tensor], c->s->batch_N);
     return fc_cost_of(&e) * (c->s->mode != FC_INFER && c->p->needed[tensor] ? 2 : 1);
 }
 

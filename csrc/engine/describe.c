@@ -68,7 +68,8 @@ fc_status fc_program_describe(fc_program *p, int64_t N, int backward, int losses
                               fc_described *rows, fc_footprint *all) {
     fc_status status;
     const fc_mode mode = losses ? FC_TRAIN : backward ? FC_KEEP : FC_INFER;
-    const fc_schedule *s = fc_schedule_for(p, N, mode, losses, loss, &status);
+    const fc_run run = {.N = N, .losses = losses, .loss = loss};
+    const fc_schedule *s = fc_schedule_for(p, &run, mode, &status);
     if (!s) return status;
     for (int i = 0; i < p->count; i++) describe_op(p, s, i, &rows[i]);
     for (int g = 0; g < s->stages; g++)

@@ -3,6 +3,7 @@
  *     program     operations in order, sizes of tensors, inputs and outputs         program.c
  *     schedule    what is done in a run, in order: actions, cut into stages         schedule.c
  *     executor    memory for a schedule, and the loops over it                      executor.c
+ *     sums        what is summed over the batch, here and by other parts of it      sums.c
  *     methods     what an operation does to its tensors, in one of three ways       lanes_*.c, pixels_*.c, whole.c
  *     cost        which of them                                                     cost.c
  *     norms       batch norm as part of the weights before it                       norms.c
@@ -25,6 +26,7 @@
 #define FASTCONV_ENGINE_H
 
 #include "kernels.h"
+#include "tree.h"
 
 enum {
     FC_MOST_INPUTS = 8,  /* of an operation */
@@ -80,6 +82,8 @@ typedef struct {
     const fc_random *random;                   /* FC_OP_DROPOUT: the stream of this run, read at each run */
 } fc_op;
 
+int64_t fc_weight_size(const fc_op *op, int weight); /* numbers in it */
+
 /* ---- methods ------------------------------------------------------------------------------------ */
 
 /* A tensor as a method sees it. PIXELS and WHOLE: its first image of those at work, images size_of apart, row = W C.
@@ -99,6 +103,8 @@ typedef struct {
     const fc_op *op;
     int64_t images, first;      /* how many are at work (LANES: lanes in use), and the number of the first one */
     int64_t N;                  /* images in the run */
+    int64_t batch_N, number;    /* images in the whole batch, of which the run may be a part; the first one's number there */
+    int64_t leaf;               /* images that are summed one after another: tree.h */
     int member, team;           /* PIXELS: which of the threads at work on these images, and how many */
     fc_view x[FC_MOST_INPUTS], y;
     /* dx: written, not added to; .at NULL where it is not wanted. dy may be used up: with an activation at the end it is
@@ -135,7 +141,7 @@ typedef struct {
     fc_status (*forward)(const fc_work *work);
     fc_status (*backward)(const fc_work *work); /* dx, and the gradients of weights: LANES into sums, else to op->gradient */
 
-    /* LANES: floats of a chunk's sums; and from the sum of all chunks to op->gradient. */
+    /* LANES: floats of a chunk's sums; and from the sum of the whole batch to op->gradient. */
     int64_t (*sums_size)(const fc_kernels *kernels, const fc_op *op);
     void (*finish)(const fc_kernels *kernels, const fc_op *op, const float *sums);
 
@@ -143,15 +149,20 @@ typedef struct {
      * So that a large kernel needs no sums for each chunk. */
     fc_status (*weights)(const fc_work *work);
 
-    /* Batch norm in training: what is summed over the batch before forward, and before backward. A bundle's (LANES) or
-     * all images' (WHOLE) go to `partial`, partial_size floats; join makes the statistics of all of them. */
-    int64_t (*partial_size)(const fc_kernels *kernels, const fc_op *op);
-    fc_status (*moments)(const fc_work *work, float *partial);
-    fc_status (*gradient_moments)(const fc_work *work, float *partial);
+    /* Batch norm in training: what is summed over the batch before forward, mean and sum of squares of distances from
+     * it, and before backward, the sums of dy and of dy (x - mean); C of each, one after the other. A node for each leaf
+     * of the images at work, or for the bundle where leaves are larger; fc_node_images. */
+    fc_status (*moments)(const fc_work *work, double *nodes);
+    fc_status (*gradient_moments)(const fc_work *work, double *nodes);
 
     /* For fc_program_describe: the algorithm of a pass, where there are several. */
     fc_conv2d_algorithm (*algorithm)(const fc_op *op, int64_t N, fc_conv2d_pass pass);
 } fc_method;
+
+/* Images in a node of `moments`. */
+static inline int64_t fc_node_images(fc_way way, int64_t leaf, int64_t lanes) {
+    return way == FC_LANES && lanes < leaf ? lanes : leaf;
+}
 
 /* One for each kind, FC_OP_KINDS long, entries without forward: this way does not have it. */
 extern const fc_method fc_lanes_methods[FC_OP_KINDS], fc_pixels_methods[FC_OP_KINDS], fc_whole_methods[FC_OP_KINDS];
@@ -176,12 +187,33 @@ typedef struct {
 void fc_loss_gradient(const fc_kernels *kernels, const fc_loss *loss, int64_t first, int64_t images, fc_size size,
                       const float *tensor, float *gradient);
 
+/* A batch that several processes work on, each on a part: a subtree of the tree that sums the batch (tree.h), all with
+ * the same weights. Sums of batch norm, of gradients and of losses are those of the whole batch, in all parts, to the
+ * bit; what belongs to an image is in the part that has it. Gradients at inputs too: so the scale of a loss, or
+ * gradients given at outputs, are for the whole batch.
+ *
+ * What the parts of a node have is joined level by level, the smallest nodes first: at `level` the parts `number` and
+ * number ^ (1 << level) have a half each, and exchange it: send `mine`, wait for `theirs`, `bytes` of both. Every part
+ * calls as often, in the same order and with as many bytes, from the thread that runs the program; also a part that has
+ * no images. Other than 0: it failed, and so does the run. With MPI it is MPI_Sendrecv. */
 typedef struct {
-    int64_t N;
+    int64_t N;         /* images of the whole batch */
+    int parts, number; /* 1, 2, 4, ..., FC_MOST_LEAVES parts; which of them, from 0 */
+    int (*exchange)(void *context, int level, int64_t bytes, const void *mine, void *theirs);
+    void *context;
+} fc_part_of_batch;
+
+/* How many images a part has, and the number of the first one. */
+int64_t fc_images_of_part(int64_t N, int parts, int number, int64_t *first);
+
+typedef struct {
+    int64_t N;                  /* images of the run; of a part fc_images_of_part */
     const float *const *inputs; /* (N, H, W, C) each, in pixels */
     float *const *outputs;      /* to be filled */
     int losses;                 /* how many, in `loss`; > 0: forward, losses and backward in one */
     const fc_loss *loss;
+    double *totals;             /* of each loss: the sum over the batch of weight times loss; NULL: not wanted */
+    const fc_part_of_batch *part; /* NULL: alone */
 } fc_run;
 
 /* NULL: no memory, or sizes that do not fit. The table is copied; weights stay where they are. `wanted` says of each

@@ -7,11 +7,10 @@
  * All memory is there before the first action, so that only drivers can fail; then moving statistics stay what they
  * were.
  *
- * Sums over the batch: bundles are dealt to at most sixteen chunks by the number of images alone. Each chunk adds its
- * bundles' gradients up in their order, and chunks are added in theirs. So are the moments of batch norm, bundle by
- * bundle, in double precision. Nothing depends on the number of threads.
+ * A chunk of bundles is a leaf of the tree that sums the batch, or where a bundle has more images than a leaf one bundle,
+ * whose lanes are the lowest levels of the tree. Each chunk adds its bundles' gradients up in their order; the rest is
+ * in sums.c. Nothing depends on the number of threads.
  */
-#include <math.h>
 #include <string.h>
 
 #include "matmul.h"
@@ -26,6 +25,8 @@ typedef struct {
     const fc_run *run;
     const float *const *output_gradients;
     float *const *input_gradients;
+    int64_t first;     /* number in the batch of the run's first image */
+    fc_status *status; /* of the sums over the batch */
 } job;
 
 /* Some images, and who is at work on them. */
@@ -61,7 +62,7 @@ static fc_work work_of(const job *j, const fc_action *a, const piece *p) {
     const fc_schedule *s = j->s;
     const int i = a->op;
     fc_work w = {.kernels = s->kernels, .op = &s->ops[i], .images = p->images, .first = p->first, .N = s->N,
-                 .member = p->member, .team = p->team, .y = view_of(j, a->y, p), .dy = view_of(j, a->dy, p),
+                 .batch_N = s->batch_N, .number = j->first + p->first, .leaf = s->leaf, .member = p->member, .team = p->team, .y = view_of(j, a->y, p), .dy = view_of(j, a->dy, p),
                  .packed = at_or_null(s->constant, s->packed_at[i]), .saved = at_or_null(s->constant, s->saved_at[i]),
                  .sums = s->sums_at[i] < 0 ? NULL : p->sums + s->sums_at[i], .scratch = p->work + s->workspace,
                  .statistics = at_or_null(s->constant, s->statistics_at[i])};
@@ -134,9 +135,9 @@ static fc_status carry_out(const job *j, const fc_action *a, const piece *p) {
     case FC_WEIGHTS: return method->weights(&work);
     case FC_MOMENTS: case FC_GRADIENT_MOMENTS: {
         if (p->member) return FC_OK;
-        const int64_t size = method->partial_size(s->kernels, &s->ops[a->op]);
-        float *partial = s->constant + s->partial_at[a->op] + (a->way == FC_LANES ? p->bundle : 0) * size;
-        return (a->kind == FC_MOMENTS ? method->moments : method->gradient_moments)(&work, partial);
+        const int64_t first = p->first / fc_node_images(a->way, s->leaf, s->kernels->lanes);
+        double *nodes = (double *)(s->constant + s->nodes_at[a->op]) + first * 2 * s->ops[a->op].y.C;
+        return (a->kind == FC_MOMENTS ? method->moments : method->gradient_moments)(&work, nodes);
     }
     default: return FC_OK;
     }
@@ -161,92 +162,20 @@ static fc_status act(const job *j, const fc_action *a, const piece *p) {
     return status;
 }
 
-/* ---- sums over the batch ------------------------------------------------------------------------ */
-
-static double inverse_deviation(double variance, double epsilon) { return 1 / sqrt(variance + epsilon); }
-
-/* Statistics of the batch from those of its pieces: Chan, Golub & LeVeque 1983; see batch_norm.c. */
-static void join(const fc_schedule *s, const fc_action *a) {
-    const fc_op *op = &s->ops[a->op];
-    const int64_t C = op->y.C, places = op->y.H * op->y.W, V = s->kernels->lanes;
-    const int64_t pieces = a->way == FC_LANES ? s->bundles : 1;
-    const int64_t size = fc_method_of(a->way, op->kind)->partial_size(s->kernels, op);
-    const float *partial = s->constant + s->partial_at[a->op];
-    float *mean = s->constant + s->statistics_at[a->op], *variance = mean + C, *dgamma = variance + C, *dbeta = dgamma + C;
-    const double rows = (double)(s->N * places);
-    for (int64_t c = 0; c < C; c++) {
-        double first = 0, second = 0, seen = 0; /* mean and squares; or the two sums of gradients */
-        for (int64_t b = 0; b < pieces; b++) {
-            const float *of = partial + b * size + c;
-            if (a->kind == FC_GRADIENT_MOMENTS) {
-                first += (double)of[0], second += (double)of[C];
-                continue;
-            }
-            const double here = pieces == 1 ? rows : (double)(fc_min(V, s->N - b * V) * places);
-            const double offset = (double)of[C] / here, delta = (double)of[0] + offset - first;
-            const double share = here / (seen + here);
-            first += delta * share;
-            second += (double)of[2 * C] - (double)of[C] * offset + delta * delta * seen * share;
-            seen += here;
-        }
-        if (a->kind == FC_MOMENTS) {
-            mean[c] = (float)first;
-            variance[c] = second < 0 ? 0 : (float)(second / rows); /* rounding may go below 0 */
-        } else {
-            dbeta[c] = (float)first;
-            dgamma[c] = (float)(second * inverse_deviation((double)variance[c], op->epsilon));
-        }
-    }
-    if (a->kind == FC_MOMENTS) return;
-    if (op->gradient[0]) memcpy(op->gradient[0], dgamma, sizeof(float) * (size_t)C);
-    if (op->gradient[1]) memcpy(op->gradient[1], dbeta, sizeof(float) * (size_t)C);
-}
-
-static void add_chunks(const fc_schedule *s, int i) {
-    const fc_method *method = fc_method_of(FC_LANES, s->ops[i].kind);
-    const int64_t n = method->sums_size(s->kernels, &s->ops[i]);
-    float *all = s->chunk_sums + s->sums_at[i];
-    for (int64_t c = 1; c < s->chunks; c++) s->kernels->add_rows(1, n, all + c * s->chunk_size, all);
-    method->finish(s->kernels, &s->ops[i], all);
-}
-
-/* Gradients that are added to what is there; moving statistics; gradients of what the loss does not depend on. */
-static void settle(const fc_program *p, const fc_schedule *s, int back) {
-    for (int i = 0; i < p->count; i++) {
-        const fc_op *op = &s->ops[i];
-        if (!back && op->kind == FC_OP_BATCH_NORM && op->training) {
-            const float *mean = s->constant + s->statistics_at[i];
-            for (int w = 0; w < 2; w++)
-                for (int64_t c = 0; op->weight[2 + w] && c < op->y.C; c++)
-                    op->weight[2 + w][c] = (float)(op->weight[2 + w][c] * op->momentum +
-                                                   mean[w * op->y.C + c] * (1 - op->momentum));
-        }
-    }
-    if (!back) return;
-    for (int i = p->count - 1; i >= 0; i--)
-        for (int w = 0; w < FC_MOST_WEIGHTS; w++) {
-            float *given = p->ops[i].gradient[w];
-            if (given && s->ops[i].adds) s->kernels->add_rows(1, fc_weight_size(&s->ops[i], w), s->ops[i].gradient[w], given);
-        }
-}
-
-static void clear_unreached(const fc_schedule *s, int count) {
-    for (int i = 0; i < count; i++)
-        for (int w = 0; w < FC_MOST_WEIGHTS && !s->reached[i]; w++)
-            if (s->ops[i].gradient[w])
-                memset(s->ops[i].gradient[w], 0, sizeof(float) * (size_t)fc_weight_size(&s->ops[i], w));
-}
-
 /* ---- stages ------------------------------------------------------------------------------------- */
 
+static int takes_statistics(const fc_action *a) { return a->kind == FC_MOMENTS || a->kind == FC_GRADIENT_MOMENTS; }
+
+/* Whoever is the first to add to a chunk's sums clears them. */
 static void run_bundles(const job *j, const fc_stage *stage, float *work, int team) {
     const fc_schedule *s = j->s;
-    const int64_t V = s->kernels->lanes;
+    const int64_t V = s->kernels->lanes, each = fc_pieces(s->leaf, V);
+    const int clears = stage - s->stage == s->sums_stage;
 #pragma omp for schedule(dynamic)
     for (int64_t c = 0; c < s->chunks; c++) {
-        piece p = {.team = 1, .work = work, .sums = s->chunk_sums + c * s->chunk_size,
-                   .share = 1.0 / team};
-        for (p.bundle = fc_part(s->bundles, s->chunks, c); p.bundle < fc_part(s->bundles, s->chunks, c + 1); p.bundle++) {
+        piece p = {.team = 1, .work = work, .sums = s->chunk_sums + c * s->chunk_size, .share = 1.0 / team};
+        if (clears) memset(p.sums, 0, sizeof(float) * (size_t)s->chunk_size);
+        for (p.bundle = c * each; p.bundle < fc_min(s->bundles, (c + 1) * each); p.bundle++) {
             p.first = p.bundle * V, p.images = fc_min(V, s->N - p.first);
             for (int a = stage->first; a < stage->end; a++) act(j, &s->action[a], &p);
         }
@@ -254,8 +183,9 @@ static void run_bundles(const job *j, const fc_stage *stage, float *work, int te
 }
 
 static void run_team(const job *j, const fc_stage *stage, float *work, int member, int team) {
-    const piece p = {.images = j->s->N, .member = member, .team = team, .work = work, .sums = j->s->chunk_sums, .share = 1.0 / team};
-    for (int a = stage->first; a < stage->end; a++) {
+    const piece p = {.images = j->s->N, .member = member, .team = team, .work = work, .sums = j->s->chunk_sums,
+                     .share = 1.0 / team};
+    for (int a = stage->first; a < stage->end && p.images; a++) {
         act(j, &j->s->action[a], &p);
         if (team > 1) {
 #pragma omp barrier
@@ -274,8 +204,9 @@ static void pack(const job *j, const fc_program *p, float *work, int member, int
     for (int i = 0; i < p->count; i++) {
         const fc_method *method = fc_method_of(s->way[i], s->ops[i].kind);
         if (!method->pack || s->gone[i]) continue;
-        const fc_work w = {.kernels = s->kernels, .op = &s->ops[i], .N = s->N, .member = member, .team = team,
-                           .packed = at_or_null(s->constant, s->packed_at[i]), .scratch = work + s->workspace};
+        const fc_work w = {.kernels = s->kernels, .op = &s->ops[i], .N = s->N, .batch_N = s->batch_N, .leaf = s->leaf,
+                           .member = member, .team = team, .packed = at_or_null(s->constant, s->packed_at[i]),
+                           .scratch = work + s->workspace};
         method->pack(&w, s->mode != FC_INFER);
     }
     if (team > 1) {
@@ -296,12 +227,13 @@ static void run_stages(const job *j, const fc_program *p, int first, int end, in
         if (team > 1) {
 #pragma omp barrier
         }
-        if (member == 0)
-            for (int a = stage->first; a < stage->end; a++)
-                if (s->action[a].kind == FC_MOMENTS || s->action[a].kind == FC_GRADIENT_MOMENTS) join(s, &s->action[a]);
+        for (int a = stage->first; a < stage->end && member == 0; a++)
+            if (takes_statistics(&s->action[a]) && *j->status == FC_OK)
+                *j->status = fc_sum_statistics(s, j->run, &s->action[a]);
         if (team > 1) {
 #pragma omp barrier
         }
+        if (*j->status != FC_OK) return;
     }
 }
 
@@ -318,56 +250,61 @@ static fc_status run_all(fc_program *p, const job *j, int first, int end, int pa
 #pragma omp parallel num_threads(team)
                 run_stages(j, p, g, until, packing, fc_team_size());
             }
+            if (*j->status != FC_OK) return *j->status;
             packing = 0;
             g = until;
             continue;
         }
         const piece all = {.images = s->N, .team = 1, .work = s->work, .sums = s->chunk_sums, .share = 1};
         for (int a = s->stage[g].first; a < s->stage[g].end; a++) {
-            const fc_status status = act(j, &s->action[a], &all);
+            fc_status status = s->N ? act(j, &s->action[a], &all) : FC_OK;
+            if (status == FC_OK && takes_statistics(&s->action[a])) status = fc_sum_statistics(s, j->run, &s->action[a]);
             if (status != FC_OK) return status;
-            if (s->action[a].kind == FC_MOMENTS || s->action[a].kind == FC_GRADIENT_MOMENTS) join(s, &s->action[a]);
         }
         g++;
     }
     return FC_OK;
 }
 
-static void begin_sums(const fc_schedule *s) {
-    memset(s->chunk_sums, 0, sizeof(float) * (size_t)(s->chunks * s->chunk_size));
+static void move_statistics(const fc_program *p, const fc_schedule *s) {
+    for (int i = 0; i < p->count; i++) {
+        const fc_op *op = &s->ops[i];
+        if (!fc_takes_statistics(op)) continue;
+        const float *mean = s->constant + s->statistics_at[i];
+        for (int w = 0; w < 2; w++)
+            for (int64_t c = 0; op->weight[2 + w] && c < op->y.C; c++)
+                op->weight[2 + w][c] =
+                    (float)(op->weight[2 + w][c] * op->momentum + mean[w * op->y.C + c] * (1 - op->momentum));
+    }
 }
 
-static void end_sums(const fc_program *p, const fc_schedule *s) {
-    const int threads = fc_threads_for((double)(s->chunks * s->chunk_size));
-#pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
-    for (int i = 0; i < p->count; i++)
-        if (s->sums_at[i] >= 0) add_chunks(s, i);
-    clear_unreached(s, p->count);
-    settle(p, s, 1);
+static int64_t first_of(const fc_run *run) {
+    int64_t first = 0;
+    if (run->part) fc_images_of_part(run->part->N, run->part->parts, run->part->number, &first);
+    return first;
 }
 
 fc_status fc_program_run(fc_program *p, const fc_run *run, int keep) {
     fc_status status;
     const fc_mode mode = run->losses ? FC_TRAIN : keep ? FC_KEEP : FC_INFER;
-    fc_schedule *s = fc_schedule_for(p, run->N, mode, run->losses, run->loss, &status);
+    fc_schedule *s = fc_schedule_for(p, run, mode, &status);
     if (!s) return status;
-    const job j = {.s = s, .ops = p->count, .seconds = p->seconds, .run = run};
-    if (mode == FC_TRAIN) begin_sums(s);
+    const job j = {.s = s, .ops = p->count, .seconds = p->seconds, .run = run, .first = first_of(run), .status = &status};
     status = run_all(p, &j, 0, mode == FC_KEEP ? s->forward_stages : s->stages, 1);
-    if (status != FC_OK) return status;
-    settle(p, s, 0);
-    if (mode == FC_TRAIN) end_sums(p, s);
-    return FC_OK;
+    if (status == FC_OK && mode == FC_TRAIN) status = fc_sum_losses(s, run);
+    if (status == FC_OK && mode == FC_TRAIN) status = fc_sum_gradients(p, s, run);
+    if (status == FC_OK) move_statistics(p, s);
+    return status;
 }
 
 fc_status fc_program_backward(fc_program *p, const fc_run *run, const float *const *output_gradients,
                               float *const *input_gradients) {
     fc_status status;
-    fc_schedule *s = fc_schedule_for(p, run->N, FC_KEEP, 0, NULL, &status);
+    fc_schedule *s = fc_schedule_for(p, run, FC_KEEP, &status);
     if (!s) return status;
-    const job j = {.s = s, .ops = p->count, .seconds = p->seconds, .run = run, .output_gradients = output_gradients, .input_gradients = input_gradients};
-    begin_sums(s);
+    const job j = {.s = s, .ops = p->count, .seconds = p->seconds, .run = run, .output_gradients = output_gradients,
+                   .input_gradients = input_gradients, .first = first_of(run), .status = &status};
     status = run_all(p, &j, s->forward_stages, s->stages, 0);
-    if (status == FC_OK) end_sums(p, s);
+    if (status == FC_OK) status = fc_sum_gradients(p, s, run);
     return status;
 }

@@ -203,9 +203,8 @@ static inline void fc_backward_outputs(const fc_work *work, float *bias_sums) {
     fc_status fc_lanes_##name##_backward(const fc_work *work);                                                    \
     int64_t fc_lanes_##name##_sums_size(const fc_kernels *kernels, const fc_op *op);                              \
     void fc_lanes_##name##_finish(const fc_kernels *kernels, const fc_op *op, const float *sums);                 \
-    int64_t fc_lanes_##name##_partial_size(const fc_kernels *kernels, const fc_op *op);                           \
-    fc_status fc_lanes_##name##_moments(const fc_work *work, float *partial);                                     \
-    fc_status fc_lanes_##name##_gradient_moments(const fc_work *work, float *partial);
+    fc_status fc_lanes_##name##_moments(const fc_work *work, double *nodes);                                      \
+    fc_status fc_lanes_##name##_gradient_moments(const fc_work *work, double *nodes);
 
 FC_LANES_METHOD(conv)
 fc_conv2d_algorithm fc_lanes_conv_algorithm(const fc_op *op, int64_t N, fc_conv2d_pass pass);

@@ -40,7 +40,7 @@ static fc_status drop(const fc_work *work, fc_view from, fc_view to, float shift
     uint32_t words[FC_RANDOM_BLOCK * FC_MOST_LANES];
     for (int64_t i = 0; i < places; i += FC_RANDOM_BLOCK) {
         const int64_t n = fc_min(FC_RANDOM_BLOCK, places - i);
-        work->kernels->bundle_random_words(key, (uint32_t)work->first, i, n, words);
+        work->kernels->bundle_random_words(key, (uint32_t)work->number, i, n, words);
         for (int64_t p = 0; p < pixels; p++) drop_places(&j, p * places + i, n, words);
     }
     return FC_OK;

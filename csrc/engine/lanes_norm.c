@@ -11,9 +11,8 @@
  * to a channel is repeated for each lane. Lanes without an image are left out of what is summed over the batch, and get
  * gradients of zero, for otherwise they would get those that the batch's statistics hand to all.
  */
-#include <math.h>
-
 #include "lanes.h"
+#include "moments.h"
 
 int fc_lanes_norm_takes(const fc_kernels *kernels, const fc_op *op, int backward) {
     (void)kernels;
@@ -41,7 +40,7 @@ static void fill(const fc_work *work, float *to, int64_t c, int64_t lanes, doubl
 
 static double inverse_deviation(const fc_work *work, int64_t c) {
     const float *variance = work->op->training ? work->statistics + work->op->y.C : work->op->weight[3];
-    return 1 / sqrt((double)variance[c] + work->op->epsilon);
+    return fc_inverse_deviation(variance[c], work->op->epsilon);
 }
 
 static double scale_of(const fc_work *work, int64_t c) {
@@ -72,7 +71,7 @@ fc_status fc_lanes_norm_backward(const fc_work *work) {
         fc_copy(fc_row_of(work, work->dx[1], h), fc_row_of(work, work->dy, h), fc_row_floats(work, op->y));
     if (!work->dx[0].at) return FC_OK;
     const int64_t C = op->y.C;
-    const double m = (double)work->N * (double)op->y.H * (double)op->y.W;
+    const double m = (double)work->batch_N * (double)op->y.H * (double)op->y.W;
     float *about = column(work, 0), *scale = column(work, 1), *mean_dy = column(work, 2), *slope = column(work, 3);
     for (int64_t c = 0; c < C; c++) {
         const float *mean = work->statistics, *dgamma = mean + 2 * C, *dbeta = dgamma + C;
@@ -98,48 +97,67 @@ fc_status fc_lanes_norm_backward(const fc_work *work) {
 
 /* ---- what is summed over the batch -------------------------------------------------------------- */
 
-int64_t fc_lanes_norm_partial_size(const fc_kernels *kernels, const fc_op *op) {
-    (void)kernels;
-    return 3 * op->x[0].C;
+/* The lanes of node g: those of a leaf of images, or all. */
+typedef struct {
+    int64_t first, end; /* of them, those that have images */
+    int64_t past;       /* the last of all */
+} group;
+
+static int64_t nodes_of(const fc_work *work) {
+    return fc_pieces(work->images, fc_node_images(FC_LANES, work->leaf, work->kernels->lanes));
 }
 
-/* The lanes of channel c that have images, added up. */
-static double sum_of(const fc_work *work, const float *sums, int64_t c) {
+static group group_of(const fc_work *work, int64_t g) {
+    const int64_t each = fc_node_images(FC_LANES, work->leaf, work->kernels->lanes), first = g * each;
+    return (group){first, fc_min(first + each, work->images), first + each};
+}
+
+/* The lanes of channel c that are the group's, added up. */
+static double sum_of(const fc_work *work, const group *of, const float *sums, int64_t c) {
     double sum = 0;
-    for (int64_t l = 0; l < work->images; l++) sum += (double)sums[c * work->kernels->lanes + l];
+    for (int64_t l = of->first; l < of->end; l++) sum += (double)sums[c * work->kernels->lanes + l];
     return sum;
 }
 
-/* partial: about what, the sum of distances from there, and that of their squares. A mean of plain sums may be off in
- * its last digits, but not by much of a distance; what it is off by is in the sum. */
-fc_status fc_lanes_norm_moments(const fc_work *work, float *partial) {
+/* A mean of plain sums may be off in its last digits, but not by much of a distance: what it is off by is in the sum of
+ * distances from there. */
+fc_status fc_lanes_norm_moments(const fc_work *work, double *nodes) {
     const fc_op *op = work->op;
     const fc_size size = op->x[0];
-    const int64_t width = width_of(work), C = size.C;
-    const double numbers = (double)work->images * (double)size.H * (double)size.W;
+    const int64_t width = width_of(work), C = size.C, V = work->kernels->lanes, count = nodes_of(work);
     float *about = column(work, 0), *sum = column(work, 1), *squares = column(work, 2);
     fc_clear(sum, width);
+    fc_clear(about, width);
     for (int64_t h = 0; h < size.H; h++)
         work->kernels->add_rows(size.W, width, fc_row_of(work, work->x[0], h), sum);
-    for (int64_t c = 0; c < C; c++) {
-        partial[c] = (float)(sum_of(work, sum, c) / numbers);
-        fill(work, about, c, work->kernels->lanes, partial[c]);
+    for (int64_t g = 0; g < count; g++) {
+        const group of = group_of(work, g);
+        const double numbers = (double)(of.end - of.first) * (double)size.H * (double)size.W;
+        for (int64_t c = 0; c < C; c++) {
+            const float mean = (float)(sum_of(work, &of, sum, c) / numbers);
+            for (int64_t l = of.first; l < of.past; l++) about[c * V + l] = mean;
+        }
     }
     fc_clear(sum, width);
     fc_clear(squares, width);
     for (int64_t h = 0; h < size.H; h++)
         work->kernels->distance_sums(size.W, width, fc_row_of(work, work->x[0], h), about, sum, squares);
-    for (int64_t c = 0; c < C; c++) {
-        partial[C + c] = (float)sum_of(work, sum, c);
-        partial[2 * C + c] = (float)sum_of(work, squares, c);
+    for (int64_t g = 0; g < count; g++, nodes += 2 * C) {
+        const group of = group_of(work, g);
+        const double numbers = (double)(of.end - of.first) * (double)size.H * (double)size.W;
+        for (int64_t c = 0; c < C; c++) {
+            nodes[c] = nodes[C + c] = 0;
+            fc_join_distances(0, &nodes[c], &nodes[C + c], numbers, about[c * V + of.first],
+                              (float)sum_of(work, &of, sum, c), (float)sum_of(work, &of, squares, c));
+        }
     }
     return FC_OK;
 }
 
-/* dy = dy phi'(y); partial: its sum, and that of dy (x - mean). */
-fc_status fc_lanes_norm_gradient_moments(const fc_work *work, float *partial) {
+/* dy = dy phi'(y); nodes: its sum, and that of dy (x - mean). */
+fc_status fc_lanes_norm_gradient_moments(const fc_work *work, double *nodes) {
     const fc_op *op = work->op;
-    const int64_t width = width_of(work), C = op->y.C;
+    const int64_t width = width_of(work), C = op->y.C, count = nodes_of(work);
     float *about = column(work, 0), *sums = column(work, 1), *row = column(work, 3); /* two columns each */
     for (int64_t c = 0; c < C; c++) fill(work, about, c, work->kernels->lanes, work->statistics[c]);
     fc_clear(sums, 2 * width);
@@ -150,6 +168,9 @@ fc_status fc_lanes_norm_gradient_moments(const fc_work *work, float *partial) {
                                             fc_row_of(work, work->x[0], h), about, row, row + width);
         work->kernels->add_rows(1, 2 * width, row, sums);
     }
-    for (int64_t c = 0; c < 2 * C; c++) partial[c] = (float)sum_of(work, sums, c);
+    for (int64_t g = 0; g < count; g++, nodes += 2 * C) {
+        const group of = group_of(work, g);
+        for (int64_t c = 0; c < 2 * C; c++) nodes[c] = sum_of(work, &of, sums, c);
+    }
     return FC_OK;
 }

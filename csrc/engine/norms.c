@@ -35,7 +35,7 @@ void fc_fold_norms(const fc_program *p, fc_schedule *s) {
         fc_op *norm = &s->ops[i];
         if (norm->kind != FC_OP_BATCH_NORM || norm->training) continue;
         const int before = foldable(p, s, norm->input[0]);
-        if (before < 0 || fc_weight_size(&s->ops[before], 0) > s->N * fc_size_of(norm->y)) continue;
+        if (before < 0 || fc_weight_size(&s->ops[before], 0) > s->batch_N * fc_size_of(norm->y)) continue;
         s->norm[before] = i;
         if (norm->inputs == 2) {
             norm->kind = FC_OP_ELEMENTWISE, norm->elementwise = FC_ADD;

@@ -115,10 +115,10 @@ static int prelu_needs(const fc_op *op) {
     return FC_NEEDS_X;
 }
 
-/* A piece of dx that nobody wants, and one of products. */
+/* A piece of dx that nobody wants, one of products, and nodes of sums. */
 static int64_t prelu_scratch(const fc_kernels *kernels, const fc_op *op, int64_t images, int backward) {
     (void)kernels, (void)op, (void)images;
-    return backward ? 2 * PIECE : 0;
+    return backward ? (2 + FC_MOST_WAITING) * PIECE : 0;
 }
 
 /* Piece t of the images at work: where it begins in its image, and how many floats it has. */
@@ -147,19 +147,24 @@ static fc_status prelu_back(const fc_work *work) {
     return FC_OK;
 }
 
-/* Each slope's sum over the images in their order, by the member that it belongs to. */
+/* Each slope's sum over the images, leaf by leaf, by the member that it belongs to. */
 static fc_status prelu_weights(const fc_work *work) {
     const fc_op *op = work->op;
     const int64_t pieces = fc_pieces(fc_size_of(op->y), PIECE);
+    float *unwanted = work->scratch, *products = unwanted + PIECE;
     for (int64_t t = fc_first_of(work, pieces); t < fc_end_of(work, pieces); t++) {
         const int64_t from = slopes_from(op, t), n = slopes_of(op, t);
-        float *sums = op->gradient[0] + from, *products = work->scratch + PIECE;
-        memset(sums, 0, sizeof(float) * (size_t)n);
-        for (int64_t i = 0; i < work->images; i++) {
-            const int64_t at = i * fc_size_of(op->y) + from;
-            work->kernels->prelu_backward(1, n, work->dy.at + at, work->x[0].at + at, op->weight[0] + from,
-                                          work->scratch, products);
-            work->kernels->add_rows(1, n, products, sums);
+        fc_leaf_sums s = {.kernels = work->kernels, .leaves = fc_leaves_of(work), .root = {op->gradient[0] + from},
+                          .n = {n}, .waiting = products + PIECE};
+        for (int64_t first = 0; first < work->images; first += work->leaf, fc_leaf_end(&s)) {
+            float *sums = fc_leaf_place(&s, 0);
+            memset(sums, 0, sizeof(float) * (size_t)n);
+            for (int64_t i = first; i < fc_min(work->images, first + work->leaf); i++) {
+                const int64_t at = i * fc_size_of(op->y) + from;
+                work->kernels->prelu_backward(1, n, work->dy.at + at, work->x[0].at + at, op->weight[0] + from, unwanted,
+                                              products);
+                work->kernels->add_rows(1, n, products, sums);
+            }
         }
     }
     return FC_OK;
@@ -173,16 +178,15 @@ static fc_status prelu_weights(const fc_work *work) {
 const fc_method fc_pixels_methods[FC_OP_KINDS] = {
     [FC_OP_CONV] = {.takes = fc_pixels_conv_takes, .needs = fc_pixels_conv_needs,
                     .packed_size = fc_pixels_conv_packed_size, .pack = fc_pixels_conv_pack,
-                    .saved_size = fc_pixels_conv_saved_size, .forward = fc_pixels_conv_forward,
+                    .saved_size = fc_pixels_conv_saved_size, .scratch_size = fc_pixels_conv_scratch_size, .forward = fc_pixels_conv_forward,
                     .backward = fc_pixels_conv_backward, .weights = fc_pixels_conv_weights},
     [FC_OP_DENSE] = {.needs = fc_pixels_dense_needs, .packed_size = fc_pixels_dense_packed_size,
-                     .pack = fc_pixels_dense_pack, .forward = fc_pixels_dense_forward,
+                     .pack = fc_pixels_dense_pack, .scratch_size = fc_pixels_dense_scratch_size, .forward = fc_pixels_dense_forward,
                      .backward = fc_pixels_dense_backward, .weights = fc_pixels_dense_weights},
     [FC_OP_MAX_POOL] = POOL, [FC_OP_AVG_POOL] = POOL, [FC_OP_GLOBAL_MAX_POOL] = POOL, [FC_OP_GLOBAL_AVG_POOL] = POOL,
     [FC_OP_BATCH_NORM] = {.needs = fc_pixels_norm_needs, .scratch_size = fc_pixels_norm_scratch_size,
                           .forward = fc_pixels_norm_forward, .backward = fc_pixels_norm_backward,
-                          .weights = fc_pixels_norm_weights, .partial_size = fc_pixels_norm_partial_size,
-                          .moments = fc_pixels_norm_moments,
+                          .weights = fc_pixels_norm_weights, .moments = fc_pixels_norm_moments,
                           .gradient_moments = fc_pixels_norm_gradient_moments},
     [FC_OP_PRELU] = {.needs = prelu_needs, .scratch_size = prelu_scratch, .forward = prelu, .backward = prelu_back,
                      .weights = prelu_weights},

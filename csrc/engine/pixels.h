@@ -12,7 +12,10 @@
 #ifndef FASTCONV_ENGINE_PIXELS_H
 #define FASTCONV_ENGINE_PIXELS_H
 
+#include <string.h>
+
 #include "engine.h"
+#include "leaves.h"
 #include "matmul.h"
 #include "memory.h"
 #include "operands.h"
@@ -25,11 +28,13 @@ int fc_pixels_conv_needs(const fc_op *op);
 int64_t fc_pixels_conv_packed_size(const fc_kernels *kernels, const fc_op *op, int backward);
 void fc_pixels_conv_pack(const fc_work *work, int backward);
 int64_t fc_pixels_conv_saved_size(const fc_kernels *kernels, const fc_op *op, int64_t N);
+int64_t fc_pixels_conv_scratch_size(const fc_kernels *kernels, const fc_op *op, int64_t images, int backward);
 fc_status fc_pixels_conv_forward(const fc_work *work);
 fc_status fc_pixels_conv_backward(const fc_work *work);
 fc_status fc_pixels_conv_weights(const fc_work *work);
 
 int fc_pixels_dense_needs(const fc_op *op);
+int64_t fc_pixels_dense_scratch_size(const fc_kernels *kernels, const fc_op *op, int64_t images, int backward);
 int64_t fc_pixels_dense_packed_size(const fc_kernels *kernels, const fc_op *op, int backward);
 void fc_pixels_dense_pack(const fc_work *work, int backward);
 fc_status fc_pixels_dense_forward(const fc_work *work);
@@ -41,9 +46,8 @@ int64_t fc_pixels_norm_scratch_size(const fc_kernels *kernels, const fc_op *op, 
 fc_status fc_pixels_norm_forward(const fc_work *work);
 fc_status fc_pixels_norm_backward(const fc_work *work);
 fc_status fc_pixels_norm_weights(const fc_work *work);
-int64_t fc_pixels_norm_partial_size(const fc_kernels *kernels, const fc_op *op);
-fc_status fc_pixels_norm_moments(const fc_work *work, float *partial);
-fc_status fc_pixels_norm_gradient_moments(const fc_work *work, float *partial);
+fc_status fc_pixels_norm_moments(const fc_work *work, double *nodes);
+fc_status fc_pixels_norm_gradient_moments(const fc_work *work, double *nodes);
 
 /* ---- what they share ------------------------------------------------------------------------------ */
 
@@ -79,10 +83,16 @@ static inline void fc_slope_outputs(const fc_work *work) {
                                          work->y.at + first, work->dy.at + first);
 }
 
-/* dbias[k] = sum over rows of dy[r, k] */
-static inline void fc_sum_rows(const fc_work *work, int64_t rows, int64_t K, const float *dy, float *sums) {
-    for (int64_t k = 0; k < K; k++) sums[k] = 0;
-    work->kernels->add_rows(rows, K, dy, sums);
+/* sums[k] = sum over rows of dy[r, k], leaf by leaf, `each` rows an image; with FC_MOST_WAITING K floats of scratch. */
+static inline void fc_sum_rows(const fc_work *work, int64_t each, int64_t K, const float *dy, float *sums) {
+    const int64_t leaf = work->leaf * each, rows = work->images * each;
+    fc_leaf_sums s = {.kernels = work->kernels, .leaves = fc_leaves_of(work), .root = {sums}, .n = {K},
+                      .waiting = work->scratch};
+    for (int64_t r = 0; r < rows; r += leaf, fc_leaf_end(&s)) {
+        float *place = fc_leaf_place(&s, 0);
+        memset(place, 0, sizeof(float) * (size_t)K);
+        work->kernels->add_rows(fc_min(leaf, rows - r), K, dy + r * K, place);
+    }
 }
 
 #endif

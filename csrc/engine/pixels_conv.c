@@ -203,6 +203,11 @@ fc_status fc_pixels_conv_backward(const fc_work *work) {
     return FC_OK;
 }
 
+int64_t fc_pixels_conv_scratch_size(const fc_kernels *kernels, const fc_op *op, int64_t images, int backward) {
+    (void)kernels, (void)images;
+    return backward && op->gradient[1] ? FC_MOST_WAITING * op->y.C : 0;
+}
+
 fc_status fc_pixels_conv_weights(const fc_work *work) {
     const fc_op *op = work->op;
     const fc_kernels *kernels = work->kernels;
@@ -211,7 +216,7 @@ fc_status fc_pixels_conv_weights(const fc_work *work) {
     const int64_t C = c.C_in, K = c.C_out, length = c.KW * C, tiles = fc_pieces(length, kernels->tile_pixels);
     const int64_t x_row = b.x_width * C, dy_row = c.OW * K, tasks = op->gradient[0] ? c.KH * tiles : 0;
     const float *x = x_of(work, &c, &b);
-    if (op->gradient[1] && fc_alone(work)) fc_sum_rows(work, c.N * c.OH * c.OW, K, work->dy.at, op->gradient[1]);
+    if (op->gradient[1] && fc_alone(work)) fc_sum_rows(work, c.OH * c.OW, K, work->dy.at, op->gradient[1]);
     for (int64_t task = fc_first_of(work, tasks); task < fc_end_of(work, tasks); task++) {
         const int64_t kh = task / tiles, t = task % tiles;
         const int64_t j = fc_part(length, tiles, t), end = fc_part(length, tiles, t + 1);
@@ -221,7 +226,7 @@ fc_status fc_pixels_conv_weights(const fc_work *work) {
         const int64_t last = over < 0 ? h : fc_max(h, fc_min(c.OH, over / c.stride_h + 1));
         const fc_pixels pixels = {.fresh = 1, .images = c.N, .rows = last - h, .pixels = c.OW, .x_image = c.H * x_row,
                                   .x_row = c.stride_h * x_row, .x_step = c.stride_w * C, .dy_image = c.OH * dy_row,
-                                  .dy_row = dy_row, .dy_step = K};
+                                  .dy_row = dy_row, .dy_step = K, .leaf = work->leaf * (last - h) * c.OW};
         const float *from = x + (last > h ? (h * c.stride_h + kh - c.pad_top) * x_row + j : 0);
         for (int64_t k = 0; k < K; k += kernels->tile_lanes)
             kernels->outer_tile(&pixels, (int)(end - j), (int)fc_min(kernels->tile_lanes, K - k), from,

@@ -10,8 +10,8 @@
 
 static int64_t vectors_of(const fc_work *work, int64_t images) { return images * work->op->y.H * work->op->y.W; }
 
-/* Too few to make up for packing w^T. By those of the run, for blocks to give the same bits. */
-static int few(const fc_work *work) { return vectors_of(work, work->N) < work->kernels->lanes / 2; }
+/* Too few to make up for packing w^T. By those of the whole batch, for blocks and parts to give the same bits. */
+static int few(const fc_work *work) { return vectors_of(work, work->batch_N) < work->kernels->lanes / 2; }
 
 int fc_pixels_dense_needs(const fc_op *op) {
     return (op->gradient[0] ? FC_NEEDS_X : 0) | (op->activation != FC_LINEAR ? FC_NEEDS_Y : 0);
@@ -111,13 +111,19 @@ fc_status fc_pixels_dense_backward(const fc_work *work) {
 
 /* ---- dw = x^T dy ---------------------------------------------------------------------------------- */
 
+int64_t fc_pixels_dense_scratch_size(const fc_kernels *kernels, const fc_op *op, int64_t images, int backward) {
+    (void)kernels, (void)images;
+    return backward && op->gradient[1] ? FC_MOST_WAITING * op->y.C : 0;
+}
+
 fc_status fc_pixels_dense_weights(const fc_work *work) {
     const fc_op *op = work->op;
     const fc_kernels *kernels = work->kernels;
     const int64_t M = vectors_of(work, work->images), C = op->x[0].C, K = op->y.C, lanes = kernels->tile_lanes;
     const int64_t tiles = fc_pieces(C, kernels->tile_pixels), tasks = op->gradient[0] ? fc_pieces(K, lanes) * tiles : 0;
-    const fc_pixels pixels = {.fresh = 1, .images = 1, .rows = 1, .pixels = M, .x_step = C, .dy_step = K};
-    if (op->gradient[1] && fc_alone(work)) fc_sum_rows(work, M, K, work->dy.at, op->gradient[1]);
+    const fc_pixels pixels = {.fresh = 1, .images = 1, .rows = 1, .pixels = M, .x_step = C, .dy_step = K,
+                              .leaf = vectors_of(work, work->leaf)};
+    if (op->gradient[1] && fc_alone(work)) fc_sum_rows(work, vectors_of(work, 1), K, work->dy.at, op->gradient[1]);
     for (int64_t task = fc_first_of(work, tasks); task < fc_end_of(work, tasks); task++) {
         const int64_t k = task / tiles * lanes, t = task % tiles;
         const int64_t c = fc_part(C, tiles, t), end = fc_part(C, tiles, t + 1);

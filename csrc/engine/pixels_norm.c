@@ -2,12 +2,12 @@
  *
  * Rows are laid side by side until they fill whole vectors (fold.h); columns of each channel's numbers are made for
  * every call in scratch. The statistics of a batch of few images are one member's work: it adds the pieces of fold.h up
- * in double precision and gives the sums about the mean, so that they join those of other ways.
+ * in double precision, leaf by leaf (tree.h).
  */
-#include <math.h>
 #include <string.h>
 
 #include "fold.h"
+#include "moments.h"
 #include "pixels.h"
 
 /* Columns that are made with: mean, scale, shift or mean of dy, slope. Of moments: mean, sum and squares of a piece. */
@@ -18,7 +18,8 @@ static int64_t rows_of(const fc_work *work, int64_t images) { return images * wo
 int64_t fc_pixels_norm_scratch_size(const fc_kernels *kernels, const fc_op *op, int64_t images, int backward) {
     (void)images, (void)backward;
     const fc_folded f = fc_fold(kernels->lanes, 0, op->y.C);
-    return fc_plus(fc_times(COLUMNS, fc_round_up(f.period, 16)), fc_times(4, op->y.C)); /* and two doubles each */
+    const int64_t wide = 4 * op->y.C, waiting = 2 * FC_MOST_WAITING * op->y.C; /* two doubles each; and nodes of sums */
+    return fc_plus(fc_times(COLUMNS, fc_round_up(f.period, 16)), fc_plus(wide, waiting));
 }
 
 int fc_pixels_norm_needs(const fc_op *op) {
@@ -50,7 +51,7 @@ static const float *variance_of(const fc_work *work) {
 }
 
 static double inverse_deviation(const fc_work *work, int64_t c) {
-    return 1 / sqrt((double)variance_of(work)[c] + work->op->epsilon);
+    return fc_inverse_deviation(variance_of(work)[c], work->op->epsilon);
 }
 
 /* The rows of the member: long ones, and for the last member what is left after them. */
@@ -89,33 +90,22 @@ fc_status fc_pixels_norm_forward(const fc_work *work) {
 
 /* ---- sums over the images at work ----------------------------------------------------------------- */
 
-int64_t fc_pixels_norm_partial_size(const fc_kernels *kernels, const fc_op *op) {
-    (void)kernels;
-    return 3 * op->y.C;
-}
-
-fc_status fc_pixels_norm_moments(const fc_work *work, float *partial) {
-    const columns c = room_for(work);
-    const int64_t C = c.f.C;
-    double *mean = doubles_of(&c), *total = mean + C, seen = 0;
-    for (int64_t k = 0; k < C; k++) mean[k] = total[k] = 0;
-    for (int64_t p = 0; p < c.f.pieces; p++) {
-        const fc_piece piece = fc_piece_of(&c.f, p);
-        const double rows = (double)piece.rows;
-        float *about = c.mean, *sum = c.scale, *squares = c.shift;
-        work->kernels->moments(piece.rows, piece.width, work->x[0].at + piece.start, about, sum, squares);
-        for (int64_t j = 0; j < piece.width; j += C, seen += rows)
-            for (int64_t k = 0; k < C; k++) {
-                const double offset = (double)sum[j + k] / rows, delta = (double)about[j + k] + offset - mean[k];
-                mean[k] += delta * rows / (seen + rows);
-                total[k] += (double)squares[j + k] - (double)sum[j + k] * offset +
-                            delta * delta * seen * rows / (seen + rows);
-            }
-    }
-    for (int64_t k = 0; k < C; k++) {
-        partial[k] = (float)mean[k];
-        partial[C + k] = 0;
-        partial[2 * C + k] = (float)fmax(0, total[k]);
+fc_status fc_pixels_norm_moments(const fc_work *work, double *nodes) {
+    const int64_t C = work->op->y.C;
+    for (int64_t first = 0; first < work->images; first += work->leaf, nodes += 2 * C) {
+        const fc_work leaf = fc_leaf_at(work, first);
+        const columns c = room_for(&leaf);
+        double *mean = nodes, *squares = nodes + C, seen = 0;
+        for (int64_t k = 0; k < 2 * C; k++) nodes[k] = 0;
+        for (int64_t p = 0; p < c.f.pieces; p++) {
+            const fc_piece piece = fc_piece_of(&c.f, p);
+            const double rows = (double)piece.rows;
+            float *about = c.mean, *sum = c.scale, *squared = c.shift;
+            work->kernels->moments(piece.rows, piece.width, leaf.x[0].at + piece.start, about, sum, squared);
+            for (int64_t j = 0; j < piece.width; j += C, seen += rows)
+                for (int64_t k = 0; k < C; k++)
+                    fc_join_distances(seen, &mean[k], &squares[k], rows, about[j + k], sum[j + k], squared[j + k]);
+        }
     }
     return FC_OK;
 }
@@ -141,12 +131,12 @@ static void gradient_sums(const fc_work *work, fc_activation activation, double 
     }
 }
 
-fc_status fc_pixels_norm_gradient_moments(const fc_work *work, float *partial) {
-    const columns c = room_for(work);
-    const int64_t C = c.f.C;
-    double *sums = doubles_of(&c), *products = sums + C;
-    gradient_sums(work, work->op->activation, sums, products);
-    for (int64_t k = 0; k < C; k++) partial[k] = (float)sums[k], partial[C + k] = (float)products[k];
+fc_status fc_pixels_norm_gradient_moments(const fc_work *work, double *nodes) {
+    const int64_t C = work->op->y.C;
+    for (int64_t first = 0; first < work->images; first += work->leaf, nodes += 2 * C) {
+        const fc_work leaf = fc_leaf_at(work, first);
+        gradient_sums(&leaf, work->op->activation, nodes, nodes + C);
+    }
     return FC_OK;
 }
 
@@ -154,16 +144,23 @@ fc_status fc_pixels_norm_gradient_moments(const fc_work *work, float *partial) {
 fc_status fc_pixels_norm_weights(const fc_work *work) {
     const fc_op *op = work->op;
     const columns c = room_for(work);
-    double *sums = doubles_of(&c), *products = sums + c.f.C;
+    const int64_t C = c.f.C;
+    double *sums = doubles_of(&c), *products = sums + C;
     if (op->training || !fc_alone(work)) return FC_OK;
     if (!op->gradient[0]) {
-        fc_sum_rows(work, rows_of(work, work->images), c.f.C, work->dy.at, op->gradient[1]);
+        fc_sum_rows(work, rows_of(work, 1), C, work->dy.at, op->gradient[1]);
         return FC_OK;
     }
-    gradient_sums(work, FC_LINEAR, sums, products);
-    for (int64_t k = 0; k < c.f.C; k++) {
-        op->gradient[0][k] = (float)(products[k] * inverse_deviation(work, k));
-        if (op->gradient[1]) op->gradient[1][k] = (float)sums[k];
+    fc_leaf_sums s = {.kernels = work->kernels, .leaves = fc_leaves_of(work), .root = {op->gradient[0], op->gradient[1]},
+                       .n = {C, op->gradient[1] ? C : 0}, .waiting = (float *)(products + C)};
+    for (int64_t first = 0; first < work->images; first += work->leaf, fc_leaf_end(&s)) {
+        const fc_work leaf = fc_leaf_at(work, first);
+        float *dgamma = fc_leaf_place(&s, 0), *dbeta = fc_leaf_place(&s, 1);
+        gradient_sums(&leaf, FC_LINEAR, sums, products);
+        for (int64_t k = 0; k < C; k++) {
+            dgamma[k] = (float)(products[k] * inverse_deviation(work, k));
+            if (dbeta) dbeta[k] = (float)sums[k];
+        }
     }
     return FC_OK;
 }
@@ -174,7 +171,7 @@ fc_status fc_pixels_norm_backward(const fc_work *work) {
     const fc_op *op = work->op;
     const columns c = room_for(work);
     const int64_t C = c.f.C, end = c.f.rows * c.f.period;
-    const double rows = (double)rows_of(work, work->N);
+    const double rows = (double)rows_of(work, work->batch_N);
     const float *dgamma = op->training ? work->statistics + 2 * C : NULL;
     const share s = share_of(work, &c.f);
     if (!op->training) {

@@ -85,7 +85,7 @@ static fc_dropout dropout_of(const fc_work *work, float shift, float fill) {
     const fc_op *op = work->op;
     const int64_t pixels = op->y.H * op->y.W;
     return (fc_dropout){.images = work->images, .pixels = op->spatial ? pixels : 1,
-                        .places = op->spatial ? op->y.C : pixels * op->y.C, .first_image = work->first,
+                        .places = op->spatial ? op->y.C : pixels * op->y.C, .first_image = work->number,
                         .stream = *op->random, .threshold = op->threshold, .scale = op->scale, .shift = shift,
                         .fill = fill};
 }

@@ -176,8 +176,6 @@ static void contribute(builder *b, int tensor, int slot) {
 
 /* ---- forward ------------------------------------------------------------------------------------ */
 
-static int takes_statistics(const fc_op *op) { return op->kind == FC_OP_BATCH_NORM && op->training; }
-
 static void forward(builder *b, int i) {
     fc_schedule *s = b->s;
     const fc_op *op = &s->ops[i];
@@ -185,7 +183,7 @@ static void forward(builder *b, int i) {
     if (s->gone[i]) return;
     fc_action a = empty_action(FC_FORWARD, way, i);
     for (int k = 0; k < op->inputs; k++) a.x[k] = value_for(b, op->input[k], way);
-    if (takes_statistics(op)) {
+    if (fc_takes_statistics(op)) {
         fc_action moments = empty_action(FC_MOMENTS, way, i);
         moments.x[0] = a.x[0];
         in_stage(b, way);
@@ -244,7 +242,7 @@ static void backward(builder *b, int i) {
     const int read = op->kind == FC_OP_BATCH_NORM ? 1 : op->inputs; /* not what is added */
     if (needs & FC_NEEDS_X)
         for (int k = 0; k < read; k++) a.x[k] = value_for(b, op->input[k], way);
-    if (takes_statistics(op)) {
+    if (fc_takes_statistics(op)) {
         fc_action sums = a;
         sums.kind = FC_GRADIENT_MOMENTS;
         in_stage(b, way);
@@ -436,12 +434,11 @@ static fc_status lay_out(fc_schedule *s, int count) {
         images = s->way[i] == FC_LANES || (s->way[i] == FC_PIXELS && !s->few) ? V : s->N;
         s->packed_at[i] = method->packed_size ? take(&s->fixed, method->packed_size(kernels, op, back)) : -1;
         s->saved_at[i] = method->saved_size ? take(&s->fixed, method->saved_size(kernels, op, s->N)) : -1;
-        const int64_t partials = s->way[i] == FC_LANES ? s->bundles : 1;
-        s->partial_at[i] = takes_statistics(op) && method->partial_size
-                               ? take(&s->fixed, fc_times(partials, method->partial_size(kernels, op))) : -1;
+        const int64_t nodes = fc_pieces(s->N, fc_node_images(s->way[i], s->leaf, V));
+        s->nodes_at[i] = fc_takes_statistics(op) ? take(&s->fixed, fc_volume(fc_max(1, nodes), 4, op->y.C)) : -1;
         s->folded_at[i] = s->norm[i] >= 0 ? take(&s->fixed, fc_folded_size(op)) : -1;
         if (s->norm[i] >= 0) s->scratch = fc_max(s->scratch, fc_round_up(fc_folded_scratch(op), 16));
-        s->statistics_at[i] = takes_statistics(op) ? take(&s->fixed, 4 * op->y.C) : -1;
+        s->statistics_at[i] = fc_takes_statistics(op) ? take(&s->fixed, 4 * op->y.C) : -1;
         s->sums_at[i] = -1;
         if (back && method->sums_size && s->way[i] == FC_LANES)
             s->sums_at[i] = s->chunk_size, s->chunk_size = fc_plus(s->chunk_size, fc_round_up(method->sums_size(kernels, op), 16));
@@ -476,9 +473,26 @@ static void redirect(fc_schedule *s, int count) {
     }
 }
 
+/* Where the sums of chunks begin, and how much is exchanged at once with other parts of the batch. */
+static void find_sums(fc_schedule *s, int count) {
+    s->sums_stage = -1;
+    for (int g = 0; g < s->stages && s->sums_stage < 0; g++)
+        for (int a = s->stage[g].first; a < s->stage[g].end; a++)
+            if (s->action[a].kind == FC_BACKWARD && s->sums_at[s->action[a].op] >= 0) s->sums_stage = g;
+    if (s->parts == 1) return;
+    int64_t gradients = s->chunk_size, most = 2 * FC_MOST_INPUTS;
+    for (int i = 0; i < count; i++) {
+        if (fc_takes_statistics(&s->ops[i])) most = fc_max(most, 4 * s->ops[i].y.C);
+        for (int w = 0; w < FC_MOST_WEIGHTS; w++)
+            if (fc_is_summed_in_place(s, i, w)) gradients = fc_plus(gradients, fc_weight_size(&s->ops[i], w));
+    }
+    s->message_size = fc_round_up(fc_max(gradients, most), 16);
+}
+
 void fc_schedule_free(fc_schedule *s) {
     if (!s) return;
     fc_free(s->work), fc_free(s->arena), fc_free(s->constant), fc_free(s->chunk_sums);
+    fc_free(s->message);
     free(s->ops), free(s->way), free(s->why), free(s->reached), free(s->norm), free(s->action), free(s->stage);
     free(s->slot), free(s->packed_at);
     free(s);
@@ -498,25 +512,27 @@ static fc_schedule *new_schedule(const fc_program *p) {
         fc_schedule_free(s);
         return NULL;
     }
-    s->saved_at = s->packed_at + n, s->sums_at = s->saved_at + n, s->partial_at = s->sums_at + n;
-    s->statistics_at = s->partial_at + n, s->added_at = s->statistics_at + n, s->folded_at = s->added_at + n;
+    s->saved_at = s->packed_at + n, s->sums_at = s->saved_at + n, s->nodes_at = s->sums_at + n;
+    s->statistics_at = s->nodes_at + n, s->added_at = s->statistics_at + n, s->folded_at = s->added_at + n;
     s->gone = s->norm + n;
     memcpy(s->ops, p->ops, sizeof *s->ops * (size_t)p->count);
     return s;
 }
 
 static int is_for(const fc_schedule *s, const fc_schedule *wanted, const fc_loss *loss) {
-    int same = s->kernels == wanted->kernels && s->N == wanted->N && s->threads == wanted->threads &&
-               s->mode == wanted->mode && s->losses == wanted->losses;
+    int same = s->kernels == wanted->kernels && s->N == wanted->N && s->batch_N == wanted->batch_N &&
+               s->parts == wanted->parts && s->threads == wanted->threads && s->mode == wanted->mode &&
+               s->losses == wanted->losses;
     for (int l = 0; same && l < s->losses; l++) same = s->loss_tensor[l] == loss[l].tensor;
     return same;
 }
 
 static fc_status build(fc_program *p, fc_schedule *s, const fc_loss *loss) {
     const int64_t V = s->kernels->lanes;
-    s->few = s->N < V / 2;
+    s->few = s->batch_N < V / 2;
+    s->leaf = fc_leaf_of(s->batch_N);
     s->bundles = fc_pieces(s->N, V);
-    s->chunks = fc_min(s->bundles, 16);
+    s->chunks = fc_max(1, fc_pieces(s->N, fc_max(V, s->leaf)));
     fc_status status = fc_choose_ways(p, s, s->losses, loss);
     if (status != FC_OK) return status;
     fc_fold_norms(p, s);
@@ -535,16 +551,19 @@ static fc_status build(fc_program *p, fc_schedule *s, const fc_loss *loss) {
     status = lay_out(s, p->count);
     if (status != FC_OK) return status;
     redirect(s, p->count);
+    find_sums(s, p->count);
 
     const int64_t each = fc_plus(fc_plus(s->workspace, s->scratch), 64);
     s->work = fc_floats(fc_times(each, s->threads));
     s->arena = fc_floats(s->batch);
     s->constant = fc_floats(s->fixed);
     s->chunk_sums = fc_floats(fc_times(s->chunks, s->chunk_size));
-    if (!s->work || !s->arena || !s->constant || !s->chunk_sums) return FC_OUT_OF_MEMORY;
+    s->message = fc_floats(fc_times(2, s->message_size));
+    if (!s->work || !s->arena || !s->constant || !s->chunk_sums || !s->message) return FC_OUT_OF_MEMORY;
     memset(s->work, 0, sizeof(float) * (size_t)(each * s->threads));
     memset(s->arena, 0, sizeof(float) * (size_t)s->batch);
     memset(s->constant, 0, sizeof(float) * (size_t)s->fixed);
+    memset(s->message, 0, sizeof(float) * (size_t)(2 * s->message_size));
     for (int i = 0; i < p->count; i++) {
         if (s->folded_at[i] >= 0) fc_place_folded(&s->ops[i], s->constant + s->folded_at[i]);
         if (s->added_at[i] < 0) continue;
@@ -558,10 +577,13 @@ static fc_status build(fc_program *p, fc_schedule *s, const fc_loss *loss) {
     return FC_OK;
 }
 
-fc_schedule *fc_schedule_for(fc_program *p, int64_t N, fc_mode mode, int losses, const fc_loss *loss,
-                             fc_status *status) {
+fc_schedule *fc_schedule_for(fc_program *p, const fc_run *run, fc_mode mode, fc_status *status) {
     enum { MOST_KEPT = 4 };
-    const fc_schedule wanted = {.kernels = fc_kernels_active(), .N = N, .threads = fc_num_threads(), .mode = mode,
+    const fc_part_of_batch *part = run->part;
+    const int losses = mode == FC_TRAIN ? run->losses : 0;
+    const fc_loss *loss = run->loss;
+    const fc_schedule wanted = {.kernels = fc_kernels_active(), .N = run->N, .batch_N = part ? part->N : run->N,
+                                .parts = part ? part->parts : 1, .threads = fc_num_threads(), .mode = mode,
                                 .losses = losses};
     int kept = 0;
     *status = FC_OK;
@@ -586,7 +608,8 @@ fc_schedule *fc_schedule_for(fc_program *p, int64_t N, fc_mode mode, int losses,
         *status = FC_OUT_OF_MEMORY;
         return NULL;
     }
-    s->kernels = wanted.kernels, s->N = N, s->threads = wanted.threads, s->mode = mode, s->losses = losses;
+    s->kernels = wanted.kernels, s->N = wanted.N, s->batch_N = wanted.batch_N, s->parts = wanted.parts;
+    s->threads = wanted.threads, s->mode = mode, s->losses = losses;
     for (int l = 0; l < losses; l++) s->loss_tensor[l] = loss[l].tensor;
     *status = build(p, s, loss);
     if (*status != FC_OK) {

@@ -55,14 +55,16 @@ typedef struct fc_schedule {
     struct fc_schedule *next;
     /* what it is for */
     const fc_kernels *kernels;
-    int64_t N;
+    int64_t N, batch_N; /* images of the run, and of the batch that it is a part of */
+    int parts;
     int threads;
     fc_mode mode;
     int losses;
     int loss_tensor[FC_MOST_INPUTS];
 
     int few;        /* too few images for bundles */
-    int64_t bundles, chunks;
+    int64_t leaf;   /* images, see tree.h */
+    int64_t bundles, chunks; /* a chunk is a leaf of bundles, or a bundle of leaves */
     fc_op *ops;     /* with sizes, and gradients that are added later redirected */
     fc_way *way;
     const char **why; /* that way, in words */
@@ -76,16 +78,17 @@ typedef struct fc_schedule {
     int *seed;      /* slot for each output's gradient given by the caller; -1 */
 
     /* places in the memory, in floats; of each operation */
-    int64_t *packed_at, *saved_at, *sums_at, *partial_at, *statistics_at, *added_at, *folded_at;
-    int64_t workspace, scratch, batch, fixed, chunk_size;
+    int64_t *packed_at, *saved_at, *sums_at, *nodes_at, *statistics_at, *added_at, *folded_at;
+    int64_t workspace, scratch, batch, fixed, chunk_size, message_size;
     double operations; /* arithmetic of a run */
     float *work, *arena, *constant; /* workspaces; tensors of the batch; what keeps its place */
     float *chunk_sums;
+    int sums_stage; /* the first that adds to them */
+    float *message; /* two of message_size: what is exchanged with other parts of the batch */
 } fc_schedule;
 
 /* NULL with a status. The schedule is the program's. */
-fc_schedule *fc_schedule_for(fc_program *program, int64_t N, fc_mode mode, int losses, const fc_loss *loss,
-                             fc_status *status);
+fc_schedule *fc_schedule_for(fc_program *program, const fc_run *run, fc_mode mode, fc_status *status);
 void fc_schedule_free(fc_schedule *schedule);
 
 const fc_method *fc_method_of(fc_way way, fc_op_kind kind);
@@ -101,6 +104,12 @@ int64_t fc_folded_size(const fc_op *op), fc_folded_scratch(const fc_op *op);
 void fc_place_folded(fc_op *op, float *room);
 void fc_fill_folded(const fc_schedule *s, const fc_op *given, int op, float *scratch, int member, int team);
 
-int64_t fc_weight_size(const fc_op *op, int weight); /* numbers in it */
+/* sums.c */
+static inline int fc_takes_statistics(const fc_op *op) { return op->kind == FC_OP_BATCH_NORM && op->training; }
+/* Whether gradient w is summed over the batch where it is, in op->gradient. */
+int fc_is_summed_in_place(const fc_schedule *schedule, int op, int w);
+fc_status fc_sum_statistics(const fc_schedule *schedule, const fc_run *run, const fc_action *action);
+fc_status fc_sum_gradients(const fc_program *program, const fc_schedule *schedule, const fc_run *run);
+fc_status fc_sum_losses(const fc_schedule *schedule, const fc_run *run);
 
 #endif

@@ -3,10 +3,13 @@
  *     y = activation(op(x))        dy <- dy activation'(y), in place        then dx, dkernel and dbias by the drivers
  *
  * For wide layers. What is not asked for is not computed; where a driver computes two gradients and one of them is not
- * wanted, that one goes to scratch.
+ * wanted, that one goes to scratch. Gradients of weights are a call for each leaf of the tree that sums the batch, so
+ * that they do not depend on who has which part of it; and what a driver chooses by the number of images, it is told by
+ * that of the whole batch.
  */
 #include <string.h>
 
+#include "leaves.h"
 #include "matmul.h"
 #include "memory.h"
 #include "operands.h"
@@ -40,26 +43,57 @@ static int64_t bias_size(const fc_kernels *kernels, const fc_op *op, int64_t ima
     return backward ? fc_max(op->y.C, op->x[0].C) : 0;
 }
 
-static float *bias_gradient(const fc_work *work) {
-    return work->op->gradient[1] ? work->op->gradient[1] : work->scratch;
+/* Gradients of both weights of the images at work, to those places. */
+typedef fc_status gradients(const fc_work *work, float *first, float *second);
+
+static fc_status by_leaves(const fc_work *work, int bias_only, gradients *compute) {
+    const fc_op *op = work->op;
+    fc_leaf_sums s = {.kernels = work->kernels, .leaves = fc_leaves_of(work),
+                      .root = {op->gradient[0] ? op->gradient[0] : work->scratch,
+                               op->gradient[1] ? op->gradient[1] : work->scratch},
+                      .n = {op->gradient[0] && !bias_only ? fc_weight_size(op, 0) : 0,
+                            op->gradient[1] ? fc_weight_size(op, 1) : 0}};
+    s.waiting = fc_floats(fc_times(fc_waiting(s.leaves), s.n[0] + s.n[1]));
+    fc_status status = s.waiting ? FC_OK : FC_OUT_OF_MEMORY;
+    for (int64_t n = 0; n < work->images && status == FC_OK; n += work->leaf) {
+        const fc_work leaf = fc_leaf_at(work, n);
+        status = compute(&leaf, fc_leaf_place(&s, 0), fc_leaf_place(&s, 1));
+        fc_leaf_end(&s);
+    }
+    fc_free(s.waiting);
+    return status;
 }
 
-/* Where the kernel does not learn, the bias's gradient by itself. */
-static fc_status bias_alone(const fc_work *work) {
-    return fc_column_sums(work->kernels, rows_of(work), work->op->y.C, work->dy.at, work->op->gradient[1]);
+static fc_status sum_rows(const fc_work *work, float *kernel, float *bias) {
+    (void)kernel;
+    return fc_column_sums(work->kernels, rows_of(work), work->op->y.C, work->dy.at, bias);
 }
+
+/* The bias's gradient by itself. */
+static fc_status bias_alone(const fc_work *work) { return by_leaves(work, 1, sum_rows); }
 
 /* ---- convolutions --------------------------------------------------------------------------------- */
 
-static fc_conv2d_algorithm algorithm_of(const fc_op *op) { return (fc_conv2d_algorithm)op->algorithm; }
+/* The algorithm of a pass, by the images that it sees at once: all of the batch, or a leaf. */
+static fc_conv2d_algorithm algorithm_of(const fc_work *work, fc_conv2d_pass pass) {
+    const fc_conv2d c =
+        fc_conv_of(work->op, pass == FC_PASS_KERNEL ? fc_min(work->leaf, work->batch_N) : work->batch_N);
+    return fc_conv2d_choose(&c, pass, (fc_conv2d_algorithm)work->op->algorithm);
+}
 
 static fc_status conv(const fc_work *work) {
     const fc_op *op = work->op;
     const fc_conv2d c = fc_conv_of(op, work->images);
-    const fc_status status =
-        fc_conv2d_forward_by(algorithm_of(op), &c, work->x[0].at, op->weight[0], op->weight[1], work->y.at);
+    const fc_status status = fc_conv2d_forward_by(algorithm_of(work, FC_PASS_FORWARD), &c, work->x[0].at,
+                                                  op->weight[0], op->weight[1], work->y.at);
     if (status == FC_OK) activate(work);
     return status;
+}
+
+static fc_status conv_weights(const fc_work *work, float *kernel, float *bias) {
+    const fc_conv2d c = fc_conv_of(work->op, work->images);
+    return fc_conv2d_backward_kernel_by(algorithm_of(work, FC_PASS_KERNEL), &c, work->x[0].at, work->dy.at, kernel,
+                                        bias);
 }
 
 static fc_status conv_back(const fc_work *work) {
@@ -67,18 +101,17 @@ static fc_status conv_back(const fc_work *work) {
     const fc_conv2d c = fc_conv_of(op, work->images);
     fc_status status = FC_OK;
     activate_back(work);
-    if (op->gradient[0])
-        status = fc_conv2d_backward_kernel_by(algorithm_of(op), &c, work->x[0].at, work->dy.at, op->gradient[0],
-                                              bias_gradient(work));
+    if (op->gradient[0]) status = by_leaves(work, 0, conv_weights);
     else if (op->gradient[1]) status = bias_alone(work);
     if (status == FC_OK && work->dx[0].at)
-        status = fc_conv2d_backward_data_by(algorithm_of(op), &c, work->dy.at, op->weight[0], work->dx[0].at);
+        status = fc_conv2d_backward_data_by(algorithm_of(work, FC_PASS_DATA), &c, work->dy.at, op->weight[0],
+                                            work->dx[0].at);
     return status;
 }
 
 static fc_conv2d_algorithm conv_algorithm(const fc_op *op, int64_t N, fc_conv2d_pass pass) {
     const fc_conv2d c = fc_conv_of(op, N);
-    return fc_conv2d_choose(&c, pass, algorithm_of(op));
+    return fc_conv2d_choose(&c, pass, (fc_conv2d_algorithm)op->algorithm);
 }
 
 static fc_status depthwise(const fc_work *work) {
@@ -89,14 +122,17 @@ static fc_status depthwise(const fc_work *work) {
     return status;
 }
 
+static fc_status depthwise_weights(const fc_work *work, float *kernel, float *bias) {
+    const fc_conv2d c = fc_conv_of(work->op, work->images);
+    return fc_conv2d_depthwise_backward_kernel(&c, work->x[0].at, work->dy.at, kernel, bias);
+}
+
 static fc_status depthwise_back(const fc_work *work) {
     const fc_op *op = work->op;
     const fc_conv2d c = fc_conv_of(op, work->images);
     fc_status status = FC_OK;
     activate_back(work);
-    if (op->gradient[0])
-        status = fc_conv2d_depthwise_backward_kernel(&c, work->x[0].at, work->dy.at, op->gradient[0],
-                                                     bias_gradient(work));
+    if (op->gradient[0]) status = by_leaves(work, 0, depthwise_weights);
     else if (op->gradient[1]) status = bias_alone(work);
     if (status == FC_OK && work->dx[0].at)
         status = fc_conv2d_depthwise_backward_data(&c, work->dy.at, op->weight[0], work->dx[0].at);
@@ -109,11 +145,23 @@ static fc_status conv_transposed(const fc_work *work) {
     const fc_conv2d c = fc_conv_of(op, work->images);
     const fc_broadcast biased = {.kind = FC_ADD, .outer = 1, .rows = rows_of(work), .width = op->y.C,
                                  .a = {0, op->y.C, 1}, .b = {0, 0, 1}};
-    fc_status status =
-        fc_conv2d_backward_data_by(algorithm_of(op), &c, work->x[0].at, op->weight[0], work->y.at);
+    fc_status status = fc_conv2d_backward_data_by(algorithm_of(work, FC_PASS_DATA), &c, work->x[0].at, op->weight[0],
+                                                  work->y.at);
     if (status == FC_OK && op->weight[1])
         status = fc_elementwise_forward(&biased, work->y.at, op->weight[1], work->y.at);
     if (status == FC_OK) activate(work);
+    return status;
+}
+
+/* Its bias is one of y, not of x as the convolution's. */
+static fc_status conv_transposed_weights(const fc_work *work, float *kernel, float *bias) {
+    const fc_op *op = work->op;
+    const fc_conv2d c = fc_conv_of(op, work->images);
+    fc_status status = FC_OK;
+    if (op->gradient[0])
+        status = fc_conv2d_backward_kernel_by(algorithm_of(work, FC_PASS_KERNEL), &c, work->dy.at, work->x[0].at,
+                                              kernel, work->scratch);
+    if (status == FC_OK && op->gradient[1]) status = sum_rows(work, NULL, bias);
     return status;
 }
 
@@ -122,12 +170,10 @@ static fc_status conv_transposed_back(const fc_work *work) {
     const fc_conv2d c = fc_conv_of(op, work->images);
     fc_status status = FC_OK;
     activate_back(work);
-    if (op->gradient[1]) status = bias_alone(work);
-    if (status == FC_OK && op->gradient[0])
-        status = fc_conv2d_backward_kernel_by(algorithm_of(op), &c, work->dy.at, work->x[0].at, op->gradient[0],
-                                              work->scratch);
+    if (op->gradient[0] || op->gradient[1]) status = by_leaves(work, 0, conv_transposed_weights);
     if (status == FC_OK && work->dx[0].at)
-        status = fc_conv2d_forward_by(algorithm_of(op), &c, work->dy.at, op->weight[0], NULL, work->dx[0].at);
+        status = fc_conv2d_forward_by(algorithm_of(work, FC_PASS_FORWARD), &c, work->dy.at, op->weight[0], NULL,
+                                      work->dx[0].at);
     return status;
 }
 
@@ -152,11 +198,13 @@ static fc_status dense_back(const fc_work *work) {
     const int64_t M = rows_of(work), C = op->x[0].C, K = op->y.C;
     fc_status status = FC_OK;
     activate_back(work);
-    if (op->gradient[0])
-        status = fc_dense_backward_kernel(M, C, K, work->x[0].at, work->dy.at, op->gradient[0], bias_gradient(work));
-    else if (op->gradient[1]) status = bias_alone(work);
+    if (op->gradient[1]) status = bias_alone(work);
+    if (status == FC_OK && op->gradient[0]) /* each tile of it leaf by leaf: no sums as large as the kernel */
+        status = fc_matmul_outer(work->kernels, M, C, K, work->x[0].at, C, work->dy.at, K, op->gradient[0], K,
+                                 work->leaf * op->y.H * op->y.W);
     if (status == FC_OK && work->dx[0].at)
-        status = fc_dense_backward_data(M, C, K, work->dy.at, op->weight[0], work->dx[0].at);
+        status = fc_dense_backward_rows(work->batch_N * op->y.H * op->y.W, M, C, K, work->dy.at, op->weight[0],
+                                        work->dx[0].at);
     return status;
 }
 
@@ -166,24 +214,17 @@ static int batch_norm_needs(const fc_op *op) {
     return (op->training || op->gradient[0] ? FC_NEEDS_X : 0) | (op->activation != FC_LINEAR ? FC_NEEDS_Y : 0);
 }
 
-/* About the mean, sums of distances and their squares; and of gradients two sums. */
-static int64_t batch_norm_partial(const fc_kernels *kernels, const fc_op *op) {
-    (void)kernels;
-    return 3 * op->y.C;
-}
-
 static int64_t batch_norm_scratch(const fc_kernels *kernels, const fc_op *op, int64_t images, int backward) {
     (void)kernels, (void)images;
     return backward ? op->y.C : 0;
 }
 
-static fc_status moments(const fc_work *work, float *partial) {
-    const int64_t C = work->op->y.C, rows = rows_of(work);
-    float *mean = partial, *sum = mean + C, *squares = sum + C;
-    const fc_status status = fc_moments(rows, C, work->x[0].at, mean, squares);
-    for (int64_t c = 0; c < C; c++) {
-        sum[c] = 0;
-        squares[c] = (float)((double)squares[c] * (double)rows);
+static fc_status moments(const fc_work *work, double *nodes) {
+    const int64_t C = work->op->y.C;
+    fc_status status = FC_OK;
+    for (int64_t n = 0; n < work->images && status == FC_OK; n += work->leaf, nodes += 2 * C) {
+        const fc_work leaf = fc_leaf_at(work, n);
+        status = fc_wide_moments(rows_of(&leaf), C, leaf.x[0].at, nodes, nodes + C);
     }
     return status;
 }
@@ -192,11 +233,16 @@ static fc_ending ending_of(const fc_work *work) {
     return (fc_ending){work->op->activation, work->op->alpha, work->x[1].at};
 }
 
-static fc_status gradient_moments(const fc_work *work, float *partial) {
+static fc_status gradient_moments(const fc_work *work, double *nodes) {
     const int64_t C = work->op->y.C;
     const fc_ending ending = ending_of(work);
-    return fc_gradient_moments(rows_of(work), C, &ending, work->dy.at, work->y.at ? work->y.at : work->dy.at,
-                               work->x[0].at, work->statistics, partial, partial + C);
+    fc_status status = FC_OK;
+    for (int64_t n = 0; n < work->images && status == FC_OK; n += work->leaf, nodes += 2 * C) {
+        const fc_work leaf = fc_leaf_at(work, n);
+        status = fc_wide_gradient_sums(rows_of(&leaf), C, &ending, leaf.dy.at, leaf.y.at ? leaf.y.at : leaf.dy.at,
+                                       leaf.x[0].at, work->statistics, nodes, nodes + C);
+    }
+    return status;
 }
 
 static fc_status batch_norm(const fc_work *work) {
@@ -206,6 +252,13 @@ static fc_status batch_norm(const fc_work *work) {
     const fc_ending ending = ending_of(work);
     return fc_batch_norm_forward(rows_of(work), op->y.C, work->x[0].at, mean, variance, op->weight[0], op->weight[1],
                                  op->epsilon, &ending, work->y.at);
+}
+
+/* Of inference: in training they are there already. */
+static fc_status batch_norm_weights(const fc_work *work, float *gamma, float *beta) {
+    const fc_op *op = work->op;
+    return fc_batch_norm_backward_weights(rows_of(work), op->y.C, work->dy.at, work->x[0].at, op->weight[2],
+                                          op->weight[3], op->epsilon, gamma, beta);
 }
 
 static fc_status batch_norm_back(const fc_work *work) {
@@ -218,14 +271,14 @@ static fc_status batch_norm_back(const fc_work *work) {
     if (op->training) {
         mean = work->statistics, variance = mean + C, dgamma = variance + C, dbeta = dgamma + C;
     } else if (op->gradient[0]) {
-        status = fc_batch_norm_backward_weights(rows, C, work->dy.at, work->x[0].at, mean, variance, op->epsilon,
-                                                op->gradient[0], op->gradient[1] ? op->gradient[1] : work->scratch);
+        status = by_leaves(work, 0, batch_norm_weights);
     } else if (op->gradient[1]) {
         status = bias_alone(work);
     }
     if (status == FC_OK && work->dx[0].at)
-        status = fc_batch_norm_backward_data(rows, C, work->dy.at, op->training ? work->x[0].at : NULL, mean, variance,
-                                             op->weight[0], dgamma, dbeta, op->epsilon, work->dx[0].at);
+        status = fc_batch_norm_backward_rows((double)(work->batch_N * op->y.H * op->y.W), rows, C, work->dy.at,
+                                             op->training ? work->x[0].at : NULL, mean, variance, op->weight[0], dgamma,
+                                             dbeta, op->epsilon, work->dx[0].at);
     return status;
 }
 
@@ -246,12 +299,13 @@ static fc_status prelu(const fc_work *work) {
 }
 
 /* Number by number, so that a gradient of x that is not wanted may be written over dy. */
-static fc_status prelu_back(const fc_work *work) {
-    const fc_op *op = work->op;
-    return fc_prelu_backward(work->images, fc_size_of(op->y), work->dy.at, work->x[0].at, op->weight[0],
-                             work->dx[0].at ? work->dx[0].at : work->dy.at,
-                             op->gradient[0] ? op->gradient[0] : work->scratch);
+static fc_status prelu_gradients(const fc_work *work, float *alpha, float *none) {
+    (void)none;
+    return fc_prelu_backward(work->images, fc_size_of(work->op->y), work->dy.at, work->x[0].at, work->op->weight[0],
+                             work->dx[0].at ? work->dx[0].at : work->dy.at, alpha);
 }
+
+static fc_status prelu_back(const fc_work *work) { return by_leaves(work, 0, prelu_gradients); }
 
 /* ---- two operands --------------------------------------------------------------------------------- */
 
@@ -316,7 +370,7 @@ const fc_method fc_whole_methods[FC_OP_KINDS] = {
     [FC_OP_DENSE] = SUM(dense),
     [FC_OP_MAX_POOL] = POOL, [FC_OP_AVG_POOL] = POOL, [FC_OP_GLOBAL_MAX_POOL] = POOL, [FC_OP_GLOBAL_AVG_POOL] = POOL,
     [FC_OP_BATCH_NORM] = {.needs = batch_norm_needs, .scratch_size = batch_norm_scratch, .forward = batch_norm,
-                          .backward = batch_norm_back, .partial_size = batch_norm_partial, .moments = moments,
+                          .backward = batch_norm_back, .moments = moments,
                           .gradient_moments = gradient_moments},
     [FC_OP_PRELU] = {.needs = prelu_needs, .scratch_size = prelu_scratch, .forward = prelu, .backward = prelu_back},
     [FC_OP_ELEMENTWISE] = {.needs = fc_elementwise_needs, .forward = elementwise, .backward = elementwise_back},
