@@ -183,19 +183,25 @@ def scaling(
 def memory(
     path: Path, about: dict[str, str], peaks: dict[str, Any], growth: dict[str, Any] | None
 ) -> Path | None:
-    """Bars of peak memory, and the line that must be level."""
+    """Bars of peak memory for each network, and the lines that must be level."""
     if not available():
         return None
-    with figure(path, 1, 2 if growth else 1, (9 if growth else 5, 4.2), about) as axes:
-        bars = [peak["trained"] / 1e6 for peak in peaks.values()]
-        _ranking(axes[0][0], list(peaks), bars, "peak resident memory in training, MB", "{:.0f}")
+    columns = len(peaks) + bool(growth)
+    with figure(path, 1, columns, (4.5 * columns, 4.2), about) as axes:
+        for place, (net, found) in enumerate(peaks.items()):
+            bars = [peak["trained"] / 1e6 for peak in found.values()]
+            _ranking(axes[0][place], list(found), bars, f"peak resident memory, training {net}, MB", "{:.0f}")
         if growth:
-            rows = growth["rows"]
-            steps, megabytes = zip(*((row["steps"], row["bytes"] / 1e6) for row in rows), strict=True)
-            axes[0][1].plot(steps, megabytes, "o-", color=COLOURS["fastconv"])
-            axes[0][1].set_ylim(0, 1.3 * max(megabytes))
-            axes[0][1].set_xlabel("steps", fontsize=8)
-            axes[0][1].set_title(f"resident memory of fastconv training {growth['network']}, MB", fontsize=8)
+            last = axes[0][-1]
+            for mode, style in (("train", "o-"), ("inference", "o--")):
+                rows = [row for row in growth["rows"] if row["mode"] == mode]
+                steps, levels = zip(*((row["steps"], row["bytes"] / 1e6) for row in rows), strict=True)
+                last.plot(steps, levels, style, color=COLOURS["fastconv"], label=mode)
+            last.set_ylim(0, 1.3 * max(row["bytes"] / 1e6 for row in growth["rows"]))
+            last.set_xlabel("steps", fontsize=8)
+            last.legend(fontsize=7)
+            title = f"resident memory of fastconv, {growth['network']}, batches of all sizes, MB"
+            last.set_title(title, fontsize=8)
     return path
 
 

@@ -88,7 +88,7 @@ def _show_bandwidths(terminalreporter, session) -> None:
 def _label(b) -> str:
     """What tells the benchmark from the others of its group."""
     params = b.params or {}
-    for name in ("algorithm", "rival"):
+    for name in ("algorithm", "rival", "way"):
         if name in params:
             return params[name]
     if "isa" in params:

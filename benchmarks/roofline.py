@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,6 +21,7 @@ from benchmarks import charts, realtime
 from benchmarks.layers import LAYERS, ConvLayer, layer_operands
 from benchmarks.reports import Report, parse
 from fastconv import ops
+from fastconv._core.roof import bandwidth
 from fastconv.cli.bench import median_seconds
 from fastconv.cli.options import positive_number, whole_number
 
@@ -67,25 +65,6 @@ def _measure_all(options: argparse.Namespace) -> int:
     report.write(peak=peak, bandwidth=memory, rows=rows)
     charts.roofline(report.path("png"), report.about, peak, memory, rows)
     return 0
-
-
-def bandwidth(threads: int, seconds: float) -> float:
-    """Bytes a second that a + b -> c moves to and from memory, the arrays far larger than any cache.
-
-    Counted as STREAM counts: two arrays read, one written (https://www.cs.virginia.edu/stream/).
-    """
-    floats = 1 << 24
-    a, b, c = (np.ones(floats, np.float32) for _ in range(3))
-    bounds = [floats * i // threads for i in range(threads + 1)]
-    parts = [slice(low, high) for low, high in pairwise(bounds)]
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    with ThreadPoolExecutor(threads) as pool:
-        while len(times) < 3 or time.perf_counter() < end:
-            start = time.perf_counter()
-            list(pool.map(lambda part: np.add(a[part], b[part], out=c[part]), parts))  # NumPy lets the GIL go
-            times.append(time.perf_counter() - start)
-    return 3 * a.nbytes / min(times)
 
 
 def passes(

@@ -5,6 +5,7 @@
  * would mix up two programs' numbers.
  */
 #include <stddef.h>
+#include <time.h>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -113,6 +114,12 @@ int fc_team_size(void) {
 #else
     return 1;
 #endif
+}
+
+double fc_seconds_now(void) {
+    struct timespec now;
+    timespec_get(&now, TIME_UTC);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 int fc_threads_for(double operations) {

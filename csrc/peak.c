@@ -4,16 +4,8 @@
  * because whatever slows a burst (a neighbour, an interrupt) is not the core's own speed. A thread that is
  * woken late still runs LEAST_BURSTS: the sum is over all threads, whatever else the machine is doing.
  */
-#include <time.h>
-
 #include "kernels.h"
 #include "threads.h"
-
-static double seconds_now(void) {
-    struct timespec now;
-    timespec_get(&now, TIME_UTC);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 enum { LEAST_BURSTS = 8 }; /* together about a millisecond, less than a scheduler's time slice */
 
@@ -23,14 +15,14 @@ double fc_fma_peak(int threads, double seconds) {
     const double flops = 2.0 * 2 * 12 * (double)(rounds * kernels->lanes);
     double total = 0;
     volatile float sink = 0;
-    const double end = seconds_now() + seconds;
+    const double end = fc_seconds_now() + seconds;
 
 #pragma omp parallel num_threads(threads) reduction(+ : total)
     {
-        double best = 0, start = seconds_now();
+        double best = 0, start = fc_seconds_now();
         for (int burst = 0; burst < LEAST_BURSTS || start < end; burst++) {
             sink = sink + kernels->fma_burst(rounds);
-            const double stop = seconds_now();
+            const double stop = fc_seconds_now();
             if (stop > start && flops / (stop - start) > best) best = flops / (stop - start);
             start = stop;
         }

@@ -15,4 +15,7 @@ int fc_thread_index(void);
 /* And how many they are: not always as many as were asked for. */
 int fc_team_size(void);
 
+/* A clock, for measuring. */
+double fc_seconds_now(void);
+
 #endif

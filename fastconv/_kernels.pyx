@@ -188,9 +188,11 @@ cdef extern from "fastconv.h" nogil:
     void fc_log_softmax_backward(int64_t rows, int64_t C, const float *dy, const float *y, float *dx)
 
     fc_status fc_moments(int64_t rows, int64_t C, const float *x, float *mean, float *variance)
+    ctypedef struct fc_ending:
+        pass
     fc_status fc_batch_norm_forward(
         int64_t rows, int64_t C, const float *x, const float *mean, const float *variance, const float *gamma,
-        const float *beta, double epsilon, float *y)
+        const float *beta, double epsilon, const fc_ending *ending, float *y)
     fc_status fc_batch_norm_backward_weights(
         int64_t rows, int64_t C, const float *dy, const float *x, const float *mean, const float *variance,
         double epsilon, float *dgamma, float *dbeta)
@@ -434,18 +436,30 @@ cdef extern from "engine/engine.h" nogil:
 
     ctypedef struct fc_described:
         fc_way way
+        const char *why
+        fc_conv2d_algorithm algorithm[3]
         int stage, back_stage
-        double operations
+        double operations, back_operations, estimate, back_estimate, bytes, back_bytes
+        int64_t kept
 
     ctypedef struct fc_footprint:
         int stages, few
         int64_t workspace, batch, fixed, sums
 
     fc_status fc_program_describe(
-        fc_program *, int64_t N, int backward, fc_described *rows, fc_footprint *all)
+        fc_program *, int64_t N, int backward, int losses, const fc_loss *, fc_described *rows, fc_footprint *all)
+    void fc_program_time(fc_program *, double *seconds)
     void fc_program_force(fc_program *, const int *ways)
     fc_status fc_program_backward(
         fc_program *, const fc_run *, const float **output_gradients, float **input_gradients)
+    int fc_program_efforts(const fc_program *, int op, fc_way way, int64_t N, int backward, fc_effort *)
+
+cdef extern from "engine/cost.h" nogil:
+    ctypedef struct fc_effort:
+        int kind
+        fc_conv2d_pass of "pass"
+        double steps, numbers, weights, rows, calls
+    double fc_cost_of(const fc_effort *)
 
 
 cdef extern from "engine/network.h" nogil:
@@ -1193,7 +1207,7 @@ def batch_norm(
     cdef fc_status status
     with nogil:
         status = fc_batch_norm_forward(
-            x.shape[0], x.shape[1], &x[0, 0], &mean[0], &variance[0], gamma_data, beta_data, epsilon, &y[0, 0])
+            x.shape[0], x.shape[1], &x[0, 0], &mean[0], &variance[0], gamma_data, beta_data, epsilon, NULL, &y[0, 0])
     check(status)
 
 
@@ -1579,6 +1593,7 @@ cdef class Program:
     cdef float **input_gradients
     cdef fc_size *sizes  # of all tensors
     cdef int *numbers  # of the inputs, whether each is wanted, of the outputs
+    cdef double *seconds  # while it is timed
     cdef readonly int input_count, output_count, op_count
 
     def __cinit__(self, list ops, list sizes, list inputs, list wanted, list outputs, list ways=None):
@@ -1620,6 +1635,7 @@ cdef class Program:
 
     def __dealloc__(self):
         fc_program_free(self.program)
+        free(self.seconds)
         free(self.sizes)
         free(self.numbers)
         free(self.inputs)
@@ -1757,20 +1773,65 @@ cdef class Program:
         self.last_arrays = None
         check(status)
 
-    def describe(self, int64_t images, bint backward) -> tuple:
-        """([{"way", "stage", "back_stage", "operations"}, ...] of the operations, {"stages", "few", and bytes})."""
+    def describe(self, int64_t images, bint backward, tensors_of_losses=()) -> tuple:
+        """(a dictionary for each operation, the fields of fc_described; another one, of fc_footprint).
+
+        ``tensors_of_losses``: as ``train`` runs with losses of these tensors; else as ``run``, with ``keep`` where
+        ``backward``.
+        """
         cdef fc_footprint all
+        cdef fc_loss losses[8]
+        if len(tensors_of_losses) > FC_MOST_INPUTS:
+            raise ValueError(f"a program takes at most {FC_MOST_INPUTS} losses; got {len(tensors_of_losses)}")
+        for i, tensor in enumerate(tensors_of_losses):
+            losses[i].tensor = tensor
         cdef fc_described *rows = <fc_described *>calloc(self.op_count + 1, sizeof(fc_described))
         if rows == NULL:
             raise MemoryError("no memory for the description")
         try:
-            check(fc_program_describe(self.program, images, backward, rows, &all))
+            check(fc_program_describe(
+                self.program, images, backward, len(tensors_of_losses), losses, rows, &all))
             listed = [
-                {"way": WAYS[<int>rows[i].way], "stage": rows[i].stage, "back_stage": rows[i].back_stage,
-                 "operations": rows[i].operations} for i in range(self.op_count)]
+                {"way": WAYS[<int>rows[i].way], "why": rows[i].why.decode(), "stage": rows[i].stage,
+                 "back_stage": rows[i].back_stage, "operations": rows[i].operations,
+                 "back_operations": rows[i].back_operations, "estimate": rows[i].estimate,
+                 "back_estimate": rows[i].back_estimate, "bytes": rows[i].bytes, "back_bytes": rows[i].back_bytes,
+                 "kept": rows[i].kept,
+                 "algorithms": [ALGORITHMS[<int>a] for a in rows[i].algorithm if <int>a >= 0]}
+                for i in range(self.op_count)]
         finally:
             free(rows)
         return listed, all
+
+    def efforts(self, int op, way, int64_t images, bint backward) -> list:
+        """What an operation would take in this way: [(kind, pass, steps, numbers, weights, rows, calls, estimate), ...]
+        as in csrc/engine/cost.h.
+        """
+        cdef fc_effort found[3]
+        count = fc_program_efforts(self.program, op, <fc_way><int>WAYS.index(way), images, backward, found)
+        return [(found[i].kind, <int>found[i].of, found[i].steps, found[i].numbers, found[i].weights, found[i].rows,
+                 found[i].calls, fc_cost_of(&found[i])) for i in range(count)]
+
+    def time(self, bint on) -> None:
+        """From now on, runs are timed, or not: see ``seconds``."""
+        free(self.seconds)
+        self.seconds = NULL
+        if on:
+            self.seconds = <double *>calloc(2 * self.op_count + 2, sizeof(double))
+            if self.seconds == NULL:
+                raise MemoryError("no memory for the seconds")
+        fc_program_time(self.program, self.seconds)
+
+    def take_seconds(self) -> list:
+        """Of the runs since it was last asked: of each operation forward and back, then of changes of layout and
+        sums of gradients, then of losses. They begin at 0 again.
+        """
+        if self.seconds == NULL:
+            raise ValueError("the program is not timed")
+        taken = [self.seconds[i] for i in range(2 * self.op_count + 2)]
+        for i in range(len(taken)):
+            self.seconds[i] = 0
+        return taken
 
     def backward(self, list output_gradients, list input_gradients) -> None:
         """After ``run`` with ``keep``: fill the gradients of all weights, and of the inputs that are wanted."""

@@ -531,11 +531,11 @@ def test_versus_does_not_race_a_wrong_answer(tmp_path, capsys, monkeypatch):
 
 @linux
 def test_memory(tmp_path, capsys):
-    argv = ["--net", "lenet5", "--batch", "4", "--rivals", "numpy", "--seconds", "0.05", "--steps", "50"]
+    argv = ["--nets", "lenet5", "--batch", "4", "--rivals", "numpy", "--seconds", "0.05", "--steps", "50"]
     report = small_run(memory, tmp_path, *argv, "--runs", "2")
     assert report["machine"]["noise"].startswith("peaks of 2 processes each within ")
-    assert report["peaks"]["fastconv"]["trained"] > 1e7
-    assert len(report["growth"]["rows"]) == 10
+    assert report["peaks"]["lenet5"]["fastconv"]["trained"] > 1e7
+    assert len(report["growth"]["rows"]) == 20
     assert "no growth" in capsys.readouterr().out
 
 
@@ -623,8 +623,9 @@ def test_charts(tmp_path):
     line = {"axis": "images", "what": "forward", "sizes": [1, 2], "seconds": [1, 2]}
     line |= scaling._fit(line["sizes"] * 2, line["seconds"] * 2)
     speedup = {"net": "lenet5", "mode": "train", "batch": 1, "speedup": 1.5}
-    peaks = {"fastconv": {"built": 1e7, "trained": 2e7}, "torch": {"built": 1e8, "trained": 2e8}}
-    growth = {"network": "lenet5", "rows": [{"steps": 1, "bytes": 1e7}, {"steps": 2, "bytes": 1e7}]}
+    peaks = {"unet": {"fastconv": {"built": 1e7, "trained": 2e7}, "torch": {"built": 1e8, "trained": 2e8}}}
+    levels = [{"mode": mode, "steps": n, "bytes": 1e7} for mode in ("train", "inference") for n in (1, 2)]
+    growth = {"network": "lenet5", "rows": levels}
     assert charts.memory(tmp_path / "memory.png", {}, peaks, growth).stat().st_size > 1000
     assert charts.memory(tmp_path / "peaks.png", {}, peaks, None).stat().st_size > 1000
     size = {"package": "fastconv", "import_seconds": 0.1, "with_dependencies": 1e7, "wheel": 1e6}

@@ -14,6 +14,7 @@ import pytest
 import fastconv
 import fastconv.graph.structure
 from fastconv import activations, layers, losses
+from fastconv.engine.explaining import Explanation
 from fastconv.engine.lower import why_not
 from fastconv.layers import (
     ELU,
@@ -381,7 +382,7 @@ def programs(executor: Programmed) -> list[Any]:
 def assert_all_in_c(executor: Programmed) -> None:
     for program in programs(executor):
         assert program is not None
-        assert not program.in_python, program.rows(1)
+        assert not program.in_python, program.why
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -504,6 +505,74 @@ def test_one_activation_that_others_read_too():
     )
     y = [np.arange(5) % 4, targets("numbers", (5, 2))]
     assert_all_in_c(hold_against_layers(model, y=y))
+
+
+# ---- passes over the table of operations
+
+
+def test_two_activations_and_their_arguments():
+    x = Input(IMAGE)
+    y = Conv2D(6, 3, activation="tanh")(x)
+    y = LeakyReLU(0.05)(ReLU()(y))  # the first ends in one already; the second follows another
+    y = ELU(0.3)(Conv2D(5, 3)(y))
+    assert_all_in_c(hold_against_layers(compiled(filled(Model(x, head(y))))))
+
+
+def test_convolutions_that_cover_the_image_or_nearly():
+    """Dense layers in the table, where the kernel is the image, pixel for pixel."""
+    x = Input(IMAGE)
+    options: list[dict[str, Any]] = [
+        {"kernel_size": (8, 7)},
+        {"kernel_size": (8, 7), "groups": 3},
+        {"kernel_size": (8, 7), "padding": ((7, 0), (6, 0)), "strides": (8, 7)},  # it sees one pixel
+        {"kernel_size": (7, 7)},  # two places
+        {"kernel_size": (4, 7), "strides": 2},  # (3, 1)
+        {"kernel_size": (5, 4), "strides": (4, 4)},  # one place, a part of the image
+        {"kernel_size": (4, 4), "dilation_rate": 2},
+    ]
+    for given in options:
+        y = Conv2D(6, **given)(below(x, IMAGE))
+        assert_all_in_c(hold_against_layers(compiled(filled(Model(x, head(y))))))
+
+
+def test_what_is_asked_for_or_read_twice_is_not_fused():
+    x = Input(IMAGE)
+    y = Conv2D(6, 3)(x)
+    z = ReLU()(y)  # y is an output
+    w = Conv2D(6, 3)(x)
+    v = Add()([w, ReLU()(w)])
+    assert_all_in_c(hold_against_layers(compiled(filled(Model(x, [y, Conv2D(2, 1)(z), v])))))
+
+
+def test_reshapes_of_reshapes():
+    a, x = Input(VECTOR), Input((4, 6))
+    y = Reshape((2, 12))(Reshape((8, 3))(Dense(6, activation="tanh")(x)))
+    y = Multiply()([Dense(12)(y), Reshape((1, 12))(Reshape((3, 4))(Dense(12)(a)))])
+    assert_all_in_c(hold_against_layers(compiled(filled(Model([a, x], head(y))))))
+
+
+def test_a_batch_normalization_moves_and_is_not_read():
+    x = Input(IMAGE)
+    y = below(x, IMAGE)
+    shared = BatchNormalization()
+    aside = Subtract()([shared(y), shared(y)])  # of which nothing comes
+    model = Model(x, head(Concatenate()([y, 0.0 * aside])))
+    assert_all_in_c(hold_against_layers(compiled(filled(model))))
+
+
+def test_a_tensor_read_twice_by_layers_of_ones_own():
+    """In two shapes that are the same numbers in C."""
+    x = Input(VECTOR)
+    y = Dense(12, activation="tanh")(x)
+    pixel = Shifted()(Reshape((1, 1, 12))(y))
+    z = Add()([Flatten()(pixel), Shifted()(y), Shifted()(y)])
+    hold_against_layers(compiled(filled(Model(x, head(z)))))
+
+
+def test_a_tensor_of_a_layer_of_ones_own_that_is_an_output_and_read():
+    x = Input(VECTOR)
+    y = Shifted()(Dense(12, activation="tanh")(x))
+    hold_against_layers(compiled(filled(Model(x, [Reshape((1, 1, 12))(y), Dense(5)(y)]))))
 
 
 # ---- networks of several parts
@@ -804,12 +873,91 @@ def test_dropout_outside_training():
     np.testing.assert_array_equal(executor.infer(model, x), at_rest)
 
 
+def test_normalization_of_a_constant_channel():
+    x, norm = Input(VECTOR), Normalization()
+    model = compiled(filled(Model(x, norm(x))))
+    norm.adapt_variance.value[3] = 0
+    executor, (xs, _) = Programmed(), batch(model, 9)
+    np.testing.assert_allclose(executor.infer(model, xs), model.forward(xs), rtol=1e-5, atol=1e-5)
+    assert_all_in_c(executor)
+
+
 def test_random_layers_at_rest_are_nothing():
     x = Input(IMAGE)
     model = compiled(filled(Model(x, head(GaussianNoise(0.1)(RandomFlip()(below(x, IMAGE)))))))
     executor, (xs, _) = Programmed(), batch(model, 3)
     np.testing.assert_allclose(executor.infer(model, xs), model.forward(xs), atol=1e-5)
     assert_all_in_c(executor)
+
+
+# ---- networks drawn at random
+
+
+ANYWHERE: list[Any] = [
+    lambda rng: Conv2D(
+        int(rng.integers(1, 12)), int(rng.choice([1, 2, 3])), padding="same", activation="relu"
+    ),
+    lambda rng: Conv2D(int(rng.integers(1, 40)), 3, int(rng.integers(1, 3)), "same", use_bias=False),
+    lambda rng: DepthwiseConv2D(
+        3, padding="same", depth_multiplier=int(rng.integers(1, 3)), activation="elu"
+    ),
+    lambda rng: SeparableConv2D(int(rng.integers(1, 9)), 2, activation="tanh", padding="same"),
+    lambda rng: Conv2DTranspose(int(rng.integers(1, 9)), 2, padding="same", activation="sigmoid"),
+    lambda rng: BatchNormalization(),
+    lambda rng: Activation(str(rng.choice(["relu", "gelu", "softmax", "tanh"]))),
+    lambda rng: PReLU(shared_axes=[1, 2] if rng.random() < 0.5 else None),
+    lambda rng: MaxPooling2D(2, int(rng.integers(1, 3)), "same"),
+    lambda rng: AveragePooling2D(3, 1, "same"),
+    lambda rng: Dropout(0.3, seed=int(rng.integers(9))),
+    lambda rng: SpatialDropout2D(0.3, seed=int(rng.integers(9))),
+    lambda rng: UpSampling2D((1, 2)),
+    lambda rng: ZeroPadding2D(((0, 1), (1, 0))),
+    lambda rng: Rescaling(0.5, -0.25),
+    lambda rng: Dense(int(rng.integers(1, 9)), activation="relu"),
+]
+HEADS: list[Any] = [
+    lambda y: Flatten()(y),
+    lambda y: GlobalAveragePooling2D()(y),
+    lambda y: Dense(9, activation="relu")(GlobalMaxPooling2D()(y)),
+    lambda y: BatchNormalization()(Dense(7)(Flatten()(y))),
+]
+
+
+def random_graph(rng: np.random.Generator) -> Model:
+    """Layers on any of the tensors before them; some are called twice, some tensors are merged."""
+    x = Input((int(rng.integers(4, 9)), int(rng.integers(4, 9)), int(rng.integers(1, 7))))
+    tensors = [x]
+    for _ in range(rng.integers(2, 8)):
+        y = tensors[-1] if rng.random() < 0.7 else tensors[rng.integers(len(tensors))]
+        layer = ANYWHERE[rng.integers(len(ANYWHERE))](rng)
+        z = layer(y)
+        if rng.random() < 0.2 and z.shape == y.shape:
+            z = layer(z)
+        alike = [t for t in tensors if t.shape == z.shape]
+        level = [t for t in tensors if t.shape[:-1] == z.shape[:-1]]
+        if alike and rng.random() < 0.4:
+            z = (Add, Multiply, Maximum, Subtract)[rng.integers(4)]()([z, alike[rng.integers(len(alike))]])
+        elif level and rng.random() < 0.3:
+            z = Concatenate()([level[rng.integers(len(level))], z])
+        tensors.append(z)
+    y = HEADS[rng.integers(len(HEADS))](tensors[-1])
+    return Model(x, Dense(4, activation="softmax")(y))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_networks_in_any_ways(seed, monkeypatch):
+    """Each operation runs in a way drawn at random, where it takes the operation."""
+    rng = np.random.default_rng(seed)
+    model = compiled(filled(random_graph(rng)), "sparse_categorical_crossentropy")
+    images = int(rng.choice([2, 7, 9, 16, 19]))
+    original = fastconv._kernels.Program
+
+    def forced(ops: Any, *table: Any) -> Any:
+        ways = [None if rng.random() < 0.1 else str(rng.choice(["lanes", "pixels", "whole"])) for _ in ops]
+        return original(ops, *table, ways)
+
+    monkeypatch.setattr(fastconv._kernels, "Program", forced)
+    assert_all_in_c(hold_against_layers(model, images, y=np.arange(images) % 4))
 
 
 # ---- programs and the world around them
@@ -935,6 +1083,13 @@ def test_training_reaches_what_it_reaches_layer_by_layer():
         np.testing.assert_allclose(histories[0][name], values, rtol=2e-3, err_msg=name)
 
 
+def explained(model: Model, images: int = 9, training: bool = True, measured: bool = False) -> Explanation:
+    xs, _ = batch(model, images)
+    objective = model._compiled.objective
+    inputs = xs if isinstance(xs, list) else [xs]
+    return Programmed().explain(model, objective, inputs, training, measured)
+
+
 def test_explain(capsys):
     x = Input(IMAGE)
     y = Shifted(name="mine")(Conv2D(6, 3, activation="relu", name="edges")(x))
@@ -942,5 +1097,80 @@ def test_explain(capsys):
     model._executor = Programmed()
     model.explain()
     printed = capsys.readouterr().out
-    for word in ("conv + relu", "edges", "mine", "Shifted has no lower", "dense"):
+    for word in ("conv + relu", "edges", "mine", "Shifted has no lower", "dense", "fastest", "python"):
         assert word in printed
+    assert "Measured" not in printed
+    before = [*model.get_weights(), *(p.grad.copy() for p in model.parameters)]
+    model.explain(20, training=True, measure=True)
+    printed = capsys.readouterr().out
+    for word in ("fastest", "1.1", "2.1", "Measured", "At best", "Shifted", "layers in Python: 1"):
+        assert word in printed
+    for one, other in zip(before, [*model.get_weights(), *(p.grad for p in model.parameters)], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_explained_stages_algorithms_and_bytes():
+    x = Input((12, 12, 3))
+    y = BatchNormalization()(Conv2D(6, 3, padding="same", use_bias=False)(x))
+    y = Conv2D(40, 3, padding="same", algorithm="im2col")(Conv2D(40, 3, padding="same")(y))
+    model = compiled(
+        filled(Model(x, Dense(2, activation="softmax")(Flatten()(y)))), "categorical_crossentropy"
+    )
+    conv, norm = explained(model, 16, training=False).rows[:2]
+    assert conv.stages == norm.stages == ("1",)
+    assert conv.at_best[1] == 0
+    training = explained(model, 16)
+    conv, norm, wide, by_hand = training.rows[:4]
+    assert conv.way == "lanes"
+    assert conv.why == "fastest"
+    assert conv.stages[0] == "1"
+    assert norm.stages[0] == "2"
+    assert int(norm.stages[1]) < int(conv.stages[1]) or norm.stages[1] == conv.stages[1]
+    assert conv.bytes >= 4 * 16 * 12 * 12 * 6  # for the statistics of all images
+    assert by_hand.way == "whole"
+    assert by_hand.algorithms == ("im2col", "im2col", "im2col")
+    assert wide.algorithms[0] in ("winograd", "direct")
+    flops = 2 * 16 * 12 * 12 * 9 * 40 * 40
+    assert by_hand.at_best[0] >= flops / training.flops
+    assert by_hand.at_best[1] >= 2 * flops / training.flops
+    assert training.footprint["batch"] >= conv.bytes
+    assert training.rows[-1].operation == "softmax"
+    assert len(training.rows[-1].stages) == 1  # the loss begins at its input
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("mine", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_measured_seconds_are_those_of_the_run(training, mine, threads):
+    x = Input((24, 24, 8))
+    y = Conv2D(8, 3)(x)
+    y = BatchNormalization()(Conv2D(16, 5, activation="relu")(Shifted()(y) if mine else y))
+    model = compiled(filled(Model(x, Dense(4, activation="softplus")(Flatten()(y)))))
+    with fastconv.set_num_threads(threads):
+        found = explained(copy.deepcopy(model), 24, training, True)
+    run, layouts, losses = found.measured
+    each = [sum(row.measured) for row in found.rows]
+    assert min(each) > 0
+    assert layouts > 0
+    assert (losses > 0) == (training and not mine)  # else Python takes the loss
+    assert sum(each) + layouts + losses <= 1.05 * run
+    for row in found.rows:
+        assert row.measured[0] > 0
+        assert (row.measured[1] > 0) == training
+
+
+def test_what_is_not_timed_has_no_seconds():
+    program = one_program(compiled(filled(middle(Dense, {"units": 5}, VECTOR))))
+    with pytest.raises(ValueError, match="not timed"):
+        program.take_seconds()
+    program.time(True)
+    assert program.take_seconds() == [0.0] * (2 * program.op_count + 2)
+    program.time(False)
+    with pytest.raises(ValueError, match="at most 8 losses; got 9"):
+        program.describe(4, True, [0] * 9)
+
+
+def one_program(model: Model) -> Any:
+    executor = Programmed()
+    executor.infer(model, batch(model, 4)[0])
+    return programs(executor)[0].schedule.calls[0].layer.in_c

@@ -99,3 +99,15 @@ fn=(3)
 totals: 3580
 """
     assert instructions.parse(dump) == (3400, 3580)
+
+
+def test_mutations_apply_to_the_sources():
+    specification = importlib.util.spec_from_file_location("mutations", TOOLS / "mutations.py")
+    mutations = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(mutations)
+    package = Path(fastconv.__file__).parent
+    wrong = [mutations.why_not_applicable(mutation, package) for mutation in mutations.MUTATIONS]
+    assert not [why_not for why_not in wrong if why_not is not None]
+    assert len(set(mutations.MUTATIONS)) >= 20
+    for mutation in mutations.MUTATIONS:
+        compile((package / mutation.file).read_text().replace(*mutation[1:3]), mutation.file, "exec")

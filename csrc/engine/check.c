@@ -127,19 +127,25 @@ static int sizes_agree(const fc_op *op) {
     }
 }
 
-static int inputs_wanted(const fc_op *op) {
-    return op->kind == FC_OP_ELEMENTWISE ? 2 : op->kind == FC_OP_CONCATENATE ? fc_max(op->inputs, 1) : 1;
+static int takes_inputs(const fc_op *op) {
+    switch (op->kind) {
+    case FC_OP_ELEMENTWISE: return op->inputs == 2;
+    case FC_OP_CONCATENATE: return op->inputs >= 1;
+    case FC_OP_BATCH_NORM: return op->inputs == 1 || (op->inputs == 2 && same(op->x[0], op->x[1]));
+    default: return op->inputs == 1;
+    }
 }
 
 static int check_activation(const fc_op *op, char *text) {
-    const int ends = op->kind <= FC_OP_DENSE, is_one = op->kind == FC_OP_ACTIVATION;
+    const int ends = op->kind <= FC_OP_DENSE || op->kind == FC_OP_BATCH_NORM || op->kind == FC_OP_ELEMENTWISE;
+    const int is_one = op->kind == FC_OP_ACTIVATION;
     if (op->activation != FC_LINEAR && !is_one && !(ends && fc_of_output(op->activation)))
         return wrong(text, "it cannot end in activation %d", (int)op->activation);
     return 1;
 }
 
 int fc_op_check(const fc_op *op, char text[FC_ERROR_TEXT]) {
-    if (op->inputs != inputs_wanted(op)) return wrong(text, "it has %d inputs", op->inputs);
+    if (!takes_inputs(op)) return wrong(text, "it has %d inputs, or they are not of one size", op->inputs);
     for (int i = 0; i < op->inputs; i++)
         if (!fc_is_size(op->x[i])) return wrong(text, "its input %d is too large", i);
     if (!fc_is_size(op->y)) return wrong(text, "its output is too large");

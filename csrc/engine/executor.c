@@ -21,6 +21,8 @@
 
 typedef struct {
     const fc_schedule *s;
+    int ops;
+    double *seconds; /* see fc_program_time; NULL */
     const fc_run *run;
     const float *const *output_gradients;
     float *const *input_gradients;
@@ -31,6 +33,7 @@ typedef struct {
     int64_t bundle, first, images;
     int member, team;
     float *work, *sums;
+    double share; /* of the clock, that a thread's seconds are */
 } piece;
 
 /* ---- where a slot is ---------------------------------------------------------------------------- */
@@ -114,7 +117,7 @@ static void take_loss(const job *j, const fc_action *a, const piece *p) {
                          view_of(j, a->to, p).at + skip);
 }
 
-static fc_status act(const job *j, const fc_action *a, const piece *p) {
+static fc_status carry_out(const job *j, const fc_action *a, const piece *p) {
     const fc_schedule *s = j->s;
     switch (a->kind) {
     case FC_LOAD: case FC_STORE: load_or_store(j, a, p); return FC_OK;
@@ -137,6 +140,25 @@ static fc_status act(const job *j, const fc_action *a, const piece *p) {
     }
     default: return FC_OK;
     }
+}
+
+static int place_of_seconds(const fc_action *a, int ops) {
+    switch (a->kind) {
+    case FC_FORWARD: case FC_MOMENTS: return 2 * a->op;
+    case FC_BACKWARD: case FC_GRADIENT_MOMENTS: case FC_WEIGHTS: return 2 * a->op + 1;
+    default: return 2 * ops + (a->kind == FC_LOSS);
+    }
+}
+
+static fc_status act(const job *j, const fc_action *a, const piece *p) {
+    if (!j->seconds) return carry_out(j, a, p);
+    const double start = fc_seconds_now();
+    const fc_status status = carry_out(j, a, p);
+    const double passed = (fc_seconds_now() - start) * p->share;
+    double *seconds = j->seconds + place_of_seconds(a, j->ops);
+#pragma omp atomic
+    *seconds += passed;
+    return status;
 }
 
 /* ---- sums over the batch ------------------------------------------------------------------------ */
@@ -217,12 +239,13 @@ static void clear_unreached(const fc_schedule *s, int count) {
 
 /* ---- stages ------------------------------------------------------------------------------------- */
 
-static void run_bundles(const job *j, const fc_stage *stage, float *work) {
+static void run_bundles(const job *j, const fc_stage *stage, float *work, int team) {
     const fc_schedule *s = j->s;
     const int64_t V = s->kernels->lanes;
 #pragma omp for schedule(dynamic)
     for (int64_t c = 0; c < s->chunks; c++) {
-        piece p = {.team = 1, .work = work, .sums = s->chunk_sums + c * s->chunk_size};
+        piece p = {.team = 1, .work = work, .sums = s->chunk_sums + c * s->chunk_size,
+                   .share = 1.0 / team};
         for (p.bundle = fc_part(s->bundles, s->chunks, c); p.bundle < fc_part(s->bundles, s->chunks, c + 1); p.bundle++) {
             p.first = p.bundle * V, p.images = fc_min(V, s->N - p.first);
             for (int a = stage->first; a < stage->end; a++) act(j, &s->action[a], &p);
@@ -231,7 +254,7 @@ static void run_bundles(const job *j, const fc_stage *stage, float *work) {
 }
 
 static void run_team(const job *j, const fc_stage *stage, float *work, int member, int team) {
-    const piece p = {.images = j->s->N, .member = member, .team = team, .work = work, .sums = j->s->chunk_sums};
+    const piece p = {.images = j->s->N, .member = member, .team = team, .work = work, .sums = j->s->chunk_sums, .share = 1.0 / team};
     for (int a = stage->first; a < stage->end; a++) {
         act(j, &j->s->action[a], &p);
         if (team > 1) {
@@ -240,11 +263,17 @@ static void run_team(const job *j, const fc_stage *stage, float *work, int membe
     }
 }
 
-static void pack(const job *j, int count, float *work, int member, int team) {
+static void pack(const job *j, const fc_program *p, float *work, int member, int team) {
     const fc_schedule *s = j->s;
-    for (int i = 0; i < count; i++) {
+    int folded = 0;
+    for (int i = 0; i < p->count; i++)
+        if (s->norm[i] >= 0) fc_fill_folded(s, &p->ops[i], i, work + s->workspace, member, team), folded = 1;
+    if (team > 1 && folded) {
+#pragma omp barrier
+    }
+    for (int i = 0; i < p->count; i++) {
         const fc_method *method = fc_method_of(s->way[i], s->ops[i].kind);
-        if (!method->pack) continue;
+        if (!method->pack || s->gone[i]) continue;
         const fc_work w = {.kernels = s->kernels, .op = &s->ops[i], .N = s->N, .member = member, .team = team,
                            .packed = at_or_null(s->constant, s->packed_at[i]), .scratch = work + s->workspace};
         method->pack(&w, s->mode != FC_INFER);
@@ -259,10 +288,10 @@ static void run_stages(const job *j, const fc_program *p, int first, int end, in
     const fc_schedule *s = j->s;
     const int member = team > 1 ? fc_thread_index() : 0;
     float *work = s->work + member * (s->workspace + s->scratch + 64);
-    if (packing) pack(j, p->count, work, member, team);
+    if (packing) pack(j, p, work, member, team);
     for (int g = first; g < end; g++) {
         const fc_stage *stage = &s->stage[g];
-        if (stage->kind == FC_BUNDLES) run_bundles(j, stage, work);
+        if (stage->kind == FC_BUNDLES) run_bundles(j, stage, work, team);
         else run_team(j, stage, work, member, team);
         if (team > 1) {
 #pragma omp barrier
@@ -293,7 +322,7 @@ static fc_status run_all(fc_program *p, const job *j, int first, int end, int pa
             g = until;
             continue;
         }
-        const piece all = {.images = s->N, .team = 1, .work = s->work, .sums = s->chunk_sums};
+        const piece all = {.images = s->N, .team = 1, .work = s->work, .sums = s->chunk_sums, .share = 1};
         for (int a = s->stage[g].first; a < s->stage[g].end; a++) {
             const fc_status status = act(j, &s->action[a], &all);
             if (status != FC_OK) return status;
@@ -322,7 +351,7 @@ fc_status fc_program_run(fc_program *p, const fc_run *run, int keep) {
     const fc_mode mode = run->losses ? FC_TRAIN : keep ? FC_KEEP : FC_INFER;
     fc_schedule *s = fc_schedule_for(p, run->N, mode, run->losses, run->loss, &status);
     if (!s) return status;
-    const job j = {.s = s, .run = run};
+    const job j = {.s = s, .ops = p->count, .seconds = p->seconds, .run = run};
     if (mode == FC_TRAIN) begin_sums(s);
     status = run_all(p, &j, 0, mode == FC_KEEP ? s->forward_stages : s->stages, 1);
     if (status != FC_OK) return status;
@@ -336,7 +365,7 @@ fc_status fc_program_backward(fc_program *p, const fc_run *run, const float *con
     fc_status status;
     fc_schedule *s = fc_schedule_for(p, run->N, FC_KEEP, 0, NULL, &status);
     if (!s) return status;
-    const job j = {.s = s, .run = run, .output_gradients = output_gradients, .input_gradients = input_gradients};
+    const job j = {.s = s, .ops = p->count, .seconds = p->seconds, .run = run, .output_gradients = output_gradients, .input_gradients = input_gradients};
     begin_sums(s);
     status = run_all(p, &j, s->forward_stages, s->stages, 0);
     if (status == FC_OK) end_sums(p, s);

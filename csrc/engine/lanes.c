@@ -2,18 +2,19 @@
  * be. */
 #include "lanes.h"
 
-#define CONVOLUTION(name)                                                                                          \
+#define CONVOLUTION(name, algorithm_of)                                                                            \
     {.takes = fc_lanes_##name##_takes, .needs = fc_lanes_##name##_needs, .border = fc_lanes_##name##_border,       \
      .border_back = fc_lanes_##name##_border_back, .packed_size = fc_lanes_##name##_packed_size,                   \
      .pack = fc_lanes_##name##_pack, .scratch_size = fc_lanes_##name##_scratch_size,                               \
      .forward = fc_lanes_##name##_forward, .backward = fc_lanes_##name##_backward,                                 \
-     .sums_size = fc_lanes_##name##_sums_size, .finish = fc_lanes_##name##_finish}
+     .sums_size = fc_lanes_##name##_sums_size, .finish = fc_lanes_##name##_finish,                            \
+     .algorithm = algorithm_of}
 #define POOL {.needs = fc_lanes_pool_needs, .forward = fc_lanes_pool_forward, .backward = fc_lanes_pool_backward}
 #define PLAIN(name) {.forward = fc_lanes_##name##_forward, .backward = fc_lanes_##name##_backward}
 
 const fc_method fc_lanes_methods[FC_OP_KINDS] = {
-    [FC_OP_CONV] = CONVOLUTION(conv),
-    [FC_OP_DEPTHWISE] = CONVOLUTION(depthwise),
+    [FC_OP_CONV] = CONVOLUTION(conv, fc_lanes_conv_algorithm),
+    [FC_OP_DEPTHWISE] = CONVOLUTION(depthwise, NULL),
     [FC_OP_MAX_POOL] = POOL,
     [FC_OP_AVG_POOL] = POOL,
     [FC_OP_GLOBAL_MAX_POOL] = POOL,
@@ -25,6 +26,10 @@ const fc_method fc_lanes_methods[FC_OP_KINDS] = {
                           .gradient_moments = fc_lanes_norm_gradient_moments},
     [FC_OP_ACTIVATION] = {.needs = fc_lanes_activation_needs, .forward = fc_lanes_activation_forward,
                           .backward = fc_lanes_activation_backward},
+    [FC_OP_PRELU] = {.needs = fc_lanes_prelu_needs, .packed_size = fc_lanes_prelu_packed_size,
+                     .pack = fc_lanes_prelu_pack, .scratch_size = fc_lanes_prelu_scratch_size,
+                     .forward = fc_lanes_prelu_forward, .backward = fc_lanes_prelu_backward,
+                     .sums_size = fc_lanes_prelu_sums_size, .finish = fc_lanes_prelu_finish},
     [FC_OP_ELEMENTWISE] = {.takes = fc_lanes_elementwise_takes, .needs = fc_lanes_elementwise_needs,
                            .scratch_size = fc_lanes_elementwise_scratch_size,
                            .forward = fc_lanes_elementwise_forward, .backward = fc_lanes_elementwise_backward},

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "cost.h"
 #include "schedule.h"
 
 static int fits(const fc_op *op, const fc_size *y) {
@@ -89,24 +90,11 @@ void fc_program_force(fc_program *p, const int *ways) {
     memcpy(p->forced, ways, sizeof(int) * (size_t)p->count);
 }
 
-fc_status fc_program_describe(fc_program *p, int64_t N, int backward, fc_described *rows, fc_footprint *all) {
-    fc_status status;
-    const fc_schedule *s = fc_schedule_for(p, N, backward ? FC_KEEP : FC_INFER, 0, NULL, &status);
-    if (!s) return status;
-    for (int i = 0; i < p->count; i++)
-        rows[i] = (fc_described){.way = s->way[i], .stage = -1, .back_stage = -1, .operations = fc_operations_of(&s->ops[i])};
-    for (int g = 0; g < s->stages; g++)
-        for (int a = s->stage[g].first; a < s->stage[g].end; a++) {
-            const fc_action *action = &s->action[a];
-            if (action->kind == FC_FORWARD) rows[action->op].stage = g;
-            if (action->kind == FC_BACKWARD) rows[action->op].back_stage = g;
-        }
-    const int64_t bytes = (int64_t)sizeof(float);
-    *all = (fc_footprint){.stages = s->stages, .few = s->few, .workspace = bytes * (s->workspace + s->scratch),
-                          .batch = bytes * s->batch, .fixed = bytes * s->fixed,
-                          .sums = bytes * s->chunks * s->chunk_size};
-    return FC_OK;
+int fc_program_efforts(const fc_program *p, int op, fc_way way, int64_t N, int backward, fc_effort *efforts) {
+    return fc_efforts_of(fc_kernels_active(), &p->ops[op], way, N, backward, efforts);
 }
+
+void fc_program_time(fc_program *p, double *seconds) { p->seconds = seconds; }
 
 void fc_program_free(fc_program *p) {
     if (!p) return;

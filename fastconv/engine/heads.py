@@ -133,3 +133,10 @@ def judged(loss: Loss, y_true: Any, y_pred: Array, sample_weight: Any, weight: f
         factor,
         exact=not (head.limits[1] and type(loss) is BinaryCrossentropy),
     )
+
+
+def made_up_targets(loss: Loss, shape: tuple[int, ...]) -> Array:
+    """Some targets for outputs of this shape, for a loss that ``has_head``."""
+    if type(loss) is SparseCategoricalCrossentropy:
+        return np.zeros(shape[:-1], np.int64)
+    return np.zeros(shape, np.float32)

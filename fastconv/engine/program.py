@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,24 +28,6 @@ from fastconv.parameter import Array, Parameter
 
 MOST_LOSSES = 8
 """Of one program."""
-
-
-class Row(NamedTuple):
-    """What ``explain`` tells of one operation, or of a layer that runs in Python.
-
-    layers   the names of those that it comes from
-    size     of one example's output
-    way      "lanes", "pixels" or "whole" (csrc/engine/engine.h); "python"
-    bytes    of the output, for all images
-    why      it is no operation
-    """
-
-    operation: str
-    layers: str
-    size: Shape
-    way: str
-    bytes: int
-    why: str
 
 
 # ---- runs of calls
@@ -308,24 +289,12 @@ class Compiled:
             if not is_made or place < len(outputs)
         ]
 
-    def rows(self, images: int) -> list[Row]:
-        """For ``explain``."""
-        if not self.ops:
-            return []
+    def described(
+        self, images: int, tensors_of_losses: Sequence[int]
+    ) -> tuple[list[dict[str, Any]], dict[str, int]]:
+        """Of each operation, and of all of them: see _kernels.Program.describe."""
         with self._turns.lock:
-            told, _ = self.in_c.describe(images, self.keep)
-        rows = []
-        for op, about in zip(self.ops, told, strict=True):
-            kind = op["elementwise"] if op["kind"] == "elementwise" else op["kind"]
-            if op["kind"] == "activation":
-                kind = op["activation"]
-            elif op.get("activation", "linear") != "linear":
-                kind = f"{kind} + {op['activation']}"
-            size = self.sizes[op["output"]]
-            names = [layer.name for layer in distinct((op["layer"], *op.get("also", ())))]
-            bytes_ = 4 * images * prod(size)
-            rows.append(Row(kind.replace("_", " "), ", ".join(names), size, about["way"], bytes_, ""))
-        return rows
+            return self.in_c.describe(images, self.keep, tensors_of_losses)
 
 
 _abandoned: list[Any] = []
@@ -551,18 +520,30 @@ class Program:
         made = last.train(given, table)
         return [made[place] for place in places]
 
-    def rows(self, images: int) -> list[Row]:
-        """For ``explain``: an operation a row, or a layer that runs in Python."""
-        rows: list[Row] = []
-        for place, call in enumerate(self.schedule.calls):
-            if isinstance(call.layer, Compiled):
-                rows += call.layer.rows(images)
-                continue
-            sizes = [self._shapes[number] for number in call.outputs]
-            bytes_ = sum(4 * images * prod(size) for size in sizes)
-            kind = type(call.layer).__name__
-            rows.append(Row(kind, call.layer.name, sizes[0], "python", bytes_, self.why[place]))
-        return rows
+    # ---- for engine.explaining
+
+    def shape_of(self, number: int) -> Shape:
+        """Of one example of a tensor of the schedule."""
+        return self._shapes[number]
+
+    def tensors_of_losses(self, part: Compiled, judged: Sequence[bool] | None) -> list[int]:
+        """Numbers in C, where ``part`` takes the losses of the outputs that are ``judged``."""
+        if judged is None or self.heads is None or part is not self.heads.last:
+            return []
+        return [tensor for tensor, has_loss in zip(self.heads.tensors, judged, strict=True) if has_loss]
+
+    def replace_layers(self, layers: Sequence[Any]) -> None:
+        """Others in place of the layers of the schedule's calls, None for the same."""
+        calls = [
+            call if layer is None else call._replace(layer=layer)
+            for call, layer in zip(self.schedule.calls, layers, strict=True)
+        ]
+        self.schedule = self.schedule.with_calls(calls, self.schedule.inputs, self.schedule.outputs)
+        if self.heads is not None and self.heads.before is not None:
+            before = self.heads.before
+            self.heads = self.heads._replace(
+                before=before.with_calls(calls[: len(before.calls)], before.inputs, before.outputs)
+            )
 
 
 def _compiled(program: Program | None) -> list[Compiled]:

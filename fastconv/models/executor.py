@@ -3,7 +3,8 @@
 infer(model, x)                                 the outputs
 at_once(x)                                      the same for a batch like the last one, or None
 loss_and_gradients(model, objective, batch)     the outputs and the loss; fills the gradients
-explain(model, objective, inputs, training)     what of it runs how
+explain(model, objective, inputs, training,     what of it runs how
+        measured)
 
 ``LayerByLayer`` runs any network, and is the reading copy. ``Programmed`` runs it as a program
 (``fastconv.engine``). Each model has an executor of its own, in ``_executor``; a copy of the model gets a
@@ -19,8 +20,9 @@ import numpy as np
 
 from fastconv._core import versions
 from fastconv._core.versions import knows
-from fastconv.engine.heads import Judged, has_head, judged
-from fastconv.engine.program import MOST_LOSSES, Row
+from fastconv.engine.explaining import Explanation, explained
+from fastconv.engine.heads import Judged, has_head, judged, made_up_targets
+from fastconv.engine.program import MOST_LOSSES, Program
 from fastconv.engine.programs import Programs
 from fastconv.graph import structure
 from fastconv.layers.layer import Layer
@@ -33,13 +35,6 @@ from fastconv.parameter import Array
 
 if TYPE_CHECKING:
     from fastconv.models.model import Model
-
-
-class Explanation(NamedTuple):
-    """What runs how; or why a model runs layer by layer."""
-
-    rows: list[Row]
-    why_not: str | None
 
 
 class LayerByLayer:
@@ -75,9 +70,16 @@ class LayerByLayer:
         return y_pred, value._replace(total=value.total + sum(model.activity_losses))
 
     def explain(
-        self, model: Model, objective: Objective | None, inputs: list[Array], training: bool
+        self,
+        model: Model,
+        objective: Objective | None,
+        inputs: list[Array],
+        training: bool,
+        measured: bool = False,
     ) -> Explanation:
-        """What of the model runs how, for inputs of these shapes."""
+        """What of the model runs how, for inputs of these shapes. Where it is measured, the model runs: its
+        gradients, moving statistics and random states change.
+        """
         return Explanation([], "its executor runs the layers one after the other")
 
 
@@ -142,7 +144,12 @@ class Programmed(LayerByLayer):
         return program.nested(outputs), value
 
     def explain(
-        self, model: Model, objective: Objective | None, inputs: list[Array], training: bool
+        self,
+        model: Model,
+        objective: Objective | None,
+        inputs: list[Array],
+        training: bool,
+        measured: bool = False,
     ) -> Explanation:
         if (reason := self._why_not(model)) is not None:
             return Explanation([], reason)
@@ -151,7 +158,13 @@ class Programmed(LayerByLayer):
         program = self._programs.find(model, inputs, training, fused)
         if program is None:
             return Explanation([], "nothing of it lowers")
-        return Explanation(program.rows(len(inputs[0])), None)
+        terms = judging.terms if judging is not None and judging.in_c and program.heads is not None else None
+        judged = None if terms is None else [term.loss is not None for term in terms]
+
+        def step() -> None:
+            _run_once(program, inputs, training, terms)
+
+        return explained(program, len(inputs[0]), judged, step if measured else None)
 
     def _inputs(self, model: Model, x: Any) -> list[Array] | None:
         """The arrays that a program of the model takes; None where the model has none."""
@@ -229,6 +242,24 @@ def why_no_program(model: Model) -> str | None:
     cls: Any = type(model)
     own |= {name for name in hooks if getattr(cls, name).__module__.partition(".")[0] != "fastconv"}
     return f"it has a {min(own)} of its own" if own else None
+
+
+def _run_once(program: Program, inputs: list[Array], training: bool, terms: list[Term] | None) -> None:
+    """As ``infer`` or ``loss_and_gradients``, for targets that are made up. ``terms``: C takes the losses."""
+    if not training:
+        program.infer(inputs)
+    elif terms is None:
+        outputs, going = program.forward(inputs)
+        program.backward(going, [np.ones_like(output) for output in outputs])
+    else:
+        blank = program.blank_outputs(len(inputs[0]))
+        targets = [
+            None if term.loss is None else made_up_targets(term.loss, array.shape)
+            for term, array in zip(terms, blank, strict=True)
+        ]
+        losses = _judged(terms, targets, blank, [None] * len(blank))
+        assert losses is not None
+        program.train(inputs, [None if loss is None else loss.in_c() for loss in losses])
 
 
 def _judged(terms: list[Term], y: Any, outputs: Any, weights: Any) -> list[Judged | None] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import os
@@ -427,12 +428,19 @@ class Model(Trainer):
         training: bool = False,
         input_shape: Any = None,
         print_fn: Callable[[str], object] | None = None,
+        measure: bool = False,
     ) -> None:
-        """Print what the model is compiled to, an operation a row: of which layers, in which way, and how
-        many bytes its output takes. Layers that run in Python stand there with the reason.
+        """Print what the model is compiled to, an operation a row: of which layers it is, in which way it
+        runs and why, and what it costs. Layers that run in Python stand there with the reason.
 
-        Ways: "lanes", an image in each lane of a vector; "pixels", channels in the lanes, for some images at
-        a time; "whole", the same for all images at once.
+        Output    its size, and below it the bytes of all images where they do not stay in a cache
+        Way       "lanes", an image in each lane of a vector; "pixels", channels in the lanes, for some images
+                  at a time; "whole", the same for all images at once. Behind it the algorithms of a
+                  convolution: forward, gradient of its input, gradient of its kernel; below it the reason
+        Stage     a part of the run between two barriers; forward, and below it back
+        At best   microseconds at this machine's rates of multiply-adds in registers and of bytes of as much
+                  memory as the program has, both measured now; forward, and below it back
+        Measured  likewise, the fastest of some runs of a copy of the model, on random images
 
         Parameters
         ----------
@@ -440,6 +448,7 @@ class Model(Trainer):
         training : show what runs in ``fit`` in place of ``predict``
         input_shape : shapes of one example, nested as the inputs, for a model with sizes that are left open
         print_fn : gets the table, one string, in place of the screen
+        measure : run the model too, and show how long each operation takes
 
         Raises ValueError for a model that is not built, and where a size is left open.
         """
@@ -447,11 +456,16 @@ class Model(Trainer):
         shapes: list[Any] = structure.shape_leaves(self._input_shape if input_shape is None else input_shape)
         if any(None in shape for shape in shapes):
             raise ValueError(f"{self}: the sizes of its inputs {shapes} are left open: give input_shape=")
-        inputs = [np.broadcast_to(np.float32(0), (images, *shape)) for shape in shapes]
-        objective = None if self._compiled is None else self._compiled.objective
+        if measure:
+            rng = np.random.default_rng(1)
+            inputs = [rng.standard_normal((images, *shape), np.float32) for shape in shapes]
+        else:
+            inputs = [np.broadcast_to(np.float32(0), (images, *shape)) for shape in shapes]
         with self._turns.lock:
-            explanation = self._executor.explain(self, objective, inputs, training)
-        table = tables.explanation_table(self, explanation.rows, explanation.why_not)
+            model = copy.deepcopy(self) if measure else self
+            objective = None if model._compiled is None else model._compiled.objective
+            explanation = model._executor.explain(model, objective, inputs, training, measure)
+        table = tables.explanation_table(self, explanation)
         (print_fn or tables.show)(table.text(0, screen_width()))
 
     def _repr_html_(self) -> str:

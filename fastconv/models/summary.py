@@ -8,6 +8,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from fastconv._core.geometry import image_size
+from fastconv.engine.explaining import Explanation
 from fastconv.graph import Node
 from fastconv.graph.serialization import tensor_places
 from fastconv.graph.structure import shape_leaves
@@ -66,23 +67,81 @@ def summary_table(
     )
 
 
-def explanation_table(model: Any, rows: Sequence[Any], why_not: str | None) -> SummaryTable:
-    """The rows of ``engine.Program.rows``, each an operation, or a layer that runs in Python and why."""
-    in_python = sum(row.way == "python" for row in rows)
+def explanation_table(model: Any, explanation: Explanation) -> SummaryTable:
+    """The rows of an explanation, each an operation, or a layer that runs in Python; and what all takes."""
+    measured = explanation.measured is not None
     return SummaryTable(
         title=f'Program of "{model.name}"',
-        headers=["Layers (operation)", "Output", "Way", "Bytes", "Why in Python"],
+        headers=[
+            "Layers (operation)",
+            "Output",
+            "Way",
+            "Stage",
+            "At best",
+            *(["Measured"] if measured else []),
+        ],
         rows=[
-            Row(row.layers, row.operation, 0, [_times(row.size), row.way, f"{row.bytes:,}", row.why])
-            for row in rows
+            Row(
+                row.layers,
+                row.operation,
+                0,
+                [
+                    "\n".join([_times(row.size), *([_amount(row.bytes)] if row.bytes else [])]),
+                    f"{_way(row)}\n{row.why}",
+                    "\n".join(row.stages) or "-",
+                    "\n".join(_microseconds(row.at_best)),
+                    *(["\n".join(_microseconds(row.measured))] if measured else []),
+                ],
+            )
+            for row in explanation.rows
         ],
-        footer=[
-            f"no program: {why_not}"
-            if why_not
-            else f"{len(rows) - in_python} operations in C, {in_python} layers in Python"
-        ],
-        left_aligned=[0, 1, 2, 4],
+        footer=list(_costs(explanation)),
+        left_aligned=[0, 1, 2],
     )
+
+
+def _costs(explanation: Explanation) -> Iterator[str]:
+    if explanation.why_not:
+        yield f"no program: {explanation.why_not}"
+        return
+    in_python = sum(row.way == "python" for row in explanation.rows)
+    yield f"Operations in C: {len(explanation.rows) - in_python}; layers in Python: {in_python}"
+    needed = explanation.footprint
+    assert needed is not None
+    yield (
+        f"Memory: {_amount(needed['batch'])} for tensors of the batch, {_amount(needed['workspace'])} of "
+        f"each thread, {_amount(needed['fixed'])} of packed weights and what is kept, "
+        f"{_amount(needed['sums'])} of sums"
+    )
+    best = " + ".join(_microseconds(_total(row.at_best for row in explanation.rows)))
+    rates = f"{explanation.flops / 1e9:.0f} GFLOP/s and {explanation.bandwidth / 1e9:.0f} GB/s"
+    yield f"At best {best} microseconds, at {rates}"
+    if explanation.measured is not None:
+        run, layouts, losses = explanation.measured
+        each = _total(row.measured for row in explanation.rows)
+        rest = max(0.0, run - sum(each) - layouts - losses)
+        told = [_microseconds((seconds,))[0] for seconds in (run, layouts, losses, rest)]
+        yield (
+            f"Measured {told[0]} microseconds: {' + '.join(_microseconds(each))} above, {told[1]} for "
+            f"changes of layout and sums of gradients, {told[2]} for losses, {told[3]} for packing weights, "
+            "sums over the batch, waiting for threads, and Python"
+        )
+
+
+def _way(row: Any) -> str:
+    algorithms = row.algorithms[:1] if len(set(row.algorithms)) == 1 else row.algorithms
+    return ", ".join([row.way, *algorithms])
+
+
+def _total(times: Iterable[tuple[float, float] | None]) -> tuple[float, float]:
+    known = [pair for pair in times if pair is not None]
+    return sum(forward for forward, _ in known), sum(back for _, back in known)
+
+
+def _microseconds(seconds: tuple[float, ...] | None) -> list[str]:
+    """Forward and back; forward alone where there is no way back."""
+    shown = [] if seconds is None else [second for i, second in enumerate(seconds) if second or not i]
+    return [f"{1e6 * s:.1f}" if s < 1e-5 else f"{1e6 * s:,.0f}" for s in shown] or ["-"]
 
 
 def _times(size: Sequence[int]) -> str:
@@ -237,9 +296,14 @@ def _totals(model: Any, show_dense: bool) -> Iterator[str]:
 def _size(weights: Iterable[Parameter]) -> str:
     """``1,413,834 (5.39 MB)``"""
     weights = list(weights)
-    numbers, amount = sum(w.size for w in weights), float(sum(w.value.nbytes for w in weights))
+    return f"{sum(w.size for w in weights):,} ({_amount(sum(w.value.nbytes for w in weights))})"
+
+
+def _amount(count: int) -> str:
+    """``5.39 MB``"""
+    amount = float(count)
     for unit in ("B", "KB", "MB", "GB"):
         if amount < 1024 or unit == "GB":
             break
         amount /= 1024
-    return f"{numbers:,} ({amount:.2f} {unit})"
+    return f"{amount:.2f} {unit}"

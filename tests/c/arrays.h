@@ -46,7 +46,7 @@ static float *fresh(int64_t count) {
 }
 
 /* Let all arrays go; their guards must be whole. */
-static void arrays_check(const char *what) {
+static inline void arrays_check(const char *what) {
     int whole = 1;
     for (; array_count > 0; array_count--) {
         const int64_t count = arrays[array_count - 1].count;
@@ -68,26 +68,26 @@ static float random_float(void) {
     return (float)(random_state >> 8) / 8388608.0f - 1.0f;
 }
 
-static float *random_array(int64_t count) {
+static inline float *random_array(int64_t count) {
     float *array = fresh(count);
     for (int64_t i = 0; i < count; i++) array[i] = random_float();
     return array;
 }
 
-static float *copy_of(const float *array, int64_t count) {
+static inline float *copy_of(const float *array, int64_t count) {
     float *copy = fresh(count);
     memcpy(copy, array, sizeof(float) * (size_t)count);
     return copy;
 }
 
-static double *zeros(int64_t count) {
+static inline double *zeros(int64_t count) {
     double *array = calloc((size_t)(count + 1), sizeof(double));
     if (!array) exit(2);
     return array;
 }
 
 /* Every element within tolerance times the largest one expected (1 at least: sums of numbers of that size). */
-static void compare(const char *what, const float *found, const double *expected, int64_t count, double tolerance) {
+static inline void compare(const char *what, const float *found, const double *expected, int64_t count, double tolerance) {
     double largest = 1;
     for (int64_t i = 0; i < count; i++) largest = fmax(largest, fabs(expected[i]));
     for (int64_t i = 0; i < count; i++)
