@@ -127,11 +127,11 @@ static int sizes_agree(const fc_op *op) {
     }
 }
 
-static int inputs_fit(const fc_op *op) {
+static int takes_inputs(const fc_op *op) {
     switch (op->kind) {
     case FC_OP_ELEMENTWISE: return op->inputs == 2;
-    case FC_OP_BATCH_NORM: return within(op->inputs, 1, 2);
     case FC_OP_CONCATENATE: return op->inputs >= 1;
+    case FC_OP_BATCH_NORM: return op->inputs == 1 || (op->inputs == 2 && same(op->x[0], op->x[1]));
     default: return op->inputs == 1;
     }
 }
@@ -145,7 +145,7 @@ static int check_activation(const fc_op *op, char *text) {
 }
 
 int fc_op_check(const fc_op *op, char text[FC_ERROR_TEXT]) {
-    if (!inputs_fit(op)) return wrong(text, "it has %d inputs", op->inputs);
+    if (!takes_inputs(op)) return wrong(text, "it has %d inputs, or they are not of one size", op->inputs);
     for (int i = 0; i < op->inputs; i++)
         if (!fc_is_size(op->x[i])) return wrong(text, "its input %d is too large", i);
     if (!fc_is_size(op->y)) return wrong(text, "its output is too large");
