@@ -13,6 +13,8 @@ from libc.stdlib cimport calloc, free
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport strcmp
 
+import numpy
+
 
 cdef extern from *:
     """
@@ -315,6 +317,11 @@ cdef extern from "fastconv.h" nogil:
     double fc_fma_peak(int threads, double seconds)
 
 
+cdef extern from "size.h" nogil:
+    const int64_t FC_LARGEST
+    int64_t fc_times(int64_t a, int64_t b)
+
+
 cdef extern from "memory.h" nogil:
     float *fc_floats(int64_t count)
     void fc_free(void *memory)
@@ -452,6 +459,16 @@ cdef int64_t count_of(tuple shape) except? -1:
     return count
 
 
+cdef bint like(Py_buffer *buffer, tuple shape) noexcept:
+    """Whether it is of this shape, apart from the first axis."""
+    if buffer.ndim != len(shape) + 1:
+        return False
+    for i in range(len(shape)):
+        if buffer.shape[i + 1] != <int64_t>shape[i]:
+            return False
+    return True
+
+
 cdef bint is_plain(value):
     """Whole numbers, names, None, and tuples of them, of just these types."""
     if value is None or type(value) is int or type(value) is str:
@@ -506,6 +523,29 @@ cdef class Memory:
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
         PyBuffer_FillInfo(buffer, self, self.floats, self.count * sizeof(float), False, flags)
+
+
+cdef object new_array = numpy.empty, ndarray = numpy.ndarray, float32 = numpy.float32, type_of = numpy.dtype
+cdef object of_floats = numpy.dtype(numpy.float32)
+
+DEF LARGE = 1 << 18  # bytes
+
+
+def empty(tuple shape, dtype=float32):
+    """A new array, to be filled. Large ones are laid in memory that earlier ones had: memory.c."""
+    if dtype is float32:
+        dtype = of_floats
+    cdef int64_t bytes_ = 4 if dtype is of_floats else <int64_t>type_of(dtype).itemsize
+    try:
+        for n in shape:
+            bytes_ = fc_times(bytes_, <int64_t>n)
+    except OverflowError:
+        bytes_ = FC_LARGEST + 1
+    if bytes_ > FC_LARGEST:
+        raise MemoryError(f"no memory for an array of shape {shape}")
+    if bytes_ < LARGE:
+        return new_array(shape, dtype)
+    return ndarray(shape, dtype, Memory((bytes_ + 3) // 4))
 
 
 # ---- the machine --------------------------------------------------------------------------------
@@ -1587,6 +1627,36 @@ cdef class Program:
         with nogil:
             status = fc_program_run(self.program, &self.last, keep)
         check(status)
+
+    def infer(self, x, tuple shape, tuple output_shape):
+        """Forward alone, of a program with one input and one output: the output, a new array.
+
+        The shapes are those of one example. None where x is no array of them that C can read as it is.
+        """
+        cdef fc_status status
+        cdef Py_buffer buffer
+        if type(x) is not ndarray:
+            return None
+        try:
+            PyObject_GetBuffer(x, &buffer, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+        except (BufferError, ValueError):
+            return None
+        try:
+            if (buffer.itemsize != sizeof(float) or strcmp(buffer.format, b"f") != 0 or not like(&buffer, shape)
+                    or buffer.shape[0] == 0 or <size_t>buffer.buf % sizeof(float) != 0):
+                return None
+            self.last.N = buffer.shape[0]
+            y = empty((self.last.N, *output_shape))
+            self.inputs[0] = <const float *>buffer.buf
+            self.outputs[0] = written(y, self.count_of_output(0))
+            self.last.inputs, self.last.outputs = self.inputs, self.outputs
+            self.last.losses, self.last.loss = 0, NULL
+            with nogil:
+                status = fc_program_run(self.program, &self.last, 0)
+            check(status)
+        finally:
+            PyBuffer_Release(&buffer)
+        return y
 
     def train(self, list inputs, list outputs, list losses) -> None:
         """Forward, losses and backward: fill the outputs, the losses of each image, and all gradients.

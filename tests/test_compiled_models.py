@@ -34,6 +34,7 @@ from fastconv.layers import (
     SpatialDropout2D,
     ZeroPadding2D,
 )
+from fastconv.layers.random_layer import always_random
 from fastconv.losses import (
     BinaryCrossentropy,
     BinaryFocalCrossentropy,
@@ -893,3 +894,122 @@ def test_an_activation_of_ones_own_class():
     inside = fastconv.ops.conv2d(x, conv.kernel.value, conv.bias.value)
     np.testing.assert_allclose(conv(x), np.maximum(inside, 0) ** 2, rtol=1e-6)
     np.testing.assert_allclose(model.predict(x, verbose=0), model(x), atol=1e-6)
+
+
+# ---- predict_on_batch takes a short way for an array like the one before
+
+
+def small(cls: type[Sequential] = Sequential) -> Sequential:
+    fastconv.utils.set_random_seed(3)
+    model = cls([Input((6, 5, 2)), Conv2D(3, 3), ReLU(), Dropout(0.5), Flatten(), Dense(4)])
+    model.compile("sgd", SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+def ready(model: Sequential) -> Sequential:
+    """The same, once the next array may take the short way."""
+    model.predict_on_batch(np.zeros((1, 6, 5, 2), np.float32))
+    assert model._executor.at_once(np.zeros((1, 6, 5, 2), np.float32)) is not None
+    return model
+
+
+IMAGES = np.random.default_rng(5).standard_normal((3, 6, 5, 2), dtype=np.float32)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_prediction_at_once_is_that_of_the_layers(batch):
+    model = ready(small())
+    x = IMAGES[:batch]
+    expected = model.forward(x)
+    first, second = model.predict_on_batch(x), model.predict_on_batch(x)
+    np.testing.assert_allclose(first, expected, atol=1e-6)
+    np.testing.assert_array_equal(first, second)
+    assert not np.shares_memory(first, second)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        IMAGES.astype(np.float64),
+        np.asfortranarray(IMAGES),
+        IMAGES[::2],
+        IMAGES.astype(">f4"),
+        np.frombuffer(b"\0" + IMAGES.tobytes(), np.uint8)[1:].view(np.float32).reshape(IMAGES.shape),
+        np.ma.masked_array(IMAGES),
+        IMAGES.tolist(),
+        (IMAGES * 50).astype(np.int32),
+        [IMAGES],
+    ],
+    ids=["float64", "Fortran", "strided", "big-endian", "unaligned", "masked", "list", "int32", "in a list"],
+)
+def test_what_c_does_not_read_as_it_is_goes_the_long_way(x):
+    model = ready(small())
+    assert model._executor.at_once(x) is None
+    plain = x[0] if isinstance(x, list) and isinstance(x[0], np.ndarray) else x
+    expected = model.forward(np.ascontiguousarray(np.asarray(plain), np.float32))
+    np.testing.assert_allclose(model.predict_on_batch(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def without_numbers(raised) -> str:
+    """The message, without the numbers at the ends of the layers' names."""
+    return re.sub(r"_\d+'", "'", str(raised.value))
+
+
+def test_errors_are_those_of_the_long_way():
+    model = ready(small())
+    for wrong in (IMAGES[:, :5], IMAGES[..., 0], np.float32(3), None, IMAGES.astype(complex)):
+        with pytest.raises((TypeError, ValueError)) as short:
+            model.predict_on_batch(wrong)
+        with pytest.raises(type(short.value)) as long:
+            small().predict_on_batch(wrong)
+        assert without_numbers(short) == without_numbers(long)
+    assert model.predict_on_batch(IMAGES[:0]).shape == (0, 4)
+
+
+def test_what_is_assigned_later_counts_in_a_prediction_at_once():
+    model = ready(small())
+    before = model.predict_on_batch(IMAGES)
+    model.layers[0].activation = "tanh"
+    changed = model.predict_on_batch(IMAGES)
+    assert not np.allclose(before, changed)
+    np.testing.assert_allclose(changed, model.forward(IMAGES), atol=1e-6)
+    ready(model).layers[-1].kernel.value[...] *= 0.5
+    np.testing.assert_allclose(model.predict_on_batch(IMAGES), model.forward(IMAGES), atol=1e-6)
+    ready(model).jit_compile = False
+    assert model._executor.at_once(IMAGES) is None
+
+
+def test_hooks_that_come_later_are_called_for_a_prediction_at_once(monkeypatch):
+    class Mine(Sequential):
+        pass
+
+    def by_hand(data):
+        return np.ones(7)
+
+    model = ready(small(Mine))
+    monkeypatch.setattr(Mine, "predict_step", lambda self, data: by_hand(data), raising=False)
+    assert model.predict_on_batch(IMAGES).shape == (7,)
+    monkeypatch.undo()
+    assert ready(model).predict_on_batch(IMAGES).shape == (3, 4)
+    model.predict_step = by_hand
+    assert model.predict_on_batch(IMAGES).shape == (7,)
+
+
+def test_a_prediction_at_once_draws_where_the_layers_are_to_be_random():
+    model = ready(small())
+    dropout = model.layers[2]
+    fixed = model.predict_on_batch(IMAGES)
+    with always_random([dropout]):
+        drawn = [model.predict_on_batch(IMAGES) for _ in range(2)]
+    assert not np.array_equal(*drawn)
+    np.testing.assert_array_equal(model.predict_on_batch(IMAGES), fixed)
+    with fastconv.set_backend("reference"):
+        np.testing.assert_allclose(model.predict_on_batch(IMAGES), fixed, atol=1e-5)
+
+
+def test_a_step_does_not_fill_pre_activations_that_only_the_loss_reads():
+    model = Sequential([Input((4, 4, 1)), Flatten(), Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.train_on_batch(np.ones((2, 4, 4, 1), np.float32), np.array([0, 2]))
+    (program,) = found_program(model, training=True).heads.last._in_c.values()
+    assert program.output_count == 1

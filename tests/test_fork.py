@@ -89,16 +89,16 @@ class StoppingProgram:
     def __init__(self, program):
         self.program = program
 
-    def run(self, *arguments):
+    def __getattr__(self, name):
         stop()
-        self.program.run(*arguments)
+        return getattr(self.program, name)
 
 def predicting():
     model = network()
     model.predict_on_batch(x)
     (found,) = model._executor._programs._found.values()
     (call,) = found.program.schedule.calls
-    call.layer._program = StoppingProgram(call.layer._program)
+    call.layer._in_c = {count: StoppingProgram(program) for count, program in call.layer._in_c.items()}
     return model, lambda: model.predict_on_batch(x)
 
 def training():

@@ -8,10 +8,12 @@ has changed, and there is nothing to look at again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
+
+T = TypeVar("T")
 
 _version = object()
 _unnoticed = threading.local()
@@ -40,6 +42,28 @@ def unnoticed() -> Iterator[None]:
         yield
     finally:
         _unnoticed.now = before
+
+
+class Latest(Generic[T]):
+    """What is worked out from layers, once for each version. A copy of a model has layers of its own, and
+    works it out anew.
+    """
+
+    def __init__(self) -> None:
+        self._version: object = None
+        self._value: Any = None
+
+    def of(self, work_out: Callable[[], T]) -> T:
+        """What ``work_out`` returned for the layers as they are now."""
+        now = _version  # before the layers are looked at
+        if self._version is not now:
+            self._value = work_out()
+            self._version = now
+        value: T = self._value
+        return value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Latest, ()
 
 
 class Structured:

@@ -11,7 +11,7 @@ network runs.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,8 +108,10 @@ class Compiled:
         self._activity_losses: list[float] = []
         self.parameters: list[Parameter] = distinct(p for call in run.calls for p in call.parameters)
         results = [run.handles[number] for number in outputs]
-        results += [run.logits[number] for number in run.logits]
         made = {op["output"] for op in builder.ops}
+        self._answers = len({result.number for result in results} & made)
+        """How many of the tensors that C fills are outputs: the first ones; others are pre-activations."""
+        results += [run.logits[number] for number in run.logits]
         kept = list(dict.fromkeys(result.number for result in results if result.number in made))
         self.sizes: list[Size] = list(builder.sizes)
         self.ops = optimized(_marked(builder.ops), self.sizes, kept)
@@ -142,7 +144,7 @@ class Compiled:
         self._as_made = self._results == [_Result(True, *of) for of in enumerate(self._made_shapes)]
         """Whether the results are just what C fills."""
         self._turns = Turns()  # a program in C has one workspace
-        self._program: Any = None
+        self._in_c: dict[int, _kernels.Program] = {}
         for call in run.calls:
             if call.layer._activity_losses:  # of a penalty that it had
                 call.layer._activity_losses = []
@@ -169,12 +171,22 @@ class Compiled:
 
     @property
     def in_c(self) -> _kernels.Program:
-        """The program in C. In a forked child, another one if a thread of the parent was at work on it."""
-        if self._program is None or self._turns.lost:
-            if self._program is not None:
-                _abandoned.append(self._program)  # for it may be half done with giving back its memory
-            self._program, self._turns.lost = _kernels.Program(*self._table), False
-        return self._program
+        """The program in C, which fills the pre-activations that the losses begin at as well."""
+        return self._that_fills(len(self._made_shapes))
+
+    def _that_fills(self, count: int) -> _kernels.Program:
+        """The program in C that fills so many of the tensors that are asked for, the first ones.
+
+        In a forked child, another one if a thread of the parent was at work on it.
+        """
+        if self._turns.lost:
+            _abandoned.extend(self._in_c.values())  # for they may be half done with giving back their memory
+            self._in_c, self._turns.lost = {}, False
+        program = self._in_c.get(count)
+        if program is None:
+            *table, asked_for = self._table
+            program = self._in_c[count] = _kernels.Program(*table, asked_for[:count])
+        return program
 
     # ---- as a layer
 
@@ -191,11 +203,26 @@ class Compiled:
                 self.in_c.run(given, outputs, self.keep)
         return self._shaped(inputs, outputs)
 
-    def train(self, inputs: Sequence[Array], losses: list[tuple[Any, ...]]) -> list[Array]:
-        """The outputs; all gradients are filled. ``losses`` as _kernels.Program.train."""
-        given, outputs = self._prepared(inputs)
+    @property
+    def takes_one(self) -> bool:
+        """Whether it is a function of one array, all of it in C, that draws no random numbers."""
+        return (
+            self._as_made and bool(self.ops) and len(self.inputs) == len(self.outputs) == 1 and not self.draws
+        )
+
+    def infer(self, x: Any) -> Array | None:
+        """Where it ``takes_one``, the output for x, computed at once; None where x is not as C reads it."""
         with self._turns.lock:
-            self.in_c.train(given, outputs, losses)
+            y: Array | None = self.in_c.infer(x, self.input_shapes[0], self._made_shapes[0])
+        return y
+
+    def train(self, inputs: Sequence[Array], losses: list[tuple[Any, ...]]) -> list[Array]:
+        """The outputs, without the pre-activations; all gradients are filled. ``losses`` as
+        _kernels.Program.train.
+        """
+        given, outputs = self._prepared(inputs, self._answers)
+        with self._turns.lock:
+            self._that_fills(self._answers).train(given, outputs, losses)
         return self._shaped(inputs, outputs)
 
     def gradient(self, saved: Any, dy: Any, input_gradient: bool = True) -> list[Array | None]:
@@ -227,8 +254,8 @@ class Compiled:
                 inputs[i] = array if inputs[i] is None else inputs[i] + array
         return inputs
 
-    def _prepared(self, inputs: Sequence[Array]) -> tuple[list[Array], list[Array]]:
-        """(what C reads, what it is to fill), and the draws made."""
+    def _prepared(self, inputs: Sequence[Array], count: int | None = None) -> tuple[list[Array], list[Array]]:
+        """(what C reads, what it is to fill: all, or ``count`` of it), and the draws made."""
         N = len(inputs[0])
         arrays = []
         for array, shape in zip(inputs, self.input_shapes, strict=True):
@@ -247,16 +274,17 @@ class Compiled:
         for layer, stream in self.draws:
             stream.seed, stream.call = layer.draw()
         given = arrays if len(self._read) == len(arrays) else [arrays[i] for i in self._read]
-        return given, [_door.empty((N, *shape)) for shape in self._made_shapes]
+        return given, [_door.empty((N, *shape)) for shape in self._made_shapes[:count]]
 
     def _shaped(self, inputs: Sequence[Array], outputs: list[Array]) -> list[Array]:
-        """The results in their own shapes."""
+        """The results in their own shapes, those that are there."""
         if self._as_made:
             return outputs
         N = len(inputs[0])
         return [
             (outputs if is_made else inputs)[place].reshape(N, *shape)
             for is_made, place, shape in self._results
+            if not is_made or place < len(outputs)
         ]
 
     def described(
@@ -438,6 +466,13 @@ class Program:
     def blank_outputs(self, images: int) -> list[Array]:
         """Arrays of the outputs' shapes, with anything in them."""
         return [np.empty((images, *shape), np.float32) for shape in self.output_shapes]
+
+    @property
+    def at_once(self) -> Callable[[Any], Array | None] | None:
+        """A function of an input, where that is all there is to it; it returns None for what is no array that
+        C reads as it is."""
+        only = self._only
+        return only.infer if only is not None and only.takes_one and self._is_alone else None
 
     def infer(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs, in order."""

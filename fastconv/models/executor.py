@@ -1,6 +1,7 @@
-"""What runs a batch of a model. An executor has three methods:
+"""What runs a batch of a model. An executor has four methods:
 
 infer(model, x)                                 the outputs
+at_once(x)                                      the same for a batch like the last one, or None
 loss_and_gradients(model, objective, batch)     the outputs and the loss; fills the gradients
 explain(model, objective, inputs, training,     what of it runs how
         measured)
@@ -25,6 +26,7 @@ from fastconv.engine.program import MOST_LOSSES, Program
 from fastconv.engine.programs import Programs
 from fastconv.graph import structure
 from fastconv.layers.layer import Layer
+from fastconv.layers.random_layer import random_outside_training
 from fastconv.losses import Loss
 from fastconv.models.batches import Batch
 from fastconv.models.objective import Objective, Term, Value, sum_of, value_of
@@ -41,6 +43,10 @@ class LayerByLayer:
     def infer(self, model: Model, x: Any) -> Any:
         """The outputs for x, floats of a shape that the model takes; of several inputs a list."""
         return model.forward(x, training=False)
+
+    def at_once(self, x: Any) -> Any:
+        """The outputs for x, which nobody has looked at; None where somebody has to, and then ``infer``."""
+        return None
 
     def loss_and_gradients(self, model: Model, objective: Objective, batch: Batch) -> tuple[Any, Value]:
         """(outputs, loss) of a batch; fills the gradients of all parameters.
@@ -88,13 +94,25 @@ class Programmed(LayerByLayer):
         self._programs = Programs()
         self._looked: tuple[object, str | None] = None, None
         self._judging: _Judging | None = None
+        self._latest: tuple[object, Any] = None, None
 
     def infer(self, model: Model, x: Any) -> Any:
+        version = versions.version()
         inputs = self._inputs(model, x)
         program = None if inputs is None else self._programs.find(model, inputs, training=False)
         if inputs is None or program is None:
             return super().infer(model, x)
+        self._latest = version, program.at_once
         return program.nested(program.infer(inputs))
+
+    def at_once(self, x: Any) -> Any:
+        """The outputs for an array of the shape that ``infer`` was given last, as long as the layers stay
+        what they are.
+        """
+        version, infer = self._latest
+        if infer is None or version is not versions.version() or on_reference() or random_outside_training():
+            return None
+        return infer(x)
 
     def loss_and_gradients(self, model: Model, objective: Objective, batch: Batch) -> tuple[Any, Value]:
         inputs = self._inputs(model, batch.x)

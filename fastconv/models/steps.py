@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from fastconv import regularizers
 from fastconv._core.turns import Turns
+from fastconv._core.versions import Latest
 from fastconv.graph import structure
 from fastconv.graph.ports import Several, listed
 from fastconv.layers.layer import Layer
@@ -51,6 +52,7 @@ class Steps(Intake):
         self._looked_for_mistakes = False
         self._lets_go = False
         self._moving = Moving()
+        self._learned = Latest[list[Parameter]]()
         self._turns = Turns()
 
     def _ready(self, method: str) -> Compiled:
@@ -180,10 +182,17 @@ class Steps(Intake):
 
     def _infer(self, x: ArrayLike) -> Array:
         """The outputs for one batch."""
-        batch = self._checked(x)
-        with self._turns.lock:
-            outputs: Array = self._executor.infer(self, batch)
+        outputs = self._at_once(x)
+        if outputs is None:
+            batch = self._checked(x)
+            with self._turns.lock:
+                outputs = self._executor.infer(self, batch)
         return outputs
+
+    def _at_once(self, x: Any) -> Any:
+        """The outputs for a batch like the last one; None where it is another, or no plain array."""
+        with self._turns.lock:
+            return self._executor.at_once(x)
 
     def _loss_and_gradients(self, batch: Batch) -> tuple[Any, Value, list[Parameter]]:
         """Forward, loss, backward, penalties: (outputs, losses, parameters with their gradients)."""
@@ -199,7 +208,7 @@ class Steps(Intake):
             warn_of_likely_mistakes(self, objective.terms(self._ports.outputs), listed(batch.x))
         batch = batch._replace(x=self._checked(batch.x))
         y_pred, value = self._executor.loss_and_gradients(self, objective, batch)
-        parameters = self.parameters
+        parameters = self._learned.of(lambda: self.parameters)
         return y_pred, value._replace(total=value.total + regularizers.penalize(parameters)), parameters
 
     def _own_loss_and_gradients(self, batch: Batch) -> tuple[Any, Value, list[Parameter]]:

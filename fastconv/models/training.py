@@ -340,6 +340,9 @@ class Trainer(Compiling):
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
         """The model's outputs for one batch."""
+        outputs = None if self._overrides("predict_step") else self._at_once(x)
+        if outputs is not None:
+            return outputs
         batch, _, _ = self._arranged(x, None, None)
         return apart_from(self.predict_step(each(batch, lambda part: as_numbers(part, "x"))), x)
 

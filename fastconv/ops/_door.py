@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import sys
 from typing import Any, TypeGuard
@@ -16,7 +15,9 @@ from fastconv._core import machine
 Array = NDArray[Any]
 
 _FLOAT32 = np.dtype(np.float32)
-_LARGE = 1 << 18  # bytes
+
+empty = _kernels.empty
+"""``empty(shape, dtype=np.float32)``: a new array, to be filled."""
 
 
 def on_reference() -> bool:
@@ -65,16 +66,6 @@ def laid_out(given: Array, dtype: type[np.generic]) -> Array:
     """``given`` as C reads it: of this type, C-contiguous, on addresses that are multiples of its size."""
     result = np.asarray(given, dtype, order="C")
     return result if result.flags.aligned else result.copy()
-
-
-def empty(shape: tuple[int, ...], dtype: type[np.generic] = np.float32) -> Array:
-    """A new array, to be filled. Large ones are laid in memory that earlier ones had: csrc/memory.c."""
-    size = math.prod(shape) * (4 if dtype is np.float32 else np.dtype(dtype).itemsize)
-    if size > sys.maxsize:
-        raise MemoryError(f"no memory for an array of shape {shape}")
-    if size < _LARGE:
-        return np.empty(shape, dtype)
-    return np.ndarray(shape, dtype, buffer=_kernels.Memory(-(-size // 4)))
 
 
 def output(given: Array | None, name: str, shape: tuple[int, ...]) -> Array:
