@@ -25,6 +25,9 @@
  *     m = m_a + m_b     mean = mean_a + delta m_b / m     sum of squares = S_a + S_b + delta^2 m_a m_b / m
  *
  * with delta = mean_b - mean_a.
+ *
+ * What follows, an addition and an activation, is done to y before it goes to memory, and its slope comes to dy where
+ * the two sums are made.
  */
 #include <math.h>
 
@@ -85,7 +88,8 @@ fc_status fc_moments(int64_t rows, int64_t C, const float *x, float *mean, float
 static double inverse_deviation(float variance, double epsilon) { return 1 / sqrt((double)variance + epsilon); }
 
 fc_status fc_batch_norm_forward(int64_t rows, int64_t C, const float *x, const float *mean, const float *variance,
-                                const float *gamma, const float *beta, double epsilon, float *y) {
+                                const float *gamma, const float *beta, double epsilon, const fc_ending *ending,
+                                float *y) {
     const fc_kernels *kernels = fc_kernels_active();
     const fc_folded f = fc_fold(kernels->lanes, rows, C);
     float *columns = fc_floats(3 * f.period);
@@ -97,27 +101,26 @@ fc_status fc_batch_norm_forward(int64_t rows, int64_t C, const float *x, const f
         shift[c] = beta ? beta[c] : 0;
     }
     fc_repeat(&f, about), fc_repeat(&f, scale), fc_repeat(&f, shift);
+    const fc_ending none = {.activation = FC_LINEAR}, *end = ending ? ending : &none;
+    const fc_normalisation all = {about, scale, shift, end->activation, end->alpha};
 
 #pragma omp parallel for schedule(static) num_threads(fc_threads_for(operations(rows, C)))
     for (int64_t p = 0; p < f.pieces; p++) {
         const fc_piece piece = fc_piece_of(&f, p);
-        kernels->normalise(piece.rows, piece.width, x + piece.start, about, scale, shift, y + piece.start);
+        kernels->normalise(piece.rows, piece.width, x + piece.start, &all,
+                           end->residual ? end->residual + piece.start : NULL, y + piece.start);
     }
     fc_free(columns);
     return FC_OK;
 }
 
-fc_status fc_batch_norm_backward_weights(int64_t rows, int64_t C, const float *dy, const float *x, const float *mean,
-                                         const float *variance, double epsilon, float *dgamma, float *dbeta) {
+/* C sums of dy phi'(y), and C of its products with x - mean; phi'(y) is multiplied into dy. */
+static fc_status gradient_sums(int64_t rows, int64_t C, const fc_ending *ending, float *dy, const float *y,
+                               const float *x, const float *mean, double *wide) {
     const fc_kernels *kernels = fc_kernels_active();
     const fc_folded f = fc_fold(kernels->lanes, rows, C);
     float *about = fc_floats(fc_times(f.pieces * 2 + 1, f.period));
-    double *wide = calloc((size_t)C, 2 * sizeof(double));
-    if (!about || !wide) {
-        fc_free(about);
-        free(wide);
-        return FC_OUT_OF_MEMORY;
-    }
+    if (!about) return FC_OUT_OF_MEMORY;
     float *parts = about + f.period;
     double *products = wide + C;
     memcpy(about, mean, sizeof(float) * (size_t)C);
@@ -127,7 +130,8 @@ fc_status fc_batch_norm_backward_weights(int64_t rows, int64_t C, const float *d
     for (int64_t p = 0; p < f.pieces; p++) {
         const fc_piece piece = fc_piece_of(&f, p);
         float *sum = parts + p * 2 * f.period;
-        kernels->gradient_sums(piece.rows, piece.width, dy + piece.start, x + piece.start, about, sum, sum + f.period);
+        kernels->sloped_gradient_sums(ending->activation, ending->alpha, piece.rows, piece.width, dy + piece.start,
+                                      y + piece.start, x + piece.start, about, sum, sum + f.period);
     }
 
     for (int64_t p = 0; p < f.pieces; p++) {
@@ -139,13 +143,33 @@ fc_status fc_batch_norm_backward_weights(int64_t rows, int64_t C, const float *d
                 products[c] += (double)sum[f.period + j + c];
             }
     }
-    for (int64_t c = 0; c < C; c++) {
-        dbeta[c] = (float)wide[c];
-        dgamma[c] = (float)(products[c] * inverse_deviation(variance[c], epsilon));
-    }
     fc_free(about);
-    free(wide);
     return FC_OK;
+}
+
+fc_status fc_gradient_moments(int64_t rows, int64_t C, const fc_ending *ending, float *dy, const float *y,
+                              const float *x, const float *mean, float *sums, float *products) {
+    double *wide = calloc((size_t)C, 2 * sizeof(double));
+    const fc_status status = wide ? gradient_sums(rows, C, ending, dy, y, x, mean, wide) : FC_OUT_OF_MEMORY;
+    for (int64_t c = 0; c < C && status == FC_OK; c++) {
+        sums[c] = (float)wide[c];
+        products[c] = (float)wide[C + c];
+    }
+    free(wide);
+    return status;
+}
+
+fc_status fc_batch_norm_backward_weights(int64_t rows, int64_t C, const float *dy, const float *x, const float *mean,
+                                         const float *variance, double epsilon, float *dgamma, float *dbeta) {
+    const fc_ending none = {.activation = FC_LINEAR}; /* dy stays as it is */
+    double *wide = calloc((size_t)C, 2 * sizeof(double));
+    const fc_status status = wide ? gradient_sums(rows, C, &none, (float *)dy, dy, x, mean, wide) : FC_OUT_OF_MEMORY;
+    for (int64_t c = 0; c < C && status == FC_OK; c++) {
+        dbeta[c] = (float)wide[c];
+        dgamma[c] = (float)(wide[C + c] * inverse_deviation(variance[c], epsilon));
+    }
+    free(wide);
+    return status;
 }
 
 fc_status fc_batch_norm_backward_data(int64_t rows, int64_t C, const float *dy, const float *x, const float *mean,
@@ -165,13 +189,14 @@ fc_status fc_batch_norm_backward_data(int64_t rows, int64_t C, const float *dy, 
     }
     fc_repeat(&f, about), fc_repeat(&f, scale), fc_repeat(&f, mean_dy), fc_repeat(&f, slope);
     const fc_norm_gradient all = {about, scale, mean_dy, slope};
+    const fc_normalisation scaled = {.mean = about, .scale = scale, .shift = mean_dy}; /* zeros but scale */
 
 #pragma omp parallel for schedule(static) num_threads(fc_threads_for(operations(rows, C)))
     for (int64_t p = 0; p < f.pieces; p++) {
         const fc_piece piece = fc_piece_of(&f, p);
         const int64_t at = piece.start;
         if (dgamma) kernels->normalise_backward(piece.rows, piece.width, dy + at, x + at, &all, dx + at);
-        else kernels->normalise(piece.rows, piece.width, dy + at, about, scale, mean_dy, dx + at); /* zeros but scale */
+        else kernels->normalise(piece.rows, piece.width, dy + at, &scaled, NULL, dx + at);
     }
     fc_free(columns);
     return FC_OK;

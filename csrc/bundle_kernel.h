@@ -138,9 +138,10 @@ static void NAME(bundle_outer_tile)(const fc_pixels *pixels, int rows, int chann
 
 /* ---- pooling, [H][W][C] vectors ----------------------------------------------------------------- */
 
-/* Nearly all windows are 2 x 2: their loops vanish. Measured, AVX2: pooling in half of the time. */
-#define POOL(op, ...)                                                        \
-    if (pool->size_h == 2 && pool->size_w == 2) NAME(op)(2, 2, __VA_ARGS__); \
+/* Nearly all windows are 2 x 2 or 3 x 3: their loops vanish. Measured, AVX2: pooling in half of the time. */
+#define POOL(op, ...)                                                             \
+    if (pool->size_h == 2 && pool->size_w == 2) NAME(op)(2, 2, __VA_ARGS__);      \
+    else if (pool->size_h == 3 && pool->size_w == 3) NAME(op)(3, 3, __VA_ARGS__); \
     else NAME(op)(pool->size_h, pool->size_w, __VA_ARGS__);
 #define POOL_BACKWARD(op, ...)                             \
     if (pool->adds) {                                      \
@@ -156,9 +157,9 @@ INLINE void NAME(bundle_max_pool_of)(const int64_t size_h, const int64_t size_w,
     for (int64_t w = 0; w < pool->pixels; w++, x += pool->x_step * VLEN, y += n)
         for (int64_t c = 0; c < n; c += VLEN) {
             vfloat most = vload(x + c);
-#pragma GCC unroll 2
+#pragma GCC unroll 3
             for (int64_t kh = 0; kh < size_h; kh++)
-#pragma GCC unroll 2
+#pragma GCC unroll 3
                 for (int64_t kw = 0; kw < size_w; kw++) {
                     const vfloat candidate = vload(x + kh * pool->x_row * VLEN + kw * n + c);
                     most = vselect((candidate > most) | ((candidate != candidate) & (most == most)), candidate, most);
@@ -184,9 +185,9 @@ INLINE void NAME(bundle_max_pool_backward_of)(const int64_t size_h, const int64_
             const vint most = vbits(vload(y + c));
             const vfloat gradient = vload(dy + c);
             vint wanted = vbroadcast_int(-1);
-#pragma GCC unroll 2
+#pragma GCC unroll 3
             for (int64_t kh = 0; kh < size_h; kh++)
-#pragma GCC unroll 2
+#pragma GCC unroll 3
                 for (int64_t kw = 0; kw < size_w; kw++) {
                     const vint here = wanted & (vbits(vload(x + kh * pool->x_row * VLEN + kw * n + c)) == most);
                     NAME(bundle_give)(adds, dx + kh * pool->dx_row * VLEN + kw * n + c, here, gradient);
@@ -202,9 +203,9 @@ INLINE void NAME(bundle_avg_pool_of)(const int64_t size_h, const int64_t size_w,
     for (int64_t w = 0; w < pool->pixels; w++, x += pool->x_step * VLEN, y += n)
         for (int64_t c = 0; c < n; c += VLEN) {
             vfloat sum = (vfloat){0};
-#pragma GCC unroll 2
+#pragma GCC unroll 3
             for (int64_t kh = 0; kh < size_h; kh++)
-#pragma GCC unroll 2
+#pragma GCC unroll 3
                 for (int64_t kw = 0; kw < size_w; kw++) sum += vload(x + kh * pool->x_row * VLEN + kw * n + c);
             vstore(y + c, sum * share);
         }
@@ -217,9 +218,9 @@ INLINE void NAME(bundle_avg_pool_backward_of)(const int64_t size_h, const int64_
     for (int64_t w = 0; w < pool->pixels; w++, dx += pool->x_step * VLEN, dy += n)
         for (int64_t c = 0; c < n; c += VLEN) {
             const vfloat gradient = vload(dy + c) * share;
-#pragma GCC unroll 2
+#pragma GCC unroll 3
             for (int64_t kh = 0; kh < size_h; kh++)
-#pragma GCC unroll 2
+#pragma GCC unroll 3
                 for (int64_t kw = 0; kw < size_w; kw++) {
                     float *to = dx + kh * pool->dx_row * VLEN + kw * n + c;
                     vstore(to, adds ? vload(to) + gradient : gradient);

@@ -11,7 +11,8 @@
  *
  * Per tile that is 36 C K multiply-adds, and about INPUT_COST C + OUTPUT_COST K more for the transforms, where
  * the direct sum takes side^2 tile^2 C K, less what the border spares it. The convolutions for which that is less are
- * computed so.
+ * computed so. Going back there are 36 sums in place of side^2 to be added up over the lanes, once a bundle: with few
+ * tiles that weighs more than what is saved.
  *
  * The gradient of a kernel is summed in the transformed domain, dU = sum over tiles of V W^T with W = A dy A^T,
  * over all tiles, images, bundles and chunks, and brought back by G^T dU G once a step. The gradient of the data is
@@ -39,7 +40,9 @@
 enum {
     POSITIONS = 36, ROW = 6, PAIR = 2 * ROW,
     INPUT_COST = 250, OUTPUT_COST = 150, /* of transforms, in multiply-adds; estimated */
-    BLOCK_FLOATS = 1 << 17,              /* of V and M, or W, half of a level-2 cache */
+    SUM_COST = 7,                        /* of adding up the lanes of an element's sums, likewise */
+    BLOCK_FLOATS = 1 << 17,              /* of V and M, half of a level-2 cache */
+    BACK_FLOATS = 1 << 19,               /* of V and W: of which one position is in use at a time */
     LINE = 16, /* floats in a cache line: keeps the 36 streams out of one another's cache sets */
 };
 
@@ -47,11 +50,18 @@ static int64_t tile_of(const fc_winograd *g) { return 7 - g->side; }
 
 int64_t fc_winograd_tiled(int64_t outputs, int64_t side) { return fc_pieces(outputs, 7 - side) * (7 - side); }
 
+int64_t fc_winograd_tiles(const fc_winograd *g) { return fc_pieces(g->OH, tile_of(g)) * fc_pieces(g->OW, tile_of(g)); }
+
 int fc_winograd_pays(const fc_winograd *g) {
     if (g->side != 3 && g->side != 5) return 0;
-    const int64_t tiles = fc_pieces(g->OH, tile_of(g)) * fc_pieces(g->OW, tile_of(g));
-    return tiles * (POSITIONS * g->C * g->K + INPUT_COST * g->C + OUTPUT_COST * g->K) <
-           g->products * g->C * g->K;
+    return fc_winograd_tiles(g) * (POSITIONS * g->C * g->K + INPUT_COST * g->C + OUTPUT_COST * g->K) < g->products * g->C * g->K;
+}
+
+int fc_winograd_pays_back(const fc_winograd *g) {
+    if (g->side != 3 && g->side != 5) return 0;
+    const int64_t each = 2 * POSITIONS * g->C * g->K + 2 * INPUT_COST * g->C + OUTPUT_COST * g->K;
+    return fc_winograd_tiles(g) * each + SUM_COST * POSITIONS * g->C * g->K <
+           (2 * g->products + SUM_COST * g->side * g->side) * g->C * g->K;
 }
 
 /* Rows of positions that are transformed together, see bundle_winograd_kernel.h. */
@@ -59,7 +69,10 @@ static const int64_t pair_of_rows[3][2] = {{0, 5}, {1, 2}, {3, 4}};
 
 /* Tiles whose `positions` of V and M, or W, are in the scratch memory together. */
 static int64_t block_of(const fc_winograd *g, const fc_kernels *kernels, int64_t positions) {
-    return fc_max(kernels->bundle_pixels, BLOCK_FLOATS / (positions * (g->C + g->K) * kernels->lanes));
+    const int64_t floats = positions == POSITIONS ? BLOCK_FLOATS : BACK_FLOATS;
+    const int64_t tiles = fc_winograd_tiles(g);
+    const int64_t most = fc_max(kernels->bundle_pixels, floats / (positions * (g->C + g->K) * kernels->lanes));
+    return fc_min(tiles, most);
 }
 
 /* Floats from one position to the next. */
@@ -73,7 +86,9 @@ static int64_t scratch_of(const fc_winograd *g, const fc_kernels *kernels, int64
 }
 
 int64_t fc_winograd_scratch(const fc_winograd *g, const fc_kernels *kernels) {
-    const int64_t sums = PAIR * g->C * g->K * kernels->lanes;
+    const int64_t tiles = fc_winograd_tiles(g);
+    const int64_t rows = block_of(g, kernels, PAIR) < tiles ? PAIR * g->C : fc_min(g->C, kernels->bundle_pixels);
+    const int64_t sums = rows * g->K * kernels->lanes;
     return fc_max(scratch_of(g, kernels, POSITIONS), scratch_of(g, kernels, PAIR) + sums);
 }
 
@@ -139,8 +154,9 @@ void fc_winograd_turn(const fc_winograd *g, const fc_kernels *kernels, const flo
         }
 }
 
-/* Two rows of positions at a time, so that their sums, a vector for each c and k, stay in the cache until they are
- * added up over the lanes: for 20 x 20 channels and AVX-512 all 36 would be as large as the level-2 cache itself. */
+/* Two rows of positions at a time. Where all tiles of the image are in the scratch memory together, the sums of a row of
+ * register tiles, a vector for each c and k, are added up over the lanes at once, from the level-1 cache; otherwise those
+ * of the two rows are kept from one block of tiles to the next. */
 void fc_winograd_backward(const fc_winograd *g, const fc_kernels *kernels, const float *x, int64_t x_row,
                           const float *dy, int64_t dy_row, const float *turned, float *dU, float *dx, int64_t dx_row,
                           float *scratch) {
@@ -167,13 +183,16 @@ void fc_winograd_backward(const fc_winograd *g, const fc_kernels *kernels, const
             }
             const fc_pixels pixels = {.fresh = b == 0, .rows = 1, .pixels = count, .x_step = C, .dy_step = K};
             for (int64_t i = 0; dU && i < PAIR; i++)
-                for (int64_t u = 0; u < k_tiles; u++) {
-                    const int64_t k = fc_part(K, k_tiles, u), next = fc_part(K, k_tiles, u + 1);
-                    for (int64_t t = 0; t < c_tiles; t++) {
-                        const int64_t c = fc_part(C, c_tiles, t), end = fc_part(C, c_tiles, t + 1);
+                for (int64_t t = 0; t < c_tiles; t++) {
+                    const int64_t c = fc_part(C, c_tiles, t), end = fc_part(C, c_tiles, t + 1);
+                    float *to = blocks == 1 ? sums : sums + (i * C + c) * K * V;
+                    for (int64_t u = 0; u < k_tiles; u++) {
+                        const int64_t k = fc_part(K, k_tiles, u), next = fc_part(K, k_tiles, u + 1);
                         kernels->bundle_outer_tile(&pixels, (int)(end - c), (int)(next - k), scratch + i * vs + c * V,
-                                                   W + i * ws + k * V, sums + ((i * C + c) * K + k) * V, K);
+                                                   W + i * ws + k * V, to + k * V, K);
                     }
+                    if (blocks == 1)
+                        kernels->sum_lanes((end - c) * K, to, dU + ((rows[i / ROW] * ROW + i % ROW) * C + c) * K);
                 }
             if (!dx) continue;
             for (int64_t i = 0; i < PAIR; i++) /* V has served, and gives its place to dV */
@@ -188,7 +207,7 @@ void fc_winograd_backward(const fc_winograd *g, const fc_kernels *kernels, const
                                                         dx + (h * dx_row + w * C) * V);
             }
         }
-        for (int i = 0; dU && i < 2; i++)
+        for (int i = 0; dU && blocks > 1 && i < 2; i++)
             kernels->sum_lanes(ROW * C * K, sums + i * ROW * C * K * V, dU + rows[i] * ROW * C * K);
     }
 }

@@ -10,8 +10,11 @@ typedef struct {
     int64_t products; /* pairs of an output and a tap that sees the image, not its border */
 } fc_winograd;
 
-/* Whether it takes less than the direct sum. Only kernels of 3x3 and 5x5 do. */
+/* Whether it takes less than the direct sums, forward, and for both gradients. Only kernels of 3x3 and 5x5 do. */
 int fc_winograd_pays(const fc_winograd *g);
+int fc_winograd_pays_back(const fc_winograd *g);
+
+int64_t fc_winograd_tiles(const fc_winograd *g); /* of one image; side 3 or 5 */
 
 /* `outputs` rounded up to whole tiles: x needs side - 1 more rows and columns than that, dy as many. */
 int64_t fc_winograd_tiled(int64_t outputs, int64_t side);

@@ -1,37 +1,28 @@
 /* conv2d_auto.c - which lesson computes a convolution, where that is left open.
  *
- *     winograd    3 x 3 kernels at stride 1, where fewer multiplications outweigh the transforms: enough channels to
- *                 sum over between transforming images, and enough tiles to transform the kernel for
- *                 (benchmarks/test_algorithms_auto.py)
- *     im2col      the gradient of an input of few channels: "direct" does C_out steps for a tap and a pixel whatever
- *                 C_in is, up to a vector's lanes; im2col's product fills the lanes with taps. Cycles for a tap and a
- *                 pixel, fitted to measurements of 3 x 3 to 7 x 7 kernels on AVX2 and AVX-512:
- *
- *                     direct  10 C_out / lanes        im2col  4 + C_in (C_out / (2 lanes) + 0.9)
- *
- *     direct      everything else
+ * The one that is estimated to take least time for this pass (engine/cost.c): "winograd" for 3 x 3 kernels at stride 1
+ * with channels enough to sum over between the transforms, "im2col" for the gradient of an input of few channels, which
+ * leave the lanes of "direct" empty, "direct" for the rest.
  *
  * "direct" copies all pixels from the first to the last that an output sees, im2col those that taps see. So where the
  * outputs and taps are few beside those pixels, "direct" is im2col as well, also for who asks for it by name.
  */
-#include "kernels.h"
+#include "engine/cost.h"
 #include "memory.h"
 
-enum { WINOGRAD_CHANNELS = 32, WINOGRAD_TILES = 16 };
-
-static int winograd_pays(const fc_conv2d *conv, fc_conv2d_pass pass) {
-    const int fits = conv->KH == 3 && conv->KW == 3 && conv->stride_h == 1 && conv->stride_w == 1 &&
-                     conv->dilation_h == 1 && conv->dilation_w == 1 && conv->groups == 1;
-    const int64_t rows = pass == FC_PASS_DATA ? conv->H : conv->OH;
-    const int64_t columns = pass == FC_PASS_DATA ? conv->W : conv->OW;
-    const double tiles = (double)conv->N * (double)((rows + 3) / 4) * (double)((columns + 3) / 4);
-    return fits && fc_min(conv->C_in, conv->C_out) >= WINOGRAD_CHANNELS && tiles >= WINOGRAD_TILES;
-}
-
-static int leaves_lanes_empty(const fc_conv2d *conv) {
-    const double lanes = fc_kernels_active()->lanes, C_in = (double)conv->C_in, C_out = (double)conv->C_out;
-    return conv->stride_h == 1 && conv->stride_w == 1 && conv->groups == 1 &&
-           4 + C_in * (C_out / (2 * lanes) + 0.9) < C_out * 10 / lanes;
+static fc_conv2d_algorithm fastest(const fc_conv2d *conv, fc_conv2d_pass pass) {
+    const fc_kernels *kernels = fc_kernels_active();
+    const int winograd = conv->KH == 3 && conv->KW == 3 && conv->stride_h == 1 && conv->stride_w == 1 &&
+                         conv->dilation_h == 1 && conv->dilation_w == 1 && conv->groups == 1;
+    fc_conv2d_algorithm found = FC_CONV2D_DIRECT;
+    double least = 0;
+    for (fc_conv2d_algorithm algorithm = FC_CONV2D_IM2COL; algorithm <= FC_CONV2D_WINOGRAD; algorithm++) {
+        if (algorithm == FC_CONV2D_WINOGRAD && !winograd) continue;
+        const fc_effort effort = fc_conv2d_effort(kernels, conv, pass, algorithm);
+        const double cost = fc_cost_of(&effort);
+        if (algorithm == FC_CONV2D_IM2COL || cost < least) least = cost, found = algorithm;
+    }
+    return found;
 }
 
 /* Along one axis. */
@@ -41,11 +32,7 @@ static int is_sparse(int64_t n, int64_t outputs, int64_t taps, int64_t stride, i
 }
 
 fc_conv2d_algorithm fc_conv2d_choose(const fc_conv2d *conv, fc_conv2d_pass pass, fc_conv2d_algorithm algorithm) {
-    if (algorithm == FC_CONV2D_AUTO) {
-        algorithm = FC_CONV2D_DIRECT;
-        if (pass == FC_PASS_DATA && leaves_lanes_empty(conv)) return FC_CONV2D_IM2COL;
-        if (winograd_pays(conv, pass)) return FC_CONV2D_WINOGRAD;
-    }
+    if (algorithm == FC_CONV2D_AUTO) algorithm = fastest(conv, pass);
     const int sparse = is_sparse(conv->H, conv->OH, conv->KH, conv->stride_h, conv->dilation_h) ||
                        is_sparse(conv->W, conv->OW, conv->KW, conv->stride_w, conv->dilation_w);
     return algorithm == FC_CONV2D_DIRECT && sparse ? FC_CONV2D_IM2COL : algorithm;

@@ -177,9 +177,10 @@ static void enter_phase(plan *p, int64_t row_phase, int64_t column_phase, int64_
                             : ((rows->slot[t] * p->strip_rows + rows->place[t] - rows->least) * p->width +
                                columns->slot[u] * (columns->outputs + column_spread) + column) * p->K;
         }
+    const int64_t period = period_of(p->K, p->kernels->lanes);
     p->shape = (fc_depthwise_rows){.taps = rows->taps * columns->taps, .offset = p->offset,
-                                   .x_row = p->in_place ? rows->source_step * row : row,
-                                   .period = period_of(p->K, p->kernels->lanes), .length = columns->outputs * p->K};
+                                   .x_row = p->in_place ? rows->source_step * row : row, .period = period,
+                                   .x_step = period, .y_step = period, .length = columns->outputs * p->K};
 }
 
 /* to (pixels, C, M) from every step-th pixel of C floats */

@@ -15,7 +15,7 @@ INLINE void NAME(depthwise_tile)(const fc_depthwise_rows *d, const int rows, con
                                  const int roomy, const float *x, const float *w, const float *bias, float *y) {
     vfloat sum[8];
     const vfloat start = vload(bias);
-    const int64_t period = d->period;
+    const int64_t period = d->period, x_step = d->x_step, y_step = d->y_step;
 #pragma GCC unroll 8
     for (int i = 0; i < rows * periods; i++) sum[i] = start;
     for (int64_t t = 0; t < d->taps; t++, w += period) {
@@ -26,12 +26,12 @@ INLINE void NAME(depthwise_tile)(const fc_depthwise_rows *d, const int rows, con
         for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
             for (int p = 0; p < periods; p++)
-                sum[r * periods + p] += vload_lanes(from + r * d->x_row + p * period, roomy ? VLEN : lanes) * weight;
+                sum[r * periods + p] += vload_lanes(from + r * d->x_row + p * x_step, roomy ? VLEN : lanes) * weight;
     }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++, y += d->y_row)
 #pragma GCC unroll 4
-        for (int p = 0; p < periods; p++) vstore_lanes(y + p * period, sum[r * periods + p], lanes);
+        for (int p = 0; p < periods; p++) vstore_lanes(y + p * y_step, sum[r * periods + p], lanes);
 }
 
 /* The first `width` floats of each of rows x periods outputs. */
@@ -69,13 +69,13 @@ static void NAME(depthwise_rows)(const fc_depthwise_rows *d, const float *x, con
         const int64_t count = fc_min(8, d->rows - r), step = d->period;
         int64_t p = 0;
         for (; p + 4 <= periods; p += 4)
-            NAME(depthwise_down)(d, count, 2, 4, step, x + p * step, w, bias, y + p * step);
+            NAME(depthwise_down)(d, count, 2, 4, step, x + p * d->x_step, w, bias, y + p * d->y_step);
         if (p + 2 <= periods) {
-            NAME(depthwise_down)(d, count, 4, 2, step, x + p * step, w, bias, y + p * step);
+            NAME(depthwise_down)(d, count, 4, 2, step, x + p * d->x_step, w, bias, y + p * d->y_step);
             p += 2;
         }
-        for (; p < periods; p++) NAME(depthwise_down)(d, count, 8, 1, step, x + p * step, w, bias, y + p * step);
-        if (rest) NAME(depthwise_down)(d, count, 8, 1, rest, x + p * step, w, bias, y + p * step);
+        for (; p < periods; p++) NAME(depthwise_down)(d, count, 8, 1, step, x + p * d->x_step, w, bias, y + p * d->y_step);
+        if (rest) NAME(depthwise_down)(d, count, 8, 1, rest, x + p * d->x_step, w, bias, y + p * d->y_step);
     }
 }
 
@@ -86,16 +86,16 @@ static void NAME(depthwise_rows)(const fc_depthwise_rows *d, const float *x, con
 INLINE int64_t NAME(depthwise_products)(const fc_depthwise_rows *d, const int taps, const int at_once, const int lanes,
                                         int64_t count, const int64_t *offset, const float *x, const float *dy,
                                         vfloat *sum) { /* lanes to read */
-    const int64_t period = d->period;
+    const int64_t x_step = d->x_step, y_step = d->y_step;
     int64_t p = 0;
-    for (; p + at_once <= count; p += at_once, x += at_once * period, dy += at_once * period)
+    for (; p + at_once <= count; p += at_once, x += at_once * x_step, dy += at_once * y_step)
 #pragma GCC unroll 8
         for (int i = 0; i < at_once; i++) {
-            vfloat gradient = vload_lanes(dy + i * period, lanes);
+            vfloat gradient = vload_lanes(dy + i * y_step, lanes);
             IN_REGISTER(gradient);
 #pragma GCC unroll 9
             for (int t = 0; t < taps; t++)
-                sum[i * taps + t] += vload_lanes(x + offset[t] + i * period, lanes) * gradient;
+                sum[i * taps + t] += vload_lanes(x + offset[t] + i * x_step, lanes) * gradient;
         }
     return p;
 }
@@ -110,7 +110,7 @@ INLINE void NAME(depthwise_gradient_tile)(const fc_depthwise_rows *d, const int 
     for (int64_t r = 0; r < d->rows; r++, x += d->x_row, dy += d->y_row) {
         const int64_t p = NAME(depthwise_products)(d, taps, at_once, read, count, offset, x, dy, sum);
         if (at_once > 1)
-            NAME(depthwise_products)(d, taps, 1, read, count - p, offset, x + p * d->period, dy + p * d->period, sum);
+            NAME(depthwise_products)(d, taps, 1, read, count - p, offset, x + p * d->x_step, dy + p * d->y_step, sum);
     }
 #pragma GCC unroll 9
     for (int t = 0; t < taps; t++) {
@@ -142,7 +142,7 @@ INLINE void NAME(depthwise_gradient_vector)(const fc_depthwise_rows *d, const in
         NAME(depthwise_gradient_taps)(d, lanes, 0, count, x, dy, sums);
 }
 
-/* sums[t, j] += the sum over rows and periods p of x[offset[t] + p period + j] dy[p period + j] */
+/* sums[t, j] += the sum over rows and periods p of x[offset[t] + p x_step + j] dy[p y_step + j] */
 static void NAME(depthwise_gradient)(const fc_depthwise_rows *d, const float *x, const float *dy, float *sums) {
     const int64_t periods = d->length / d->period, rest = d->length % d->period;
     for (int64_t j = 0; j < fc_min(d->period, d->length); j += VLEN) {
@@ -152,7 +152,7 @@ static void NAME(depthwise_gradient)(const fc_depthwise_rows *d, const float *x,
         const int64_t count = periods + (j + whole <= rest);
         if (count) NAME(depthwise_gradient_vector)(d, whole, count, x + j, dy + j, sums + j);
         if (cut)
-            NAME(depthwise_gradient_vector)(d, (int)(rest - j), 1, x + periods * d->period + j,
-                                            dy + periods * d->period + j, sums + j);
+            NAME(depthwise_gradient_vector)(d, (int)(rest - j), 1, x + periods * d->x_step + j,
+                                            dy + periods * d->y_step + j, sums + j);
     }
 }

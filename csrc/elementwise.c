@@ -92,8 +92,11 @@ static fc_status whole(const fc_broadcast *s, int second, const float *dy, const
         const int64_t at = (o * s->rows + first) * s->width + column;
         fc_broadcast part = *s;
         part.width = fc_min(PIECE, s->width - column);
-        compute_rows(kernels, &part, second, o, first, fc_min(first + step, s->rows), at_once, dy ? dy + at : NULL,
-                     a + column * s->a[2], b + column * s->b[2], memory + fc_thread_index() * 2 * BUFFER, to + at);
+        const int64_t end = fc_min(first + step, s->rows);
+        compute_rows(kernels, &part, second, o, first, end, at_once, dy ? dy + at : NULL, a + column * s->a[2],
+                     b + column * s->b[2], memory + fc_thread_index() * 2 * BUFFER, to + at);
+        if (second < 0 && s->activation != FC_LINEAR)
+            kernels->activate(s->activation, s->alpha, (end - first) * part.width, to + at, to + at);
     }
     fc_free(memory);
     return FC_OK;

@@ -185,6 +185,8 @@ typedef struct {
     fc_elementwise kind;
     int64_t outer, rows, width;
     int64_t a[3], b[3];
+    fc_activation activation; /* forward, of what the two make: y = phi(a with b) */
+    float alpha;
 } fc_broadcast;
 
 fc_status fc_elementwise_forward(const fc_broadcast *shape, const float *a, const float *b, float *y);
@@ -244,9 +246,21 @@ fc_status fc_softmax_cross_entropy(int64_t N, int64_t C, const float *logits, fc
 
 /* mean[c] and biased variance[c] over the rows */
 fc_status fc_moments(int64_t rows, int64_t C, const float *x, float *mean, float *variance);
-/* y = gamma (x - mean) / sqrt(variance + epsilon) + beta;  gamma and beta may be NULL: ones, zeros */
+/* What may follow: y = phi(z + residual), where residual may be NULL, and phi' is made of y. */
+typedef struct {
+    fc_activation activation;
+    float alpha;
+    const float *residual;
+} fc_ending;
+
+/* y = gamma (x - mean) / sqrt(variance + epsilon) + beta, and then the ending, which may be NULL;  gamma and beta may be
+ * NULL: ones, zeros */
 fc_status fc_batch_norm_forward(int64_t rows, int64_t C, const float *x, const float *mean, const float *variance,
-                                const float *gamma, const float *beta, double epsilon, float *y);
+                                const float *gamma, const float *beta, double epsilon, const fc_ending *ending,
+                                float *y);
+/* dy = dy phi'(y) in place, and of that sums[c] = sum over rows of dy, products[c] = sum over rows of dy (x - mean) */
+fc_status fc_gradient_moments(int64_t rows, int64_t C, const fc_ending *ending, float *dy, const float *y,
+                              const float *x, const float *mean, float *sums, float *products);
 /* dgamma[c] = sum over rows of dy (x - mean) / sqrt(variance + epsilon);  dbeta[c] = sum over rows of dy */
 fc_status fc_batch_norm_backward_weights(int64_t rows, int64_t C, const float *dy, const float *x, const float *mean,
                                          const float *variance, double epsilon, float *dgamma, float *dbeta);

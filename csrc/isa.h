@@ -108,6 +108,7 @@ const fc_kernels NAME(fc_kernels) = {
     .distance_sums = NAME(distance_sums),
     .normalise = NAME(normalise),
     .gradient_sums = NAME(gradient_sums),
+    .sloped_gradient_sums = NAME(sloped_gradient_sums),
     .normalise_backward = NAME(normalise_backward),
     .softmax = NAME(softmax),
     .softmax_backward = NAME(softmax_backward),

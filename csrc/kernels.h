@@ -128,6 +128,14 @@ typedef struct {
     float l1, l2, scale;
 } fc_penalty;
 
+/* What each column of y is made with: y = phi((x - mean) scale + shift + residual). phi is one whose derivative is made
+ * of y. */
+typedef struct {
+    const float *mean, *scale, *shift;
+    fc_activation activation;
+    float alpha;
+} fc_normalisation;
+
 /* What each column of dx is made with: dx = scale (dy - mean_dy - slope (x - mean)); see batch_norm.c. In row_norm.c
  * scale belongs to dy alone. */
 typedef struct {
@@ -141,6 +149,7 @@ typedef struct {
     int64_t rows, length;   /* rows of `length` floats */
     int64_t x_row, y_row;   /* floats from one row to the next: of what the taps see, and of outputs */
     int64_t period;         /* floats after which the weights repeat */
+    int64_t x_step, y_step; /* and from a period to the next in what the taps see, and in outputs; `length` has no gaps */
     int roomy;              /* a vector may be read past what the taps see, and past dy */
 } fc_depthwise_rows;
 
@@ -249,8 +258,9 @@ typedef struct {
     void (*connected_outer_tile)(const fc_pixels *pixels, int64_t tap_step, const int64_t *filter, int taps,
                                  int filters, const float *x, const float *dy, float *dw, int64_t dw_step);
 
-    /* y[r, j] = bias[j % period] + sum over taps t of x[r*x_row + offset[t] + j] w[t, j % period];  sums[t, j] += the sum
-     * over rows and whole periods p of x[r*x_row + offset[t] + p*period + j] dy[r, p*period + j] */
+    /* y[r*y_row + p*y_step + j] = bias[j] + sum over taps t of x[r*x_row + offset[t] + p*x_step + j] w[t, j] for rows r,
+     * periods p and j < period;  sums[t, j] += the sum over rows and periods of x[r*x_row + offset[t] + p*x_step + j]
+     * dy[r*y_row + p*y_step + j]. The last period may be cut. */
     void (*depthwise_rows)(const fc_depthwise_rows *rows, const float *x, const float *w, const float *bias, float *y);
     void (*depthwise_gradient)(const fc_depthwise_rows *rows, const float *x, const float *dy, float *sums);
 
@@ -293,10 +303,14 @@ typedef struct {
     void (*moments)(int64_t rows, int64_t width, const float *x, float *about, float *sum, float *squares);
     /* sum += x - from, and squares += its square */
     void (*distance_sums)(int64_t rows, int64_t width, const float *x, const float *from, float *sum, float *squares);
-    void (*normalise)(int64_t rows, int64_t width, const float *x, const float *mean, const float *scale,
-                      const float *shift, float *y);
+    /* residual may be NULL: none is added */
+    void (*normalise)(int64_t rows, int64_t width, const float *x, const fc_normalisation *columns,
+                      const float *residual, float *y);
     void (*gradient_sums)(int64_t rows, int64_t width, const float *dy, const float *x, const float *mean, float *sum,
                           float *products);
+    /* dy = dy phi'(y), and then those sums */
+    void (*sloped_gradient_sums)(fc_activation kind, float alpha, int64_t rows, int64_t width, float *dy,
+                                 const float *y, const float *x, const float *mean, float *sum, float *products);
     void (*normalise_backward)(int64_t rows, int64_t width, const float *dy, const float *x,
                                const fc_norm_gradient *columns, float *dx);
 

@@ -179,10 +179,11 @@ fc_status fc_group_norm_forward(const fc_group_norm *norm, const float *x, const
             shift[c] = beta ? beta[c] : 0;
         }
         fc_repeat(&f, about), fc_repeat(&f, scale), fc_repeat(&f, shift);
+        const fc_normalisation columns = {.mean = about, .scale = scale, .shift = shift};
         for (int64_t p = 0; p < f.pieces; p++) {
             const fc_piece piece = fc_piece_of(&f, p);
             const int64_t at = n * image + piece.start;
-            kernels->normalise(piece.rows, piece.width, x + at, about, scale, shift, y + at);
+            kernels->normalise(piece.rows, piece.width, x + at, &columns, NULL, y + at);
         }
     }
     fc_free(memory);

@@ -187,9 +187,11 @@ cdef extern from "fastconv.h" nogil:
     void fc_log_softmax_backward(int64_t rows, int64_t C, const float *dy, const float *y, float *dx)
 
     fc_status fc_moments(int64_t rows, int64_t C, const float *x, float *mean, float *variance)
+    ctypedef struct fc_ending:
+        pass
     fc_status fc_batch_norm_forward(
         int64_t rows, int64_t C, const float *x, const float *mean, const float *variance, const float *gamma,
-        const float *beta, double epsilon, float *y)
+        const float *beta, double epsilon, const fc_ending *ending, float *y)
     fc_status fc_batch_norm_backward_weights(
         int64_t rows, int64_t C, const float *dy, const float *x, const float *mean, const float *variance,
         double epsilon, float *dgamma, float *dbeta)
@@ -400,7 +402,7 @@ cdef extern from "engine/engine.h" nogil:
         const char *why
         fc_conv2d_algorithm algorithm[3]
         int stage, back_stage
-        double operations, back_operations, bytes, back_bytes
+        double operations, back_operations, estimate, back_estimate, bytes, back_bytes
         int64_t kept
 
     ctypedef struct fc_footprint:
@@ -413,6 +415,14 @@ cdef extern from "engine/engine.h" nogil:
     void fc_program_force(fc_program *, const int *ways)
     fc_status fc_program_backward(
         fc_program *, const fc_run *, const float **output_gradients, float **input_gradients)
+    int fc_program_efforts(const fc_program *, int op, fc_way way, int64_t N, int backward, fc_effort *)
+
+cdef extern from "engine/cost.h" nogil:
+    ctypedef struct fc_effort:
+        int kind
+        fc_conv2d_pass of "pass"
+        double steps, numbers, weights, rows, calls
+    double fc_cost_of(const fc_effort *)
 
 
 cdef int check(fc_status status) except -1:
@@ -1122,7 +1132,7 @@ def batch_norm(
     cdef fc_status status
     with nogil:
         status = fc_batch_norm_forward(
-            x.shape[0], x.shape[1], &x[0, 0], &mean[0], &variance[0], gamma_data, beta_data, epsilon, &y[0, 0])
+            x.shape[0], x.shape[1], &x[0, 0], &mean[0], &variance[0], gamma_data, beta_data, epsilon, NULL, &y[0, 0])
     check(status)
 
 
@@ -1709,13 +1719,23 @@ cdef class Program:
             listed = [
                 {"way": WAYS[<int>rows[i].way], "why": rows[i].why.decode(), "stage": rows[i].stage,
                  "back_stage": rows[i].back_stage, "operations": rows[i].operations,
-                 "back_operations": rows[i].back_operations, "bytes": rows[i].bytes, "back_bytes": rows[i].back_bytes,
+                 "back_operations": rows[i].back_operations, "estimate": rows[i].estimate,
+                 "back_estimate": rows[i].back_estimate, "bytes": rows[i].bytes, "back_bytes": rows[i].back_bytes,
                  "kept": rows[i].kept,
                  "algorithms": [ALGORITHMS[<int>a] for a in rows[i].algorithm if <int>a >= 0]}
                 for i in range(self.op_count)]
         finally:
             free(rows)
         return listed, all
+
+    def efforts(self, int op, way, int64_t images, bint backward) -> list:
+        """What an operation would take in this way: [(kind, pass, steps, numbers, weights, rows, calls, estimate), ...]
+        as in csrc/engine/cost.h.
+        """
+        cdef fc_effort found[3]
+        count = fc_program_efforts(self.program, op, <fc_way><int>WAYS.index(way), images, backward, found)
+        return [(found[i].kind, <int>found[i].of, found[i].steps, found[i].numbers, found[i].weights, found[i].rows,
+                 found[i].calls, fc_cost_of(&found[i])) for i in range(count)]
 
     def time(self, bint on) -> None:
         """From now on, runs are timed, or not: see ``seconds``."""

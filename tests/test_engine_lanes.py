@@ -332,6 +332,21 @@ def test_activation(activation):
         check(p.dx[0], dx, 32 * UNIT_ROUNDOFF * (1 + abs(dy)), p.isa)
 
 
+@pytest.mark.parametrize("shape", [(3, 5, 7), (1, 1, 9)], ids=str)
+@pytest.mark.parametrize(("trains", "wanted"), [(True, True), (True, False), (False, True)])
+def test_prelu(shape, trains, wanted):
+    random = np.random.default_rng(1)
+    x, dy, alpha = normal(random, N, *shape), normal(random, N, *shape), normal(random, *shape)
+    y = reference.prelu(x, alpha)
+    dx, dalpha = reference.prelu_backward(dy, x, alpha)
+    for p in Operation("prelu", [x], dy, [alpha], trains=trains, wanted=wanted).passes():
+        check(p.y, y, UNIT_ROUNDOFF * abs(y), p.isa)
+        if wanted:
+            check(p.dx[0], dx, UNIT_ROUNDOFF * abs(dx), p.isa)
+        if trains:
+            check(p.gradients[0], dalpha, rounding_bound(abs(dy * x).sum(0), N), p.isa)
+
+
 def test_scale():
     random = np.random.default_rng(1)
     x, dy = normal(random, N, 3, 5, 3), normal(random, N, 3, 5, 3)

@@ -38,15 +38,8 @@ class Case:
         """Bounded gradients of the inputs and of the weights that learn, from the y that was found."""
         raise NotImplementedError
 
-
-# ---- sums of products ---------------------------------------------------------------------------
-
-
-@dataclass
-class Sum(Case):
-    view: Window | None = None
-
     def activated(self, y: np.ndarray, bound: Any) -> Bounded:
+        """With the activation at the end; and going back, without it."""
         name = self.op.get("activation", "linear")
         value = reference.activation(y, name, self.op.get("alpha"))
         return value, bound + 8 * UNIT_ROUNDOFF * abs(value)
@@ -55,6 +48,14 @@ class Sum(Case):
         name = self.op.get("activation", "linear")
         value = reference.activation_backward(dy, y, name, self.op.get("alpha"))
         return value, 8 * UNIT_ROUNDOFF * abs(dy) if name != "linear" else 0 * abs(dy)
+
+
+# ---- sums of products ---------------------------------------------------------------------------
+
+
+@dataclass
+class Sum(Case):
+    view: Window | None = None
 
     def products(self, x: np.ndarray, kernel: np.ndarray, bias: Any) -> np.ndarray:
         return numpy_oracle.conv2d(x, kernel, bias, self.view, self.groups)
@@ -222,36 +223,40 @@ class BatchNorm(Case):
         return reference.moments(xs[0]) if self.op["training"] else weights[2:]
 
     def forward(self, xs, weights):
-        (x,), (gamma, beta) = xs, weights[:2]
+        (x, *residual), (gamma, beta) = xs, weights[:2]
         mean, variance = self.statistics(xs, weights)
         y = reference.batch_norm(x, mean, variance, gamma, beta, EPSILON)
         factor = (1 if gamma is None else abs(gamma)) / np.sqrt(variance + EPSILON)
         scale = factor * (abs(x) + abs(mean)) + (0 if beta is None else abs(beta))
-        return y, rounding_bound(scale, x.size // x.shape[-1])
+        for added in residual:
+            y, scale = y + added, scale + abs(added)
+        return self.activated(y, rounding_bound(scale, x.size // x.shape[-1]))
 
     def backward(self, xs, weights, y, dy):
-        (x,), (gamma, _) = xs, weights[:2]
+        (x, *residual), (gamma, _) = xs, weights[:2]
         rows = x.size // x.shape[-1]
         mean, variance = self.statistics(xs, weights)
+        dy, slip = self.slope(y, dy)
+        given = abs(dy) + slip / UNIT_ROUNDOFF / 4  # what its error is of
         inverse = 1 / np.sqrt(variance + EPSILON)
         dgamma, dbeta = reference.batch_norm_backward_weights(dy, x, mean, variance, EPSILON)
         far = (abs(x) + abs(mean)) * inverse
-        dgamma_scale = (abs(dy) * far).sum((0, 1, 2))
-        dbeta_scale = abs(dy).astype(np.float64).sum((0, 1, 2))
+        dgamma_scale = (given * far).sum((0, 1, 2))
+        dbeta_scale = given.astype(np.float64).sum((0, 1, 2))
         factor = inverse * (1 if gamma is None else abs(gamma))
-        sums, scale = (None, None), abs(dy)
+        sums, scale = (None, None), given
         if self.op["training"]:
-            sums, scale = (dgamma, dbeta), abs(dy) + (dbeta_scale + far * dgamma_scale) / rows
+            sums, scale = (dgamma, dbeta), given + (dbeta_scale + far * dgamma_scale) / rows
         dx = reference.batch_norm_backward_data(dy, x, mean, variance, gamma, *sums, EPSILON)
         learned = [(dgamma, rounding_bound(dgamma_scale, rows)), (dbeta, rounding_bound(dbeta_scale, rows))]
-        return [(dx, 2 * rounding_bound(factor * scale, rows))], learned
+        return [(dx, 2 * rounding_bound(factor * scale, rows)), *((dy, slip) for _ in residual)], learned
 
 
-def batch_norm(image, C, training, scaled=True) -> Case:
+def batch_norm(image, C, training, scaled=True, residual=False, **more) -> Case:
     size = (*image, C)
     weights = [(C,) if scaled else None] * 2 + [(C,)] * 2
-    op = {"kind": "batch_norm", "training": training, "epsilon": EPSILON, "momentum": 0.9}
-    return BatchNorm([size], size, op, weights, [scaled, scaled, False, False])
+    op = {"kind": "batch_norm", "training": training, "epsilon": EPSILON, "momentum": 0.9, **more}
+    return BatchNorm([size] * (1 + residual), size, op, weights, [scaled, scaled, False, False])
 
 
 # ---- number by number, and rearrangements --------------------------------------------------------
@@ -303,12 +308,13 @@ class Scale(Case):
 class Elementwise(Case):
     def forward(self, xs, weights):
         y = reference.elementwise(*xs, self.op["elementwise"])
-        return y, 2 * UNIT_ROUNDOFF * (abs(y) + abs(xs[0]) + abs(xs[1]))
+        return self.activated(y, 2 * UNIT_ROUNDOFF * (abs(y) + abs(xs[0]) + abs(xs[1])))
 
     def backward(self, xs, weights, y, dy):
         name = self.op["elementwise"]
+        dy, slip = self.slope(y, dy)
         gradients = reference.elementwise_backward(dy, *xs, name)
-        scales = reference.elementwise_backward(abs(dy), *map(abs, xs), name)
+        scales = reference.elementwise_backward(abs(dy) + slip / UNIT_ROUNDOFF, *map(abs, xs), name)
         bounds = [rounding_bound(abs(s), y[0].size) + 4 * UNIT_ROUNDOFF for s in scales]
         return [(d, b) for d, b in zip(gradients, bounds, strict=True)], []
 
@@ -357,9 +363,9 @@ def unary(kind: type[Case], size: Size, name: str, **more) -> Case:
     return kind([size], size, {"kind": name, **more})
 
 
-def elementwise(a: Size, b: Size, name: str) -> Case:
+def elementwise(a: Size, b: Size, name: str, **more) -> Case:
     size = tuple(np.maximum(a, b).tolist())
-    return Elementwise([a, b], size, {"kind": "elementwise", "elementwise": name})
+    return Elementwise([a, b], size, {"kind": "elementwise", "elementwise": name, **more})
 
 
 def concatenate(image, *channels: int) -> Case:
@@ -427,6 +433,7 @@ CASES = {
     "softmax of pixels": unary(Softmax, (3, 4, 17), "softmax"),
     "scale": unary(Scale, (9, 11, 13), "scale", scale=0.7, shift=-0.25),
     "prelu": PReLU([(3, 4, 5)], (3, 4, 5), {"kind": "prelu"}, [(3, 4, 5)], [True]),
+    "prelu, large": PReLU([(9, 11, 13)], (9, 11, 13), {"kind": "prelu"}, [(9, 11, 13)], [True]),
     "add": elementwise((7, 9, 17), (7, 9, 17), "add"),
     "multiply by a vector": elementwise((5, 6, 17), (1, 1, 17), "multiply"),
     "a vector subtracts": elementwise((1, 1, 3), (20, 40, 3), "subtract"),
@@ -447,7 +454,7 @@ CASES = {
 # Not in pixels by a team.
 LEFT = {
     "conv, dilated", "conv, groups", "conv by im2col", "conv, very sparse", "depthwise",
-    "depthwise, two filters, stride 2", "transposed", "transposed, stride 2", "prelu",
+    "depthwise, two filters, stride 2", "transposed", "transposed, stride 2",
     "divide, repeated along channels", "average of rows and columns", "multiply, four axes",
 }  # fmt: skip
 

@@ -5,6 +5,7 @@
  *     bytes        what an action touches outside the workspace of a thread, each tensor once; of weights the
  *                  weights, and going back the gradients too
  */
+#include "cost.h"
 #include "memory.h"
 #include "schedule.h"
 
@@ -34,6 +35,10 @@ static void describe_op(const fc_program *p, const fc_schedule *s, int i, fc_des
                           .operations = (double)s->N * fc_operations_of(op), .bytes = bytes_of_weights(op, 0)};
     for (int pass = 0; pass < 3; pass++)
         row->algorithm[pass] = method->algorithm ? method->algorithm(op, s->N, (fc_conv2d_pass)pass) : FC_CONV2D_AUTO;
+    fc_effort efforts[FC_MOST_EFFORTS];
+    const int count = fc_efforts_of(s->kernels, op, s->way[i], s->N, s->reached[i], efforts);
+    for (int k = 0; k < count; k++)
+        *(efforts[k].pass == FC_PASS_FORWARD ? &row->estimate : &row->back_estimate) += fc_cost_of(&efforts[k]);
     if (!s->reached[i]) return;
     int inputs = 0;
     for (int k = 0; k < op->inputs; k++) inputs |= p->needed[op->input[k]];

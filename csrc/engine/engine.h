@@ -5,6 +5,7 @@
  *     executor    memory for a schedule, and the loops over it                      executor.c
  *     methods     what an operation does to its tensors, in one of three ways       lanes_*.c, pixels_*.c, whole.c
  *     cost        which of them                                                     cost.c
+ *     norms       batch norm as part of the weights before it                       norms.c
  *
  * A tensor has N images of H x W x C numbers; a vector is 1 x 1 x C. Two layouts:
  *
@@ -40,7 +41,8 @@ typedef enum {
     FC_OP_AVG_POOL,
     FC_OP_GLOBAL_MAX_POOL,
     FC_OP_GLOBAL_AVG_POOL,
-    FC_OP_BATCH_NORM,      /* gamma, beta, moving mean, moving variance (C); the first two may be NULL */
+    FC_OP_BATCH_NORM,      /* gamma, beta, moving mean, moving variance (C); the first two may be NULL. A second input of
+                              the same size is added to what is normalised */
     FC_OP_ACTIVATION,
     FC_OP_PRELU,           /* alpha (H W C) */
     FC_OP_SOFTMAX,         /* along C */
@@ -66,7 +68,8 @@ typedef struct {
     int inputs, input[FC_MOST_INPUTS], output; /* tensors by number */
     fc_size x[FC_MOST_INPUTS], y;              /* their sizes; filled in by fc_program_new */
     int64_t KH, KW, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left, groups;
-    fc_activation activation;                  /* after bias, of convolutions and dense; of an output, never of an input */
+    fc_activation activation;                  /* at the end of convolutions, dense, batch norm and elementwise: one of
+                                                  an output, never of an input */
     float alpha;                               /* the activation's */
     int algorithm;                             /* of a convolution: -1 for any, or a place in _kernels.ALGORITHMS */
     fc_elementwise elementwise;
@@ -102,7 +105,10 @@ typedef struct {
     int64_t N;                  /* images in the run */
     int member, team;           /* PIXELS: which of the threads at work on these images, and how many */
     fc_view x[FC_MOST_INPUTS], y;
-    fc_view dx[FC_MOST_INPUTS], dy; /* dx: written, not added to; .at NULL where it is not wanted. dy may be used up */
+    /* dx: written, not added to; .at NULL where it is not wanted. dy may be used up: with an activation at the end it is
+     * the gradient before that when backward is over, in batch norm when gradient_moments is. dx[0] may be dy where
+     * fc_overwrites. A sum's gradient is dy: of one input it is the same array, and dx NULL */
+    fc_view dx[FC_MOST_INPUTS], dy;
     float *packed;  /* packed_size floats that `pack` filled, the same for all */
     float *saved;   /* saved_size floats for all images: what forward keeps for backward (WHOLE, PIXELS), zero at first */
     float *sums;    /* LANES: sums_size floats of this chunk of bundles, zero at first, added to by backward */
@@ -204,6 +210,7 @@ typedef struct {
     fc_conv2d_algorithm algorithm[3]; /* of each fc_conv2d_pass; FC_CONV2D_AUTO: there is only one */
     int stage, back_stage; /* the last that works on it; -1 */
     double operations, back_operations; /* multiplications and additions, for all images */
+    double estimate, back_estimate; /* of time, for all images: fc_cost_of in cost.h */
     double bytes, back_bytes; /* of tensors outside the workspaces, and of weights and their gradients: read or written */
     int64_t kept;          /* bytes of its output outside the workspaces */
 } fc_described;
@@ -220,6 +227,10 @@ fc_status fc_program_describe(fc_program *program, int64_t N, int backward, int 
  * layout and sums of gradients, then of losses: 2 operations + 2 numbers. The clock goes on in all threads at once: where
  * a team is at work, a thread's seconds count as its share. */
 void fc_program_time(fc_program *program, double *seconds);
+
+/* What an operation would take in some way, for N images: see cost.h. Returns how many. */
+struct fc_effort;
+int fc_program_efforts(const fc_program *program, int op, fc_way way, int64_t N, int backward, struct fc_effort *efforts);
 
 /* For tests: the way of each operation, where it takes it; -1 for any. */
 void fc_program_force(fc_program *program, const int *ways);

@@ -263,11 +263,17 @@ static void run_team(const job *j, const fc_stage *stage, float *work, int membe
     }
 }
 
-static void pack(const job *j, int count, float *work, int member, int team) {
+static void pack(const job *j, const fc_program *p, float *work, int member, int team) {
     const fc_schedule *s = j->s;
-    for (int i = 0; i < count; i++) {
+    int folded = 0;
+    for (int i = 0; i < p->count; i++)
+        if (s->norm[i] >= 0) fc_fill_folded(s, &p->ops[i], i, work + s->workspace, member, team), folded = 1;
+    if (team > 1 && folded) {
+#pragma omp barrier
+    }
+    for (int i = 0; i < p->count; i++) {
         const fc_method *method = fc_method_of(s->way[i], s->ops[i].kind);
-        if (!method->pack) continue;
+        if (!method->pack || s->gone[i]) continue;
         const fc_work w = {.kernels = s->kernels, .op = &s->ops[i], .N = s->N, .member = member, .team = team,
                            .packed = at_or_null(s->constant, s->packed_at[i]), .scratch = work + s->workspace};
         method->pack(&w, s->mode != FC_INFER);
@@ -282,7 +288,7 @@ static void run_stages(const job *j, const fc_program *p, int first, int end, in
     const fc_schedule *s = j->s;
     const int member = team > 1 ? fc_thread_index() : 0;
     float *work = s->work + member * (s->workspace + s->scratch + 64);
-    if (packing) pack(j, p->count, work, member, team);
+    if (packing) pack(j, p, work, member, team);
     for (int g = first; g < end; g++) {
         const fc_stage *stage = &s->stage[g];
         if (stage->kind == FC_BUNDLES) run_bundles(j, stage, work, team);

@@ -16,6 +16,7 @@
 
 #include <string.h>
 
+#include "bundle_winograd.h"
 #include "engine.h"
 #include "matmul.h"
 #include "memory.h"
@@ -143,6 +144,31 @@ static inline fc_border fc_border_back_of(const fc_axes *axes) {
     return border;
 }
 
+/* Whether taps that are neighbours in a kernel's row see neighbouring vectors. */
+static inline int fc_is_joined(const fc_lane_axis *columns, int64_t groups) { return groups == 1 && columns->dilation == 1; }
+
+/* Pairs of an output and a tap along one axis of which the tap is inside. */
+static inline int64_t fc_pairs_inside(const fc_lane_axis *axis) {
+    int64_t pairs = 0;
+    for (int64_t t = 0; t < axis->taps; t++) {
+        const fc_interval outputs = fc_outputs_of(axis, t, t + 1);
+        pairs += outputs.end - outputs.begin;
+    }
+    return pairs;
+}
+
+/* A convolution as bundle_winograd.c sees it; side 0: not one of those. It may pay forward and not back. */
+static inline fc_winograd fc_lanes_winograd_of(const fc_op *op) {
+    const fc_axes axes = fc_axes_of(op);
+    const int plain = op->KH == op->KW && axes.rows.step == 1 && axes.columns.step == 1 && axes.rows.dilation == 1 &&
+                      fc_is_joined(&axes.columns, op->groups) && 0 <= op->pad_top && op->pad_top < op->KH &&
+                      0 <= op->pad_left && op->pad_left < op->KW;
+    fc_winograd g = {.side = plain ? op->KH : 0, .H = op->x[0].H, .W = op->x[0].W, .C = op->x[0].C, .OH = op->y.H,
+                     .OW = op->y.W, .K = op->y.C, .top = op->pad_top, .left = op->pad_left};
+    if (plain) g.products = fc_pairs_inside(&axes.rows) * fc_pairs_inside(&axes.columns);
+    return g;
+}
+
 /* ---- outputs ------------------------------------------------------------------------------------ */
 
 /* dy times the slope of the activation, and its sums over pixels and lanes, for which work->scratch has room. */
@@ -187,6 +213,7 @@ FC_LANES_METHOD(depthwise)
 FC_LANES_METHOD(pool)
 FC_LANES_METHOD(norm)
 FC_LANES_METHOD(activation)
+FC_LANES_METHOD(prelu)
 FC_LANES_METHOD(scale)
 FC_LANES_METHOD(dropout)
 FC_LANES_METHOD(elementwise)

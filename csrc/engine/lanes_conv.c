@@ -19,9 +19,7 @@
 #include "bundle_winograd.h"
 
 enum {
-    /* Elements of a kernel whose gradients are summed. With more the sums, a vector for each, leave the cache, channels
-     * are many enough to fill the lanes, and other ways are faster. */
-    MOST_ELEMENTS = 1 << 14,
+    MOST_SUMS = 1 << 19, /* floats of a chunk's sums: what leaves all caches is for other ways */
     MOST_RUNS = 64, /* of taps */
 };
 
@@ -29,42 +27,24 @@ enum {
 
 static int64_t elements_of(const fc_op *op) { return op->KH * op->KW * (op->x[0].C / op->groups) * op->y.C; }
 
-/* Whether taps that are neighbours in a kernel's row see neighbouring vectors. */
-static int is_joined(const fc_lane_axis *columns, int64_t groups) { return groups == 1 && columns->dilation == 1; }
-
-/* Pairs of an output and a tap along one axis of which the tap is inside. */
-static int64_t pairs_inside(const fc_lane_axis *axis) {
-    int64_t pairs = 0;
-    for (int64_t t = 0; t < axis->taps; t++) {
-        const fc_interval outputs = fc_outputs_of(axis, t, t + 1);
-        pairs += outputs.end - outputs.begin;
-    }
-    return pairs;
-}
-
-/* A convolution as bundle_winograd.c sees it; side 0: not one of those. */
-static fc_winograd winograd_of(const fc_op *op) {
-    const fc_axes axes = fc_axes_of(op);
-    const int plain = op->KH == op->KW && axes.rows.step == 1 && axes.columns.step == 1 && axes.rows.dilation == 1 &&
-                      is_joined(&axes.columns, op->groups) && 0 <= op->pad_top && op->pad_top < op->KH &&
-                      0 <= op->pad_left && op->pad_left < op->KW;
-    fc_winograd g = {.side = plain ? op->KH : 0, .H = op->x[0].H, .W = op->x[0].W, .C = op->x[0].C, .OH = op->y.H,
-                     .OW = op->y.W, .K = op->y.C, .top = op->pad_top, .left = op->pad_left};
-    if (plain) g.products = pairs_inside(&axes.rows) * pairs_inside(&axes.columns);
-    return g;
+/* Of a kernel's gradient in a chunk's sums, before the bias's. */
+static int64_t kernel_sums(const fc_op *op) {
+    const fc_winograd g = fc_lanes_winograd_of(op);
+    return !op->gradient[0] ? 0 : fc_winograd_pays_back(&g) ? fc_winograd_weights_size(&g) : elements_of(op);
 }
 
 fc_conv2d_algorithm fc_lanes_conv_algorithm(const fc_op *op, int64_t N, fc_conv2d_pass pass) {
-    (void)N, (void)pass;
-    const fc_winograd g = winograd_of(op);
-    return fc_winograd_pays(&g) ? FC_CONV2D_WINOGRAD : FC_CONV2D_DIRECT;
+    (void)N;
+    const fc_winograd g = fc_lanes_winograd_of(op);
+    const int pays = pass == FC_PASS_FORWARD ? fc_winograd_pays(&g) : fc_winograd_pays_back(&g);
+    return pays ? FC_CONV2D_WINOGRAD : FC_CONV2D_DIRECT;
 }
 
 int fc_lanes_conv_takes(const fc_kernels *kernels, const fc_op *op, int backward) {
     (void)kernels;
     const fc_axes axes = fc_axes_of(op);
-    const int64_t runs = op->KH * (is_joined(&axes.columns, op->groups) ? 1 : op->KW);
-    return op->algorithm < 0 && runs <= MOST_RUNS && !(backward && op->gradient[0] && elements_of(op) > MOST_ELEMENTS);
+    const int64_t runs = op->KH * (fc_is_joined(&axes.columns, op->groups) ? 1 : op->KW);
+    return op->algorithm < 0 && runs <= MOST_RUNS && !(backward && kernel_sums(op) > MOST_SUMS);
 }
 
 int fc_lanes_conv_needs(const fc_op *op) {
@@ -81,27 +61,34 @@ static fc_border with_tiles(fc_border border, const fc_winograd *g, int64_t taps
 fc_border fc_lanes_conv_border(const fc_kernels *kernels, const fc_op *op) {
     (void)kernels;
     const fc_axes axes = fc_axes_of(op);
-    const fc_winograd g = winograd_of(op);
+    const fc_winograd g = fc_lanes_winograd_of(op);
     const fc_border border = fc_border_of(&axes);
-    return fc_winograd_pays(&g) ? with_tiles(border, &g, g.side - 1, g.H, g.W) : border;
+    return fc_winograd_pays(&g) || fc_winograd_pays_back(&g) ? with_tiles(border, &g, g.side - 1, g.H, g.W) : border;
 }
 
 fc_border fc_lanes_conv_border_back(const fc_kernels *kernels, const fc_op *op) {
     (void)kernels;
     const fc_axes axes = fc_axes_of(op);
-    const fc_winograd g = winograd_of(op);
-    return fc_winograd_pays(&g) ? with_tiles((fc_border){0}, &g, 0, g.OH, g.OW) : fc_border_back_of(&axes);
+    const fc_winograd g = fc_lanes_winograd_of(op);
+    return fc_winograd_pays_back(&g) ? with_tiles((fc_border){0}, &g, 0, g.OH, g.OW) : fc_border_back_of(&axes);
 }
 
 /* ---- weights ------------------------------------------------------------------------------------ */
 
 /* Winograd: the kernel transformed, and then that turned for the way back. Otherwise the kernel is read where it is,
  * and turned for the way back: [phase][taps in the phase's order][k][c]. */
+static int64_t transformed_size(const fc_winograd *g) { return fc_round_up(fc_winograd_weights_size(g), 16); }
+
+/* Where the weights for the way back begin. */
+static int64_t back_at(const fc_winograd *g) {
+    return fc_winograd_pays(g) || fc_winograd_pays_back(g) ? transformed_size(g) : 0;
+}
+
 int64_t fc_lanes_conv_packed_size(const fc_kernels *kernels, const fc_op *op, int backward) {
     (void)kernels;
-    const fc_winograd g = winograd_of(op);
-    if (fc_winograd_pays(&g)) return fc_round_up(fc_winograd_weights_size(&g), 16) * (backward ? 2 : 1);
-    return backward ? elements_of(op) : 0;
+    const fc_winograd g = fc_lanes_winograd_of(op);
+    if (!backward) return fc_winograd_pays(&g) ? transformed_size(&g) : 0;
+    return back_at(&g) + (fc_winograd_pays_back(&g) ? transformed_size(&g) : elements_of(op));
 }
 
 /* to[k, c] = kernel[tap, c, k] */
@@ -114,19 +101,16 @@ static void turn_tap(const fc_kernels *kernels, const float *from, int64_t C, in
 
 void fc_lanes_conv_pack(const fc_work *work, int backward) {
     const fc_op *op = work->op;
-    const fc_winograd g = winograd_of(op);
-    if (fc_winograd_pays(&g)) {
-        if (work->member > 0) return;
+    const fc_winograd g = fc_lanes_winograd_of(op);
+    const int turns = backward && fc_winograd_pays_back(&g);
+    if (work->member == 0 && (fc_winograd_pays(&g) || turns)) {
         fc_winograd_weights(&g, work->kernels, op->weight[0], work->packed);
-        if (backward)
-            fc_winograd_turn(&g, work->kernels, work->packed,
-                             work->packed + fc_round_up(fc_winograd_weights_size(&g), 16));
-        return;
+        if (turns) fc_winograd_turn(&g, work->kernels, work->packed, work->packed + back_at(&g));
     }
-    if (!backward) return;
+    if (!backward || turns) return;
     const int64_t C = op->x[0].C / op->groups, K = op->y.C;
     const fc_axes axes = fc_axes_of(op);
-    float *to = work->packed;
+    float *to = work->packed + back_at(&g);
     int64_t turned = 0;
     for (int64_t r = 0; r < fc_phases(&axes.rows); r++)
         for (int64_t q = 0; q < fc_phases(&axes.columns); q++) {
@@ -158,7 +142,7 @@ typedef struct {
 
 static void find_runs(convolution *s) {
     const fc_lane_axis *rows = &s->axes.rows, *columns = &s->axes.columns;
-    s->joined = is_joined(columns, s->groups);
+    s->joined = fc_is_joined(columns, s->groups);
     s->whole = s->joined ? fc_whole_outputs(columns) : (fc_interval){0, columns->outputs};
     int64_t *offset = s->offset;
     for (int64_t kh = 0; kh < rows->taps; kh++)
@@ -202,7 +186,18 @@ static void convolve_row(const fc_kernels *kernels, const convolution *s, int64_
     }
 }
 
-/* sums[tap, c, k] = the sum over pixels of their outer products, a vector of images each. */
+/* Blocks of rows of pixels that are about a level-1 cache together: all tiles of the kernel's gradient go over them before
+ * the next. With one block, and no groups, a row of tiles is done when it has met them. */
+static int64_t blocks_of(const fc_kernels *kernels, const fc_op *op) {
+    const int64_t cached = 14000, row = op->y.W * op->y.C + op->stride_h * op->x[0].W * op->x[0].C;
+    return fc_pieces(op->y.H, fc_max(1, cached / (row * kernels->lanes)));
+}
+static int is_at_once(const fc_kernels *kernels, const fc_op *op) {
+    return op->groups == 1 && blocks_of(kernels, op) == 1;
+}
+
+/* sums[tap, c, k] += the sum over pixels of their outer products, a vector of images for each element, and over its
+ * lanes: at once, or else when the vectors of all elements are there. */
 static void correlate(const fc_work *work, float *sums) {
     const fc_kernels *kernels = work->kernels;
     const fc_op *op = work->op;
@@ -210,12 +205,11 @@ static void correlate(const fc_work *work, float *sums) {
     const fc_lane_axis *rows = &axes.rows, *columns = &axes.columns;
     const int64_t V = kernels->lanes, groups = op->groups, C = op->x[0].C / groups, K = op->y.C / groups;
     const int64_t x_pixel = op->x[0].C, dy_pixel = op->y.C, x_row = work->x[0].row, dy_row = work->dy.row;
-    const int joined = is_joined(columns, groups);
+    const int joined = fc_is_joined(columns, groups);
     const int64_t length = joined ? op->KW * C : C, parts = joined ? 1 : op->KW;
     const fc_tiling tiling = fc_bundle_tiling(kernels, length, K);
-    /* Rows of pixels that are about a level-1 cache together, all tiles going over them before the next. */
-    const int64_t cached = 14000, row_floats = (op->y.W * dy_pixel + rows->step * x_row) * V;
-    const int64_t blocks = fc_pieces(op->y.H, fc_max(1, cached / row_floats));
+    const int64_t blocks = blocks_of(kernels, op);
+    const int at_once = is_at_once(kernels, op);
     for (int64_t b = 0; b < blocks; b++)
         for (int64_t kh = 0; kh < op->KH; kh++) {
             const fc_interval seen = fc_outputs_of(rows, kh, kh + 1);
@@ -226,36 +220,39 @@ static void correlate(const fc_work *work, float *sums) {
                 const float *x = work->x[0].at + ((h * rows->step + kh * rows->dilation - rows->before) * x_row +
                                                   (kw * columns->dilation - columns->before) * x_pixel + g * C) * V;
                 const float *dy = work->dy.at + (h * dy_row + g * K) * V;
-                float *to = sums + ((kh * op->KW + kw) * C * dy_pixel + g * K) * V;
-                for (int64_t u = 0; u < tiling.channels; u++) {
-                    const int64_t k = fc_part(K, tiling.channels, u), next = fc_part(K, tiling.channels, u + 1);
-                    for (int64_t t = 0; t < tiling.pixels; t++) {
-                        const int64_t j = fc_part(length, tiling.pixels, t);
-                        const int64_t last = fc_part(length, tiling.pixels, t + 1);
-                        const fc_interval w = fc_outputs_of(columns, kw + j / C, kw + (last - 1) / C + 1);
-                        const fc_pixels pixels = {.fresh = b == 0, .rows = height, .pixels = w.end - w.begin,
-                                                  .x_row = rows->step * x_row, .x_step = columns->step * x_pixel,
-                                                  .dy_row = dy_row, .dy_step = dy_pixel};
+                const int64_t run = (kh * op->KW + kw) * C * dy_pixel + g * K;
+                for (int64_t t = 0; t < tiling.pixels; t++) {
+                    const int64_t j = fc_part(length, tiling.pixels, t);
+                    const int64_t last = fc_part(length, tiling.pixels, t + 1);
+                    const fc_interval w = fc_outputs_of(columns, kw + j / C, kw + (last - 1) / C + 1);
+                    const fc_pixels pixels = {.fresh = b == 0, .rows = height, .pixels = w.end - w.begin,
+                                              .x_row = rows->step * x_row, .x_step = columns->step * x_pixel,
+                                              .dy_row = dy_row, .dy_step = dy_pixel};
+                    float *to = at_once ? work->scratch : work->scratch + (run + j * dy_pixel) * V;
+                    for (int64_t u = 0; u < tiling.channels; u++) {
+                        const int64_t k = fc_part(K, tiling.channels, u), next = fc_part(K, tiling.channels, u + 1);
                         kernels->bundle_outer_tile(&pixels, (int)(last - j), (int)(next - k),
                                                    x + (w.begin * columns->step * x_pixel + j) * V,
-                                                   dy + (w.begin * dy_pixel + k) * V, to + (j * dy_pixel + k) * V,
-                                                   dy_pixel);
+                                                   dy + (w.begin * dy_pixel + k) * V, to + k * V, dy_pixel);
                     }
+                    if (at_once) kernels->sum_lanes((last - j) * K, to, sums + run + j * K);
                 }
             }
         }
+    if (!at_once) kernels->sum_lanes(elements_of(op), work->scratch, sums);
 }
 
 /* ---- forward and back --------------------------------------------------------------------------- */
 
 int64_t fc_lanes_conv_scratch_size(const fc_kernels *kernels, const fc_op *op, int64_t images, int backward) {
     (void)images;
-    const fc_winograd g = winograd_of(op);
-    const int pays = fc_winograd_pays(&g);
-    int64_t size = pays ? fc_winograd_scratch(&g, kernels) : 0;
-    if (backward && op->gradient[1]) size = fc_max(size, op->y.C * kernels->lanes);
-    if (backward && op->gradient[0] && !pays) size = fc_max(size, elements_of(op) * kernels->lanes);
-    return size;
+    const fc_winograd g = fc_lanes_winograd_of(op);
+    const int pays_back = fc_winograd_pays_back(&g);
+    const int64_t transforms = fc_winograd_pays(&g) || (backward && pays_back) ? fc_winograd_scratch(&g, kernels) : 0;
+    if (!backward) return transforms;
+    const int64_t C = op->x[0].C / op->groups, tiles = op->KW * C * op->y.C; /* no less than a row of them */
+    const int64_t sums = pays_back || !op->gradient[0] ? 0 : is_at_once(kernels, op) ? tiles : elements_of(op);
+    return fc_max(transforms, fc_max(sums, op->y.C) * kernels->lanes);
 }
 
 /* The first pixel that the first tap sees. */
@@ -267,7 +264,7 @@ static const float *first_seen(const fc_work *work) {
 fc_status fc_lanes_conv_forward(const fc_work *work) {
     const fc_kernels *kernels = work->kernels;
     const fc_op *op = work->op;
-    const fc_winograd g = winograd_of(op);
+    const fc_winograd g = fc_lanes_winograd_of(op);
     const int pays = fc_winograd_pays(&g);
     convolution s = {.axes = fc_axes_of(op), .C = op->x[0].C / op->groups, .K = op->y.C / op->groups,
                      .groups = op->groups, .x = work->x[0], .kernel = op->weight[0], .bias = op->weight[1],
@@ -290,7 +287,8 @@ fc_status fc_lanes_conv_forward(const fc_work *work) {
 static void backward_data(const fc_work *work) {
     const fc_op *op = work->op;
     const fc_axes axes = fc_axes_of(op);
-    const float *kernel = work->packed;
+    const fc_winograd g = fc_lanes_winograd_of(op);
+    const float *kernel = work->packed + back_at(&g);
     for (int64_t r = 0; r < fc_phases(&axes.rows); r++)
         for (int64_t q = 0; q < fc_phases(&axes.columns); q++) {
             convolution s = {.axes = fc_axes_back(&axes, r, q), .C = op->y.C / op->groups,
@@ -307,30 +305,21 @@ static void backward_data(const fc_work *work) {
         }
 }
 
-/* Of a kernel's gradient in a chunk's sums, before the bias's. */
-static int64_t kernel_sums(const fc_op *op) {
-    const fc_winograd g = winograd_of(op);
-    return !op->gradient[0] ? 0 : fc_winograd_pays(&g) ? fc_winograd_weights_size(&g) : elements_of(op);
-}
-
 fc_status fc_lanes_conv_backward(const fc_work *work) {
     const fc_kernels *kernels = work->kernels;
     const fc_op *op = work->op;
-    const fc_winograd g = winograd_of(op);
+    const fc_winograd g = fc_lanes_winograd_of(op);
     const int wanted = op->gradient[0] != NULL;
     if (!wanted && !op->gradient[1] && !work->dx[0].at) return FC_OK;
     fc_backward_outputs(work, op->gradient[1] ? work->sums + kernel_sums(op) : NULL);
     if (!wanted && !work->dx[0].at) return FC_OK;
-    if (fc_winograd_pays(&g)) {
+    if (fc_winograd_pays_back(&g)) {
         fc_winograd_backward(&g, kernels, wanted ? first_seen(work) : NULL, work->x[0].row, work->dy.at, work->dy.row,
-                             work->packed + fc_round_up(fc_winograd_weights_size(&g), 16),
+                             work->packed + back_at(&g),
                              wanted ? work->sums : NULL, work->dx[0].at, work->dx[0].row, work->scratch);
         return FC_OK;
     }
-    if (wanted) {
-        correlate(work, work->scratch);
-        kernels->sum_lanes(elements_of(op), work->scratch, work->sums);
-    }
+    if (wanted) correlate(work, work->sums);
     if (work->dx[0].at) backward_data(work);
     return FC_OK;
 }
@@ -341,8 +330,8 @@ int64_t fc_lanes_conv_sums_size(const fc_kernels *kernels, const fc_op *op) {
 }
 
 void fc_lanes_conv_finish(const fc_kernels *kernels, const fc_op *op, const float *sums) {
-    const fc_winograd g = winograd_of(op);
-    if (op->gradient[0] && fc_winograd_pays(&g)) fc_winograd_weights_gradient(&g, kernels, sums, op->gradient[0]);
+    const fc_winograd g = fc_lanes_winograd_of(op);
+    if (op->gradient[0] && fc_winograd_pays_back(&g)) fc_winograd_weights_gradient(&g, kernels, sums, op->gradient[0]);
     else if (op->gradient[0]) fc_copy(op->gradient[0], sums, elements_of(op));
     if (op->gradient[1]) fc_copy(op->gradient[1], sums + kernel_sums(op), op->y.C);
 }

@@ -4,9 +4,6 @@
  *
  * with vectors of images for x and y. This is what depthwise_kernel.h computes, if a pixel of C vectors is taken for
  * one of C V channels, and a weight is repeated for each image. The way back is the same, phase by phase (lanes.h).
- *
- * The kernel walks along rows of outputs that are neighbours. Where they, or the pixels they see, are further apart, it
- * walks down columns instead, for which any steps will do.
  */
 #include "lanes.h"
 
@@ -69,36 +66,25 @@ void fc_lanes_depthwise_pack(const fc_work *work, int backward) {
 
 /* ---- sums over taps ----------------------------------------------------------------------------- */
 
-/* What depthwise_kernel.h is told: `strips` strips of outputs, each a call, and the floats between them. A strip is all
- * rows, or where the pixels of a row are not neighbours one column. */
+/* What depthwise_kernel.h is told. */
 typedef struct {
     fc_depthwise_rows rows;
-    int64_t strips, x_strip, y_strip;
     const float *x; /* the first pixel that the first tap sees */
     int64_t offset[MOST_TAPS];
-} strips;
+} windows;
 
-static void find_strips(const fc_work *work, const fc_axes *axes, fc_view x, int64_t y_row, strips *s) {
+static void find_windows(const fc_work *work, const fc_axes *axes, fc_view x, int64_t y_row, windows *s) {
     const fc_lane_axis *rows = &axes->rows, *columns = &axes->columns;
     const int64_t V = work->kernels->lanes, pixel = work->op->y.C * V;
-    const int neighbours = columns->step == 1 && columns->every == 1;
     int64_t taps = 0;
     for (int64_t kh = 0; kh < rows->taps; kh++)
         for (int64_t kw = 0; kw < columns->taps; kw++)
             s->offset[taps++] = kh * rows->dilation * x.row * V + kw * columns->dilation * pixel;
     s->rows = (fc_depthwise_rows){.taps = taps, .offset = s->offset, .rows = rows->outputs,
-                                  .length = (neighbours ? columns->outputs : 1) * pixel,
-                                  .x_row = rows->step * x.row * V, .y_row = rows->every * y_row * V, .period = pixel,
-                                  .roomy = 1};
-    s->strips = neighbours ? 1 : columns->outputs;
-    s->x_strip = columns->step * pixel;
-    s->y_strip = columns->every * pixel;
+                                  .length = columns->outputs * pixel, .x_row = rows->step * x.row * V,
+                                  .y_row = rows->every * y_row * V, .period = pixel, .x_step = columns->step * pixel,
+                                  .y_step = columns->every * pixel, .roomy = 1};
     s->x = x.at - rows->before * x.row * V - columns->before * pixel;
-}
-
-static void convolve(const fc_work *work, const strips *s, const float *weights, const float *bias, float *y) {
-    for (int64_t i = 0; i < s->strips; i++)
-        work->kernels->depthwise_rows(&s->rows, s->x + i * s->x_strip, weights, bias, y + i * s->y_strip);
 }
 
 /* ---- forward and back --------------------------------------------------------------------------- */
@@ -112,9 +98,9 @@ int64_t fc_lanes_depthwise_scratch_size(const fc_kernels *kernels, const fc_op *
 fc_status fc_lanes_depthwise_forward(const fc_work *work) {
     const fc_op *op = work->op;
     const fc_axes axes = fc_axes_of(op);
-    strips s;
-    find_strips(work, &axes, work->x[0], work->y.row, &s);
-    convolve(work, &s, work->packed + s.rows.period, work->packed, work->y.at);
+    windows s;
+    find_windows(work, &axes, work->x[0], work->y.row, &s);
+    work->kernels->depthwise_rows(&s.rows, s.x, work->packed + s.rows.period, work->packed, work->y.at);
     for (int64_t h = 0; h < op->y.H && op->activation != FC_LINEAR; h++) {
         float *row = fc_row_of(work, work->y, h);
         work->kernels->activate(op->activation, op->alpha, fc_row_floats(work, op->y), row, row);
@@ -125,11 +111,10 @@ fc_status fc_lanes_depthwise_forward(const fc_work *work) {
 static void backward_weights(const fc_work *work, const fc_axes *axes) {
     const fc_op *op = work->op;
     float *sums = work->scratch + op->y.C * work->kernels->lanes;
-    strips s;
-    find_strips(work, axes, work->x[0], work->dy.row, &s);
+    windows s;
+    find_windows(work, axes, work->x[0], work->dy.row, &s);
     fc_clear(sums, s.rows.taps * s.rows.period);
-    for (int64_t i = 0; i < s.strips; i++)
-        work->kernels->depthwise_gradient(&s.rows, s.x + i * s.x_strip, work->dy.at + i * s.y_strip, sums);
+    work->kernels->depthwise_gradient(&s.rows, s.x, work->dy.at, sums);
     work->kernels->sum_lanes(taps_of(op) * op->y.C, sums, work->sums);
 }
 
@@ -140,9 +125,10 @@ static void backward_data(const fc_work *work, const fc_axes *axes) {
     for (int64_t r = 0; r < fc_phases(&axes->rows); r++)
         for (int64_t q = 0; q < fc_phases(&axes->columns); q++) {
             const fc_axes back = fc_axes_back(axes, r, q);
-            strips s;
-            find_strips(work, &back, work->dy, work->dx[0].row, &s);
-            convolve(work, &s, weights, work->scratch, fc_row_of(work, work->dx[0], r) + q * pixel);
+            windows s;
+            find_windows(work, &back, work->dy, work->dx[0].row, &s);
+            work->kernels->depthwise_rows(&s.rows, s.x, weights, work->scratch,
+                                          fc_row_of(work, work->dx[0], r) + q * pixel);
             weights += s.rows.taps * pixel;
         }
 }

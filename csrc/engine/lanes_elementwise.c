@@ -1,8 +1,9 @@
 /* lanes_elementwise.c - what is done to a bundle number by number, or moves its pixels.
  *
  *     activation    y = phi(x)                                   dx = dy phi'(x)
+ *     prelu         y = x, or alpha[h, w, c] x where x < 0       dx = dy, or alpha dy; dalpha = the sum of dy x where x < 0
  *     scale         y = scale x + shift                          dx = scale dy
- *     elementwise   y = a + b, a - b, a b, ...                   see ../elementwise.c
+ *     elementwise   y = phi(a + b), a - b, a b, ...              see ../elementwise.c
  *     concatenate   y[h, w] = a[h, w], b[h, w], ...              each its own channels of dy
  *     pad           y[h, w] = x[h - top, w - left], or 0         dx[h, w] = dy[h + top, w + left], or 0
  *     upsample      y[h, w] = x[h / KH, w / KW], rounded down    dx[h, w] = the sum of dy over KH x KW pixels
@@ -38,6 +39,64 @@ fc_status fc_lanes_activation_backward(const fc_work *work) {
     return FC_OK;
 }
 
+/* ---- a slope for each number of an image -------------------------------------------------------- */
+
+int fc_lanes_prelu_needs(const fc_op *op) {
+    (void)op;
+    return FC_NEEDS_X;
+}
+
+/* Slopes, each for all lanes. */
+int64_t fc_lanes_prelu_packed_size(const fc_kernels *kernels, const fc_op *op, int backward) {
+    (void)backward;
+    return fc_times(fc_size_of(op->y), kernels->lanes);
+}
+
+void fc_lanes_prelu_pack(const fc_work *work, int backward) {
+    (void)backward;
+    const int64_t V = work->kernels->lanes, n = fc_size_of(work->op->y);
+    for (int64_t i = fc_part(n, work->team, work->member); i < fc_part(n, work->team, work->member + 1); i++)
+        for (int64_t l = 0; l < V; l++) work->packed[i * V + l] = work->op->weight[0][i];
+}
+
+/* A row of products, and one of a dx that nobody wants. */
+int64_t fc_lanes_prelu_scratch_size(const fc_kernels *kernels, const fc_op *op, int64_t images, int backward) {
+    (void)images;
+    return backward ? 2 * op->y.W * op->y.C * kernels->lanes : 0;
+}
+
+fc_status fc_lanes_prelu_forward(const fc_work *work) {
+    const int64_t row = fc_row_floats(work, work->op->y);
+    for (int64_t h = 0; h < work->op->y.H; h++)
+        work->kernels->prelu(1, row, fc_row_of(work, work->x[0], h), work->packed + h * row,
+                             fc_row_of(work, work->y, h));
+    return FC_OK;
+}
+
+fc_status fc_lanes_prelu_backward(const fc_work *work) {
+    const fc_op *op = work->op;
+    const int64_t row = fc_row_floats(work, op->y), slopes = op->y.W * op->y.C;
+    for (int64_t h = 0; h < op->y.H; h++) {
+        float *dx = work->dx[0].at ? fc_row_of(work, work->dx[0], h) : work->scratch + row;
+        work->kernels->prelu_backward(1, row, fc_row_of(work, work->dy, h), fc_row_of(work, work->x[0], h),
+                                      work->packed + h * row, dx, work->scratch);
+        if (op->gradient[0]) work->kernels->sum_lanes(slopes, work->scratch, work->sums + h * slopes);
+    }
+    return FC_OK;
+}
+
+int64_t fc_lanes_prelu_sums_size(const fc_kernels *kernels, const fc_op *op) {
+    (void)kernels;
+    return op->gradient[0] ? fc_size_of(op->y) : 0;
+}
+
+void fc_lanes_prelu_finish(const fc_kernels *kernels, const fc_op *op, const float *sums) {
+    (void)kernels;
+    if (op->gradient[0]) fc_copy(op->gradient[0], sums, fc_size_of(op->y));
+}
+
+/* ---- scaled ------------------------------------------------------------------------------------- */
+
 static void scale_rows(const fc_work *work, float shift, fc_view from, fc_view to) {
     for (int64_t h = 0; h < work->op->y.H; h++)
         work->kernels->scale_shift(fc_row_floats(work, work->op->y), work->op->scale, shift, fc_row_of(work, from, h),
@@ -63,9 +122,7 @@ int fc_lanes_elementwise_takes(const fc_kernels *kernels, const fc_op *op, int b
     return op->elementwise != FC_DIVIDE && op->inputs == 2 && op->x[0].C == op->y.C && op->x[1].C == op->y.C;
 }
 
-int fc_lanes_elementwise_needs(const fc_op *op) {
-    return fc_needs_operands(op->elementwise) ? FC_NEEDS_X : 0;
-}
+int fc_lanes_elementwise_needs(const fc_op *op) { return fc_elementwise_needs(op); }
 
 static int repeats_rows(const fc_op *op, int i) { return op->x[i].H < op->y.H; }
 static int repeats_columns(const fc_op *op, int i) { return op->x[i].W < op->y.W; }
@@ -86,10 +143,14 @@ static int64_t pixels_at_once(const fc_op *op) {
 fc_status fc_lanes_elementwise_forward(const fc_work *work) {
     const fc_op *op = work->op;
     const int64_t count = pixels_at_once(op), pixel = op->y.C * work->kernels->lanes;
-    for (int64_t h = 0; h < op->y.H; h++)
+    for (int64_t h = 0; h < op->y.H; h++) {
+        float *row = fc_row_of(work, work->y, h);
         for (int64_t w = 0; w < op->y.W; w += count)
             work->kernels->combine(op->elementwise, count * pixel, operand_at(work, 0, h, w), 1,
-                                   operand_at(work, 1, h, w), 1, fc_row_of(work, work->y, h) + w * pixel);
+                                   operand_at(work, 1, h, w), 1, row + w * pixel);
+        if (op->activation != FC_LINEAR)
+            work->kernels->activate(op->activation, op->alpha, fc_row_floats(work, op->y), row, row);
+    }
     return FC_OK;
 }
 
@@ -120,6 +181,7 @@ static void operand_gradient(const fc_work *work, int i) {
 }
 
 fc_status fc_lanes_elementwise_backward(const fc_work *work) {
+    fc_backward_outputs(work, NULL);
     for (int i = 0; i < 2; i++)
         if (work->dx[i].at) operand_gradient(work, i);
     return FC_OK;

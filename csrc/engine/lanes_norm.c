@@ -1,9 +1,11 @@
 /* lanes_norm.c - batch normalisation of a bundle.
  *
- *     y = gamma (x - mean) inv + beta        dx = gamma inv (dy - dbeta / m - (x - mean) inv dgamma / m)
+ *     y = phi(gamma (x - mean) inv + beta + residual)
+ *     dy <- dy phi'(y)        dx = gamma inv (dy - dbeta / m - (x - mean) inv dgamma / m)        dresidual = dy
  *
  * with inv = 1 / sqrt(variance + epsilon) and m = N H W; batch_norm.c tells it at length. In inference mean and
- * variance are the moving ones, constants, and dx = gamma inv dy.
+ * variance are the moving ones, constants, and dx = gamma inv dy. The slope of the activation comes to dy where dy is
+ * read first: in training with the sums for dgamma and dbeta.
  *
  * The kernels are those of batch_norm_kernel.h, for which a pixel of C vectors is a row of C V columns; so what belongs
  * to a channel is repeated for each lane. Lanes without an image are left out of what is summed over the batch, and get
@@ -18,7 +20,9 @@ int fc_lanes_norm_takes(const fc_kernels *kernels, const fc_op *op, int backward
     return op->training || !backward || (!op->gradient[0] && !op->gradient[1]);
 }
 
-int fc_lanes_norm_needs(const fc_op *op) { return op->training ? FC_NEEDS_X : 0; }
+int fc_lanes_norm_needs(const fc_op *op) {
+    return (op->training ? FC_NEEDS_X : 0) | (op->activation != FC_LINEAR ? FC_NEEDS_Y : 0);
+}
 
 /* Columns of C V floats each. */
 enum { COLUMNS = 5 };
@@ -54,15 +58,19 @@ fc_status fc_lanes_norm_forward(const fc_work *work) {
         fill(work, scale, c, V, scale_of(work, c));
         fill(work, shift, c, V, op->weight[1] ? op->weight[1][c] : 0);
     }
+    const fc_normalisation columns = {about, scale, shift, op->activation, op->alpha};
     for (int64_t h = 0; h < op->y.H; h++)
-        work->kernels->normalise(op->y.W, width_of(work), fc_row_of(work, work->x[0], h), about, scale, shift,
-                                 fc_row_of(work, work->y, h));
+        work->kernels->normalise(op->y.W, width_of(work), fc_row_of(work, work->x[0], h), &columns,
+                                 work->x[1].at ? fc_row_of(work, work->x[1], h) : NULL, fc_row_of(work, work->y, h));
     return FC_OK;
 }
 
 fc_status fc_lanes_norm_backward(const fc_work *work) {
-    if (!work->dx[0].at) return FC_OK;
     const fc_op *op = work->op;
+    if (!op->training) fc_backward_outputs(work, NULL);
+    for (int64_t h = 0; work->dx[1].at && h < op->y.H; h++)
+        fc_copy(fc_row_of(work, work->dx[1], h), fc_row_of(work, work->dy, h), fc_row_floats(work, op->y));
+    if (!work->dx[0].at) return FC_OK;
     const int64_t C = op->y.C;
     const double m = (double)work->N * (double)op->y.H * (double)op->y.W;
     float *about = column(work, 0), *scale = column(work, 1), *mean_dy = column(work, 2), *slope = column(work, 3);
@@ -75,6 +83,7 @@ fc_status fc_lanes_norm_backward(const fc_work *work) {
              op->training ? inverse_deviation(work, c) * (double)dgamma[c] / m : 0);
     }
     const fc_norm_gradient columns = {about, scale, mean_dy, slope};
+    const fc_normalisation scaled = {.mean = about, .scale = scale, .shift = mean_dy}; /* zeros but scale */
     for (int64_t h = 0; h < op->y.H; h++) {
         const float *dy = fc_row_of(work, work->dy, h);
         float *dx = fc_row_of(work, work->dx[0], h);
@@ -82,7 +91,7 @@ fc_status fc_lanes_norm_backward(const fc_work *work) {
             work->kernels->normalise_backward(op->y.W, width_of(work), dy, fc_row_of(work, work->x[0], h), &columns,
                                               dx);
         else
-            work->kernels->normalise(op->y.W, width_of(work), dy, about, scale, mean_dy, dx);
+            work->kernels->normalise(op->y.W, width_of(work), dy, &scaled, NULL, dx);
     }
     return FC_OK;
 }
@@ -127,7 +136,7 @@ fc_status fc_lanes_norm_moments(const fc_work *work, float *partial) {
     return FC_OK;
 }
 
-/* partial: the sum of dy, and that of dy (x - mean). */
+/* dy = dy phi'(y); partial: its sum, and that of dy (x - mean). */
 fc_status fc_lanes_norm_gradient_moments(const fc_work *work, float *partial) {
     const fc_op *op = work->op;
     const int64_t width = width_of(work), C = op->y.C;
@@ -135,8 +144,10 @@ fc_status fc_lanes_norm_gradient_moments(const fc_work *work, float *partial) {
     for (int64_t c = 0; c < C; c++) fill(work, about, c, work->kernels->lanes, work->statistics[c]);
     fc_clear(sums, 2 * width);
     for (int64_t h = 0; h < op->y.H; h++) {
-        work->kernels->gradient_sums(op->y.W, width, fc_row_of(work, work->dy, h), fc_row_of(work, work->x[0], h),
-                                     about, row, row + width);
+        float *dy = fc_row_of(work, work->dy, h);
+        work->kernels->sloped_gradient_sums(op->activation, op->alpha, op->y.W, width, dy,
+                                            work->y.at ? fc_row_of(work, work->y, h) : dy,
+                                            fc_row_of(work, work->x[0], h), about, row, row + width);
         work->kernels->add_rows(1, 2 * width, row, sums);
     }
     for (int64_t c = 0; c < 2 * C; c++) partial[c] = (float)sum_of(work, sums, c);

@@ -40,6 +40,11 @@ static inline fc_pool2d fc_pool_of(const fc_op *op, int64_t N) {
 /* Whether the activation's derivative is made of its output. */
 static inline int fc_of_output(fc_activation kind) { return kind < FC_FIRST_OF_INPUT; }
 
+/* Whether dx is made number by number, so that dy's place may be written over with it. */
+static inline int fc_overwrites(const fc_op *op) {
+    return op->kind == FC_OP_ACTIVATION || op->kind == FC_OP_SCALE || op->kind == FC_OP_BATCH_NORM;
+}
+
 /* ---- two operands -------------------------------------------------------------------------------- */
 
 /* Axes N, H, W, C joined where both operands step alike. `images`: those that had to be left out, as there were more
@@ -66,7 +71,7 @@ static inline fc_operands fc_operands_of(const fc_op *op, int64_t N) {
         }
     }
     fc_operands o = {.shape = {.kind = op->elementwise, .outer = 1, .rows = 1, .width = 1, .a = {1, 1, 1},
-                               .b = {1, 1, 1}}, .images = 1};
+                               .b = {1, 1, 1}, .activation = op->activation, .alpha = op->alpha}, .images = 1};
     int first = 0;
     if (axes == 4) { /* the first is the images': they are no repetition of each other */
         o.images = N;
@@ -91,6 +96,11 @@ static inline fc_operands fc_operands_of(const fc_op *op, int64_t N) {
 /* Whether the gradients are made of the operands. */
 static inline int fc_needs_operands(fc_elementwise kind) {
     return kind != FC_ADD && kind != FC_SUBTRACT && kind != FC_AVERAGE;
+}
+
+/* What the way back through two operands reads. */
+static inline int fc_elementwise_needs(const fc_op *op) {
+    return (fc_needs_operands(op->elementwise) ? FC_NEEDS_X : 0) | (op->activation != FC_LINEAR ? FC_NEEDS_Y : 0);
 }
 
 #endif

@@ -1,6 +1,6 @@
 /* pixels.c - a few images by a team: the table, and what is done row by row or number by number.
  *
- * Depthwise and transposed convolutions and PReLU are left to other ways.
+ * Depthwise and transposed convolutions are left to other ways.
  */
 #include "pixels.h"
 
@@ -39,8 +39,6 @@ static int takes(const fc_kernels *kernels, const fc_op *op, int backward) {
     return !is_vector(op, 0) || !is_vector(op, 1);
 }
 
-static int needs(const fc_op *op) { return fc_needs_operands(op->elementwise) ? FC_NEEDS_X : 0; }
-
 enum { PIECE = 1 << 9, BUFFER = 1 << 11 }; /* floats: of equal operands at once; of gradients before they are summed */
 
 static int64_t scratch_size(const fc_kernels *kernels, const fc_op *op, int64_t images, int backward) {
@@ -69,9 +67,13 @@ static void gradient(const fc_work *work, int i, int64_t at, int64_t n, float *t
 static fc_status combine(const fc_work *work) {
     const int64_t n = work->images * fc_size_of(work->op->y), step = step_of(work->op), steps = fc_pieces(n, step);
     const int64_t end = fc_min(n, fc_end_of(work, steps) * step);
-    for (int64_t at = fc_first_of(work, steps) * step; at < end; at += step)
-        work->kernels->combine(work->op->elementwise, fc_min(step, end - at), operand(work, 0, at), 1,
-                               operand(work, 1, at), 1, work->y.at + at);
+    const fc_op *op = work->op;
+    for (int64_t at = fc_first_of(work, steps) * step; at < end; at += step) {
+        const int64_t floats = fc_min(step, end - at);
+        float *y = work->y.at + at;
+        work->kernels->combine(op->elementwise, floats, operand(work, 0, at), 1, operand(work, 1, at), 1, y);
+        if (op->activation != FC_LINEAR) work->kernels->activate(op->activation, op->alpha, floats, y, y);
+    }
     return FC_OK;
 }
 
@@ -92,6 +94,8 @@ static void sum_pixels(const fc_work *work, int i) {
 static fc_status combine_back(const fc_work *work) {
     const int64_t n = work->images * fc_size_of(work->op->y), step = step_of(work->op), steps = fc_pieces(n, step);
     const int64_t end = fc_min(n, fc_end_of(work, steps) * step);
+    fc_slope_outputs(work);
+    if (work->op->activation != FC_LINEAR) fc_wait(work); /* others sum up what is a vector for the image */
     for (int i = 0; i < 2; i++) {
         if (!work->dx[i].at) continue;
         if (is_vector(work->op, i)) {
@@ -100,6 +104,63 @@ static fc_status combine_back(const fc_work *work) {
         }
         for (int64_t at = fc_first_of(work, steps) * step; at < end; at += step)
             gradient(work, i, at, fc_min(step, end - at), work->dx[i].at + at);
+    }
+    return FC_OK;
+}
+
+/* ---- a slope for each number of an image ---------------------------------------------------------- */
+
+static int prelu_needs(const fc_op *op) {
+    (void)op;
+    return FC_NEEDS_X;
+}
+
+/* A piece of dx that nobody wants, and one of products. */
+static int64_t prelu_scratch(const fc_kernels *kernels, const fc_op *op, int64_t images, int backward) {
+    (void)kernels, (void)op, (void)images;
+    return backward ? 2 * PIECE : 0;
+}
+
+/* Piece t of the images at work: where it begins in its image, and how many floats it has. */
+static int64_t slopes_from(const fc_op *op, int64_t t) { return t % fc_pieces(fc_size_of(op->y), PIECE) * PIECE; }
+static int64_t slopes_of(const fc_op *op, int64_t t) { return fc_min(PIECE, fc_size_of(op->y) - slopes_from(op, t)); }
+
+static fc_status prelu(const fc_work *work) {
+    const fc_op *op = work->op;
+    const int64_t each = fc_pieces(fc_size_of(op->y), PIECE), pieces = work->images * each;
+    for (int64_t t = fc_first_of(work, pieces); t < fc_end_of(work, pieces); t++) {
+        const int64_t from = slopes_from(op, t), at = t / each * fc_size_of(op->y) + from;
+        work->kernels->prelu(1, slopes_of(op, t), work->x[0].at + at, op->weight[0] + from, work->y.at + at);
+    }
+    return FC_OK;
+}
+
+static fc_status prelu_back(const fc_work *work) {
+    const fc_op *op = work->op;
+    const int64_t each = fc_pieces(fc_size_of(op->y), PIECE), pieces = work->images * each;
+    if (!work->dx[0].at) return FC_OK;
+    for (int64_t t = fc_first_of(work, pieces); t < fc_end_of(work, pieces); t++) {
+        const int64_t from = slopes_from(op, t), at = t / each * fc_size_of(op->y) + from;
+        work->kernels->prelu_backward(1, slopes_of(op, t), work->dy.at + at, work->x[0].at + at, op->weight[0] + from,
+                                      work->dx[0].at + at, work->scratch + PIECE);
+    }
+    return FC_OK;
+}
+
+/* Each slope's sum over the images in their order, by the member that it belongs to. */
+static fc_status prelu_weights(const fc_work *work) {
+    const fc_op *op = work->op;
+    const int64_t pieces = fc_pieces(fc_size_of(op->y), PIECE);
+    for (int64_t t = fc_first_of(work, pieces); t < fc_end_of(work, pieces); t++) {
+        const int64_t from = slopes_from(op, t), n = slopes_of(op, t);
+        float *sums = op->gradient[0] + from, *products = work->scratch + PIECE;
+        memset(sums, 0, sizeof(float) * (size_t)n);
+        for (int64_t i = 0; i < work->images; i++) {
+            const int64_t at = i * fc_size_of(op->y) + from;
+            work->kernels->prelu_backward(1, n, work->dy.at + at, work->x[0].at + at, op->weight[0] + from,
+                                          work->scratch, products);
+            work->kernels->add_rows(1, n, products, sums);
+        }
     }
     return FC_OK;
 }
@@ -123,7 +184,9 @@ const fc_method fc_pixels_methods[FC_OP_KINDS] = {
                           .weights = fc_pixels_norm_weights, .partial_size = fc_pixels_norm_partial_size,
                           .moments = fc_pixels_norm_moments,
                           .gradient_moments = fc_pixels_norm_gradient_moments},
-    [FC_OP_ELEMENTWISE] = {.takes = takes, .needs = needs, .scratch_size = scratch_size, .forward = combine,
+    [FC_OP_PRELU] = {.needs = prelu_needs, .scratch_size = prelu_scratch, .forward = prelu, .backward = prelu_back,
+                     .weights = prelu_weights},
+    [FC_OP_ELEMENTWISE] = {.takes = takes, .needs = fc_elementwise_needs, .scratch_size = scratch_size, .forward = combine,
                            .backward = combine_back},
     [FC_OP_ACTIVATION] = ROWS, [FC_OP_SOFTMAX] = ROWS, [FC_OP_SCALE] = ROWS, [FC_OP_CONCATENATE] = ROWS,
     [FC_OP_PAD] = ROWS, [FC_OP_UPSAMPLE] = ROWS, [FC_OP_RESHAPE] = ROWS, [FC_OP_DROPOUT] = ROWS,

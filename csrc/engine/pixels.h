@@ -68,6 +68,17 @@ static inline void fc_wait(const fc_work *work) {
 /* For what is not worth splitting: the last member, who has the least of what is split unevenly. */
 static inline int fc_alone(const fc_work *work) { return work->member == work->team - 1; }
 
+/* The member's part of dy, times the slope of the activation. */
+static inline void fc_slope_outputs(const fc_work *work) {
+    enum { PIECE = 1 << 9 };
+    const fc_op *op = work->op;
+    const int64_t n = work->images * fc_size_of(op->y), pieces = fc_pieces(n, PIECE);
+    const int64_t first = fc_first_of(work, pieces) * PIECE, end = fc_min(n, fc_end_of(work, pieces) * PIECE);
+    if (op->activation != FC_LINEAR && first < end)
+        work->kernels->activate_backward(op->activation, op->alpha, end - first, work->dy.at + first,
+                                         work->y.at + first, work->dy.at + first);
+}
+
 /* dbias[k] = sum over rows of dy[r, k] */
 static inline void fc_sum_rows(const fc_work *work, int64_t rows, int64_t K, const float *dy, float *sums) {
     for (int64_t k = 0; k < K; k++) sums[k] = 0;

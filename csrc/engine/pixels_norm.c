@@ -21,7 +21,9 @@ int64_t fc_pixels_norm_scratch_size(const fc_kernels *kernels, const fc_op *op, 
     return fc_plus(fc_times(COLUMNS, fc_round_up(f.period, 16)), fc_times(4, op->y.C)); /* and two doubles each */
 }
 
-int fc_pixels_norm_needs(const fc_op *op) { return op->training || op->gradient[0] ? FC_NEEDS_X : 0; }
+int fc_pixels_norm_needs(const fc_op *op) {
+    return (op->training || op->gradient[0] ? FC_NEEDS_X : 0) | (op->activation != FC_LINEAR ? FC_NEEDS_Y : 0);
+}
 
 /* ---- the columns ---------------------------------------------------------------------------------- */
 
@@ -63,11 +65,13 @@ static share share_of(const fc_work *work, const fc_folded *f) {
 
 /* ---- forward ------------------------------------------------------------------------------------ */
 
-static void normalise(const fc_work *work, const columns *c, const float *x, float *y) {
+static void normalise(const fc_work *work, const columns *c, fc_activation activation, const float *x,
+                      const float *residual, float *y) {
     const share s = share_of(work, &c->f);
     const int64_t end = c->f.rows * c->f.period;
-    work->kernels->normalise(s.rows, c->f.period, x + s.first, c->mean, c->scale, c->shift, y + s.first);
-    if (s.rest) work->kernels->normalise(1, s.rest, x + end, c->mean, c->scale, c->shift, y + end);
+    const fc_normalisation all = {c->mean, c->scale, c->shift, activation, work->op->alpha};
+    work->kernels->normalise(s.rows, c->f.period, x + s.first, &all, residual ? residual + s.first : NULL, y + s.first);
+    if (s.rest) work->kernels->normalise(1, s.rest, x + end, &all, residual ? residual + end : NULL, y + end);
 }
 
 fc_status fc_pixels_norm_forward(const fc_work *work) {
@@ -79,7 +83,7 @@ fc_status fc_pixels_norm_forward(const fc_work *work) {
         c.shift[k] = op->weight[1] ? op->weight[1][k] : 0;
     }
     fc_repeat(&c.f, c.mean), fc_repeat(&c.f, c.scale), fc_repeat(&c.f, c.shift);
-    normalise(work, &c, work->x[0].at, work->y.at);
+    normalise(work, &c, op->activation, work->x[0].at, work->x[1].at, work->y.at);
     return FC_OK;
 }
 
@@ -116,8 +120,8 @@ fc_status fc_pixels_norm_moments(const fc_work *work, float *partial) {
     return FC_OK;
 }
 
-/* sums = those of dy, products = those of dy (x - mean) */
-static void gradient_sums(const fc_work *work, double *sums, double *products) {
+/* dy = dy phi'(y); sums = those of dy, products = those of dy (x - mean) */
+static void gradient_sums(const fc_work *work, fc_activation activation, double *sums, double *products) {
     const columns c = room_for(work);
     const int64_t C = c.f.C;
     for (int64_t k = 0; k < C; k++) sums[k] = products[k] = 0;
@@ -125,8 +129,10 @@ static void gradient_sums(const fc_work *work, double *sums, double *products) {
     fc_repeat(&c.f, c.mean);
     for (int64_t p = 0; p < c.f.pieces; p++) {
         const fc_piece piece = fc_piece_of(&c.f, p);
-        work->kernels->gradient_sums(piece.rows, piece.width, work->dy.at + piece.start, work->x[0].at + piece.start,
-                                     c.mean, c.scale, c.shift);
+        float *dy = work->dy.at + piece.start;
+        work->kernels->sloped_gradient_sums(activation, work->op->alpha, piece.rows, piece.width, dy,
+                                            work->y.at ? work->y.at + piece.start : dy, work->x[0].at + piece.start,
+                                            c.mean, c.scale, c.shift);
         for (int64_t j = 0; j < piece.width; j += C)
             for (int64_t k = 0; k < C; k++) {
                 sums[k] += (double)c.scale[j + k];
@@ -139,12 +145,12 @@ fc_status fc_pixels_norm_gradient_moments(const fc_work *work, float *partial) {
     const columns c = room_for(work);
     const int64_t C = c.f.C;
     double *sums = doubles_of(&c), *products = sums + C;
-    gradient_sums(work, sums, products);
+    gradient_sums(work, work->op->activation, sums, products);
     for (int64_t k = 0; k < C; k++) partial[k] = (float)sums[k], partial[C + k] = (float)products[k];
     return FC_OK;
 }
 
-/* In inference nobody has asked for the sums before. */
+/* In inference nobody has asked for the sums before; the slope is in dy already. */
 fc_status fc_pixels_norm_weights(const fc_work *work) {
     const fc_op *op = work->op;
     const columns c = room_for(work);
@@ -154,7 +160,7 @@ fc_status fc_pixels_norm_weights(const fc_work *work) {
         fc_sum_rows(work, rows_of(work, work->images), c.f.C, work->dy.at, op->gradient[1]);
         return FC_OK;
     }
-    gradient_sums(work, sums, products);
+    gradient_sums(work, FC_LINEAR, sums, products);
     for (int64_t k = 0; k < c.f.C; k++) {
         op->gradient[0][k] = (float)(products[k] * inverse_deviation(work, k));
         if (op->gradient[1]) op->gradient[1][k] = (float)sums[k];
@@ -170,6 +176,15 @@ fc_status fc_pixels_norm_backward(const fc_work *work) {
     const int64_t C = c.f.C, end = c.f.rows * c.f.period;
     const double rows = (double)rows_of(work, work->N);
     const float *dgamma = op->training ? work->statistics + 2 * C : NULL;
+    const share s = share_of(work, &c.f);
+    if (!op->training) {
+        fc_slope_outputs(work);
+        if (op->activation != FC_LINEAR) fc_wait(work);
+    }
+    if (work->dx[1].at) {
+        memcpy(work->dx[1].at + s.first, work->dy.at + s.first, sizeof(float) * (size_t)(s.rows * c.f.period));
+        memcpy(work->dx[1].at + end, work->dy.at + end, sizeof(float) * (size_t)s.rest);
+    }
     if (!work->dx[0].at) return FC_OK;
     for (int64_t k = 0; k < C; k++) {
         const double inverse = inverse_deviation(work, k);
@@ -180,11 +195,10 @@ fc_status fc_pixels_norm_backward(const fc_work *work) {
     }
     fc_repeat(&c.f, c.mean), fc_repeat(&c.f, c.scale), fc_repeat(&c.f, c.shift), fc_repeat(&c.f, c.slope);
     if (!dgamma) {
-        normalise(work, &c, work->dy.at, work->dx[0].at);
+        normalise(work, &c, FC_LINEAR, work->dy.at, NULL, work->dx[0].at);
         return FC_OK;
     }
     const fc_norm_gradient all = {c.mean, c.scale, c.shift, c.slope};
-    const share s = share_of(work, &c.f);
     work->kernels->normalise_backward(s.rows, c.f.period, work->dy.at + s.first, work->x[0].at + s.first, &all,
                                       work->dx[0].at + s.first);
     if (s.rest)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "cost.h"
 #include "schedule.h"
 
 static int fits(const fc_op *op, const fc_size *y) {
@@ -87,6 +88,10 @@ static void forget_schedules(fc_program *p) {
 void fc_program_force(fc_program *p, const int *ways) {
     forget_schedules(p);
     memcpy(p->forced, ways, sizeof(int) * (size_t)p->count);
+}
+
+int fc_program_efforts(const fc_program *p, int op, fc_way way, int64_t N, int backward, fc_effort *efforts) {
+    return fc_efforts_of(fc_kernels_active(), &p->ops[op], way, N, backward, efforts);
 }
 
 void fc_program_time(fc_program *p, double *seconds) { p->seconds = seconds; }

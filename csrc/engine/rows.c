@@ -57,15 +57,9 @@ static void activate_back(const fc_work *work, int64_t first, int64_t end) {
                                           work->dx[0].at + first * PIECE);
 }
 
-/* The kernel of batch norm with all columns alike. */
 static void scale_floats(const fc_work *work, float shift, int64_t first, int64_t end, const float *x, float *y) {
-    enum { WIDTH = 64 };
-    const int64_t n = floats_of(work, first, end), whole = n / WIDTH * WIDTH;
-    float zeros[WIDTH], scales[WIDTH], shifts[WIDTH];
-    for (int i = 0; i < WIDTH; i++) zeros[i] = 0, scales[i] = work->op->scale, shifts[i] = shift;
-    x += first * PIECE, y += first * PIECE;
-    work->kernels->normalise(n / WIDTH, WIDTH, x, zeros, scales, shifts, y);
-    if (n > whole) work->kernels->normalise(1, n - whole, x + whole, zeros, scales, shifts, y + whole);
+    work->kernels->scale_shift(floats_of(work, first, end), work->op->scale, shift, x + first * PIECE,
+                               y + first * PIECE);
 }
 
 static void scale(const fc_work *work, int64_t first, int64_t end) {

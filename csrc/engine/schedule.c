@@ -6,7 +6,8 @@
  *
  * Where one is in lanes and the next in pixels, a tensor is loaded (pixels to lanes) or stored (lanes to pixels) in
  * between. A gradient that several operations contribute to is added up by the operation that made the tensor, in its
- * layout, contributions in the order of the run.
+ * layout, contributions in the order of the run. Where an operation hands its output's gradient on as it is, or makes
+ * the input's number by number, the two share one slot.
  *
  * Only three things end a stage: statistics of batch norm, which need all images; an operation that is WHOLE; gradients
  * of weights from all images. Between them images do not meet, so a stage is done bundle by bundle, and what one bundle
@@ -22,6 +23,7 @@
 
 #include "memory.h"
 #include "matmul.h"
+#include "operands.h"
 #include "schedule.h"
 #include "threads.h"
 
@@ -180,6 +182,7 @@ static void forward(builder *b, int i) {
     fc_schedule *s = b->s;
     const fc_op *op = &s->ops[i];
     const fc_way way = s->way[i];
+    if (s->gone[i]) return;
     fc_action a = empty_action(FC_FORWARD, way, i);
     for (int k = 0; k < op->inputs; k++) a.x[k] = value_for(b, op->input[k], way);
     if (takes_statistics(op)) {
@@ -198,6 +201,35 @@ static void forward(builder *b, int i) {
 
 /* ---- backward ----------------------------------------------------------------------------------- */
 
+/* Whether the gradient of input k is what the operation leaves in dy. */
+static int passes_on(const fc_op *op, int k) {
+    if (op->kind == FC_OP_BATCH_NORM) return k == 1;
+    return op->kind == FC_OP_ELEMENTWISE && fc_size_of(op->x[k]) == fc_size_of(op->y) &&
+           (op->elementwise == FC_ADD || (op->elementwise == FC_SUBTRACT && k == 0));
+}
+
+/* Where the gradients of an operation's inputs are written: a.dx. A slot belongs to one tensor, for its producer may use
+ * it up. So dy's goes to the first input that it is handed on to, or may be written over with dx; `passed` says of which
+ * inputs it is the gradient, or is to be added to that. */
+static void find_gradients(builder *b, fc_action *a, const fc_op *op, int overwrites, int *passed) {
+    int given = 0, any = 0;
+    for (int k = op->inputs - 1; k >= 0; k--) {
+        const int tensor = op->input[k], *gradient = &b->gradient[tensor];
+        passed[k] = 0;
+        if (!b->p->needed[tensor]) continue;
+        const int alike = (way_below(b, tensor) == FC_LANES) == b->s->slot[a->dy].lanes;
+        const int free = alike && *gradient < 0 && !given;
+        if (passes_on(op, k) && *gradient != a->dy && (free || *gradient >= 0 || !alike)) {
+            passed[k] = any = 1;
+            if (free) b->gradient[tensor] = a->dy, given = 1;
+        } else if (k == 0 && overwrites && free && !any) {
+            a->dx[k] = b->gradient[tensor] = a->dy, given = 1;
+        } else {
+            a->dx[k] = contribution(b, tensor, a->way);
+        }
+    }
+}
+
 static void backward(builder *b, int i) {
     fc_schedule *s = b->s;
     const fc_op *op = &s->ops[i];
@@ -209,8 +241,9 @@ static void backward(builder *b, int i) {
     a.dy = b->gradient[op->output];
     s->reached[i] = 1;
     if (needs & FC_NEEDS_Y) a.y = value_for(b, op->output, way);
+    const int read = op->kind == FC_OP_BATCH_NORM ? 1 : op->inputs; /* not what is added */
     if (needs & FC_NEEDS_X)
-        for (int k = 0; k < op->inputs; k++) a.x[k] = value_for(b, op->input[k], way);
+        for (int k = 0; k < read; k++) a.x[k] = value_for(b, op->input[k], way);
     if (takes_statistics(op)) {
         fc_action sums = a;
         sums.kind = FC_GRADIENT_MOMENTS;
@@ -219,12 +252,14 @@ static void backward(builder *b, int i) {
         end_stage(b);
     }
     in_stage(b, way);
-    for (int k = 0; k < op->inputs; k++)
-        if (b->p->needed[op->input[k]]) a.dx[k] = contribution(b, op->input[k], way);
+    const int later = method->weights && (op->gradient[0] || op->gradient[1]); /* dy is read */
+    int passed[FC_MOST_INPUTS];
+    if (b->failed) return;
+    find_gradients(b, &a, op, fc_overwrites(op) && !later, passed);
     add_action(b, a);
-    if (method->weights && (op->gradient[0] || op->gradient[1])) b->pending[b->pendings++] = s->actions - 1;
+    if (later) b->pending[b->pendings++] = s->actions - 1;
     for (int k = 0; k < op->inputs; k++)
-        if (a.dx[k] >= 0) contribute(b, op->input[k], a.dx[k]);
+        if (passed[k] || a.dx[k] >= 0) contribute(b, op->input[k], passed[k] ? a.dy : a.dx[k]);
 }
 
 /* From x and dy of the operations that are pending, by the place of their backward action. */
@@ -404,6 +439,8 @@ static fc_status lay_out(fc_schedule *s, int count) {
         const int64_t partials = s->way[i] == FC_LANES ? s->bundles : 1;
         s->partial_at[i] = takes_statistics(op) && method->partial_size
                                ? take(&s->fixed, fc_times(partials, method->partial_size(kernels, op))) : -1;
+        s->folded_at[i] = s->norm[i] >= 0 ? take(&s->fixed, fc_folded_size(op)) : -1;
+        if (s->norm[i] >= 0) s->scratch = fc_max(s->scratch, fc_round_up(fc_folded_scratch(op), 16));
         s->statistics_at[i] = takes_statistics(op) ? take(&s->fixed, 4 * op->y.C) : -1;
         s->sums_at[i] = -1;
         if (back && method->sums_size && s->way[i] == FC_LANES)
@@ -442,7 +479,8 @@ static void redirect(fc_schedule *s, int count) {
 void fc_schedule_free(fc_schedule *s) {
     if (!s) return;
     fc_free(s->work), fc_free(s->arena), fc_free(s->constant), fc_free(s->chunk_sums);
-    free(s->ops), free(s->way), free(s->why), free(s->reached), free(s->action), free(s->stage), free(s->slot), free(s->packed_at);
+    free(s->ops), free(s->way), free(s->why), free(s->reached), free(s->norm), free(s->action), free(s->stage);
+    free(s->slot), free(s->packed_at);
     free(s);
 }
 
@@ -454,13 +492,15 @@ static fc_schedule *new_schedule(const fc_program *p) {
     s->way = calloc(n, sizeof *s->way);
     s->why = calloc(n, sizeof *s->why);
     s->reached = calloc(n, sizeof(int));
-    s->packed_at = calloc(6 * n, sizeof(int64_t));
-    if (!s->ops || !s->way || !s->why || !s->reached || !s->packed_at) {
+    s->norm = calloc(2 * n, sizeof(int));
+    s->packed_at = calloc(7 * n, sizeof(int64_t));
+    if (!s->ops || !s->way || !s->why || !s->reached || !s->norm || !s->packed_at) {
         fc_schedule_free(s);
         return NULL;
     }
     s->saved_at = s->packed_at + n, s->sums_at = s->saved_at + n, s->partial_at = s->sums_at + n;
-    s->statistics_at = s->partial_at + n, s->added_at = s->statistics_at + n;
+    s->statistics_at = s->partial_at + n, s->added_at = s->statistics_at + n, s->folded_at = s->added_at + n;
+    s->gone = s->norm + n;
     memcpy(s->ops, p->ops, sizeof *s->ops * (size_t)p->count);
     return s;
 }
@@ -477,7 +517,9 @@ static fc_status build(fc_program *p, fc_schedule *s, const fc_loss *loss) {
     s->few = s->N < V / 2;
     s->bundles = fc_pieces(s->N, V);
     s->chunks = fc_min(s->bundles, 16);
-    fc_choose_ways(p, s);
+    fc_status status = fc_choose_ways(p, s, s->losses, loss);
+    if (status != FC_OK) return status;
+    fc_fold_norms(p, s);
 
     builder b = {.p = p, .s = s};
     const size_t n = (size_t)p->tensors + 1;
@@ -490,7 +532,7 @@ static fc_status build(fc_program *p, fc_schedule *s, const fc_loss *loss) {
     order(&b, loss);
     free(lists);
     if (b.failed) return FC_OUT_OF_MEMORY;
-    fc_status status = lay_out(s, p->count);
+    status = lay_out(s, p->count);
     if (status != FC_OK) return status;
     redirect(s, p->count);
 
@@ -504,6 +546,7 @@ static fc_status build(fc_program *p, fc_schedule *s, const fc_loss *loss) {
     memset(s->arena, 0, sizeof(float) * (size_t)s->batch);
     memset(s->constant, 0, sizeof(float) * (size_t)s->fixed);
     for (int i = 0; i < p->count; i++) {
+        if (s->folded_at[i] >= 0) fc_place_folded(&s->ops[i], s->constant + s->folded_at[i]);
         if (s->added_at[i] < 0) continue;
         float *at = s->constant + s->added_at[i];
         for (int w = 0; w < FC_MOST_WEIGHTS; w++)

@@ -67,6 +67,7 @@ typedef struct fc_schedule {
     fc_way *way;
     const char **why; /* that way, in words */
     int *reached;   /* of each operation: it goes back */
+    int *norm, *gone; /* the batch norm that is in its weights, or -1; it is in those of another, and nothing is done */
     int actions, actions_room, stages, stages_room, slots, slots_room;
     fc_action *action;
     fc_stage *stage;
@@ -75,7 +76,7 @@ typedef struct fc_schedule {
     int *seed;      /* slot for each output's gradient given by the caller; -1 */
 
     /* places in the memory, in floats; of each operation */
-    int64_t *packed_at, *saved_at, *sums_at, *partial_at, *statistics_at, *added_at;
+    int64_t *packed_at, *saved_at, *sums_at, *partial_at, *statistics_at, *added_at, *folded_at;
     int64_t workspace, scratch, batch, fixed, chunk_size;
     double operations; /* arithmetic of a run */
     float *work, *arena, *constant; /* workspaces; tensors of the batch; what keeps its place */
@@ -89,9 +90,16 @@ void fc_schedule_free(fc_schedule *schedule);
 
 const fc_method *fc_method_of(fc_way way, fc_op_kind kind);
 
-/* cost.c: the way of every operation */
-void fc_choose_ways(const fc_program *program, fc_schedule *schedule);
-double fc_operations_of(const fc_op *op); /* forward, for one image */
+/* The way of every operation: choose.c */
+fc_status fc_choose_ways(const fc_program *program, fc_schedule *schedule, int losses, const fc_loss *loss);
+double fc_operations_of(const fc_op *op); /* for one image: cost.c */
+
+/* norms.c: which batch norms are part of the weights before them; and of an operation with one in it, room for the new
+ * weights, that they are there, and a member's part of them from those that were `given` */
+void fc_fold_norms(const fc_program *p, fc_schedule *s);
+int64_t fc_folded_size(const fc_op *op), fc_folded_scratch(const fc_op *op);
+void fc_place_folded(fc_op *op, float *room);
+void fc_fill_folded(const fc_schedule *s, const fc_op *given, int op, float *scratch, int member, int team);
 
 int64_t fc_weight_size(const fc_op *op, int weight); /* numbers in it */
 

@@ -163,7 +163,7 @@ static fc_status dense_back(const fc_work *work) {
 /* ---- batch norm ----------------------------------------------------------------------------------- */
 
 static int batch_norm_needs(const fc_op *op) {
-    return op->training || op->gradient[0] ? FC_NEEDS_X : 0;
+    return (op->training || op->gradient[0] ? FC_NEEDS_X : 0) | (op->activation != FC_LINEAR ? FC_NEEDS_Y : 0);
 }
 
 /* About the mean, sums of distances and their squares; and of gradients two sums. */
@@ -174,7 +174,7 @@ static int64_t batch_norm_partial(const fc_kernels *kernels, const fc_op *op) {
 
 static int64_t batch_norm_scratch(const fc_kernels *kernels, const fc_op *op, int64_t images, int backward) {
     (void)kernels, (void)images;
-    return backward ? 2 * op->y.C : 0;
+    return backward ? op->y.C : 0;
 }
 
 static fc_status moments(const fc_work *work, float *partial) {
@@ -188,21 +188,24 @@ static fc_status moments(const fc_work *work, float *partial) {
     return status;
 }
 
-/* What a variance of 1 and no epsilon make of dgamma is the sum of products itself. */
+static fc_ending ending_of(const fc_work *work) {
+    return (fc_ending){work->op->activation, work->op->alpha, work->x[1].at};
+}
+
 static fc_status gradient_moments(const fc_work *work, float *partial) {
     const int64_t C = work->op->y.C;
-    float *ones = work->scratch;
-    for (int64_t c = 0; c < C; c++) ones[c] = 1;
-    return fc_batch_norm_backward_weights(rows_of(work), C, work->dy.at, work->x[0].at, work->statistics, ones, 0,
-                                          partial + C, partial);
+    const fc_ending ending = ending_of(work);
+    return fc_gradient_moments(rows_of(work), C, &ending, work->dy.at, work->y.at ? work->y.at : work->dy.at,
+                               work->x[0].at, work->statistics, partial, partial + C);
 }
 
 static fc_status batch_norm(const fc_work *work) {
     const fc_op *op = work->op;
     const float *mean = op->training ? work->statistics : op->weight[2];
     const float *variance = op->training ? work->statistics + op->y.C : op->weight[3];
+    const fc_ending ending = ending_of(work);
     return fc_batch_norm_forward(rows_of(work), op->y.C, work->x[0].at, mean, variance, op->weight[0], op->weight[1],
-                                 op->epsilon, work->y.at);
+                                 op->epsilon, &ending, work->y.at);
 }
 
 static fc_status batch_norm_back(const fc_work *work) {
@@ -210,6 +213,8 @@ static fc_status batch_norm_back(const fc_work *work) {
     const int64_t C = op->y.C, rows = rows_of(work);
     const float *mean = op->weight[2], *variance = op->weight[3], *dgamma = NULL, *dbeta = NULL;
     fc_status status = FC_OK;
+    if (!op->training) activate_back(work);
+    if (work->dx[1].at) memcpy(work->dx[1].at, work->dy.at, sizeof(float) * (size_t)(rows * C));
     if (op->training) {
         mean = work->statistics, variance = mean + C, dgamma = variance + C, dbeta = dgamma + C;
     } else if (op->gradient[0]) {
@@ -250,8 +255,6 @@ static fc_status prelu_back(const fc_work *work) {
 
 /* ---- two operands --------------------------------------------------------------------------------- */
 
-static int elementwise_needs(const fc_op *op) { return fc_needs_operands(op->elementwise) ? FC_NEEDS_X : 0; }
-
 static fc_status elementwise(const fc_work *work) {
     const fc_operands o = fc_operands_of(work->op, work->images);
     const int64_t y_image = fc_size_of(work->op->y);
@@ -266,6 +269,7 @@ static fc_status elementwise_back(const fc_work *work) {
     const fc_operands o = fc_operands_of(work->op, work->images);
     const int64_t y_image = fc_size_of(work->op->y);
     fc_status status = FC_OK;
+    activate_back(work);
     for (int i = 0; i < 2; i++)
         for (int64_t n = 0; work->dx[i].at && n < o.images && status == FC_OK; n++) {
             const float *dy = work->dy.at + n * y_image;
@@ -315,7 +319,7 @@ const fc_method fc_whole_methods[FC_OP_KINDS] = {
                           .backward = batch_norm_back, .partial_size = batch_norm_partial, .moments = moments,
                           .gradient_moments = gradient_moments},
     [FC_OP_PRELU] = {.needs = prelu_needs, .scratch_size = prelu_scratch, .forward = prelu, .backward = prelu_back},
-    [FC_OP_ELEMENTWISE] = {.needs = elementwise_needs, .forward = elementwise, .backward = elementwise_back},
+    [FC_OP_ELEMENTWISE] = {.needs = fc_elementwise_needs, .forward = elementwise, .backward = elementwise_back},
     [FC_OP_ACTIVATION] = ROWS, [FC_OP_SOFTMAX] = ROWS, [FC_OP_SCALE] = ROWS, [FC_OP_CONCATENATE] = ROWS,
     [FC_OP_PAD] = ROWS, [FC_OP_UPSAMPLE] = ROWS, [FC_OP_RESHAPE] = ROWS, [FC_OP_DROPOUT] = ROWS,
 };

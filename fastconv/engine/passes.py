@@ -12,12 +12,18 @@ from typing import Any
 
 from fastconv.engine.lower import Op, Size, derived_from_output
 
-_ENDS_IN_ACTIVATION = {"conv", "depthwise", "conv_transposed", "dense"}
+_ENDS_IN_ACTIVATION = {"conv", "depthwise", "conv_transposed", "dense", "batch_norm", "elementwise"}
 
 
 def optimized(ops: list[Op], sizes: list[Size], kept: Collection[int]) -> list[Op]:
     """All passes, in order."""
-    for change in (convolutions_of_whole_images_as_dense, merge_reshapes, fuse_activations, drop_unread):
+    for change in (
+        convolutions_of_whole_images_as_dense,
+        merge_reshapes,
+        fuse_residuals,
+        fuse_activations,
+        drop_unread,
+    ):
         ops = change(ops, sizes, kept)
     return ops
 
@@ -73,8 +79,39 @@ def merge_reshapes(ops: list[Op], sizes: list[Size], kept: Collection[int]) -> l
     return changed
 
 
+def fuse_residuals(ops: list[Op], sizes: list[Size], kept: Collection[int]) -> list[Op]:
+    """A sum of two, one of which is normalised for it alone, is part of that batch normalisation."""
+    readers = _readers(ops)
+    normed: dict[int, Op] = {}
+    changed: list[Op] = []
+    for op in ops:
+        if op["kind"] == "elementwise" and op["elementwise"] == "add":
+            y = sizes[op["output"]]
+            for here, other in (op["inputs"][::-1], op["inputs"]):
+                norm = normed.get(here)
+                alone = readers[here] == 1 and here not in kept
+                if norm is None or not alone or sizes[here] != y or sizes[other] != y:
+                    continue
+                del changed[next(i for i, made in enumerate(changed) if made is norm)]
+                also = [*norm.get("also", ()), op["layer"]]
+                op = {**norm, "inputs": [*norm["inputs"], other], "output": op["output"], "also": also}
+                break
+        elif (
+            op["kind"] == "batch_norm" and _calls(ops, op) == 1
+        ):  # of several, the last moves its statistics last
+            normed[op["output"]] = op
+        changed.append(op)
+    return changed
+
+
+def _calls(ops: list[Op], norm: Op) -> int:
+    """How often the statistics of a batch normalisation are moved in a run."""
+    mean = norm["weights"][2]
+    return sum(op["kind"] == "batch_norm" and op["weights"][2] is mean for op in ops)
+
+
 def fuse_activations(ops: list[Op], sizes: list[Size], kept: Collection[int]) -> list[Op]:
-    """An activation behind a convolution or dense layer, whose result nobody else reads, is part of it."""
+    """An activation behind an operation that can end in one, whose result nobody else reads, ends it."""
     readers = _readers(ops)
     made_by: dict[int, int] = {}
     changed: list[Op] = []

@@ -390,7 +390,7 @@ static void test_batch_norm(int64_t rows, int64_t C) {
         fc_set_num_threads(threads);
         float *found[6] = {fresh(C), fresh(C), fresh(rows * C), fresh(rows * C), fresh(C), fresh(C)};
         fc_status status = fc_moments(rows, C, x, found[0], found[1]);
-        status |= fc_batch_norm_forward(rows, C, x, found[0], found[1], gamma, beta, epsilon, found[2]);
+        status |= fc_batch_norm_forward(rows, C, x, found[0], found[1], gamma, beta, epsilon, NULL, found[2]);
         status |= fc_batch_norm_backward_weights(rows, C, dy, x, found[0], found[1], epsilon, found[4], found[5]);
         status |= fc_batch_norm_backward_data(rows, C, dy, x, found[0], found[1], gamma, found[4], found[5], epsilon,
                                               found[3]);
