@@ -10,7 +10,6 @@ cost.c. Then, for every operation, the time of the way that the estimates choose
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections import defaultdict
@@ -68,7 +67,11 @@ def random_operation(rng: np.random.Generator) -> tuple[dict[str, Any], tuple[in
         size = stride = 1
         K = C
         if kind == "conv":
-            size, stride, K = one(1, 2, 3, 3, 3, 5, 7), one(1, 1, 1, 2), one(6, 8, 10, 16, 20, 24, 32, 48, 64, 96, 128)
+            size, stride, K = (
+                one(1, 2, 3, 3, 3, 5, 7),
+                one(1, 1, 1, 2),
+                one(6, 8, 10, 16, 20, 24, 32, 48, 64, 96, 128),
+            )
         elif kind == "depthwise":
             size, stride = one(3, 3, 5), one(1, 1, 2)
         elif kind in ("max_pool", "avg_pool"):
@@ -131,7 +134,9 @@ def measure(subject: int, seconds: float, real: bool) -> list[Measured]:
         efforts = program.efforts(0, way, N, True)
         alone = 0.0
         if op["kind"] in ("conv", "dense"):
-            alone = timed(_kernels.Program(*table, [False], [1], [way]), N, size, op["of"], seconds / 2, real)[1]
+            alone = timed(
+                _kernels.Program(*table, [False], [1], [way]), N, size, op["of"], seconds / 2, real
+            )[1]
         moved = 2 * (np.prod(size) + np.prod(op["of"])) * -(-N // lanes()) if way == "lanes" else 0
         found.append(
             Measured(
@@ -224,7 +229,8 @@ def bounded(rows: np.ndarray, times: np.ndarray, least: np.ndarray, rounds: int 
 
 def estimates(one: Measured, table: np.ndarray) -> tuple[float, float]:
     forward, back = (
-        sum(float(table[kind, pass_] @ quantities) for kind, pass_, *quantities, _ in efforts) for efforts in one.efforts
+        sum(float(table[kind, pass_] @ quantities) for kind, pass_, *quantities, _ in efforts)
+        for efforts in one.efforts
     )
     return forward, back
 
@@ -234,7 +240,9 @@ def in_c(table: np.ndarray) -> list[str]:
     for name, passes in zip(KINDS, table, strict=True):
         rows = [", ".join(f"{number:.3g}" for number in numbers) for numbers in passes if numbers.any()]
         if rows:
-            sets = ", ".join("{" + ", ".join(f"{number:.3g}" for number in numbers) + "}" for numbers in passes)
+            sets = ", ".join(
+                "{" + ", ".join(f"{number:.3g}" for number in numbers) + "}" for numbers in passes
+            )
             lines.append(f"    [FC_COST_{name}] = {{{sets}}},")
     return lines
 
@@ -260,7 +268,10 @@ def regrets(measured: Sequence[Measured], table: np.ndarray | None) -> dict[str,
             chosen = int(np.argmin(told))
             text = ", ".join(f"{one.way} {1e3 * t:.3f} ms" for one, t in zip(ways, taken, strict=True))
             found[ways[0].operation.split()[0]].append(
-                (taken[chosen] / min(taken), f"{ways[chosen].way}: {ways[0].operation}{' and back' * back}: {text}")
+                (
+                    taken[chosen] / min(taken),
+                    f"{ways[chosen].way}: {ways[0].operation}{' and back' * back}: {text}",
+                )
             )
     return dict(found)
 
@@ -274,12 +285,16 @@ def _told(one: Measured, table: np.ndarray | None) -> tuple[float, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        "python -m benchmarks.cost_model", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "python -m benchmarks.cost_model",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--operations", type=whole_number(1), default=400, help="how many (default: 400)")
     parser.add_argument("--seed", type=whole_number(0), default=0, help="of the first one")
     parser.add_argument("--seconds", type=positive_number, default=0.05, help="for each way (default: 0.05)")
-    parser.add_argument("--keep", action="store_true", help="judge the constants that are compiled in, do not refit")
+    parser.add_argument(
+        "--keep", action="store_true", help="judge the constants that are compiled in, do not refit"
+    )
     options = parse(parser, argv)
     report = Report("cost-model", options)
     with fastconv.set_num_threads(1):
@@ -288,7 +303,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         measured: list[Measured] = []
         for subject in range(options.seed, options.seed + options.operations):
             measured += measure(subject, options.seconds, options.realtime)
-    report.about["noise"] = f"seconds are the best fifth of slices; one multiply-add of a vector takes {1e12 * unit:.0f} ps"
+    report.about["noise"] = (
+        f"seconds are the best fifth of slices; one multiply-add of a vector takes {1e12 * unit:.0f} ps"
+    )
     table = None if options.keep else fit(measured, unit)
     if table is not None:
         for line in in_c(table):
@@ -299,7 +316,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{kind:12} {len(rows):4} choices: chosen / best {np.exp(np.mean(np.log([r for r, _ in rows]))):.3f} (geomean), "
             f"{np.mean([r < 1.1 for r, _ in rows]):.0%} within 10 %; worst {ratios[-1][0]:.2f} {ratios[-1][1]}"
         )
-    report.write(measured=[one._asdict() for one in measured], table=None if table is None else table.tolist())
+    report.write(
+        measured=[one._asdict() for one in measured], table=None if table is None else table.tolist()
+    )
     return 0
 
 

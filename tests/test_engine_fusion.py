@@ -25,6 +25,7 @@ from test_engine_program import (
 
 import fastconv
 from fastconv import _kernels, reference
+from fastconv.engine.explaining import explained
 from fastconv.layers import (
     Activation,
     Add,
@@ -39,7 +40,6 @@ from fastconv.layers import (
     ReLU,
     Subtract,
 )
-from fastconv.engine.explaining import explained
 from fastconv.models import Model
 from fastconv.models.executor import LayerByLayer, Programmed
 from fastconv.parameter import roomy_zeros
