@@ -1,10 +1,11 @@
-"""Refits the constants of csrc/engine/cost.c, by which "auto" and programs choose: ``python -m benchmarks.cost_model``.
+"""Refits the constants of csrc/engine/cost.c: ``python -m benchmarks.cost_model``.
 
-Random operations of each kind are timed in every way that takes them, forward and back, alone in a program. The time
-of an operation is a sum of a few quantities that C tells of it (csrc/engine/cost.h), times constants of its kind of
-loop. They are found by least squares of relative errors, none below zero (nor a step of a tile below
-what the CPU can do), and printed as the table that stands in
-cost.c. Then, for every operation, the time of the way that the estimates choose is compared with that of the best.
+By them "auto" and programs choose. Random operations of each kind are timed in every way that takes them,
+forward and back, each alone in a program. The time of an operation is a sum of a few quantities that C tells
+of it (csrc/engine/cost.h), times constants of its kind of loop. They are found by least squares of relative
+errors, none below zero, nor a step of a tile below what the CPU can do, and printed as the table that stands
+in cost.c. Then, for every operation, the time of the way that the estimates choose is compared with that of
+the best.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from fastconv import _kernels
 from fastconv.cli.options import positive_number, whole_number
 
 KINDS = (
-    "LANES_CONV", "LANES_WINOGRAD", "PIXELS_CONV", "DIRECT", "IM2COL", "WINOGRAD", "LANES_DEPTHWISE", "DEPTHWISE",
-    "PIXELS_DENSE", "DENSE", "LANES_POOL", "POOL", "LANES_NORM", "NORM", "LANES_NUMBERS", "NUMBERS", "MOVE",
+    "LANES_CONV", "LANES_WINOGRAD", "PIXELS_CONV", "DIRECT", "IM2COL", "WINOGRAD",
+    "LANES_DEPTHWISE", "DEPTHWISE", "PIXELS_DENSE", "DENSE", "LANES_POOL", "POOL", "LANES_NORM", "NORM",
+    "LANES_NUMBERS", "NUMBERS", "MOVE",
 )  # fmt: skip
 """fc_cost_kind."""
 PASSES = 3
@@ -181,7 +183,7 @@ def lanes() -> int:
 
 def fit(measured: Sequence[Measured], unit: float) -> np.ndarray:
     """The constants, (kinds, passes, quantities), in units of so many seconds."""
-    # Kinds that one measurement mixes, two passes of which one is by another algorithm, are solved for together.
+    # One measurement may mix kinds, as two passes of two algorithms: so all are solved for together.
     table = np.zeros((len(KINDS), PASSES, QUANTITIES))
     rows, times = [], []
     for one in measured:
@@ -204,8 +206,8 @@ def fit(measured: Sequence[Measured], unit: float) -> np.ndarray:
 
 
 def bounded(rows: np.ndarray, times: np.ndarray, least: np.ndarray, rounds: int = 3000) -> np.ndarray:
-    """c >= least with the least sum of squares of (rows c - times) / times, by coordinate descent. The largest
-    residuals count less: a slice in which another process had the caches is no news of the operation.
+    """c >= least with the least sum of squares of (rows c - times) / times, by coordinate descent. The
+    largest residuals count less: a slice in which another process had the caches is no news of the operation.
     """
     scaled = rows / times[:, None]
     weight = np.ones(len(times))
@@ -251,8 +253,8 @@ def in_c(table: np.ndarray) -> list[str]:
 
 
 def regrets(measured: Sequence[Measured], table: np.ndarray | None) -> dict[str, list[tuple[float, str]]]:
-    """By kind of operation: how much longer the way that the estimates choose takes than the best, forward alone and
-    with the way back. ``table`` : None for the constants that are compiled in.
+    """By kind of operation: how much longer the way that the estimates choose takes than the best, forward
+    alone and with the way back. ``table`` : None for the constants that are compiled in.
     """
     by_subject = defaultdict(list)
     for one in measured:
@@ -311,14 +313,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in in_c(table):
             report.line(line)
     for kind, rows in sorted(regrets(measured, table).items()):
-        ratios = sorted(rows)
+        ratios = np.array([ratio for ratio, _ in rows])
+        mean, close, (worst, where) = np.exp(np.log(ratios).mean()), (ratios < 1.1).mean(), max(rows)
         report.line(
-            f"{kind:12} {len(rows):4} choices: chosen / best {np.exp(np.mean(np.log([r for r, _ in rows]))):.3f} (geomean), "
-            f"{np.mean([r < 1.1 for r, _ in rows]):.0%} within 10 %; worst {ratios[-1][0]:.2f} {ratios[-1][1]}"
+            f"{kind:12} {len(rows):4} choices: chosen / best {mean:.3f} (geomean), {close:.0%} within 10 %; "
+            f"worst {worst:.2f} {where}"
         )
-    report.write(
-        measured=[one._asdict() for one in measured], table=None if table is None else table.tolist()
-    )
+    numbers = None if table is None else table.tolist()
+    report.write(measured=[one._asdict() for one in measured], table=numbers)
     return 0
 
 
