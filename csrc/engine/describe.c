@@ -74,6 +74,8 @@ fc_status fc_program_describe(fc_program *p, int64_t N, int backward, int losses
     for (int i = 0; i < p->count; i++) describe_op(p, s, i, &rows[i]);
     for (int g = 0; g < s->stages; g++)
         for (int a = s->stage[g].first; a < s->stage[g].end; a++) describe_action(s, &s->action[a], g, rows);
+    for (int i = 0; i < p->count; i++)
+        if (rows[i].stage < 0) rows[i].why = "folded into another", rows[i].operations = rows[i].bytes = 0;
     const int64_t bytes = (int64_t)sizeof(float);
     *all = (fc_footprint){.stages = s->stages, .few = s->few, .workspace = bytes * (s->workspace + s->scratch),
                           .batch = bytes * s->batch, .fixed = bytes * s->fixed,
