@@ -3,6 +3,7 @@
 #define FASTCONV_BUNDLE_H
 
 #include "matmul.h"
+#include "memory.h"
 
 /* How many tiles, along each side. */
 typedef struct {
@@ -16,6 +17,15 @@ static inline fc_tiling fc_bundle_tiling(const fc_kernels *kernels, int64_t pixe
     const fc_tiling wide = {fc_pieces(pixels, kernels->bundle_wide_pixels),
                             fc_pieces(channels, kernels->bundle_wide_channels)};
     return wide.pixels * wide.channels < tall.pixels * tall.channels ? wide : tall;
+}
+
+/* Vectors of sums that are added up over their lanes together: enough for many squares of lanes, few enough for the
+ * level-1 cache. A row of tiles is added to them while they are fewer, so there may be one row more. */
+enum { FC_SUMS_AT_ONCE = 256 };
+
+/* Rows of K sums that there may be at once, of `all`. */
+static inline int64_t fc_rows_at_once(const fc_kernels *kernels, int64_t all, int64_t K) {
+    return fc_min(all, FC_SUMS_AT_ONCE / K + 1 + kernels->bundle_pixels);
 }
 
 #endif

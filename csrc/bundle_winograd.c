@@ -57,11 +57,12 @@ int fc_winograd_pays(const fc_winograd *g) {
     return fc_winograd_tiles(g) * (POSITIONS * g->C * g->K + INPUT_COST * g->C + OUTPUT_COST * g->K) < g->products * g->C * g->K;
 }
 
+/* For the gradient of the kernel alone: that of the data shares a transform, and not every layer needs it. */
 int fc_winograd_pays_back(const fc_winograd *g) {
     if (g->side != 3 && g->side != 5) return 0;
-    const int64_t each = 2 * POSITIONS * g->C * g->K + 2 * INPUT_COST * g->C + OUTPUT_COST * g->K;
-    return fc_winograd_tiles(g) * each + SUM_COST * POSITIONS * g->C * g->K <
-           (2 * g->products + SUM_COST * g->side * g->side) * g->C * g->K;
+    const int64_t tile = POSITIONS * g->C * g->K + INPUT_COST * g->C + OUTPUT_COST * g->K;
+    return fc_winograd_tiles(g) * tile + SUM_COST * POSITIONS * g->C * g->K <
+           (g->products + SUM_COST * g->side * g->side) * g->C * g->K;
 }
 
 /* Rows of positions that are transformed together, see bundle_winograd_kernel.h. */
@@ -87,7 +88,7 @@ static int64_t scratch_of(const fc_winograd *g, const fc_kernels *kernels, int64
 
 int64_t fc_winograd_scratch(const fc_winograd *g, const fc_kernels *kernels) {
     const int64_t tiles = fc_winograd_tiles(g);
-    const int64_t rows = block_of(g, kernels, PAIR) < tiles ? PAIR * g->C : fc_min(g->C, kernels->bundle_pixels);
+    const int64_t rows = block_of(g, kernels, PAIR) < tiles ? PAIR * g->C : fc_rows_at_once(kernels, g->C, g->K);
     const int64_t sums = rows * g->K * kernels->lanes;
     return fc_max(scratch_of(g, kernels, POSITIONS), scratch_of(g, kernels, PAIR) + sums);
 }
@@ -154,9 +155,9 @@ void fc_winograd_turn(const fc_winograd *g, const fc_kernels *kernels, const flo
         }
 }
 
-/* Two rows of positions at a time. Where all tiles of the image are in the scratch memory together, the sums of a row of
- * register tiles, a vector for each c and k, are added up over the lanes at once, from the level-1 cache; otherwise those
- * of the two rows are kept from one block of tiles to the next. */
+/* Two rows of positions at a time. Where all tiles of the image are in the scratch memory together, the sums of a few
+ * rows of register tiles, a vector for each c and k, are added up over the lanes at once, from the level-1 cache; otherwise
+ * those of the two rows are kept from one block of tiles to the next. */
 void fc_winograd_backward(const fc_winograd *g, const fc_kernels *kernels, const float *x, int64_t x_row,
                           const float *dy, int64_t dy_row, const float *turned, float *dU, float *dx, int64_t dx_row,
                           float *scratch) {
@@ -183,16 +184,18 @@ void fc_winograd_backward(const fc_winograd *g, const fc_kernels *kernels, const
             }
             const fc_pixels pixels = {.fresh = b == 0, .rows = 1, .pixels = count, .x_step = C, .dy_step = K};
             for (int64_t i = 0; dU && i < PAIR; i++)
-                for (int64_t t = 0; t < c_tiles; t++) {
+                for (int64_t t = 0, begin = 0; t < c_tiles; t++) {
                     const int64_t c = fc_part(C, c_tiles, t), end = fc_part(C, c_tiles, t + 1);
-                    float *to = blocks == 1 ? sums : sums + (i * C + c) * K * V;
+                    float *to = sums + (blocks == 1 ? c - begin : i * C + c) * K * V;
                     for (int64_t u = 0; u < k_tiles; u++) {
                         const int64_t k = fc_part(K, k_tiles, u), next = fc_part(K, k_tiles, u + 1);
                         kernels->bundle_outer_tile(&pixels, (int)(end - c), (int)(next - k), scratch + i * vs + c * V,
                                                    W + i * ws + k * V, to + k * V, K);
                     }
-                    if (blocks == 1)
-                        kernels->sum_lanes((end - c) * K, to, dU + ((rows[i / ROW] * ROW + i % ROW) * C + c) * K);
+                    if (blocks > 1 || (end < C && (end - begin) * K < FC_SUMS_AT_ONCE)) continue;
+                    kernels->sum_lanes((end - begin) * K, sums,
+                                       dU + ((rows[i / ROW] * ROW + i % ROW) * C + begin) * K);
+                    begin = end;
                 }
             if (!dx) continue;
             for (int64_t i = 0; i < PAIR; i++) /* V has served, and gives its place to dV */

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import test_engine_file as engine_file
+import test_program_file as program_file
 
 import fastconv
 from fastconv.models import load_program
@@ -48,21 +48,21 @@ def run_program(tmp_path_factory):
     [("convolutional", "Adam"), ("convolutional", "SGD"), ("residual", "Nesterov"), ("two heads", "Adam")],
 )
 def test_a_c_program_takes_the_same_steps(name, optimizer, run_program, tmp_path):
-    model = engine_file.made(name, optimizer)
-    x, y = engine_file.batch_for(model, 13)
+    model = program_file.made(name, optimizer)
+    x, y = program_file.batch_for(model, 13)
     model.export(tmp_path / "net.fcp", training=True)
     data = [
-        array.astype(np.int64 if array.dtype.kind == "i" else np.float32) for array in engine_file.leaves(y)
+        array.astype(np.int64 if array.dtype.kind == "i" else np.float32) for array in program_file.leaves(y)
     ]
     (tmp_path / "data.bin").write_bytes(
-        b"".join(array.tobytes() for array in [*engine_file.leaves(x), *data])
+        b"".join(array.tobytes() for array in [*program_file.leaves(x), *data])
     )
 
     command = [run_program, tmp_path / "net.fcp", tmp_path / "data.bin", "13", "4"]
     environment = {**os.environ, "FASTCONV_NUM_THREADS": "2", "FASTCONV_ISA": fastconv.get_isa()}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     classes, *steps = done.stdout.splitlines()
-    prediction = engine_file.leaves(model.predict_on_batch(x))[0]
+    prediction = program_file.leaves(model.predict_on_batch(x))[0]
     assert [int(word) for word in classes.split()] == prediction.argmax(axis=-1).tolist()
 
     program = load_program(tmp_path / "net.fcp")
@@ -77,7 +77,7 @@ def test_a_c_program_takes_the_same_steps(name, optimizer, run_program, tmp_path
 
 def test_a_c_program_says_what_is_wrong(run_program, tmp_path):
     path = tmp_path / "net.fcp"
-    engine_file.residual().export(path)
+    program_file.residual().export(path)
     whole = path.read_bytes()
     for data, said in ((whole[:-8], "it was"), (b"no", "it is no program file"), (None, "cannot open")):
         path.unlink(missing_ok=True)

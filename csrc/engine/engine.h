@@ -5,7 +5,8 @@
  *     executor    memory for a schedule, and the loops over it                      executor.c
  *     sums        what is summed over the batch, here and by other parts of it      sums.c
  *     methods     what an operation does to its tensors, in one of three ways       lanes_*.c, pixels_*.c, whole.c
- *     cost        which of them                                                     cost.c
+ *     choose      which of them                                                     choose.c
+ *     cost        how long each takes, estimated                                    cost.c
  *     norms       batch norm as part of the weights before it                       norms.c
  *
  * A tensor has N images of H x W x C numbers; a vector is 1 x 1 x C. Two layouts:

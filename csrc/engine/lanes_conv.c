@@ -187,7 +187,8 @@ static void convolve_row(const fc_kernels *kernels, const convolution *s, int64_
 }
 
 /* Blocks of rows of pixels that are about a level-1 cache together: all tiles of the kernel's gradient go over them before
- * the next. With one block, and no groups, a row of tiles is done when it has met them. */
+ * the next. With one block, and no groups, a row of tiles is done when it has met them,
+ * and a few of them are added up over the lanes together. */
 static int64_t blocks_of(const fc_kernels *kernels, const fc_op *op) {
     const int64_t cached = 14000, row = op->y.W * op->y.C + op->stride_h * op->x[0].W * op->x[0].C;
     return fc_pieces(op->y.H, fc_max(1, cached / (row * kernels->lanes)));
@@ -221,21 +222,23 @@ static void correlate(const fc_work *work, float *sums) {
                                                   (kw * columns->dilation - columns->before) * x_pixel + g * C) * V;
                 const float *dy = work->dy.at + (h * dy_row + g * K) * V;
                 const int64_t run = (kh * op->KW + kw) * C * dy_pixel + g * K;
-                for (int64_t t = 0; t < tiling.pixels; t++) {
+                for (int64_t t = 0, begin = 0; t < tiling.pixels; t++) {
                     const int64_t j = fc_part(length, tiling.pixels, t);
                     const int64_t last = fc_part(length, tiling.pixels, t + 1);
                     const fc_interval w = fc_outputs_of(columns, kw + j / C, kw + (last - 1) / C + 1);
                     const fc_pixels pixels = {.fresh = b == 0, .rows = height, .pixels = w.end - w.begin,
                                               .x_row = rows->step * x_row, .x_step = columns->step * x_pixel,
                                               .dy_row = dy_row, .dy_step = dy_pixel};
-                    float *to = at_once ? work->scratch : work->scratch + (run + j * dy_pixel) * V;
+                    float *to = work->scratch + (at_once ? (j - begin) * K : run + j * dy_pixel) * V;
                     for (int64_t u = 0; u < tiling.channels; u++) {
                         const int64_t k = fc_part(K, tiling.channels, u), next = fc_part(K, tiling.channels, u + 1);
                         kernels->bundle_outer_tile(&pixels, (int)(last - j), (int)(next - k),
                                                    x + (w.begin * columns->step * x_pixel + j) * V,
                                                    dy + (w.begin * dy_pixel + k) * V, to + k * V, dy_pixel);
                     }
-                    if (at_once) kernels->sum_lanes((last - j) * K, to, sums + run + j * K);
+                    if (!at_once || (last < length && (last - begin) * K < FC_SUMS_AT_ONCE)) continue;
+                    kernels->sum_lanes((last - begin) * K, work->scratch, sums + run + begin * K);
+                    begin = last;
                 }
             }
         }
@@ -250,8 +253,9 @@ int64_t fc_lanes_conv_scratch_size(const fc_kernels *kernels, const fc_op *op, i
     const int pays_back = fc_winograd_pays_back(&g);
     const int64_t transforms = fc_winograd_pays(&g) || (backward && pays_back) ? fc_winograd_scratch(&g, kernels) : 0;
     if (!backward) return transforms;
-    const int64_t C = op->x[0].C / op->groups, tiles = op->KW * C * op->y.C; /* no less than a row of them */
-    const int64_t sums = pays_back || !op->gradient[0] ? 0 : is_at_once(kernels, op) ? tiles : elements_of(op);
+    const int64_t rows = fc_rows_at_once(kernels, op->KW * op->x[0].C, op->y.C);
+    const int64_t kept = is_at_once(kernels, op) ? rows * op->y.C : elements_of(op);
+    const int64_t sums = pays_back || !op->gradient[0] ? 0 : kept;
     return fc_max(transforms, fc_max(sums, op->y.C) * kernels->lanes);
 }
 
