@@ -1152,7 +1152,7 @@ def test_measured_seconds_are_those_of_the_run(training, mine, threads):
     run, layouts, losses = found.measured
     each = [sum(row.measured) for row in found.rows]
     assert min(each) > 0
-    assert layouts > 0
+    assert (layouts > 0) == any(row.way == "lanes" for row in found.rows)  # the rest reads arrays as they are
     assert (losses > 0) == (training and not mine)  # else Python takes the loss
     assert sum(each) + layouts + losses <= 1.05 * run
     for row in found.rows:
