@@ -436,6 +436,7 @@ cdef extern from "engine/engine.h" nogil:
         const fc_loss *loss
         double *totals
         const fc_part_of_batch *part
+        float **gradients
 
     ctypedef struct fc_program:
         pass
@@ -465,7 +466,8 @@ cdef extern from "engine/engine.h" nogil:
     void fc_program_time(fc_program *, double *seconds)
     void fc_program_force(fc_program *, const int *ways)
     fc_status fc_program_backward(
-        fc_program *, const fc_run *, const float **output_gradients, float **input_gradients)
+        fc_program *, const fc_run *, const float **output_gradients, float **gradients)
+    int fc_program_tap(fc_program *, const int *tensors, int count)
     int fc_program_efforts(const fc_program *, int op, fc_way way, int64_t N, int backward, fc_effort *)
 
 cdef extern from "engine/cost.h" nogil:
@@ -1646,6 +1648,7 @@ cdef class Program:
     """A network as a table of operations that run in one call: csrc/engine/; fastconv.engine makes them.
 
     An operation is a dictionary of the fields of fc_op. Its arrays are kept alive, and must stay where they are.
+    ``tapped``: tensors made by operations, whose gradients are asked for.
     """
 
     cdef fc_program *program
@@ -1656,38 +1659,43 @@ cdef class Program:
     cdef const float **inputs
     cdef float **outputs
     cdef const float **output_gradients
-    cdef float **input_gradients
+    cdef float **gradients  # of the inputs, of what is tapped
     cdef fc_size *sizes  # of all tensors
-    cdef int *numbers  # of the inputs, whether each is wanted, of the outputs
+    cdef int *numbers  # of the inputs, whether each is wanted, of the outputs, of what is tapped
     cdef double *seconds  # while it is timed
-    cdef readonly int input_count, output_count, op_count
+    cdef readonly int input_count, output_count, tap_count, op_count
 
-    def __cinit__(self, list ops, list sizes, list inputs, list wanted, list outputs, list ways=None):
+    def __cinit__(self, list ops, list sizes, list inputs, list wanted, list outputs, list ways=None,
+                  list tapped=[]):
         cdef fc_op *table = <fc_op *>calloc(len(ops) + 1, sizeof(fc_op))
         cdef int *forced
         self.kept = []
         self.input_count, self.output_count, self.op_count = len(inputs), len(outputs), len(ops)
+        self.tap_count = len(tapped)
         self.sizes = <fc_size *>calloc(len(sizes) + 1, sizeof(fc_size))
-        self.numbers = <int *>calloc(2 * len(inputs) + len(outputs) + 1, sizeof(int))
+        self.numbers = <int *>calloc(2 * len(inputs) + len(outputs) + len(tapped) + 1, sizeof(int))
         self.inputs = <const float **>calloc(len(inputs) + 1, sizeof(float *))
         self.outputs = <float **>calloc(len(outputs) + 1, sizeof(float *))
         self.output_gradients = <const float **>calloc(len(outputs) + 1, sizeof(float *))
-        self.input_gradients = <float **>calloc(len(inputs) + 1, sizeof(float *))
+        self.gradients = <float **>calloc(len(inputs) + len(tapped) + 1, sizeof(float *))
         try:
             if (table == NULL or self.sizes == NULL or self.numbers == NULL or self.inputs == NULL
-                    or self.outputs == NULL or self.output_gradients == NULL or self.input_gradients == NULL):
+                    or self.outputs == NULL or self.output_gradients == NULL or self.gradients == NULL):
                 raise MemoryError("no memory for the program")
             for i, op in enumerate(ops):
                 self.fill(&table[i], op)
             for i, (H, W, C) in enumerate(sizes):
                 self.sizes[i].H, self.sizes[i].W, self.sizes[i].C = H, W, C
-            for i, number in enumerate([*inputs, *wanted, *outputs]):
+            for i, number in enumerate([*inputs, *wanted, *outputs, *tapped]):
                 self.numbers[i] = number
             self.program = fc_program_new(
                 table, len(ops), self.sizes, len(sizes), self.numbers, self.numbers + len(inputs), len(inputs),
                 self.numbers + 2 * len(inputs), len(outputs))
             if self.program == NULL:
                 raise MemoryError("no memory for the program, or sizes that do not fit into 64 bits")
+            if tapped and not fc_program_tap(
+                    self.program, self.numbers + 2 * len(inputs) + len(outputs), len(tapped)):
+                raise MemoryError("no memory for the program")
             if ways is not None:
                 forced = <int *>calloc(len(ops) + 1, sizeof(int))
                 if forced == NULL:
@@ -1707,7 +1715,7 @@ cdef class Program:
         free(self.inputs)
         free(self.outputs)
         free(self.output_gradients)
-        free(self.input_gradients)
+        free(self.gradients)
 
     cdef int fill(self, fc_op *op, dict given) except -1:
         op.kind = <fc_op_kind><int>OP_KINDS.index(given["kind"])
@@ -1760,6 +1768,15 @@ cdef class Program:
     cdef int64_t count_of_output(self, int i):
         return self.count_at(self.numbers[2 * self.input_count + i])
 
+    cdef int take_gradients(self, list gradients) except -1:
+        """The arrays to fill: of each input, then of each tensor that is tapped."""
+        for i in range(self.input_count + self.tap_count):
+            gradient = gradients[i]
+            count = (self.count_of_input(i) if i < self.input_count
+                     else self.count_of_output(self.output_count + i - self.input_count))
+            self.gradients[i] = NULL if gradient is None else written(gradient, count)
+        return 0
+
     cdef int begin(self, list inputs, list outputs, Part part) except -1:
         self.last_arrays = [inputs, outputs]
         self.last_part = part
@@ -1776,7 +1793,7 @@ cdef class Program:
         for i in range(self.output_count):
             self.outputs[i] = written(outputs[i], self.count_of_output(i))
         self.last.inputs, self.last.outputs = self.inputs, self.outputs
-        self.last.losses, self.last.loss = 0, NULL
+        self.last.losses, self.last.loss, self.last.gradients = 0, NULL, NULL
         return 0
 
     cdef int ended(self, fc_status status) except -1:
@@ -1820,12 +1837,12 @@ cdef class Program:
             PyBuffer_Release(&buffer)
         return y
 
-    def train(self, list inputs, list outputs, list losses, Part part=None) -> list:
+    def train(self, list inputs, list outputs, list losses, Part part=None, list gradients=None) -> list:
         """Forward, losses and backward: fill the outputs, the losses of each image, and all gradients.
 
         A loss is (kind, tensor, delta, (least, most), labels, rows, weights, scale, losses). Returns for each the
         sum over the batch of weight times loss. With ``part`` the arrays are of its images, gradients and sums of
-        the whole batch; so is the scale.
+        the whole batch; so is the scale. ``gradients``: as those of ``backward``.
         """
         cdef fc_status status
         cdef fc_loss table[8]
@@ -1848,6 +1865,9 @@ cdef class Program:
                 table[i].targets.weights = floats(weights, N)
             table[i].losses = written(values, N)
         self.last.losses, self.last.loss, self.last.totals = len(losses), table, totals
+        if gradients is not None:
+            self.take_gradients(gradients)
+            self.last.gradients = self.gradients
         with nogil:
             status = fc_program_run(self.program, &self.last, 0)
         self.last_arrays = None
@@ -1914,8 +1934,9 @@ cdef class Program:
             self.seconds[i] = 0
         return taken
 
-    def backward(self, list output_gradients, list input_gradients) -> None:
-        """After ``run`` with ``keep``: fill the gradients of all weights, and of the inputs that are wanted.
+    def backward(self, list output_gradients, list gradients) -> None:
+        """After ``run`` with ``keep``: fill the gradients of all weights, of the inputs that are wanted, and behind them of
+        the tensors that are tapped.
 
         After one of a ``part`` of a batch, those of weights are of the whole batch.
         """
@@ -1923,11 +1944,9 @@ cdef class Program:
         for i in range(self.output_count):
             gradient = output_gradients[i]
             self.output_gradients[i] = NULL if gradient is None else floats(gradient, self.count_of_output(i))
-        for i in range(self.input_count):
-            gradient = input_gradients[i]
-            self.input_gradients[i] = NULL if gradient is None else written(gradient, self.count_of_input(i))
+        self.take_gradients(gradients)
         with nogil:
-            status = fc_program_backward(self.program, &self.last, self.output_gradients, self.input_gradients)
+            status = fc_program_backward(self.program, &self.last, self.output_gradients, self.gradients)
         self.last_arrays = None
         self.ended(status)
 

@@ -215,6 +215,7 @@ typedef struct {
     const fc_loss *loss;
     double *totals;             /* of each loss: the sum over the batch of weight times loss; NULL: not wanted */
     const fc_part_of_batch *part; /* NULL: alone */
+    float *const *gradients;      /* with losses: to be filled, as in fc_program_backward; NULL where none are asked for */
 } fc_run;
 
 /* NULL: no memory, or sizes that do not fit. The table is copied; weights stay where they are. `wanted` says of each
@@ -227,9 +228,13 @@ void fc_program_free(fc_program *program);
  * written unless all memory is there. */
 fc_status fc_program_run(fc_program *program, const fc_run *run, int keep);
 /* From the gradients at the outputs (NULL: zero) of `run`, the last one with `keep`, whose inputs are still there, to
- * those of weights and wanted inputs. */
+ * those of weights, and `gradients`: of each input where it is wanted, then of the tensors of fc_program_tap. What the
+ * outputs do not depend on is left as it is. */
 fc_status fc_program_backward(fc_program *program, const fc_run *run, const float *const *output_gradients,
-                              float *const *input_gradients);
+                              float *const *gradients);
+/* The gradients of these tensors, each the output of an operation, are asked for too: (N, H, W, C) each, in pixels.
+ * Before the first run. 0: no memory. */
+int fc_program_tap(fc_program *program, const int *tensors, int count);
 
 /* ---- what runs how ------------------------------------------------------------------------------ */
 

@@ -24,7 +24,7 @@ typedef struct {
     double *seconds; /* see fc_program_time; NULL */
     const fc_run *run;
     const float *const *output_gradients;
-    float *const *input_gradients;
+    float *const *gradients;
     int64_t first;     /* number in the batch of the run's first image */
     fc_status *status; /* of the sums over the batch */
 } job;
@@ -50,7 +50,7 @@ static fc_view view_of(const job *j, int number, const piece *p) {
     case FC_BATCH: home = j->s->arena + slot->at + (slot->lanes ? p->bundle : p->first) * slot->step; break;
     case FC_INPUT: home = (float *)j->run->inputs[slot->number] + p->first * slot->step; break;
     case FC_OUTPUT: home = j->run->outputs[slot->number] + p->first * slot->step; break;
-    case FC_INPUT_GRADIENT: home = j->input_gradients[slot->number] + p->first * slot->step; break;
+    case FC_GRADIENT: home = j->gradients[slot->number] + p->first * slot->step; break;
     }
     if (slot->lanes) home += (slot->border.top * row + slot->border.left * C) * V;
     return (fc_view){home, row};
@@ -289,7 +289,8 @@ fc_status fc_program_run(fc_program *p, const fc_run *run, int keep) {
     const fc_mode mode = run->losses ? FC_TRAIN : keep ? FC_KEEP : FC_INFER;
     fc_schedule *s = fc_schedule_for(p, run, mode, &status);
     if (!s) return status;
-    const job j = {.s = s, .ops = p->count, .seconds = p->seconds, .run = run, .first = first_of(run), .status = &status};
+    const job j = {.s = s, .ops = p->count, .seconds = p->seconds, .run = run, .gradients = run->gradients,
+                   .first = first_of(run), .status = &status};
     status = run_all(p, &j, 0, mode == FC_KEEP ? s->forward_stages : s->stages, 1);
     if (status == FC_OK && mode == FC_TRAIN) status = fc_sum_losses(s, run);
     if (status == FC_OK && mode == FC_TRAIN) status = fc_sum_gradients(p, s, run);
@@ -298,12 +299,12 @@ fc_status fc_program_run(fc_program *p, const fc_run *run, int keep) {
 }
 
 fc_status fc_program_backward(fc_program *p, const fc_run *run, const float *const *output_gradients,
-                              float *const *input_gradients) {
+                              float *const *gradients) {
     fc_status status;
     fc_schedule *s = fc_schedule_for(p, run, FC_KEEP, &status);
     if (!s) return status;
     const job j = {.s = s, .ops = p->count, .seconds = p->seconds, .run = run, .output_gradients = output_gradients,
-                   .input_gradients = input_gradients, .first = first_of(run), .status = &status};
+                   .gradients = gradients, .first = first_of(run), .status = &status};
     status = run_all(p, &j, s->forward_stages, s->stages, 0);
     if (status == FC_OK) status = fc_sum_gradients(p, s, run);
     return status;

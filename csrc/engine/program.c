@@ -4,8 +4,9 @@
  * images, the instruction set or the threads is found here, once:
  *
  *     producer[t]   the operation whose output tensor t is
- *     needed[t]     the gradient of t is worth computing: something that learns is below it, or an input whose
- *                   gradient is wanted
+ *     needed[t]     the gradient of t is worth computing: it is asked for, or something that learns is below it, or a
+ *                   tensor whose gradient is asked for
+ *     goes_on[i]    that is so of an input of operation i, or it learns itself
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,18 @@ static int learns(const fc_op *op) {
     return 0;
 }
 
+static void find_needed(fc_program *p) {
+    for (int t = 0; t < p->tensors; t++) p->needed[t] = 0;
+    for (int i = 0; i < p->inputs; i++) p->needed[p->input[i]] = p->wanted[i];
+    for (int t = 0; t < p->taps; t++) p->needed[p->tap[t]] = 1;
+    for (int i = 0; i < p->count; i++) {
+        const fc_op *op = &p->ops[i];
+        p->goes_on[i] = learns(op);
+        for (int k = 0; k < op->inputs; k++) p->goes_on[i] |= p->needed[op->input[k]];
+        p->needed[op->output] |= p->goes_on[i];
+    }
+}
+
 fc_program *fc_program_new(const fc_op *ops, int count, const fc_size *tensors, int tensor_count, const int *inputs,
                            const int *wanted, int input_count, const int *outputs, int output_count) {
     fc_program *p = calloc(1, sizeof *p);
@@ -46,8 +59,10 @@ fc_program *fc_program_new(const fc_op *ops, int count, const fc_size *tensors, 
     p->output = calloc((size_t)output_count + 1, sizeof(int));
     p->producer = calloc(n + 1, sizeof(int));
     p->needed = calloc(n + 1, sizeof(int));
+    p->goes_on = calloc((size_t)count + 1, sizeof(int));
     p->forced = malloc(sizeof(int) * ((size_t)count + 1));
-    if (!p->ops || !p->sizes || !p->input || !p->wanted || !p->output || !p->producer || !p->needed || !p->forced) {
+    if (!p->ops || !p->sizes || !p->input || !p->wanted || !p->output || !p->producer || !p->needed || !p->goes_on ||
+        !p->forced) {
         fc_program_free(p);
         return NULL;
     }
@@ -57,21 +72,16 @@ fc_program *fc_program_new(const fc_op *ops, int count, const fc_size *tensors, 
     memcpy(p->wanted, wanted, sizeof(int) * (size_t)input_count);
     memcpy(p->output, outputs, sizeof(int) * (size_t)output_count);
     for (int t = 0; t < tensor_count; t++) p->producer[t] = -1;
-    for (int i = 0; i < input_count; i++) p->needed[inputs[i]] = wanted[i];
     int ok = 1;
     for (int i = 0; i < count; i++) {
         p->forced[i] = -1;
         fc_op *op = &p->ops[i];
         op->y = tensors[op->output];
         p->producer[op->output] = i;
-        int below = learns(op);
-        for (int k = 0; k < op->inputs; k++) {
-            op->x[k] = tensors[op->input[k]];
-            below |= p->needed[op->input[k]];
-        }
-        p->needed[op->output] = below;
+        for (int k = 0; k < op->inputs; k++) op->x[k] = tensors[op->input[k]];
         ok = ok && fits(op, &op->y);
     }
+    find_needed(p);
     if (ok) return p;
     fc_program_free(p);
     return NULL;
@@ -90,6 +100,17 @@ void fc_program_force(fc_program *p, const int *ways) {
     memcpy(p->forced, ways, sizeof(int) * (size_t)p->count);
 }
 
+int fc_program_tap(fc_program *p, const int *tensors, int count) {
+    int *tap = calloc((size_t)count + 1, sizeof(int));
+    if (!tap) return 0;
+    forget_schedules(p);
+    free(p->tap);
+    memcpy(tap, tensors, sizeof(int) * (size_t)count);
+    p->tap = tap, p->taps = count;
+    find_needed(p);
+    return 1;
+}
+
 int fc_program_efforts(const fc_program *p, int op, fc_way way, int64_t N, int backward, fc_effort *efforts) {
     return fc_efforts_of(fc_kernels_active(), &p->ops[op], way, N, backward, efforts);
 }
@@ -106,6 +127,8 @@ void fc_program_free(fc_program *p) {
     free(p->output);
     free(p->producer);
     free(p->needed);
+    free(p->goes_on);
+    free(p->tap);
     free(p->forced);
     free(p);
 }

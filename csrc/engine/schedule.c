@@ -228,12 +228,23 @@ static void find_gradients(builder *b, fc_action *a, const fc_op *op, int overwr
     }
 }
 
+/* To the caller's array, where it is asked for: before the operation that makes the tensor uses it up. */
+static void give_gradient(builder *b, int tensor, int number) {
+    const int copy = new_slot(b, b->p->sizes[tensor], 0);
+    if (b->failed) return;
+    b->s->slot[copy].home = FC_GRADIENT, b->s->slot[copy].number = number;
+    convert(b, b->gradient[tensor], copy);
+}
+
 static void backward(builder *b, int i) {
     fc_schedule *s = b->s;
     const fc_op *op = &s->ops[i];
     const fc_way way = s->way[i];
     const fc_method *method = fc_method_of(way, op->kind);
     if (b->gradient[op->output] < 0 || !b->p->needed[op->output] || b->failed) return;
+    for (int t = 0; t < b->p->taps; t++)
+        if (b->p->tap[t] == op->output) give_gradient(b, op->output, b->p->inputs + t);
+    if (!b->p->goes_on[i] || b->failed) return;
     const int needs = method->needs ? method->needs(op) : 0;
     fc_action a = empty_action(FC_BACKWARD, way, i);
     a.dy = b->gradient[op->output];
@@ -340,13 +351,7 @@ static void order(builder *b, const fc_loss *loss) {
     }
     for (int i = p->count - 1; i >= 0 && !b->failed; i--) backward(b, i);
     for (int k = 0; k < p->inputs && !b->failed; k++)
-        if (p->wanted[k] && b->gradient[p->input[k]] >= 0) {
-            const int slot = b->gradient[p->input[k]];
-            const int copy = new_slot(b, p->sizes[p->input[k]], 0);
-            if (b->failed) return;
-            s->slot[copy].home = FC_INPUT_GRADIENT, s->slot[copy].number = k;
-            convert(b, slot, copy);
-        }
+        if (p->wanted[k] && b->gradient[p->input[k]] >= 0) give_gradient(b, p->input[k], k);
     end_stage(b);
 }
 

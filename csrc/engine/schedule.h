@@ -11,9 +11,11 @@ struct fc_program {
     fc_op *ops;
     fc_size *sizes;
     int *input, *wanted, *output;
+    int taps, *tap;  /* tensors whose gradients are given back, behind those of the inputs */
     int *producer; /* of each tensor: the operation that makes it, or -1 */
     int *forced;   /* of each operation: its way, or -1 */
     int *needed;   /* of each tensor: its gradient leads to something that learns, or is asked for */
+    int *goes_on;  /* of each operation: backward has something to compute */
     double *seconds; /* see fc_program_time; NULL */
     struct fc_schedule *schedules; /* the latest first; a few are kept */
 };
@@ -39,7 +41,7 @@ typedef struct {
 } fc_stage;
 
 /* Room for a tensor's value or gradient in one layout. */
-typedef enum { FC_WORK, FC_BATCH, FC_INPUT, FC_OUTPUT, FC_INPUT_GRADIENT } fc_home;
+typedef enum { FC_WORK, FC_BATCH, FC_INPUT, FC_OUTPUT, FC_GRADIENT } fc_home;
 typedef struct {
     fc_size size;
     int lanes;      /* layout lanes, else pixels */

@@ -361,6 +361,10 @@ class Builder:
             return y
         return self._append("reshape", [x], shape)
 
+    def apart(self, x: Tensor) -> Tensor:
+        """The same numbers as a tensor of its own, with a gradient of its own."""
+        return self._append("reshape", [x], x.shape)
+
 
 def _arguments(call: Call, inputs: Sequence[Tensor]) -> tuple[Any, ...]:
     """The arguments of a call, with handles in the place of symbolic tensors."""

@@ -67,13 +67,15 @@ def _covers_image(op: Op, sizes: list[Size]) -> bool:
 
 
 def merge_reshapes(ops: list[Op], sizes: list[Size], kept: Collection[int]) -> list[Op]:
-    """A reshape of a reshape is one of the first tensor."""
+    """A reshape of a reshape that nobody asks for is one of the first tensor."""
     origin: dict[int, int] = {}
     changed = []
     for op in ops:
         if op["kind"] == "reshape":
             (x,) = op["inputs"]
-            origin[op["output"]] = first = origin.get(x, x)
+            first = origin.get(x, x)
+            if op["output"] not in kept:
+                origin[op["output"]] = first
             op = {**op, "inputs": [first]}
         changed.append(op)
     return changed

@@ -11,7 +11,7 @@ network runs.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,9 +47,18 @@ class _Run:
         """For an output in the schedule, what the activation that makes it is applied to."""
 
     def take(
-        self, call: Call, training: bool, shapes: Sequence[Shape | None], fused: Iterable[int]
+        self,
+        call: Call,
+        training: bool,
+        shapes: Sequence[Shape | None],
+        fused: Iterable[int],
+        asked: set[int],
     ) -> list[Tensor]:
-        """Lower one more call. Raises Cut, and then nothing has changed."""
+        """Lower one more call. Raises Cut, and then nothing has changed.
+
+        A tensor that is ``asked`` for gets a number of its own in C, and so a gradient of its own, where the
+        call returns what it was given.
+        """
         builder, given = self.builder, dict(self.given)
         mark = builder.mark()
         handles = dict(self.handles)
@@ -60,6 +69,12 @@ class _Run:
                     assert shape is not None
                     handles[number] = given[number] = builder.tensor(shape)
             made = builder.lower(call, training, [handles[number] for number in call.inputs])
+            if not asked.isdisjoint(call.outputs):
+                known = {tensor.number for tensor in handles.values()}
+                for i, number in enumerate(call.outputs):
+                    if number in asked and made[i].number in known:
+                        made[i] = builder.apart(made[i])
+                    known.add(made[i].number)
             logits = {}
             if call.outputs[0] in fused:
                 logits[call.outputs[0]] = self._logits(made[0], given)
@@ -95,10 +110,17 @@ class Compiled:
 
     inputs, outputs   numbers of the schedule, in the order of ``compute``
     input_tensors, output_tensors   of these the numbers in C
+    tapped            outputs whose gradients are asked for, with their tensors in C
     """
 
     def __init__(
-        self, run: _Run, outputs: Sequence[int], logits: Sequence[int], needed: Sequence[bool], keep: bool
+        self,
+        run: _Run,
+        outputs: Sequence[int],
+        logits: Sequence[int],
+        needed: Sequence[bool],
+        keep: bool,
+        asked: Sequence[int] = (),
     ) -> None:
         builder = run.builder
         self.raw: list[Op] = builder.ops
@@ -132,6 +154,8 @@ class Compiled:
         self._wanted = [needed[self.inputs[i]] for i in self._read]
         self.input_tensors = [tensor.number for tensor in given.values()]
         self.output_tensors = [result.number for result in results]
+        self.tapped = {number: run.handles[number] for number in outputs if number in asked}
+        self._given: dict[int, Array] = {}
         self._table = (
             self.ops,
             self.sizes,
@@ -161,6 +185,7 @@ class Compiled:
             and self._table[2:] == other._table[2:]
             and self.input_shapes == other.input_shapes
             and self._results == other._results
+            and self.tapped == other.tapped
             and len(self.parameters) == len(other.parameters)
             and all(map(operator.is_, self.parameters, other.parameters))
             and len(self.raw) == len(other.raw)
@@ -187,7 +212,8 @@ class Compiled:
         program = self._in_c.get(count)
         if program is None:
             *table, asked_for = self._table
-            program = self._in_c[count] = _kernels.Program(*table, asked_for[:count])
+            tapped = [tensor.number for tensor in self.tapped.values()]
+            program = self._in_c[count] = _kernels.Program(*table, asked_for[:count], tapped=tapped)
         return program
 
     # ---- as a layer
@@ -220,11 +246,19 @@ class Compiled:
 
     def train(self, inputs: Sequence[Array], losses: list[tuple[Any, ...]]) -> list[Array]:
         """The outputs, without the pre-activations; all gradients are filled. ``losses`` as
-        _kernels.Program.train.
+        _kernels.Program.train. Gradients of inputs and tensors that are asked for are left for
+        ``take_gradients``.
         """
         given, outputs = self._prepared(inputs, self._answers)
+        gradients = None
+        if self.tapped or True in self._wanted:
+            dx = self._room_for_inputs(len(inputs[0]), np.zeros)
+            self._given = self._room_for_tapped(len(inputs[0]))
+            gradients = [*dx, *self._given.values()]
+            of_inputs = zip(self._read, dx, strict=True)
+            self._given |= {self.inputs[i]: array for i, array in of_inputs if array is not None}
         with self._turns.lock:
-            self._that_fills(self._answers).train(given, outputs, losses)
+            self._that_fills(self._answers).train(given, outputs, losses, gradients=gradients)
         return self._shaped(inputs, outputs)
 
     def gradient(self, saved: Any, dy: Any, input_gradient: bool = True) -> list[Array | None]:
@@ -242,19 +276,34 @@ class Compiled:
             slots[place] = array if slots[place] is None else slots[place] + array
         if not self.ops:
             return inputs
-        dx = [
-            _door.empty((N, *self.input_shapes[i])) if wanted else None
-            for i, wanted in zip(self._read, self._wanted, strict=True)
-        ]
+        dx, self._given = self._room_for_inputs(N, np.empty), self._room_for_tapped(N)
         with self._turns.lock:
             self.in_c.backward(
                 [None if array is None else _door.laid_out(array, np.float32) for array in outputs],
-                dx,
+                [*dx, *self._given.values()],
             )
         for i, array in zip(self._read, dx, strict=True):
             if array is not None:
                 inputs[i] = array if inputs[i] is None else inputs[i] + array
         return inputs
+
+    def _room_for_inputs(self, N: int, room: Callable[..., Array]) -> list[Array | None]:
+        """For the gradients of what C reads; None where it is not wanted."""
+        return [
+            room((N, *self.input_shapes[i]), np.float32) if wanted else None
+            for i, wanted in zip(self._read, self._wanted, strict=True)
+        ]
+
+    def _room_for_tapped(self, N: int) -> dict[int, Array]:
+        """By number. Nobody writes to those of tensors on which the loss does not depend."""
+        return {number: np.zeros((N, *of.shape), np.float32) for number, of in self.tapped.items()}
+
+    def take_gradients(self) -> dict[int, Array]:
+        """What the latest way back has found for the tensors that are tapped, by number, and after ``train``
+        for inputs.
+        """
+        given, self._given = self._given, {}
+        return given
 
     def _prepared(self, inputs: Sequence[Array], count: int | None = None) -> tuple[list[Array], list[Array]]:
         """(what C reads, what it is to fill: all, or ``count`` of it), and the draws made."""
@@ -341,6 +390,10 @@ class _Compiled(Call):
     def nested(self, results: Sequence[Any]) -> Any:
         return list(results)
 
+    @property
+    def gives_gradients(self) -> bool:
+        return bool(self.layer.tapped)  # type: ignore[attr-defined]
+
 
 # ---- programs
 
@@ -348,10 +401,11 @@ class _Compiled(Call):
 class _Heads(NamedTuple):
     """Where C may take the losses and go back by itself.
 
-    before    the calls before the last one; None where there are none
+    before    the calls before the last one; None where there are none. Behind what that one reads its outputs
+              are those of the program that are made in it
     last      that one
     tensors   in C, of each output's loss
-    places    of the outputs, among those of ``last``
+    places    of the outputs, among those of ``last``; ~place among those of ``before``
     """
 
     before: Schedule | None
@@ -369,6 +423,7 @@ class Program:
     in_python  the layers that do not lower
     heads      where C may take the losses: see ``train``
     output_shapes  of one example
+    asked      the tensors whose gradients ``backward`` returns, by number
     """
 
     def __init__(
@@ -378,18 +433,20 @@ class Program:
         shapes: Sequence[Shape],
         fused: Sequence[bool] = (),
         earlier: Program | None = None,
+        asked: Sequence[int] = (),
     ) -> None:
-        self.training = training
+        self.training, self.asked = training, tuple(asked)
+        self._goes_back = training or bool(asked)
         self._whole = schedule
-        fused = list(fused) or [False] * len(schedule.outputs)
+        fused = [*fused, *(False for _ in schedule.outputs[len(fused) :])]
         at_logits = [number for number, is_fused in zip(schedule.outputs, fused, strict=True) if is_fused]
-        parts, self._shapes = _parts(schedule, training, shapes, set(at_logits))
+        parts, self._shapes = _parts(schedule, training, shapes, set(at_logits), set(asked))
         self.output_shapes = [self._shapes[number] for number in schedule.outputs]
         self._is_alone = structure.is_leaf(schedule.graph.outputs)
         if not any(isinstance(part, _Run) and part.builder.ops for part in parts):
             raise NoProgram
         learned = [call.parameters for call in schedule.calls]
-        needed = schedule.needed(learned, input_gradient=False)
+        needed = schedule.needed(learned, asked)
         size = schedule.size
         logits: dict[int, int] = {}
         calls: list[Call] = []
@@ -412,7 +469,7 @@ class Program:
             here = {number: size + i for i, number in enumerate(part.logits)}
             size += len(here)
             logits |= here
-            compiled = Compiled(part, outputs, list(here.values()), needed, keep=training)
+            compiled = Compiled(part, outputs, list(here.values()), needed, self._goes_back, asked)
             compiled = next((old for old in _compiled(earlier) if old.is_same_as(compiled)), compiled)
             calls.append(
                 _Compiled(
@@ -429,6 +486,7 @@ class Program:
         self.schedule = schedule.with_calls(calls, schedule.inputs, (*schedule.outputs, *self._extra))
         self.schedule.size = size
         self._outputs = len(schedule.outputs)
+        self._answers = len(schedule.graph.output_list)  # behind them come tensors that are tapped
         self._only = self._all_in_one()
         self.heads = self._heads(needed)
 
@@ -439,10 +497,10 @@ class Program:
         return only.layer if len(self.schedule.calls) == 1 and as_it_is else None  # type: ignore[return-value]
 
     def _heads(self, needed: Sequence[bool]) -> _Heads | None:
-        """None where something learns before the last call, or an output is made elsewhere."""
+        """None where something learns before the last call, or an output with a loss is made elsewhere."""
         last = self.schedule.calls[-1].layer
         if (
-            not (self.training and isinstance(last, Compiled))
+            not (self._goes_back and isinstance(last, Compiled))
             or len(set(self._whole.outputs)) < self._outputs
         ):
             return None
@@ -450,14 +508,21 @@ class Program:
             number if logits is None else logits
             for number, logits in zip(self._whole.outputs, self.logits, strict=True)
         ]
+        at = at[: self._answers]
         made = [last._results[last.outputs.index(n)].is_made if n in last.outputs else False for n in at]
-        if True in self._logits_in_python or not all(made) or any(needed[number] for number in last.inputs):
+        below = set(last.inputs).difference(self.schedule.inputs)
+        if True in self._logits_in_python or not all(made) or any(needed[number] for number in below):
             return None
         before, calls = None, self.schedule.calls[:-1]
+        others = [number for number in self._whole.outputs if number not in last.outputs]
         if calls or last.inputs != self.schedule.inputs:
-            before = self.schedule.with_calls(calls, self.schedule.inputs, last.inputs)
+            before = self.schedule.with_calls(calls, self.schedule.inputs, (*last.inputs, *others))
         tensors = [last.tensor_of(number) for number in at]
-        return _Heads(before, last, tensors, [last.outputs.index(number) for number in self._whole.outputs])
+        places = [
+            ~(len(last.inputs) + others.index(number)) if number in others else last.outputs.index(number)
+            for number in self._whole.outputs
+        ]
+        return _Heads(before, last, tensors, places)
 
     # ---- runs
 
@@ -487,8 +552,8 @@ class Program:
         going = Pass(self.schedule, self.training)
         return going.forward(inputs)[: self._outputs], going
 
-    def backward(self, going: Pass, gradients: Sequence[Array | None]) -> None:
-        """Fill the gradients of all that learns.
+    def backward(self, going: Pass, gradients: Sequence[Array | None]) -> list[Array | None]:
+        """Fill the gradients of all that learns; returns those of the tensors ``asked`` for.
 
         ``gradients`` are those of the outputs; of an output whose loss begins at its pre-activation, at that.
         """
@@ -499,12 +564,21 @@ class Program:
                 at_logits.append(at_outputs[place])
                 at_outputs[place] = None
         from_logits = [*self._logits_in_python, *(False for _ in at_logits)]
-        going.backward([*at_outputs, *at_logits], from_logits, let_go=True)
+        found = going.backward([*at_outputs, *at_logits], from_logits, self.asked, let_go=True)
+        return self.take_gradients(dict(zip(self.asked, found, strict=True))) if found else []
+
+    def take_gradients(self, found: Mapping[int, Array | None]) -> list[Array | None]:
+        """Those ``asked`` for, after ``train`` or ``backward``: from ``found``, or from C."""
+        all_of_it = dict(found)
+        for call in self.schedule.calls:
+            if isinstance(call.layer, Compiled):
+                all_of_it |= call.layer.take_gradients()
+        return [all_of_it.get(number) for number in self.asked]
 
     def train(self, inputs: Sequence[Array], losses: Sequence[tuple[Any, ...] | None]) -> list[Array]:
         """Forward, losses and backward where there are ``heads``: fills all gradients, returns the outputs.
 
-        ``losses`` : of each output (kind, delta, limits, labels, rows, weights, scale, array for the images'
+        ``losses`` : of each output that may have one (kind, delta, limits, labels, rows, weights, scale, array for the images'
             losses) as ``_kernels.Program.train`` takes them, None for one that is not judged
         """
         assert self.heads is not None
@@ -517,8 +591,8 @@ class Program:
             for tensor, loss in zip(tensors, losses, strict=True)
             if loss is not None
         ]
-        made = last.train(given, table)
-        return [made[place] for place in places]
+        made = last.train(given[: len(last.inputs)], table)
+        return [made[place] if place >= 0 else given[~place] for place in places]
 
     # ---- for engine.explaining
 
@@ -553,7 +627,7 @@ def _compiled(program: Program | None) -> list[Compiled]:
 
 
 def _parts(
-    schedule: Schedule, training: bool, input_shapes: Sequence[Shape], fused: set[int]
+    schedule: Schedule, training: bool, input_shapes: Sequence[Shape], fused: set[int], asked: set[int]
 ) -> tuple[list[_Run | tuple[Call, str]], list[Any]]:
     """The calls, those that lower together in runs; and the shape of each tensor."""
     shapes: list[Shape | None] = [None] * schedule.size
@@ -564,7 +638,7 @@ def _parts(
     for call in schedule.calls:
         run = run or _Run()
         try:
-            made = [tensor.shape for tensor in run.take(call, training, shapes, fused)]
+            made = [tensor.shape for tensor in run.take(call, training, shapes, fused, asked)]
             if run not in parts[-1:]:
                 parts.append(run)
         except Cut as cut:

@@ -14,6 +14,17 @@ from fastconv.parameter import Array
 _MOST = 8  # of a model, for training and inference and the shapes of inputs
 
 
+class Taps(NamedTuple):
+    """Tensors that are asked for, by their numbers in the schedule."""
+
+    values: tuple[int, ...]
+    gradients: tuple[int, ...]
+
+    @property
+    def all(self) -> tuple[int, ...]:
+        return *self.values, *self.gradients
+
+
 class _Found(NamedTuple):
     """What there was to be found, and when."""
 
@@ -22,7 +33,8 @@ class _Found(NamedTuple):
 
 
 class Programs:
-    """Programs by what they depend on: shapes, training, where the losses begin, and what draws at random.
+    """Programs by what they depend on: shapes, training, where the losses begin, what draws at random, and what
+    is tapped.
 
     Copies of a model do not share them: a program works on the arrays that it was made for.
     """
@@ -31,20 +43,26 @@ class Programs:
         self._found: dict[Any, _Found] = {}
 
     def find(
-        self, model: Any, inputs: Sequence[Array], training: bool, fused: Sequence[bool] = ()
+        self,
+        model: Any,
+        inputs: Sequence[Array],
+        training: bool,
+        fused: Sequence[bool] = (),
+        taps: Taps | None = None,
     ) -> Program | None:
         """The program for the model as it is now; None where nothing of it lowers.
 
-        ``fused`` says of each output whether its loss begins at what the last activation is applied to.
+        ``fused`` says of each output whether its loss begins at what the last activation is applied to. One
+        with ``taps`` fills their tensors as outputs behind the others, and nothing of it learns.
         """
         drawing = random_outside_training()
         shapes = [array.shape[1:] for array in inputs]
-        key = training, *shapes, *fused, *map(id, drawing)
+        key = training, *shapes, *fused, *map(id, drawing), taps
         version = versions.version()  # before the layers are looked at
         found = self._found.get(key)
         if found is None or found.version is not version:
             earlier = None if found is None else found.program
-            found = _Found(version, self._made(model, shapes, training, fused, earlier))
+            found = _Found(version, self._made(model, shapes, training, fused, taps, earlier))
             self._found.pop(key, None)
             while len(self._found) >= _MOST:
                 del self._found[next(iter(self._found))]
@@ -52,13 +70,21 @@ class Programs:
         return found.program
 
     def _made(
-        self, model: Any, shapes: list[Any], training: bool, fused: Sequence[bool], earlier: Program | None
+        self,
+        model: Any,
+        shapes: list[Any],
+        training: bool,
+        fused: Sequence[bool],
+        taps: Taps | None,
+        earlier: Program | None,
     ) -> Program | None:
         nested = shapes[0] if len(shapes) == 1 else shapes
         schedule = model.schedule(training, nested if model._traces_call else None)
         if schedule is None:
             return None
         try:
-            return Program(schedule, training, shapes, fused, earlier)
+            if taps is None:
+                return Program(schedule, training, shapes, fused, earlier)
+            return Program(schedule.tapped(taps.all), training, shapes, fused, earlier, taps.gradients)
         except NoProgram:
             return None

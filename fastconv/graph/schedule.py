@@ -6,7 +6,7 @@ This is the reading copy of how a network runs, forward and backward; ``Pass`` i
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ class Call(NamedTuple):
     training    what the call asks for, whatever the model is told; None for what the model is told
     last_reads  the numbers of the tensors that no later call reads
     is_plain    whether it is layer(x), with nothing else among the arguments
+    learns      False: nothing in it does, in this schedule
     """
 
     layer: Layer
@@ -39,6 +40,12 @@ class Call(NamedTuple):
     training: bool | None
     last_reads: tuple[int, ...]
     is_plain: bool
+    learns: bool = True
+
+    @property
+    def gives_gradients(self) -> bool:
+        """Whether it goes back for the gradients of tensors inside, whatever is below it."""
+        return False
 
     @property
     def parameters(self) -> list[Parameter]:
@@ -46,7 +53,7 @@ class Call(NamedTuple):
         for owner in self.owners:
             if not owner.trainable:
                 return []
-        return self.layer.parameters
+        return self.layer.parameters if self.learns else []
 
     def arguments(self, values: Sequence[Any]) -> tuple[Any, ...]:
         """What the layer is called with: ``values`` by number in the place of the tensors."""
@@ -62,6 +69,20 @@ class Call(NamedTuple):
     def nested(self, results: Sequence[Any]) -> Any:
         """One item for each output, nested as the layer returns them."""
         return structure.packed(self.node.result, results)
+
+
+class Made(NamedTuple):
+    """What one call of a layer, or of a model inside, makes.
+
+    path      "block/conv1" of a layer in a model "block"
+    outputs   its tensors, by number
+    node      the call in the graph
+    """
+
+    layer: Layer
+    path: str
+    outputs: tuple[int, ...]
+    node: Node
 
 
 class Schedule:
@@ -82,8 +103,11 @@ class Schedule:
         self._inside = inside
         self._numbers: dict[tuple[int, ...], int] = {}
         self.opened: list[tuple[Layer, bool, Any, Graph]] = []
-        self.made_by: list[tuple[Layer, tuple[int, ...]]] = []
-        """Each call's layer and what it makes, in order; a model inside comes after its layers."""
+        self.made_by: list[Made] = []
+        """Each call, in order; a model inside comes after its layers."""
+        self.places: dict[int, list[int]] = {}
+        """Numbers of each tensor, by the tensor's id, of the graphs of models inside too: of a model that is
+        called several times one for each call."""
         self.size = 0
         calls: list[Call] = []
         numbers = self._new_numbers(graph.input_list)
@@ -105,12 +129,34 @@ class Schedule:
 
         Raises ValueError where there is none.
         """
-        for layer, made in self.made_by:
-            if layer is wanted or layer.name == wanted:
-                return layer, made
-        if isinstance(wanted, str):
-            raise unknown_name("layer", wanted, [layer.name for layer, _ in self.made_by])
-        raise ValueError(f"{wanted} is not in {self.owner}")
+        found = self.calls_of(wanted)[0]
+        return found.layer, found.outputs
+
+    def calls_of(self, wanted: Layer | str) -> list[Made]:
+        """All calls of a layer, by itself, by its path or by its name; of several layers of that name, of all.
+
+        Raises ValueError where there is none.
+        """
+        if not isinstance(wanted, str):
+            found = [made for made in self.made_by if made.layer is wanted]
+            if not found:
+                raise ValueError(f"{wanted} is not in {self.owner}")
+            return found
+        found = [made for made in self.made_by if made.path == wanted]
+        found = found or [made for made in self.made_by if made.layer.name == wanted]
+        if not found:
+            raise unknown_name("layer", wanted, dict.fromkeys(made.path for made in self.made_by))
+        return found
+
+    def tapped(self, numbers: Iterable[int]) -> Schedule:
+        """The same calls, of which nothing learns, with these tensors as outputs behind the others.
+
+        Inputs and outputs among them are left out.
+        """
+        there = {*self.inputs, *self.outputs}
+        more = [number for number in dict.fromkeys(numbers) if number not in there]
+        calls = [call._replace(learns=False) for call in self.calls]
+        return self.with_calls(calls, self.inputs, (*self.outputs, *more))
 
     def part(self, outputs: Sequence[int], inputs: Sequence[int] | None = None) -> Schedule:
         """The calls that make the tensors ``outputs``, by number, from ``inputs`` (None: the model's)."""
@@ -129,16 +175,17 @@ class Schedule:
         changed.calls = _with_last_reads(calls, changed.outputs)
         return changed
 
-    def needed(self, learned: Sequence[list[Parameter]], input_gradient: bool) -> list[bool]:
-        """Of each tensor, whether its gradient leads to something that learns.
+    def needed(self, learned: Sequence[list[Parameter]], asked: Iterable[int]) -> list[bool]:
+        """Of each tensor, whether its gradient is ``asked`` for, or leads to one that is, or to something that
+        learns.
 
         ``learned`` are the parameters of each call, ``call.parameters``.
         """
         needed = [False] * self.size
-        for number in self.inputs:
-            needed[number] = input_gradient
+        for number in asked:
+            needed[number] = True
         for call, parameters in zip(self.calls, learned, strict=True):
-            if parameters or any(needed[number] for number in call.inputs):
+            if parameters or call.gives_gradients or any(needed[number] for number in call.inputs):
                 for number in call.outputs:
                     needed[number] = True
         return needed
@@ -170,7 +217,7 @@ class Schedule:
                 numbers |= self._new_numbers(node.outputs)
                 read = tuple(numbers[id(tensor)] for tensor in node.inputs)
                 made = tuple(numbers[id(tensor)] for tensor in node.outputs)
-                self.made_by.append((node.layer, made))
+                self.made_by.append(Made(node.layer, _path(owners, node.layer), made, node))
                 plain = len(node.args) == 1 and isinstance(node.args[0], SymbolicTensor)
                 calls.append(Call(node.layer, node, read, made, owners, wish, (), plain))
                 continue
@@ -181,7 +228,14 @@ class Schedule:
             self._open(inner, (node.layer, *owners), now, wish, within, calls)
             for outer, tensor in zip(node.outputs, inner.output_list, strict=True):
                 numbers[id(outer)] = within[id(tensor)]
-            self.made_by.append((node.layer, tuple(numbers[id(tensor)] for tensor in node.outputs)))
+            made = tuple(numbers[id(tensor)] for tensor in node.outputs)
+            self.made_by.append(Made(node.layer, _path(owners, node.layer), made, node))
+        for tensor_id, number in numbers.items():
+            self.places.setdefault(tensor_id, []).append(number)
+
+
+def _path(owners: tuple[Layer, ...], layer: Layer) -> str:
+    return "/".join([*(owner.name for owner in owners[-2::-1]), layer.name])
 
 
 def _with_last_reads(calls: Sequence[Call], kept: Sequence[int]) -> list[Call]:
@@ -235,14 +289,16 @@ class Pass:
         self,
         gradients: Sequence[Array | None],
         from_logits: Sequence[bool] | None = None,
-        input_gradient: bool = False,
+        asked: Collection[int] = (),
         let_go: bool = False,
     ) -> list[Array | None]:
         """The chain rule, last call first: fills the gradients of all trainable parameters.
 
         ``gradients`` are those of the loss with respect to the outputs, None for 0; where ``from_logits`` is
-        true, with respect to the pre-activation of the layer that makes the output. Gradients with respect to
-        the inputs are returned if ``input_gradient``. ``let_go`` drops what each call saved once it is used.
+        true, with respect to the pre-activation of the layer that makes the output. Returned are the gradients
+        with respect to the tensors ``asked`` for, by number: None where the loss does not depend on one. What
+        ``from_logits`` takes past an output is not in the gradient of that output. ``let_go`` drops what each
+        call saved once it is used.
 
         A tensor that several calls read gets the sum of their gradients, in their order from the last to the
         first; likewise a parameter of a layer that is called several times.
@@ -260,7 +316,7 @@ class Pass:
             else:
                 _add(slots, owned, number, gradient)
         learned = [call.parameters for call in calls]
-        needed = self.schedule.needed(learned, input_gradient)
+        needed = self.schedule.needed(learned, asked)
         filled: set[int] = set()
         for index in range(len(calls) - 1, -1, -1):
             call, saved = calls[index], self._saved[index]
@@ -269,10 +325,12 @@ class Pass:
             if let_go:
                 self._saved[index] = None
                 for number in call.outputs:
-                    slots[number] = None
+                    if number not in asked:
+                        slots[number] = None
             parameters = learned[index]
             needs = [needed[number] for number in call.inputs]
-            if (dz is None and all(given is None for given in dy)) or not (parameters or True in needs):
+            goes_on = parameters or True in needs or call.gives_gradients
+            if (dz is None and all(given is None for given in dy)) or not goes_on:
                 continue
             again = [(p, p.grad.copy()) for p in parameters if id(p) in filled]  # of a layer called before
             dx = self._gradient(call, saved, dy, dz, needs)
@@ -286,7 +344,7 @@ class Pass:
             for parameter in parameters:
                 if id(parameter) not in filled:  # nothing of the loss depends on it
                     parameter.grad[...] = 0
-        return [slots[number] for number in self.schedule.inputs]
+        return [slots[number] for number in asked]
 
     def _gradient(
         self, call: Call, saved: Any, dy: list[Array | None], dz: Array | None, needs: list[bool]

@@ -214,7 +214,8 @@ class Graphed:
                 f"{self} has no derivative: its call does more than call layers. {self._needs_numbers}"
             ) from self._needs_numbers
         (going,) = self.recall()
-        dx = going.backward(structure.leaves(gradients), from_logits, input_gradient, let_go=self._lets_go)
+        asked = going.schedule.inputs if input_gradient else ()
+        dx = going.backward(structure.leaves(gradients), from_logits, asked, let_go=self._lets_go)
         return structure.packed(going.schedule.graph.inputs, dx) if input_gradient else None
 
     def _gradient(self, saved: Any, dy: Any, input_gradient: bool, backward: Any) -> Any:

@@ -1,8 +1,10 @@
-"""What runs a batch of a model. An executor has four methods:
+"""What runs a batch of a model. An executor has five methods:
 
 infer(model, x)                                 the outputs
 at_once(x)                                      the same for a batch like the last one, or None
 loss_and_gradients(model, objective, batch)     the outputs and the loss; fills the gradients
+tap(model, schedule, inputs, training, taps,    the outputs, tensors in between, the loss, and gradients
+    goal)                                       of tensors; all else stays as it was
 explain(model, objective, inputs, training,     what of it runs how
         measured)
 
@@ -23,18 +25,89 @@ from fastconv._core.versions import knows
 from fastconv.engine.explaining import Explanation, explained
 from fastconv.engine.heads import Judged, has_head, judged, made_up_targets
 from fastconv.engine.program import MOST_LOSSES, Program
-from fastconv.engine.programs import Programs
-from fastconv.graph import structure
+from fastconv.engine.programs import Programs, Taps
+from fastconv.graph import Pass, Schedule, structure
 from fastconv.layers.layer import Layer
 from fastconv.layers.random_layer import random_outside_training
 from fastconv.losses import Loss
 from fastconv.models.batches import Batch
+from fastconv.models.moving import unchanged
 from fastconv.models.objective import Objective, Term, Value, sum_of, value_of
 from fastconv.ops._door import on_reference
 from fastconv.parameter import Array
 
 if TYPE_CHECKING:
     from fastconv.models.model import Model
+
+
+class Goal:
+    """What goes back from the outputs when a model is tapped: here nothing.
+
+    fused    of each output, whether its gradient is that of what the last activation is applied to
+    """
+
+    def __init__(self, count: int) -> None:
+        self.fused = [False] * count
+
+    def in_c(self, program: Program, inputs: list[Array]) -> list[Judged | None] | None:
+        """The losses for ``program.train``; None where Python takes them."""
+        return None
+
+    def loss(self, outputs: list[Array], losses: list[Judged | None] | None = None) -> float | None:
+        """Its value, with what the layers add to it; ``losses`` are those that C took."""
+        return None
+
+    def gradients(self, outputs: list[Array]) -> list[Array | None]:
+        """At each output."""
+        return [None] * len(outputs)
+
+    def past_outputs(self, outputs: list[Array]) -> list[Array | None]:
+        """At each output that is ``fused``: what ``gradients`` leaves out there."""
+        return [None] * len(outputs)
+
+
+class LossGoal(Goal):
+    """The losses of ``compile`` on a batch."""
+
+    def __init__(self, model: Model, objective: Objective, batch: Batch) -> None:
+        self._model, self._batch = model, batch
+        self._terms = objective.terms(model._ports.outputs)
+        self.fused = [_fuse(*pair) for pair in zip(self._terms, model._last_layers(), strict=True)]
+
+    def _sorted(self, outputs: list[Array]) -> tuple[list[Any], list[Any]]:
+        """(targets, weights) of each output."""
+        model, batch = self._model, self._batch
+        _, y, weights = model._by_output(batch.y, outputs, batch.sample_weight)
+        return y, weights
+
+    def in_c(self, program: Program, inputs: list[Array]) -> list[Judged | None] | None:
+        if program.heads is None or not _in_c(self._terms, self.fused):
+            return None
+        blank = program.blank_outputs(len(inputs[0]))[: len(self._terms)]
+        y, weights = self._sorted(blank)
+        return _judged(self._terms, y, blank, weights)
+
+    def loss(self, outputs: list[Array], losses: list[Judged | None] | None = None) -> float:
+        if losses is not None and all(loss is None or loss.exact for loss in losses):
+            value = sum_of(self._terms, [None if loss is None else loss.value() for loss in losses])
+        else:
+            y, weights = self._sorted(outputs)
+            value = value_of(self._terms, y, outputs, weights)
+        return value.total + sum(self._model.losses)
+
+    def gradients(self, outputs: list[Array]) -> list[Array | None]:
+        return _gradients(self._terms, self.fused, *self._given(outputs))
+
+    def past_outputs(self, outputs: list[Array]) -> list[Array | None]:
+        terms = [
+            term if is_fused else term._replace(loss=None)
+            for term, is_fused in zip(self._terms, self.fused, strict=True)
+        ]
+        return _gradients(terms, [False] * len(terms), *self._given(outputs))
+
+    def _given(self, outputs: list[Array]) -> tuple[list[Any], list[Array], list[Any]]:
+        y, weights = self._sorted(outputs)
+        return y, outputs, weights
 
 
 class LayerByLayer:
@@ -69,6 +142,32 @@ class LayerByLayer:
                 model.backward(structure.packed(y_pred, gradients), input_gradient=False)
         return y_pred, value._replace(total=value.total + sum(model.activity_losses))
 
+    def tap(
+        self,
+        model: Model,
+        schedule: Schedule,
+        inputs: list[Array],
+        training: bool,
+        taps: Taps,
+        goal: Goal,
+    ) -> tuple[list[Array], float | None, list[Array | None]]:
+        """(outputs and behind them the tensors of ``schedule.tapped``, loss, the gradients asked for).
+
+        A gradient is None where nothing that goes back reaches the tensor. The model stays as it was.
+        """
+        plan = schedule.tapped(taps.all)
+        going = Pass(plan, training)
+        with unchanged(model, model._leaves() if taps.gradients else ()):
+            made = going.forward(inputs, remember=bool(taps.gradients))
+            outputs = made[: len(schedule.outputs)]
+            loss = goal.loss(outputs)
+            if not taps.gradients:
+                return made, loss, []
+            rest = [None] * (len(made) - len(outputs))
+            at_outputs = [*goal.gradients(outputs), *rest]
+            fused = [*goal.fused, *map(bool, rest)]
+            return made, loss, going.backward(at_outputs, fused, taps.gradients, let_go=True)
+
     def explain(
         self,
         model: Model,
@@ -92,6 +191,7 @@ class Programmed(LayerByLayer):
 
     def __init__(self) -> None:
         self._programs = Programs()
+        self._tapped = Programs()  # which do not push the others out
         self._looked: tuple[object, str | None] = None, None
         self._judging: _Judging | None = None
         self._latest: tuple[object, Any] = None, None
@@ -142,6 +242,35 @@ class Programmed(LayerByLayer):
             added = sum(sum(layer.activity_losses) for layer in program.in_python)
             value = value._replace(total=value.total + added)
         return program.nested(outputs), value
+
+    def tap(
+        self,
+        model: Model,
+        schedule: Schedule,
+        inputs: list[Array],
+        training: bool,
+        taps: Taps,
+        goal: Goal,
+    ) -> tuple[list[Array], float | None, list[Array | None]]:
+        program = None
+        if self._why_not(model) is None:
+            fused = goal.fused if taps.gradients else ()
+            program = self._tapped.find(model, inputs, training, fused, taps)
+        if program is None:
+            return super().tap(model, schedule, inputs, training, taps, goal)
+        count = len(schedule.outputs)
+        with unchanged(model, program.in_python if taps.gradients else ()):
+            if not taps.gradients:
+                made = program.infer(inputs)
+                return made, goal.loss(made[:count]), []
+            losses = goal.in_c(program, inputs)
+            if losses is not None:
+                made = program.train(inputs, [None if loss is None else loss.in_c() for loss in losses])
+                return made, goal.loss(made[:count], losses), program.take_gradients({})
+            made, going = program.forward(inputs)
+            loss = goal.loss(made[:count])
+            at_outputs = [*goal.gradients(made[:count]), *(None for _ in made[count:])]
+            return made, loss, program.backward(going, at_outputs)
 
     def explain(
         self,
@@ -196,10 +325,8 @@ class Programmed(LayerByLayer):
             return None
         terms = objective.terms(model._ports.outputs)
         fused = [_fuse(*pair) for pair in zip(terms, model._last_layers(), strict=True)]
-        wanted = [(term.loss, is_fused) for term, is_fused in zip(terms, fused, strict=True) if term.loss]
-        in_c = len(wanted) <= MOST_LOSSES and all(has_head(*pair) for pair in wanted)
-        attributes = [(loss, list(vars(loss).values())) for loss, _ in wanted]
-        self._judging = _Judging(version, objective, attributes, terms, fused, in_c)
+        attributes = [(term.loss, list(vars(term.loss).values())) for term in terms if term.loss]
+        self._judging = _Judging(version, objective, attributes, terms, fused, _in_c(terms, fused))
         return self._judging
 
     def __reduce__(self) -> tuple[type[Programmed], tuple[()]]:
@@ -237,11 +364,17 @@ def why_no_program(model: Model) -> str | None:
         return "it is not built"
     if model.jit_compile is False:
         return "it was compiled with jit_compile=False"
+    hook = own_hook(model)
+    return None if hook is None else f"it has a {hook} of its own"
+
+
+def own_hook(model: Model) -> str | None:
+    """What the model, or a class of the user's, has in the place of what runs its layers; None for nothing."""
     hooks = ("forward", "compute", "back_through")
     own = set(hooks).intersection(vars(model))
     cls: Any = type(model)
     own |= {name for name in hooks if getattr(cls, name).__module__.partition(".")[0] != "fastconv"}
-    return f"it has a {min(own)} of its own" if own else None
+    return min(own) if own else None
 
 
 def _run_once(program: Program, inputs: list[Array], training: bool, terms: list[Term] | None) -> None:
@@ -260,6 +393,12 @@ def _run_once(program: Program, inputs: list[Array], training: bool, terms: list
         losses = _judged(terms, targets, blank, [None] * len(blank))
         assert losses is not None
         program.train(inputs, [None if loss is None else loss.in_c() for loss in losses])
+
+
+def _in_c(terms: list[Term], fused: list[bool]) -> bool:
+    """Whether C knows all losses."""
+    wanted = [(term.loss, is_fused) for term, is_fused in zip(terms, fused, strict=True) if term.loss]
+    return len(wanted) <= MOST_LOSSES and all(has_head(*pair) for pair in wanted)
 
 
 def _judged(terms: list[Term], y: Any, outputs: Any, weights: Any) -> list[Judged | None] | None:

@@ -24,6 +24,7 @@ from fastconv.layers.input_layer import Input
 from fastconv.layers.layer import Layer
 from fastconv.models import summary as tables
 from fastconv.models.screen import screen_width
+from fastconv.models.tapping import Tapped, tap
 from fastconv.models.training import Trainer
 
 
@@ -326,6 +327,56 @@ class Model(Trainer):
         """As ``backward``, from the gradients with respect to the pre-activations of the last layers."""
         with self._turns.lock:
             return self.back_through(dz, input_gradient, [True] * len(self._last_layers()))
+
+    def tap(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        values: Any = (),
+        gradients: Any = (),
+        output_gradient: Any = None,
+        from_logits: bool = False,
+        training: bool = False,
+    ) -> Tapped:
+        """The numbers of any tensors of the network for a batch, and the gradients with respect to them.
+
+        >>> seen = model.tap(x, y, values=["conv2d"], gradients=["conv2d", model.input])
+        >>> seen.values["conv2d"]  # (N, H, W, C): what the layer returns
+        >>> seen.gradients["conv2d"]  # ∂ loss / ∂ values["conv2d"], of the same shape
+
+        Returns ``outputs`` as ``model(x)`` does, the ``loss`` (None without ``y``), and two dictionaries,
+        ``values`` and ``gradients``, whose keys are what was asked for.
+
+        A tensor is asked for by the symbolic tensor itself (``layer.output``, ``model.input``, what a call
+        returned), or by the layer that makes it: the layer, its name, or its path, such as "block/conv1" in a
+        model "block". What is made several times, by a layer that is called more than once, is asked for by
+        its tensor, or as (layer, number of the call, from 0).
+
+        The model stays as it was: weights, ``.grad`` of parameters, moving statistics, random states, metrics
+        and what ``forward`` keeps for ``backward``. With ``training=True`` dropout draws what the next
+        training step will draw.
+
+        Parameters
+        ----------
+        x, y, sample_weight : a batch, as for ``train_on_batch``. With ``y`` gradients are those of the loss
+            of ``compile``, penalties on outputs included: an array for each tensor, zero where the loss does
+            not depend on it
+        values, gradients : tensors, one or several in a list
+        output_gradient : in place of ``y``, the gradient at the outputs, nested as they are, None for zero: the
+            gradients are those of Σ output_gradient ⊙ outputs. Or a function of the outputs that returns it
+        from_logits : ``output_gradient`` is the gradient at what the last activations are applied to, such as
+            the scores before softmax; then nothing depends on the outputs themselves
+        training : dropout is on, and batch normalization takes the statistics of the batch
+
+        Raises ValueError for a model that is not built or whose call computes by itself, for an empty batch,
+        for what is not in this model or is made several times, and where gradients are asked for without
+        ``y`` and ``output_gradient``; TypeError for what is no layer, name or symbolic tensor.
+        """
+        return tap(
+            self, x, y, sample_weight, values, gradients, output_gradient, from_logits, training
+        )  # fmt: skip
 
     def forget(self) -> None:
         with self._turns.lock:

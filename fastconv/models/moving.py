@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fastconv._core import versions
+from fastconv._core.randomness import generator_state, set_generator_state
+from fastconv.layers.graphed import distinct
 from fastconv.layers.layer import Layer
 from fastconv.parameter import Array, Parameter
 
@@ -56,6 +60,32 @@ class Saved:
 
 
 _NOTHING = Saved([], [])
+
+
+@contextmanager
+def unchanged(model: Layer, in_python: Iterable[Layer]) -> Iterator[None]:
+    """A block after which the model is as before: moving statistics, random states and the global generator,
+    penalties on outputs, and what layers remember for ``backward``; of layers ``in_python`` gradients too.
+    """
+    layers = distinct(model._leaves())
+    values = [(weight, weight.numpy()) for layer in layers for weight in _not_learned(layer)]
+    gradients = [(weight, weight.grad.copy()) for layer in in_python for weight in layer._weights]
+    state = model.random_state()
+    memories = [(layer, layer._memory, list(layer._activity_losses)) for layer in layers]
+    generator = generator_state()
+    try:
+        yield
+    finally:
+        set_generator_state(generator)
+        for weight, array in values:
+            weight.value = array
+        for weight, array in gradients:
+            weight.grad = array
+        if state:
+            model.set_random_state(state)
+        for layer, memory, losses in memories:
+            object.__setattr__(layer, "_memory", memory)  # past __setattr__: it is no change of the layer
+            object.__setattr__(layer, "_activity_losses", losses)
 
 
 def _not_learned(layer: Layer) -> list[Parameter]:

@@ -116,7 +116,7 @@ class WayBack:
     def back(self, signal: Array) -> Array:
         """The signal at the pixels, (N, H, W, C) as the images of the last ``forward``."""
         assert self._pass is not None
-        (pixels,) = self._pass.backward([signal], [self._from_score], input_gradient=True)
+        (pixels,) = self._pass.backward([signal], [self._from_score], self._schedule.inputs)
         return _given(pixels)
 
 
