@@ -1,5 +1,5 @@
-"""``Model.tap``: every tensor of networks of all kinds, its value and gradient as layer by layer finds them, and as
-finite differences do; nothing else changes.
+"""``Model.tap``: the value and gradient of every tensor of networks of all kinds, as layer by layer finds
+them, and as finite differences do; nothing else changes.
 """
 
 from __future__ import annotations
@@ -302,7 +302,9 @@ def assert_same(found: Any, expected: Any) -> None:
 
 def by_layers(model: Model, *arguments: Any, **options: Any) -> Any:
     own = model._executor
-    object.__setattr__(model, "_executor", LayerByLayer())  # past __setattr__, after which ``call`` is traced anew
+    object.__setattr__(
+        model, "_executor", LayerByLayer()
+    )  # past __setattr__, after which ``call`` is traced anew
     try:
         return model.tap(*arguments, **options)
     finally:
@@ -348,7 +350,9 @@ def test_every_tensor(name, training):
         shapes = [one.shape for one in structure.leaves(array)]
         assert shapes == [one.shape for one in structure.leaves(found.gradients[what])]
     if name != "an_output_that_is_not_judged":
-        assert all(np.abs(one).max() > 0 for array in found.gradients.values() for one in structure.leaves(array))
+        assert all(
+            np.abs(one).max() > 0 for array in found.gradients.values() for one in structure.leaves(array)
+        )
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -411,8 +415,8 @@ def test_operations_in_any_ways(seed, monkeypatch):
 
 
 def test_losses_in_c_stay_in_c(monkeypatch):
-    """The whole of a tapped network is one call of C, losses included; and where a layer in Python comes first,
-    what comes behind it.
+    """The whole of a tapped network is one call of C, losses included; and where a layer in Python comes
+    first, what comes behind it.
     """
     taken: list[Program] = []
     original = Program.train
@@ -478,8 +482,12 @@ def test_finite_differences(training):
                 losses_there.append(model.tap(x.astype(np.float64), y, training=training).loss)
             bump.h = 0.0
             slope = (losses_there[0] - losses_there[1]) / (2 * step)
-            terms = np.abs(gradient).sum()  # each is good to a few units; a third derivative times step² is less
-            np.testing.assert_allclose((gradient * direction).sum(), slope, rtol=0, atol=tolerance * terms + 1e-7)
+            terms = np.abs(
+                gradient
+            ).sum()  # each is good to a few units; a third derivative times step² is less
+            np.testing.assert_allclose(
+                (gradient * direction).sum(), slope, rtol=0, atol=tolerance * terms + 1e-7
+            )
 
 
 def test_a_gradient_that_is_given_at_the_outputs_against_a_matrix():
@@ -525,6 +533,28 @@ def test_gradients_that_are_given_at_the_outputs(name, from_logits):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_penalties_are_part_of_the_loss_and_of_nothing_else():
+    def made(penalty: Any) -> Any:
+        x = Input(IMAGE)
+        h = conv(activity_regularizer=penalty, activation="tanh")(x)
+        model = filled(Model(x, top(h)))
+        a, b = batch(model, 4)
+        given = np.ones((4, CLASSES), np.float32)
+        score = model.tap(a, gradients=[x, h], output_gradient=given, from_logits=True)
+        loss = model.tap(a, b, values=h, gradients=[x, h])
+        values, slopes = list(loss.values.values()), list(loss.gradients.values())
+        return list(score.gradients.values()), values[0].astype(np.float64), loss.loss, slopes
+
+    plain, penalized = made(None), made("l2")
+    for found, expected in zip(penalized[0], plain[0], strict=True):
+        np.testing.assert_array_equal(found, expected)
+    penalty = 0.01 * (penalized[1] ** 2).sum() / 4  # of an example, on average
+    np.testing.assert_allclose(penalized[2] - plain[2], penalty, rtol=1e-4)
+    slope = plain[3][1] + 0.02 * penalized[1] / 4
+    np.testing.assert_allclose(penalized[3][1], slope, rtol=0, atol=1e-6)
+    assert np.abs(penalized[3][0] - plain[3][0]).max() > 1e-4
+
+
 # ---- nothing else changes
 
 
@@ -537,7 +567,9 @@ def test_outputs_and_loss_are_those_of_the_model(name):
     evaluated = model.test_on_batch(x, y, return_dict=True)["loss"]
     np.testing.assert_allclose(found.loss, evaluated, rtol=1e-5)
     predicted = model.predict_on_batch(x)
-    assert_close(found._replace(loss=None, values={}), found._replace(outputs=predicted, loss=None, values={}))
+    assert_close(
+        found._replace(loss=None, values={}), found._replace(outputs=predicted, loss=None, values={})
+    )
     found = model.tap(x, y, gradients=asked, training=True)
     trained = model.train_on_batch(x, y, return_dict=True)["loss"]
     np.testing.assert_allclose(found.loss, trained, rtol=1e-5)
@@ -613,7 +645,7 @@ def test_dropout_draws_what_the_next_step_will_draw():
 
 def test_results_are_new():
     model = network("aliases")
-    x, y = batch(model)
+    x, _ = batch(model)
     asked = everything(model, False)
     given = np.ones((len(x), CLASSES), np.float32)
     found = model.tap(x, values=asked, gradients=asked, output_gradient=given)
@@ -816,7 +848,7 @@ def test_what_cannot_be_tapped():
         model.tap(x, values="convv")
     with pytest.raises(ValueError, match="is not in"):
         model.tap(x, values=conv())
-    with pytest.raises(ValueError, match="is not of .*another model"):
+    with pytest.raises(ValueError, match=r"is not of .*another model"):
         model.tap(x, values=network("chain").output)
     beside = layers.Flatten()(model.layers[1].output)
     with pytest.raises(ValueError, match="leads to no output"):
@@ -836,7 +868,7 @@ def test_what_cannot_be_tapped():
         model.tap(x, gradients=name, output_gradient=[np.ones((2, 4)), None])
     with pytest.raises(ValueError, match="x is empty"):
         model.tap(x[:0], values=name)
-    with pytest.raises(ValueError, match="has the shape|expects|input"):
+    with pytest.raises(ValueError, match="input"):
         model.tap(x[:, :4], values=name)
     with pytest.raises(ValueError, match="same length"):
         model.tap(x, y[:1], gradients=name)

@@ -161,7 +161,7 @@ MUTATIONS = [
         "inputs[i] = array",
         "of_ones_own",
     ),
-    Mutation(PROGRAM, "or any(needed[number] for number in last.inputs)", "", "ones_own"),
+    Mutation(PROGRAM, "or any(needed[number] for number in below)", "", "ones_own"),
     Mutation(PROGRAM, "at_outputs[place] = None", "pass", "ones_own or focal"),
     Mutation(PROGRAM, "return Tensor(number, made.shape)", "return made", "test_losses"),
     # ---- layers

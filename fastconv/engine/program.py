@@ -578,8 +578,8 @@ class Program:
     def train(self, inputs: Sequence[Array], losses: Sequence[tuple[Any, ...] | None]) -> list[Array]:
         """Forward, losses and backward where there are ``heads``: fills all gradients, returns the outputs.
 
-        ``losses`` : of each output that may have one (kind, delta, limits, labels, rows, weights, scale, array for the images'
-            losses) as ``_kernels.Program.train`` takes them, None for one that is not judged
+        ``losses`` : of each output of the network (kind, delta, limits, labels, rows, weights, scale, array
+            for the images' losses) as ``_kernels.Program.train`` takes them, None for one that is not judged
         """
         assert self.heads is not None
         before, last, tensors, places = self.heads

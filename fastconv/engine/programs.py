@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from fastconv._core import versions
 from fastconv.engine.lower import NoProgram
 from fastconv.engine.program import Program
+from fastconv.graph import Schedule
 from fastconv.layers.random_layer import random_outside_training
 from fastconv.parameter import Array
 
@@ -15,14 +16,17 @@ _MOST = 8  # of a model, for training and inference and the shapes of inputs
 
 
 class Taps(NamedTuple):
-    """Tensors that are asked for, by their numbers in the schedule."""
+    """Tensors that are asked for, by their numbers in the schedule.
+
+    penalized   whether penalties on outputs count
+    """
 
     values: tuple[int, ...]
     gradients: tuple[int, ...]
+    penalized: bool = True
 
-    @property
-    def all(self) -> tuple[int, ...]:
-        return *self.values, *self.gradients
+    def applied_to(self, schedule: Schedule) -> Schedule:
+        return schedule.tapped((*self.values, *self.gradients), self.penalized)
 
 
 class _Found(NamedTuple):
@@ -33,8 +37,8 @@ class _Found(NamedTuple):
 
 
 class Programs:
-    """Programs by what they depend on: shapes, training, where the losses begin, what draws at random, and what
-    is tapped.
+    """Programs by what they depend on: shapes, training, where the losses begin, what draws at random, and
+    what is tapped.
 
     Copies of a model do not share them: a program works on the arrays that it was made for.
     """
@@ -85,6 +89,6 @@ class Programs:
         try:
             if taps is None:
                 return Program(schedule, training, shapes, fused, earlier)
-            return Program(schedule.tapped(taps.all), training, shapes, fused, earlier, taps.gradients)
+            return Program(taps.applied_to(schedule), training, shapes, fused, earlier, taps.gradients)
         except NoProgram:
             return None

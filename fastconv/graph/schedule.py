@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastconv._core.checks import unknown_name
+from fastconv._core.versions import unnoticed
 from fastconv.graph import structure
 from fastconv.graph.graph import Graph
 from fastconv.graph.symbolic import Node, SymbolicTensor
@@ -133,7 +134,7 @@ class Schedule:
         return found.layer, found.outputs
 
     def calls_of(self, wanted: Layer | str) -> list[Made]:
-        """All calls of a layer, by itself, by its path or by its name; of several layers of that name, of all.
+        """All calls of a layer, by itself, its path or its name; of several layers of that name, of all.
 
         Raises ValueError where there is none.
         """
@@ -145,17 +146,22 @@ class Schedule:
         found = [made for made in self.made_by if made.path == wanted]
         found = found or [made for made in self.made_by if made.layer.name == wanted]
         if not found:
-            raise unknown_name("layer", wanted, dict.fromkeys(made.path for made in self.made_by))
+            raise unknown_name("layer", wanted, dict.fromkeys(made.layer.name for made in self.made_by))
         return found
 
-    def tapped(self, numbers: Iterable[int]) -> Schedule:
+    def tapped(self, numbers: Iterable[int], penalized: bool = True) -> Schedule:
         """The same calls, of which nothing learns, with these tensors as outputs behind the others.
 
-        Inputs and outputs among them are left out.
+        Inputs and outputs among them are left out. Without ``penalized`` layers do not penalize their
+        outputs.
         """
         there = {*self.inputs, *self.outputs}
         more = [number for number in dict.fromkeys(numbers) if number not in there]
-        calls = [call._replace(learns=False) for call in self.calls]
+        with unnoticed():  # copies of layers are made
+            calls = [
+                call._replace(learns=False, layer=call.layer if penalized else without_penalty(call.layer))
+                for call in self.calls
+            ]
         return self.with_calls(calls, self.inputs, (*self.outputs, *more))
 
     def part(self, outputs: Sequence[int], inputs: Sequence[int] | None = None) -> Schedule:
@@ -176,8 +182,8 @@ class Schedule:
         return changed
 
     def needed(self, learned: Sequence[list[Parameter]], asked: Iterable[int]) -> list[bool]:
-        """Of each tensor, whether its gradient is ``asked`` for, or leads to one that is, or to something that
-        learns.
+        """Of each tensor, whether its gradient is ``asked`` for, or leads to one that is, or to something
+        that learns.
 
         ``learned`` are the parameters of each call, ``call.parameters``.
         """
@@ -232,6 +238,15 @@ class Schedule:
             self.made_by.append(Made(node.layer, _path(owners, node.layer), made, node))
         for tensor_id, number in numbers.items():
             self.places.setdefault(tensor_id, []).append(number)
+
+
+def without_penalty(layer: Layer) -> Layer:
+    """The layer, or a copy with the same weights where it penalizes its outputs."""
+    if layer.activity_regularizer is None:
+        return layer
+    twin = copy.copy(layer)
+    twin.activity_regularizer = None  # type: ignore[misc]  # an attribute wherever it is not None
+    return twin
 
 
 def _path(owners: tuple[Layer, ...], layer: Layer) -> str:
@@ -295,10 +310,10 @@ class Pass:
         """The chain rule, last call first: fills the gradients of all trainable parameters.
 
         ``gradients`` are those of the loss with respect to the outputs, None for 0; where ``from_logits`` is
-        true, with respect to the pre-activation of the layer that makes the output. Returned are the gradients
-        with respect to the tensors ``asked`` for, by number: None where the loss does not depend on one. What
-        ``from_logits`` takes past an output is not in the gradient of that output. ``let_go`` drops what each
-        call saved once it is used.
+        true, with respect to the pre-activation of the layer that makes the output. Returned are the
+        gradients with respect to the tensors ``asked`` for, by number: None where the loss does not depend on
+        one. What ``from_logits`` takes past an output is not in the gradient of that output. ``let_go`` drops
+        what each call saved once it is used.
 
         A tensor that several calls read gets the sum of their gradients, in their order from the last to the
         first; likewise a parameter of a layer that is called several times.

@@ -151,11 +151,11 @@ class LayerByLayer:
         taps: Taps,
         goal: Goal,
     ) -> tuple[list[Array], float | None, list[Array | None]]:
-        """(outputs and behind them the tensors of ``schedule.tapped``, loss, the gradients asked for).
+        """(outputs and behind them the tensors of ``taps.applied_to``, loss, the gradients asked for).
 
         A gradient is None where nothing that goes back reaches the tensor. The model stays as it was.
         """
-        plan = schedule.tapped(taps.all)
+        plan = taps.applied_to(schedule)
         going = Pass(plan, training)
         with unchanged(model, model._leaves() if taps.gradients else ()):
             made = going.forward(inputs, remember=bool(taps.gradients))
@@ -253,7 +253,7 @@ class Programmed(LayerByLayer):
         goal: Goal,
     ) -> tuple[list[Array], float | None, list[Array | None]]:
         program = None
-        if self._why_not(model) is None:
+        if len(inputs[0]) and self._why_not(model) is None:
             fused = goal.fused if taps.gradients else ()
             program = self._tapped.find(model, inputs, training, fused, taps)
         if program is None:
@@ -369,7 +369,7 @@ def why_no_program(model: Model) -> str | None:
 
 
 def own_hook(model: Model) -> str | None:
-    """What the model, or a class of the user's, has in the place of what runs its layers; None for nothing."""
+    """What of that which runs its layers the model, or a class of the user's, overrides; None for nothing."""
     hooks = ("forward", "compute", "back_through")
     own = set(hooks).intersection(vars(model))
     cls: Any = type(model)

@@ -364,8 +364,9 @@ class Model(Trainer):
             of ``compile``, penalties on outputs included: an array for each tensor, zero where the loss does
             not depend on it
         values, gradients : tensors, one or several in a list
-        output_gradient : in place of ``y``, the gradient at the outputs, nested as they are, None for zero: the
-            gradients are those of Σ output_gradient ⊙ outputs. Or a function of the outputs that returns it
+        output_gradient : in place of ``y``, the gradient at the outputs, nested as they are, None for zero:
+            the gradients are those of Σ output_gradient ⊙ outputs, without penalties on outputs. Or a
+            function of the outputs that returns it
         from_logits : ``output_gradient`` is the gradient at what the last activations are applied to, such as
             the scores before softmax; then nothing depends on the outputs themselves
         training : dropout is on, and batch normalization takes the statistics of the batch

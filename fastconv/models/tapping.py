@@ -67,12 +67,10 @@ def tap(
     batch = model._batch(x, y, sample_weight)
     with model._turns.lock:
         batch = batch._replace(x=model._checked(batch.x))
-        inputs: list[Array] = structure.leaves(
-            list(model._checked_inputs(model._nested_as_inputs(batch.x)))  # type: ignore[arg-type]
-        )
+        inputs: list[Array] = structure.leaves(list(model._checked_inputs(model._nested_as_inputs(batch.x))))
         schedule = _schedule(model, inputs, training)
         at = {what: _found(model, schedule, what) for what in (*wanted, *derived)}
-        taps = Taps(_numbers(at, wanted), _numbers(at, derived))
+        taps = Taps(_numbers(at, wanted), _numbers(at, derived), penalized=y is not None)
         goal: Goal
         if output_gradient is not None:
             goal = _Given(model, schedule, output_gradient, from_logits)
@@ -86,14 +84,20 @@ def tap(
                 raise ValueError(f"{model} was compiled without a loss, which tap needs for the targets y")
             goal = LossGoal(model, objective, batch)
         made, loss, found = model._executor.tap(model, schedule, inputs, training, taps, goal)
-    plan = schedule.tapped(taps.all)
-    known = dict(zip([*plan.inputs, *plan.outputs], [*inputs, *made], strict=True))
+    known = _known(schedule, taps, inputs, made)
     slopes = dict(zip(taps.gradients, found, strict=True))
     outputs = made[: len(schedule.outputs)]
     if not slopes.keys().isdisjoint(schedule.outputs):
         for number, extra in zip(schedule.outputs, goal.past_outputs(outputs), strict=True):
             if number in slopes and extra is not None:
                 slopes[number] = extra if slopes[number] is None else slopes[number] + extra
+    for call in schedule.calls if taps.penalized else ():
+        (number, *_), layer = call.outputs, call.layer
+        if (
+            number in slopes and layer.activity_regularizer is not None
+        ):  # it begins its own way back with that
+            extra = layer.activity_gradient(known[number])
+            slopes[number] = extra if slopes[number] is None else slopes[number] + extra
     slopes = {
         number: np.zeros_like(known[number]) if array is None else array.reshape(known[number].shape)
         for number, array in slopes.items()
@@ -110,6 +114,22 @@ def tap(
             [x, output_gradient],
         )
     )
+
+
+def _known(
+    schedule: Schedule, taps: Taps, inputs: Sequence[Array], made: Sequence[Array]
+) -> dict[int, Array]:
+    """By number."""
+    plan = taps.applied_to(schedule)
+    return dict(zip([*plan.inputs, *plan.outputs], [*inputs, *made], strict=True))
+
+
+def inferred(model: Model, schedule: Schedule, inputs: list[Array], numbers: Sequence[int]) -> list[Array]:
+    """Tensors of ``model.schedule(training=False)`` for inputs that are checked."""
+    taps = Taps(tuple(numbers), (), penalized=False)
+    made, _, _ = model._executor.tap(model, schedule, inputs, False, taps, Goal(len(schedule.outputs)))
+    known = _known(schedule, taps, inputs, made)
+    return [known[number] for number in numbers]
 
 
 def _apart(outputs: Any, loss: float | None, values: Any, gradients: Any, given: Any) -> Iterator[Any]:
@@ -175,8 +195,8 @@ def _found(model: Model, schedule: Schedule, what: Any) -> _Place:
     places = _places(model, schedule, what)
     if which is None and len(places) > 1:
         raise ValueError(
-            f"{model}: {what!r} is made {len(places)} times: ask for a tensor, what one of the calls returned, "
-            f"or for the call by its number, ({what!r}, 0) to ({what!r}, {len(places) - 1})"
+            f"{model}: {what!r} is made {len(places)} times: ask for a tensor, what one of the calls "
+            f"returned, or for the call by its number, ({what!r}, 0) to ({what!r}, {len(places) - 1})"
         )
     if which is not None and not -len(places) <= which < len(places):
         raise ValueError(f"{model}: {what!r} is made {len(places)} times, there is no call {which}")
@@ -185,7 +205,9 @@ def _found(model: Model, schedule: Schedule, what: Any) -> _Place:
 
 def _places(model: Model, schedule: Schedule, what: Any) -> list[_Place]:
     if isinstance(what, SymbolicTensor):
-        if model._traces_call and what.node.is_input:  # of the graph for inference, which ``model.input`` is of
+        if (
+            model._traces_call and what.node.is_input
+        ):  # of the graph for inference, which ``model.input`` is of
             inputs = zip(model.graph.input_list, schedule.graph.input_list, strict=True)
             what = next((here for tensor, here in inputs if tensor is what), what)
         own = schedule.tensors.get(id(what))

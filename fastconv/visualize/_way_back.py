@@ -21,7 +21,7 @@ import numpy as np
 from fastconv import layers, ops
 from fastconv._core.checks import unknown_name
 from fastconv.graph import Pass, Schedule
-from fastconv.graph.schedule import Call
+from fastconv.graph.schedule import Call, without_penalty
 from fastconv.layers.adaptive_pooling import AdaptivePooling
 from fastconv.layers.arithmetic import WithNumber
 from fastconv.layers.augmentation import Augmentation
@@ -105,12 +105,7 @@ class WayBack:
         self.model.check_input(x.shape)
         self._pass = _WithRectifiers(self._schedule, self.mode)
         (y,) = self._pass.forward([x])
-        for name, array in ((str(self.top), y), ("the input", x)):
-            bad = np.flatnonzero(np.isnan(array).reshape(len(array), -1).any(axis=1))
-            if len(bad):
-                raise ValueError(
-                    f"image {first + bad[0]} has NaN in {name}: check the image and the weights with np.isnan"
-                )
+        refuse_nan(self.top, y, x, first)
         return y
 
     def back(self, signal: Array) -> Array:
@@ -118,6 +113,16 @@ class WayBack:
         assert self._pass is not None
         (pixels,) = self._pass.backward([signal], [self._from_score], self._schedule.inputs)
         return _given(pixels)
+
+
+def refuse_nan(layer: Layer, y: Array, x: Array, first: int) -> None:
+    """Raise ValueError where ``layer`` makes NaN of the images x, which count from ``first``."""
+    for name, array in ((str(layer), y), ("the input", x)):
+        bad = np.flatnonzero(np.isnan(array).reshape(len(array), -1).any(axis=1))
+        if len(bad):
+            raise ValueError(
+                f"image {first + bad[0]} has NaN in {name}: check the image and the weights with np.isnan"
+            )
 
 
 class _WithRectifiers(Pass):
@@ -142,10 +147,8 @@ class _WithRectifiers(Pass):
 
 
 def _twin(layer: Layer) -> Layer:
-    twin = copy.copy(layer)
+    twin = without_penalty(copy.copy(layer))
     twin._trainable = False
-    if twin.activity_regularizer is not None:
-        twin.activity_regularizer = None  # type: ignore[misc]  # an attribute wherever it is not None
     return twin
 
 

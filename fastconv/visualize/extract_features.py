@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastconv.graph import Pass
 from fastconv.graph.ports import each, length, listed, taken
 from fastconv.layers._arguments import whole
 from fastconv.layers.layer import Layer
 from fastconv.models.model import Model
+from fastconv.models.tapping import inferred
 from fastconv.ops._door import array as floats
 from fastconv.parameter import Array
 from fastconv.visualize._layers import LayerLike, check_model, find_layer, layer_paths, schedule_of
@@ -57,13 +57,13 @@ def extract_features(
     batch_size = whole(batch_size, "batch_size")
     schedule = schedule_of(model)
     made = {path: schedule.find(paths[path])[1] for path in wanted.values()}
-    part = schedule.part([*dict.fromkeys(number for numbers in made.values() for number in numbers)])
-    pieces: dict[int, list[Array]] = {number: [] for number in part.outputs}
+    wanted_numbers = [*dict.fromkeys(number for numbers in made.values() for number in numbers)]
+    pieces: dict[int, list[Array]] = {number: [] for number in wanted_numbers}
     with model._turns.lock:
         for start in range(0, max(length(inputs), 1), batch_size):
             batch = taken(inputs, slice(start, start + batch_size))
-            outputs = Pass(part, training=False).forward(listed(batch), remember=False)
-            for number, output in zip(part.outputs, outputs, strict=True):
+            outputs = inferred(model, schedule, listed(batch), wanted_numbers)
+            for number, output in zip(wanted_numbers, outputs, strict=True):
                 pieces[number].append(output)
 
     def whole_of(path: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -11,7 +13,8 @@ from fastconv.ops import _door
 from fastconv.parameter import Array
 from fastconv.visualize._per_image import as_batch, per_image
 from fastconv.visualize._scores import chosen_labels, one_hot
-from fastconv.visualize._way_back import WayBack
+from fastconv.visualize._way_back import WayBack, refuse_nan
+from fastconv.visualize._way_up import way_up
 
 
 def saliency(
@@ -44,7 +47,7 @@ def saliency(
     K. Simonyan, A. Vedaldi, A. Zisserman, "Deep Inside Convolutional Networks", 2013, section 3.1;
     D. Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017.
     """
-    way = WayBack(model, None, mode, from_score=True)
+    way: Any = _Taps(model) if mode == "gradient" else WayBack(model, None, mode, from_score=True)
     images, single = as_batch(model, x)
     labels = per_image(label, "label", (len(images),))
     batch_size, samples = whole(batch_size, "batch_size"), whole(samples, "samples", minimum=0)
@@ -67,3 +70,27 @@ def saliency(
             gradient = way.back(score)
         maps[part] = np.abs(gradient).max(axis=-1)
     return maps[0] if single else maps
+
+
+class _Taps:
+    """The way back by the chain rule alone: what a ``WayBack`` does, by ``model.tap``."""
+
+    def __init__(self, model: Model) -> None:
+        way_up(model, None)
+        self._model, self._top = model, model._last_layers()[0]
+        self._from_logits = self._top.output_activation in ("softmax", "log_softmax", "sigmoid")
+        self._x: Any = None
+
+    def forward(self, x: Array, first: int) -> Array:
+        self._x, y = x, self._model.tap(x).outputs
+        refuse_nan(self._top, y, x, first)
+        return y
+
+    def back(self, signal: Array) -> Array:
+        (pixels,) = self._model.tap(
+            self._x,
+            gradients=self._model.inputs,
+            output_gradient=signal,
+            from_logits=self._from_logits,
+        ).gradients.values()
+        return pixels

@@ -11,11 +11,13 @@ from numpy.typing import ArrayLike
 from fastconv.layers._arguments import whole
 from fastconv.models import Model
 from fastconv.models.receptive_field import receptive_field
+from fastconv.models.tapping import inferred
 from fastconv.ops import _door
 from fastconv.parameter import Array
-from fastconv.visualize._layers import LayerLike, find_layer, layer_paths
+from fastconv.visualize._layers import LayerLike, find_layer, layer_paths, schedule_of
 from fastconv.visualize._maps import as_maps
-from fastconv.visualize._way_back import WayBack
+from fastconv.visualize._way_back import refuse_nan
+from fastconv.visualize._way_up import way_up
 from fastconv.visualize.patches import cut_patches
 
 
@@ -62,22 +64,25 @@ def top_activations(
 
     Zeiler & Fergus 2013, "Visualizing and Understanding Convolutional Networks", section 4, takes the top 9.
     """
-    way, images = WayBack(model, layer, "gradient"), np.asarray(x)
+    top, images = way_up(model, layer).calls[-1], np.asarray(x)
     count, batch_size = whole(count, "count"), whole(batch_size, "batch_size")
     model.check_input(images.shape)
     if not len(images):
         raise ValueError(f"x is empty: it holds no images, its shape is {images.shape}")
     best: list[Array] = []  # values, images and places (row · W' + column), each (at most count, maps)
     for start in range(0, len(images), batch_size):
-        y = way.forward(_door.array(images[start : start + batch_size], "x"), first=start)
-        y = as_maps(y, way.top)
+        part = _door.array(images[start : start + batch_size], "x")
+        with model._turns.lock:
+            (y,) = inferred(model, schedule_of(model), [part], top.outputs)
+        refuse_nan(top.layer, y, part, start)
+        y = as_maps(y, top.layer)
         best = _best([*best, *_strongest_units(y, start)], count)
     values, numbers, places = (np.ascontiguousarray(array.T) for array in best)
     positions = np.stack(np.divmod(places, y.shape[2]), axis=-1)
     field = receptive_field(model, layer_paths(model)[find_layer(model, layer)])
     corners = positions * field.stride + field.offset
     boxes = np.concatenate([corners, corners + field.size], axis=-1)
-    return TopActivations(way.top.name, values, numbers, positions, boxes, images)
+    return TopActivations(top.layer.name, values, numbers, positions, boxes, images)
 
 
 def _strongest_units(y: Array, first: int) -> list[Array]:
