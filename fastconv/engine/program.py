@@ -155,6 +155,7 @@ class Compiled:
         self.input_tensors = [tensor.number for tensor in given.values()]
         self.output_tensors = [result.number for result in results]
         self.tapped = {number: run.handles[number] for number in outputs if number in asked}
+        self._gives_gradients = bool(self.tapped) or True in self._wanted
         self._given: dict[int, Array] = {}
         self._table = (
             self.ops,
@@ -250,15 +251,16 @@ class Compiled:
         ``take_gradients``.
         """
         given, outputs = self._prepared(inputs, self._answers)
-        gradients = None
-        if self.tapped or True in self._wanted:
-            dx = self._room_for_inputs(len(inputs[0]), np.zeros)
-            self._given = self._room_for_tapped(len(inputs[0]))
-            gradients = [*dx, *self._given.values()]
-            of_inputs = zip(self._read, dx, strict=True)
-            self._given |= {self.inputs[i]: array for i, array in of_inputs if array is not None}
+        if not self._gives_gradients:
+            with self._turns.lock:
+                self._that_fills(self._answers).train(given, outputs, losses)
+            return self._shaped(inputs, outputs)
+        dx = self._room_for_inputs(len(inputs[0]), np.zeros)
+        tapped = self._room_for_tapped(len(inputs[0]))
         with self._turns.lock:
-            self._that_fills(self._answers).train(given, outputs, losses, gradients=gradients)
+            self._that_fills(self._answers).train(given, outputs, losses, gradients=[*dx, *tapped.values()])
+        of_inputs = zip(self._read, dx, strict=True)
+        self._given = {self.inputs[i]: array for i, array in of_inputs if array is not None} | tapped
         return self._shaped(inputs, outputs)
 
     def gradient(self, saved: Any, dy: Any, input_gradient: bool = True) -> list[Array | None]:
@@ -583,14 +585,15 @@ class Program:
         """
         assert self.heads is not None
         before, last, tensors, places = self.heads
-        given = inputs
-        if before is not None:
-            given = Pass(before, self.training).forward(inputs, remember=False)
         table = [
             (loss[0], tensor, *loss[1:])
             for tensor, loss in zip(tensors, losses, strict=True)
             if loss is not None
         ]
+        if before is None:
+            made = last.train(inputs, table)
+            return [made[place] for place in places]
+        given = Pass(before, self.training).forward(inputs, remember=False)
         made = last.train(given[: len(last.inputs)], table)
         return [made[place] if place >= 0 else given[~place] for place in places]
 

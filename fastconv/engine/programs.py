@@ -61,7 +61,9 @@ class Programs:
         """
         drawing = random_outside_training()
         shapes = [array.shape[1:] for array in inputs]
-        key = training, *shapes, *fused, *map(id, drawing), taps
+        key: Any = training, *shapes, *fused, *map(id, drawing)
+        if taps is not None:
+            key = key, taps
         version = versions.version()  # before the layers are looked at
         found = self._found.get(key)
         if found is None or found.version is not version:
