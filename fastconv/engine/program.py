@@ -213,8 +213,8 @@ class Compiled:
         program = self._in_c.get(count)
         if program is None:
             *table, asked_for = self._table
-            tapped = [tensor.number for tensor in self.tapped.values()]
-            program = self._in_c[count] = _kernels.Program(*table, asked_for[:count], tapped=tapped)
+            taps = {"tapped": [tensor.number for tensor in self.tapped.values()]} if self.tapped else {}
+            program = self._in_c[count] = _kernels.Program(*table, asked_for[:count], **taps)
         return program
 
     # ---- as a layer
