@@ -1,0 +1,280 @@
+"""Keras' files: ``.keras``, ``.weights.h5``, and the HDF5 files of whole models of before.
+
+A ``.keras`` file is a zip archive: ``config.json`` describes the model, ``model.weights.h5`` holds its
+weights, ``metadata.json`` says who wrote it. Nothing in such files is executed and nothing is unpacked to the
+disk; whatever is wrong with one is a ValueError.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastconv._core.configuration import plain
+from fastconv._core.files import check_readable, write_atomically
+from fastconv.interop import hdf5
+from fastconv.interop.keras_reading import from_keras
+from fastconv.interop.keras_training import compile_from_keras, state_as_keras, state_order
+from fastconv.interop.keras_weights import check_names, legacy_pairs, pairs, places, reader
+from fastconv.interop.keras_writing import to_keras
+from fastconv.models import saving
+from fastconv.models.matching import load_pairs
+from fastconv.models.model import Model
+from fastconv.parameter import Array, values_come_later
+
+_CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+_VERSION = "3.15.1"
+"""Of the Keras whose files these are."""
+
+# ---- reading ------------------------------------------------------------------------------------
+
+
+def load_model(path: saving.PathLike, custom: Mapping[str, Any], compile: bool, allow_nan: bool) -> Model:
+    """The model in a ``.keras`` file, or in an HDF5 file of a whole model; see ``models.load_model``."""
+    if Path(path).suffix == ".keras":
+        members = _unpacked(path, (_CONFIG, _WEIGHTS))
+        config = _json(members[_CONFIG], f"{path}: {_CONFIG}")
+        chosen = config.get("compile_config")
+        with _opened(members[_WEIGHTS], path) as tree:
+            return _made(path, config, chosen if compile else None, tree, tree, custom, allow_nan)
+    with _opened(_bytes(path), path) as tree:
+        text = tree.text("model_config")
+        if text is None:
+            raise ValueError(
+                f"{path} holds weights alone, no layers: build the model, then "
+                f"model.load_weights({str(path)!r})"
+            )
+        weights = tree.groups.get("model_weights")
+        if weights is None:
+            raise ValueError(f"{path} is damaged: it has no group model_weights")
+        chosen_text = tree.text("training_config") if compile else None
+        chosen = None if chosen_text is None else _json(chosen_text, f"{path}: training_config")
+        config = _json(text, f"{path}: model_config")
+        return _made(path, config, chosen, tree, weights, custom, allow_nan)
+
+
+def load_weights(
+    model: Model, path: saving.PathLike, skip_mismatch: bool, by_name: bool, allow_nan: bool
+) -> None:
+    """Copy the weights of one of Keras' files into a model; see ``models.load_weights``."""
+    if Path(path).suffix == ".keras":
+        data = _unpacked(path, (_WEIGHTS,))[_WEIGHTS]
+    else:
+        data = _bytes(path)
+    with _opened(data, path) as tree:
+        _set_weights(model, tree.groups.get("model_weights", tree), path, by_name, skip_mismatch, allow_nan)
+
+
+def read_notes(path: saving.PathLike) -> Any:
+    """The notes that ``save_model`` kept in a ``.keras`` file; {} where there are none."""
+    if Path(path).suffix != ".keras":
+        return {}
+    metadata = _json(_unpacked(path, (_METADATA,))[_METADATA], f"{path}: {_METADATA}")
+    return metadata.get("notes", {})
+
+
+def _made(
+    path: saving.PathLike,
+    config: Mapping[str, Any],
+    chosen: Any,
+    tree: hdf5.Group,
+    weights: hdf5.Group,
+    custom: Mapping[str, Any],
+    allow_nan: bool,
+) -> Model:
+    with values_come_later():
+        with _described(path):
+            description = from_keras(config)
+        model = saving.make_layers(path, description, custom)
+        _check_built(model, path)
+        if "layer_names" not in weights.attributes and "layer_names0" not in weights.attributes:
+            check_names(weights, model, str(path))
+        _set_weights(model, weights, path, False, False, allow_nan)
+    if chosen:
+        with _described(path):
+            arguments = compile_from_keras(_mapping(chosen, "what compile chose"))
+        if arguments is not None:
+            saving.compile_model(model, arguments, custom, path)
+            _restore_optimizer(model, tree, path)
+    return model
+
+
+def _check_built(model: Model, path: saving.PathLike) -> None:
+    if not model.built:
+        raise ValueError(
+            f"{path}: {model} in it does not say the shape of its input, and so has no weights: build it in "
+            "Keras, model.build(shape), and save it again"
+        )
+
+
+def _set_weights(
+    model: Model,
+    tree: hdf5.Group,
+    path: saving.PathLike,
+    by_name: bool,
+    skip_mismatch: bool,
+    allow_nan: bool,
+) -> None:
+    old = tree.texts("layer_names") is not None
+    matched = (legacy_pairs if old else pairs)(tree, model, str(path), by_name)
+    check = partial(saving.check_numbers, path, allow_nan=allow_nan)
+    load_pairs(matched, model, path, skip_mismatch, reader(tree.place, check))
+
+
+def _restore_optimizer(model: Model, tree: hdf5.Group, path: saving.PathLike) -> None:
+    """What the optimizer remembers, where Keras 3 wrote it."""
+    assert model.optimizer is not None
+    group = tree.find("optimizer/vars")
+    if group is not None:
+        stored = [group.arrays[name] for name in sorted(group.arrays, key=lambda name: (len(name), name))]
+    else:
+        names = tree.groups["optimizer_weights"] if "optimizer_weights" in tree.groups else None
+        found = [] if names is None else [names.array(name) for name in names.texts("weight_names") or []]
+        stored = [array for array in found if array is not None]
+    if not stored or (len(stored) <= 2 and not stored[0].read().any()):
+        return  # it has taken no step
+    model.optimizer.build(model.parameters)
+    order = state_order(model.optimizer, model.parameters)
+    own = model.optimizer.state_dict()
+    if order is None or [np.shape(own[name]) for name in order] != [array.shape for array in stored]:
+        warnings.warn(
+            f"{path}: the optimizer starts afresh: the file holds {len(stored)} arrays of its state, in "
+            f"another order than Keras 3's {type(model.optimizer).__name__} has",
+            stacklevel=5,
+        )
+        return
+    model.optimizer.load_state_dict(
+        {name: array.read() for name, array in zip(order, stored, strict=True)}
+    )
+
+
+@contextmanager
+def _described(path: saving.PathLike) -> Iterator[None]:
+    """Errors in a description name the file."""
+    try:
+        yield
+    except saving.WRONG_DESCRIPTION as error:
+        raise ValueError(f"{path}: {saving.reason(error)}") from error
+
+
+def _mapping(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{what} is no dictionary, but {str(value)[:100]}")
+    return value
+
+
+def _json(text: str | bytes, what: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{what} is damaged, it is no JSON: {saving.reason(error)}") from error
+    return dict(_mapping(value, what))
+
+
+def _bytes(path: saving.PathLike) -> bytes:
+    check_readable(path, "model file")
+    return Path(path).read_bytes()
+
+
+@contextmanager
+def _opened(data: bytes, path: saving.PathLike) -> Iterator[hdf5.Group]:
+    with hdf5.opened(data, str(path)) as tree:
+        yield tree
+
+
+_MOST_PACKED = 100  # times
+_ALWAYS = 1 << 20  # bytes that a member may have however small it is packed
+
+
+def _unpacked(path: saving.PathLike, names: tuple[str, ...]) -> dict[str, bytes]:
+    """Members of a ``.keras`` file. ValueError where one is missing, or claims far more than the file has."""
+    data = _bytes(path)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for place in archive.namelist():
+                if place.startswith(("/", "\\")) or ".." in Path(place.replace("\\", "/")).parts:
+                    raise ValueError(f"a member is to be unpacked elsewhere, to {place!r}")
+            members = {}
+            for name in names:
+                if name not in archive.namelist():
+                    raise ValueError(f"it has no {name}")
+                info = archive.getinfo(name)
+                if info.file_size > _MOST_PACKED * info.compress_size + _ALWAYS:
+                    raise ValueError(f"{name} claims {info.file_size:,} bytes, {info.compress_size:,} are there")
+                members[name] = archive.read(info)
+            return members
+    # What zipfile raises for damaged files is of many kinds.
+    except Exception as error:
+        raise ValueError(f"{path} is damaged, or no .keras file: {error}") from error
+
+
+# ---- writing ------------------------------------------------------------------------------------
+
+
+def save_model(model: Model, path: saving.PathLike, notes: Mapping[str, Any] | None) -> None:
+    """Write a ``.keras`` file; see ``models.save_model``."""
+    import fastconv
+
+    saving.check_savable(model)
+    hdf5.h5py()
+    with _named(model):
+        config = plain(to_keras(model), "model")
+    metadata = {
+        "keras_version": _VERSION,
+        "date_saved": datetime.now(timezone.utc).strftime("%Y-%m-%d@%H:%M:%S"),
+        "fastconv_version": fastconv.__version__,
+    }
+    if notes is not None:
+        metadata["notes"] = plain(dict(notes), "notes")
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w") as archive:
+        archive.writestr(_METADATA, json.dumps(metadata))
+        archive.writestr(_CONFIG, json.dumps(config))
+        archive.writestr(_WEIGHTS, _weights_file(model, config.get("compile_config") is not None))
+    write_atomically(path, memory.getvalue())
+
+
+def save_weights(model: Model, path: saving.PathLike, notes: Mapping[str, Any] | None) -> None:
+    """Write a ``.weights.h5`` file; see ``models.save_weights``."""
+    if not os.fspath(path).endswith(".weights.h5"):
+        raise ValueError(f"{path}: the name of a file of weights for Keras must end in .weights.h5")
+    if notes is not None:
+        raise ValueError(f"{path}: a .weights.h5 file has no place for notes; .safetensors and .keras have")
+    saving.check_savable(model)
+    write_atomically(path, _weights_file(model, True))
+
+
+@contextmanager
+def _named(model: Model) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{model} cannot be saved for Keras: {error}") from None
+
+
+def _weights_file(model: Model, with_optimizer: bool) -> bytes:
+    arrays: dict[str, Array] = {}
+    names = {}
+    for place in places(model):
+        names[place.path] = {"name": place.layer.name}
+        for number, weight in enumerate(place.weights):
+            dtype = np.int32 if weight.name == "count" and weight.shape == () else np.float32
+            arrays[f"{place.path}/{number}"] = np.asarray(weight.value, dtype)
+    optimizer = model.optimizer
+    if with_optimizer and optimizer is not None and (order := state_order(optimizer, model.parameters)):
+        names["optimizer/vars"] = {"name": optimizer.name}
+        state = optimizer.state_dict()
+        for number, name in enumerate(order if optimizer.built else ()):
+            arrays[f"optimizer/vars/{number}"] = state_as_keras(name, state[name])
+    return hdf5.written(arrays, names)
