@@ -185,11 +185,16 @@ def inputs_of(model, seed=0):
 def scramble(model, seed=1):
     """Weights that differ from layer to layer, and are no initial ones."""
     rng = np.random.default_rng(seed)
-    weights = [np.asarray(weight) for weight in model.get_weights()]
-    model.set_weights([
-        (0.1 + 0.5 * rng.random(weight.shape)).astype(weight.dtype) if weight.dtype.kind == "f" else weight
-        for weight in weights
-    ])  # fmt: skip
+
+    def drawn(weight):
+        if weight.dtype.kind != "f":
+            return weight
+        numbers = rng.random(weight.shape).astype(weight.dtype)
+        if weight.ndim < 2:  # a variance may be among them
+            return 0.5 + 0.5 * numbers
+        return (numbers - np.float32(0.4)) * np.float32(3 / np.sqrt(np.prod(weight.shape[:-1])))
+
+    model.set_weights([drawn(np.asarray(weight)) for weight in model.get_weights()])
     for layer in model.layers:
         if hasattr(layer, "finalize_state"):  # Keras' Normalization computes from copies of its weights
             layer.finalize_state()

@@ -7,11 +7,9 @@ disk; whatever is wrong with one is a ValueError.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import warnings
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -23,7 +21,8 @@ import numpy as np
 
 from fastconv._core.configuration import plain
 from fastconv._core.files import check_readable, write_atomically
-from fastconv.interop import hdf5
+from fastconv.interop import archives, hdf5
+from fastconv.interop.archives import Archive
 from fastconv.interop.keras_reading import from_keras
 from fastconv.interop.keras_training import compile_from_keras, state_as_keras, state_order
 from fastconv.interop.keras_weights import check_names, legacy_pairs, pairs, places, reader
@@ -43,12 +42,12 @@ _VERSION = "3.15.1"
 def load_model(path: saving.PathLike, custom: Mapping[str, Any], compile: bool, allow_nan: bool) -> Model:
     """The model in a ``.keras`` file, or in an HDF5 file of a whole model; see ``models.load_model``."""
     if Path(path).suffix == ".keras":
-        members = _unpacked(path, (_CONFIG, _WEIGHTS))
-        config = _json(members[_CONFIG], f"{path}: {_CONFIG}")
+        archive = Archive(path, ".keras file")
+        config = _json(archive.read(_CONFIG), f"{path}: {_CONFIG}")
         chosen = config.get("compile_config")
-        with _opened(members[_WEIGHTS], path) as tree:
+        with hdf5.opened(archive.read(_WEIGHTS), str(path)) as tree:
             return _made(path, config, chosen if compile else None, tree, tree, custom, allow_nan)
-    with _opened(_bytes(path), path) as tree:
+    with hdf5.opened(_bytes(path), str(path)) as tree:
         text = tree.text("model_config")
         if text is None:
             raise ValueError(
@@ -69,10 +68,10 @@ def load_weights(
 ) -> None:
     """Copy the weights of one of Keras' files into a model; see ``models.load_weights``."""
     if Path(path).suffix == ".keras":
-        data = _unpacked(path, (_WEIGHTS,))[_WEIGHTS]
+        data = Archive(path, ".keras file").read(_WEIGHTS)
     else:
         data = _bytes(path)
-    with _opened(data, path) as tree:
+    with hdf5.opened(data, str(path)) as tree:
         _set_weights(model, tree.groups.get("model_weights", tree), path, by_name, skip_mismatch, allow_nan)
 
 
@@ -80,7 +79,7 @@ def read_notes(path: saving.PathLike) -> Any:
     """The notes that ``save_model`` kept in a ``.keras`` file; {} where there are none."""
     if Path(path).suffix != ".keras":
         return {}
-    metadata = _json(_unpacked(path, (_METADATA,))[_METADATA], f"{path}: {_METADATA}")
+    metadata = _json(Archive(path, ".keras file").read(_METADATA), f"{path}: {_METADATA}")
     return metadata.get("notes", {})
 
 
@@ -187,38 +186,6 @@ def _bytes(path: saving.PathLike) -> bytes:
     return Path(path).read_bytes()
 
 
-@contextmanager
-def _opened(data: bytes, path: saving.PathLike) -> Iterator[hdf5.Group]:
-    with hdf5.opened(data, str(path)) as tree:
-        yield tree
-
-
-_MOST_PACKED = 100  # times
-_ALWAYS = 1 << 20  # bytes that a member may have however small it is packed
-
-
-def _unpacked(path: saving.PathLike, names: tuple[str, ...]) -> dict[str, bytes]:
-    """Members of a ``.keras`` file. ValueError where one is missing, or claims far more than the file has."""
-    data = _bytes(path)
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for place in archive.namelist():
-                if place.startswith(("/", "\\")) or ".." in Path(place.replace("\\", "/")).parts:
-                    raise ValueError(f"a member is to be unpacked elsewhere, to {place!r}")
-            members = {}
-            for name in names:
-                if name not in archive.namelist():
-                    raise ValueError(f"it has no {name}")
-                info = archive.getinfo(name)
-                if info.file_size > _MOST_PACKED * info.compress_size + _ALWAYS:
-                    raise ValueError(f"{name} claims {info.file_size:,} bytes, {info.compress_size:,} are there")
-                members[name] = archive.read(info)
-            return members
-    # What zipfile raises for damaged files is of many kinds.
-    except Exception as error:
-        raise ValueError(f"{path} is damaged, or no .keras file: {error}") from error
-
-
 # ---- writing ------------------------------------------------------------------------------------
 
 
@@ -237,12 +204,9 @@ def save_model(model: Model, path: saving.PathLike, notes: Mapping[str, Any] | N
     }
     if notes is not None:
         metadata["notes"] = plain(dict(notes), "notes")
-    memory = io.BytesIO()
-    with zipfile.ZipFile(memory, "w") as archive:
-        archive.writestr(_METADATA, json.dumps(metadata))
-        archive.writestr(_CONFIG, json.dumps(config))
-        archive.writestr(_WEIGHTS, _weights_file(model, config.get("compile_config") is not None))
-    write_atomically(path, memory.getvalue())
+    weights = _weights_file(model, config.get("compile_config") is not None)
+    texts = [(_METADATA, json.dumps(metadata)), (_CONFIG, json.dumps(config))]
+    write_atomically(path, archives.written([*texts, (_WEIGHTS, weights)]))
 
 
 def save_weights(model: Model, path: saving.PathLike, notes: Mapping[str, Any] | None) -> None:
