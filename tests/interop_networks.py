@@ -187,7 +187,7 @@ def scramble(model, seed=1):
     rng = np.random.default_rng(seed)
 
     def drawn(weight):
-        if weight.dtype.kind != "f":
+        if weight.shape == ():  # a count
             return weight
         numbers = rng.random(weight.shape).astype(weight.dtype)
         if weight.ndim < 2:  # a variance may be among them

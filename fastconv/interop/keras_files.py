@@ -45,22 +45,22 @@ def load_model(path: saving.PathLike, custom: Mapping[str, Any], compile: bool, 
         archive = Archive(path, ".keras file")
         config = _json(archive.read(_CONFIG), f"{path}: {_CONFIG}")
         chosen = config.get("compile_config")
-        with hdf5.opened(archive.read(_WEIGHTS), str(path)) as tree:
-            return _made(path, config, chosen if compile else None, tree, tree, custom, allow_nan)
-    with hdf5.opened(_bytes(path), str(path)) as tree:
-        text = tree.text("model_config")
-        if text is None:
-            raise ValueError(
-                f"{path} holds weights alone, no layers: build the model, then "
-                f"model.load_weights({str(path)!r})"
-            )
-        weights = tree.groups.get("model_weights")
-        if weights is None:
-            raise ValueError(f"{path} is damaged: it has no group model_weights")
-        chosen_text = tree.text("training_config") if compile else None
-        chosen = None if chosen_text is None else _json(chosen_text, f"{path}: training_config")
-        config = _json(text, f"{path}: model_config")
-        return _made(path, config, chosen, tree, weights, custom, allow_nan)
+        tree = hdf5.read(archive.read(_WEIGHTS), str(path))
+        return _made(path, config, chosen if compile else None, tree, tree, custom, allow_nan)
+    tree = hdf5.read(_bytes(path), str(path))
+    text = tree.text("model_config")
+    if text is None:
+        raise ValueError(
+            f"{path} holds weights alone, no layers: build the model, then "
+            f"model.load_weights({str(path)!r})"
+        )
+    weights = tree.groups.get("model_weights")
+    if weights is None:
+        raise ValueError(f"{path} is damaged: it has no group model_weights")
+    chosen_text = tree.text("training_config") if compile else None
+    chosen = None if chosen_text is None else _json(chosen_text, f"{path}: training_config")
+    config = _json(text, f"{path}: model_config")
+    return _made(path, config, chosen, tree, weights, custom, allow_nan)
 
 
 def load_weights(
@@ -71,8 +71,8 @@ def load_weights(
         data = Archive(path, ".keras file").read(_WEIGHTS)
     else:
         data = _bytes(path)
-    with hdf5.opened(data, str(path)) as tree:
-        _set_weights(model, tree.groups.get("model_weights", tree), path, by_name, skip_mismatch, allow_nan)
+    tree = hdf5.read(data, str(path))
+    _set_weights(model, tree.groups.get("model_weights", tree), path, by_name, skip_mismatch, allow_nan)
 
 
 def read_notes(path: saving.PathLike) -> Any:
@@ -153,9 +153,10 @@ def _restore_optimizer(model: Model, tree: hdf5.Group, path: saving.PathLike) ->
             stacklevel=5,
         )
         return
-    model.optimizer.load_state_dict(
-        {name: array.read() for name, array in zip(order, stored, strict=True)}
-    )
+    state = {name: array.read() for name, array in zip(order, stored, strict=True)}
+    if "learning_rate" in state and state["learning_rate"] == np.float32(own["learning_rate"]):
+        state["learning_rate"] = own["learning_rate"]  # not rounded
+    model.optimizer.load_state_dict(state)
 
 
 @contextmanager
