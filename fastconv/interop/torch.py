@@ -12,6 +12,7 @@ anything in them.
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,7 +31,7 @@ Source = str | os.PathLike[str] | Mapping[str, Any]
 Modules = Mapping[str, str | Sequence[str]]
 
 _COUNT = "num_batches_tracked"
-_TENSORS = {"weight", "bias", "running_mean", "running_var"}
+_TENSORS = ["weight", "bias", "running_mean", "running_var"]
 _SHOWN = 10  # mismatches in a message
 
 
@@ -50,7 +51,9 @@ def load_weights(
         itself, of arrays or tensors
     mapping : {layer's name: module's name in PyTorch}, for every layer with weights; for a separable
         convolution a pair of modules. None: tensors belong together by their order, that of ``model.layers``.
-        Of networks with branches that order may differ from PyTorch's where shapes do not tell
+        Of networks with branches that order may differ from PyTorch's where shapes do not tell. Files that
+        end in ``.safetensors`` keep no order: modules belong to layers by their shapes, and among equal ones
+        by the numbers in their names
     allow_nan : accept weights that are NaN or infinite
 
     Raises ValueError, and the model is unchanged then, for a model that is not built, a file that is damaged
@@ -65,7 +68,12 @@ def load_weights(
     else:
         what, tensors = os.fspath(source), read_tensors(source)
     tensors = {name: tensor for name, tensor in tensors.items() if name.rpartition(".")[2] != _COUNT}
-    names = list(tensors) if mapping is None else _mapped(wanted, mapping, model)
+    if mapping is not None:
+        names = _mapped(wanted, mapping, model)
+    elif what.endswith(".safetensors"):
+        names = _put_in_order(wanted, tensors, what)
+    else:
+        names = list(tensors)
     problems = _problems(wanted, names, tensors, allow_nan)
     if problems:
         more = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
@@ -157,6 +165,47 @@ def _mapped(wanted: list[Slot], mapping: Modules, model: Model) -> list[str]:
         else:
             raise ValueError(f"mapping[{slot.layer.name!r}] must be the name of one module, got {module!r}")
     return names
+
+
+def _put_in_order(wanted: list[Slot], tensors: Mapping[str, Array], what: str) -> list[str]:
+    """The names of tensors that came in no order, in that of the layers.
+
+    Raises ValueError where modules of the same shapes differ in more than the numbers in their names.
+    """
+    modules: dict[str, dict[str, tuple[int, ...]]] = {}
+    for name in sorted(tensors, key=_natural):
+        module, _, tensor = name.rpartition(".")
+        modules.setdefault(module, {})[tensor] = tensors[name].shape
+    names_of = {module: list(found) for module, found in modules.items()}
+    layers: dict[tuple[int, str], list[Slot]] = {}
+    for slot in wanted:
+        layers.setdefault((id(slot.layer), slot.module), []).append(slot)
+    if not all(part.isdigit() for module in modules for part in module.split(".") if module):
+        same: dict[Any, list[str]] = {}
+        for module, found in modules.items():
+            same.setdefault(frozenset(found.items()), []).append(module)
+        wanted_kinds = [frozenset((s.tensor, s.shape) for s in group) for group in layers.values()]
+        if Counter(wanted_kinds) == Counter({kind: len(found) for kind, found in same.items()}):
+            for found in same.values():
+                if len({re.sub(r"\d+", "#", module) for module in found}) > 1:
+                    raise ValueError(
+                        f"{what} keeps no order, and the modules {', '.join(found)} have the same shapes: say "
+                        "which belongs to which layer, mapping={layer's name: module's name}"
+                    )
+            names_of = {found: names_of[found] for kind in wanted_kinds for found in [same[kind].pop(0)]}
+    ordered = []
+    for module, found in names_of.items():
+        ordered += [f"{module}.{tensor}" if module else tensor for tensor in sorted(found, key=_place)]
+    return ordered
+
+
+def _place(tensor: str) -> int:
+    return _TENSORS.index(tensor) if tensor in _TENSORS else len(_TENSORS)
+
+
+def _natural(name: str) -> list[Any]:
+    """For sorting: numbers in names by their size."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _problems(
