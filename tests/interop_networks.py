@@ -10,7 +10,7 @@ def convolutions(k):
     return k.Sequential([
         L.Input((9, 8, 3)),
         L.Conv2D(4, (3, 2), 2, padding="same", dilation_rate=1, activation="elu", kernel_regularizer="l2"),
-        L.Conv2D(4, 3, padding="same", dilation_rate=2, groups=2, use_bias=False, kernel_constraint="max_norm"),
+        L.Conv2D(4, 3, padding="same", dilation_rate=2, groups=2, use_bias=False, bias_constraint="max_norm"),
         L.DepthwiseConv2D(3, padding="same", depth_multiplier=2, activation="relu6"),
         L.SeparableConv2D(3, 2, depth_multiplier=2, depthwise_constraint="unit_norm"),
         L.Conv2DTranspose(2, 3, 2, padding="same", output_padding=1, activation="tanh"),

@@ -33,8 +33,8 @@ def everything():
 
 def decoder_torch(nn):
     return nn.Sequential(
-        nn.Flatten(), nn.Linear(24, 6), nn.ReLU(), nn.Linear(6, 18), nn.BatchNorm1d(18, affine=False), nn.ReLU(),
-        nn.Unflatten(1, (2, 3, 3)), nn.ConvTranspose2d(2, 2, 3), nn.Conv2d(2, 1, 3),
+        nn.Flatten(), nn.Linear(24, 6), nn.ReLU(), nn.Linear(6, 18), nn.BatchNorm1d(18, affine=False),
+        nn.ReLU(), nn.Unflatten(1, (2, 3, 3)), nn.ConvTranspose2d(2, 2, 3), nn.Conv2d(2, 1, 3),
     )  # fmt: skip
 
 

@@ -75,7 +75,10 @@ def test_functional_models_of_keras_2(suffix, answers):
 
 def _keras_2(answers, name):
     with np.load(GOLDEN / "keras2.npz") as arrays:
-        return [arrays[f"{name}_x"], *(arrays[key] for key in arrays.files if key[-1].isdigit() and name in key)]
+        return [
+            arrays[f"{name}_x"],
+            *(arrays[key] for key in arrays.files if key[-1].isdigit() and name in key),
+        ]
 
 
 def test_sequential_models_of_keras_2(answers):
@@ -137,7 +140,9 @@ def test_the_files_are_laid_out_as_keras_lays_them(tmp_path):
         for archive in (ours, theirs):
             with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
                 found = {}
-                file.visititems(lambda name, item, found=found: found.update({name: getattr(item, "shape", None)}))
+                file.visititems(
+                    lambda name, item, found=found: found.update({name: getattr(item, "shape", None)})
+                )
             places.append(found)
         assert places[0] == places[1]
         configs = [json.loads(archive.read("config.json")) for archive in (ours, theirs)]
@@ -146,8 +151,8 @@ def test_the_files_are_laid_out_as_keras_lays_them(tmp_path):
             for config in configs
         ]
         assert calls[0] == calls[1]
-        ends = ("input_layers", "output_layers")
-        assert [configs[0]["config"][end] for end in ends][0] == [configs[1]["config"][end] for end in ends][0]
+        for end in ("input_layers", "output_layers"):
+            assert configs[0]["config"][end] == configs[1]["config"][end]
 
 
 @needs_h5py
@@ -161,7 +166,9 @@ def test_notes_optimizer_and_overwrite(tmp_path):
     loaded = load_model(path)
     assert loaded.get_compile_config() == model.get_compile_config()
     kept, back = (net.optimizer.state_dict() for net in (model, loaded))
-    np.testing.assert_equal({n: np.float32(v) for n, v in back.items()}, {n: np.float32(v) for n, v in kept.items()})
+    np.testing.assert_equal(
+        {n: np.float32(v) for n, v in back.items()}, {n: np.float32(v) for n, v in kept.items()}
+    )
     with pytest.raises(FileExistsError, match="overwrite=True"):
         model.save(path, overwrite=False)
     with pytest.raises(ValueError, match="no place for notes"):
@@ -267,12 +274,13 @@ def test_weights_that_do_not_fit(file, tmp_path):
     (source.save if file.endswith(".keras") else source.save_weights)(path)
     other = chain(5)
     before = other.get_weights()
-    with pytest.raises(ValueError, match=r"dense \(kernel \(3, 4\), bias \(4,\)\) in the file, dense .kernel \(3, 5"):
+    with pytest.raises(
+        ValueError, match=r"dense \(kernel \(3, 4\), bias \(4,\)\) in the file, dense .kernel \(3, 5"
+    ):
         other.load_weights(path)
     np.testing.assert_equal(other.get_weights(), before)
-    other = chain(4, "otherwise")
+    longer = Sequential([*chain(4, "otherwise").layers, layers.Dense(2, name="more")])
     with pytest.warns(UserWarning, match="1 of 3 layers skipped: only the model has more"):
-        longer = Sequential([*other.layers, layers.Dense(2, name="more")])
         longer.load_weights(path, skip_mismatch=True)
     np.testing.assert_equal(longer.get_weights()[:4], source.get_weights())
     shorter = Sequential([layers.Input((4,)), layers.Dense(2, name="top")])
@@ -394,7 +402,9 @@ WEIGHTS = {
         "in another file",
     ),
     "a cycle": (cycle, "stands in two places"),
-    "more layers": (lambda file: file.create_dataset("layers/dense_1/vars/0", data=[1.0]), "only the file has dense_1"),
+    "more layers": (
+        lambda file: file.create_dataset("layers/dense_1/vars/0", data=[1.0]), "only the file has dense_1",
+    ),
 }  # fmt: skip
 
 
@@ -470,11 +480,20 @@ CONFIGS = {
     "an unknown optimizer": (set_at("compile_config", "optimizer", "class_name", "Lion"), "compile=False"),
     "a compile_config that is none": (set_at("compile_config", [1]), "is no dictionary"),
     "code as activation": (
-        set_at("config", "layers", 1, "config", "activation", {"class_name": "__lambda__", "config": {"value": "x"}}),
+        set_at(
+            "config",
+            "layers",
+            1,
+            "config",
+            "activation",
+            {"class_name": "__lambda__", "config": {"value": "x"}},
+        ),
         "never run",
     ),
     "a module to import": (
-        set_at("config", "layers", 1, {"module": "os", "class_name": "system", "config": {"command": "touch x"}}),
+        set_at(
+            "config", "layers", 1, {"module": "os", "class_name": "system", "config": {"command": "touch x"}}
+        ),
         "system",
     ),
 }
@@ -495,9 +514,11 @@ def test_descriptions_that_are_nested_too_deeply(tmp_path):
         load_model(rezipped(tmp_path, config=text.encode()))
 
 
-@pytest.mark.parametrize("name", ["trained.keras", "operators.h5", "keras2_functional.h5", "operators.weights.h5"])
+@pytest.mark.parametrize(
+    "name", ["trained.keras", "operators.h5", "keras2_functional.h5", "operators.weights.h5"]
+)
 def test_damaged_files_are_errors_and_nothing_else(name, tmp_path):
-    """Whatever bytes are changed or missing: a model, or a ValueError; a model's weights all new or all old."""
+    """Whatever bytes are changed or missing: a model or a ValueError; weights are all new or all old."""
     data = (GOLDEN / name).read_bytes()
     path = tmp_path / name
     rng = random.Random(1)
@@ -529,7 +550,10 @@ def test_h5py_is_asked_for(monkeypatch, tmp_path):
 
     monkeypatch.setitem(sys.modules, "h5py", None)
     load_model(GOLDEN / "trained.keras")
-    for action in (lambda: chain().save(tmp_path / "net.keras"), lambda: chain().save_weights(tmp_path / "w.weights.h5")):
+    for action in (
+        lambda: chain().save(tmp_path / "net.keras"),
+        lambda: chain().save_weights(tmp_path / "w.weights.h5"),
+    ):
         with pytest.raises(ImportError, match=r"pip install 'fastconv\[keras\]'"):
             action()
     assert not list(tmp_path.iterdir())

@@ -104,7 +104,9 @@ OPTIMIZERS = {
     "adadelta": lambda k: k.optimizers.Adadelta(0.1),
     "rmsprop": lambda k: k.optimizers.RMSprop(0.01, momentum=0.5, centered=True),
     "averaged": lambda k: k.optimizers.Adam(0.01, use_ema=True, gradient_accumulation_steps=2),
-    "schedule": lambda k: k.optimizers.SGD(k.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5), momentum=0.9),
+    "schedule": lambda k: k.optimizers.SGD(
+        k.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5), momentum=0.9
+    ),
 }
 
 
@@ -139,9 +141,9 @@ def test_training_begun_in_keras_goes_on(optimizer, suffix, tmp_path):
     ours = load_model(tmp_path / f"net{suffix}")
     assert ours.optimizer.iterations == (1 if optimizer == "averaged" else 3)
     for x, y in rest:
-        losses = [float(np.ravel(np.asarray(model.train_on_batch(x, y)))[0]) for model in (theirs, ours)]
+        for model in (theirs, ours):
+            model.train_on_batch(x, y)
     assert_same([np.asarray(w) for w in ours.get_weights()], [np.asarray(w) for w in theirs.get_weights()])
-    assert losses[0] > 0
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -184,8 +186,6 @@ def test_bare_operations(name, suffix, tmp_path):
     keras.utils.clear_session()
     inputs = keras.Input((4, 4, 3))
     x, y = keras.layers.Conv2D(3, 1)(inputs), keras.layers.Conv2D(3, 1)(inputs)
-    if suffix == ".h5" and name in ("reshape", "transpose", "max"):
-        pytest.importorskip("keras")
     model = keras.Model(inputs, keras.layers.Flatten()(OPERATIONS[name](keras, x, y)))
     networks.scramble(model)
     path = tmp_path / f"net{suffix}"

@@ -304,7 +304,9 @@ class _Reader:
             return [] if shape == (0,) else None
         if element.size * count > len(data):
             raise _Refused(f"{self.place} is damaged: an attribute is cut off")
-        pieces = [data[start : start + element.size] for start in range(0, element.size * count, element.size)]
+        pieces = [
+            data[start : start + element.size] for start in range(0, element.size * count, element.size)
+        ]
         texts = [self.text(piece, element) for piece in pieces]
         return texts if shape else texts[0]
 

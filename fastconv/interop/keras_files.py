@@ -51,8 +51,7 @@ def load_model(path: saving.PathLike, custom: Mapping[str, Any], compile: bool, 
     text = tree.text("model_config")
     if text is None:
         raise ValueError(
-            f"{path} holds weights alone, no layers: build the model, then "
-            f"model.load_weights({str(path)!r})"
+            f"{path} holds weights alone, no layers: build the model, then model.load_weights({str(path)!r})"
         )
     weights = tree.groups.get("model_weights")
     if weights is None:
@@ -67,10 +66,8 @@ def load_weights(
     model: Model, path: saving.PathLike, skip_mismatch: bool, by_name: bool, allow_nan: bool
 ) -> None:
     """Copy the weights of one of Keras' files into a model; see ``models.load_weights``."""
-    if Path(path).suffix == ".keras":
-        data = Archive(path, ".keras file").read(_WEIGHTS)
-    else:
-        data = _bytes(path)
+    packed = Path(path).suffix == ".keras"
+    data = Archive(path, ".keras file").read(_WEIGHTS) if packed else _bytes(path)
     tree = hdf5.read(data, str(path))
     _set_weights(model, tree.groups.get("model_weights", tree), path, by_name, skip_mismatch, allow_nan)
 
@@ -138,7 +135,7 @@ def _restore_optimizer(model: Model, tree: hdf5.Group, path: saving.PathLike) ->
     if group is not None:
         stored = [group.arrays[name] for name in sorted(group.arrays, key=lambda name: (len(name), name))]
     else:
-        names = tree.groups["optimizer_weights"] if "optimizer_weights" in tree.groups else None
+        names = tree.groups.get("optimizer_weights")
         found = [] if names is None else [names.array(name) for name in names.texts("weight_names") or []]
         stored = [array for array in found if array is not None]
     if not stored or (len(stored) <= 2 and not stored[0].read().any()):
@@ -153,7 +150,7 @@ def _restore_optimizer(model: Model, tree: hdf5.Group, path: saving.PathLike) ->
             stacklevel=5,
         )
         return
-    state = {name: array.read() for name, array in zip(order, stored, strict=True)}
+    state: dict[str, Any] = {name: array.read() for name, array in zip(order, stored, strict=True)}
     if "learning_rate" in state and state["learning_rate"] == np.float32(own["learning_rate"]):
         state["learning_rate"] = own["learning_rate"]  # not rounded
     model.optimizer.load_state_dict(state)

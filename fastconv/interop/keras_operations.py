@@ -12,7 +12,7 @@ TENSOR = "__keras_tensor__"
 
 
 class Call(NamedTuple):
-    """A call of an operation that a layer computes: the layer's class, its arguments, and those of its call."""
+    """What a layer does in an operation's place: its class, its arguments, and those of its call."""
 
     class_name: str
     config: dict[str, Any]

@@ -159,7 +159,8 @@ def _entry(entry: Mapping[str, Any], shifts: Mapping[str, int], owner: str) -> d
         inbound = [{"args": rule.args, "kwargs": {}} for rule in rules]
     else:
         made = _object(entry)
-        given = (_kwargs(made["class_name"], kwargs, name) for _, kwargs in calls)
+        kind = str(made["class_name"])
+        given = (_kwargs(kind, kwargs, name) for _, kwargs in calls)
         inbound = [{"args": args, "kwargs": kwargs} for (args, _), kwargs in zip(calls, given, strict=True)]
     return {**made, "name": name, "inbound_nodes": inbound}
 
@@ -228,7 +229,8 @@ def _shifts(config: Mapping[str, Any]) -> tuple[dict[str, int], dict[str, int]]:
 
 
 _OFF = {
-    "Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout", "SpatialDropout2D", "SpectralNormalization",
+    "Dropout", "GaussianDropout", "GaussianNoise", "AlphaDropout", "SpatialDropout2D",
+    "SpectralNormalization",
 }  # fmt: skip
 """Layers whose calls Keras notes with ``training=False`` where nobody gave it; with True those at work."""
 

@@ -69,17 +69,20 @@ def _own_weights(layer: Layer) -> list[Parameter]:
 
 
 def _children(layer: Layer) -> Iterator[tuple[str, Any]]:
-    if isinstance(layer, (Model, Pipeline)) and (
-        isinstance(layer, (Sequential, Pipeline)) or layer._graph is not None
-    ):
-        yield "layers", layer.layers
-    if isinstance(layer, SpectralNormalization):
-        yield "layer", layer.layer
+    """What Keras looks at in a layer: its attributes by name, private ones last; of models, layers first."""
+    held: dict[str, Any] = {}
     if layer._is_of_the_user:
         books = vars(Layer()).keys() | {"_layers", "_tensors"}
-        for name in sorted(vars(layer).keys() - books, key=lambda name: name.replace("_", "~", 1)):
-            if isinstance(vars(layer)[name], (Layer, list, tuple, dict)):
-                yield name, vars(layer)[name]
+        held = {name: value for name, value in vars(layer).items() if name not in books}
+    if isinstance(layer, SpectralNormalization):
+        held["layer"] = layer.layer
+    if isinstance(layer, (Sequential, Pipeline)) or (isinstance(layer, Model) and layer._graph is not None):
+        yield "layers", layer.layers
+    elif isinstance(layer, Model):
+        held["layers"] = layer.layers
+    for name in sorted(held, key=lambda name: name.replace("_", "~", 1) if name[0] == "_" else name):
+        if isinstance(held[name], (Layer, list, tuple, dict)):
+            yield name, held[name]
 
 
 def pairs(tree: Group, model: Model, where: str, by_name: bool) -> list[Pair]:
@@ -109,14 +112,25 @@ def pairs(tree: Group, model: Model, where: str, by_name: bool) -> list[Pair]:
 
 def check_names(tree: Group, model: Model, where: str) -> None:
     """ValueError where Keras gave the places of layers other layers' names: weights would be mixed up."""
+    named = set(_named_layers(model))
     for place in places(model):
         group = tree.find(place.path)
-        saved = None if group is None or not place.weights else group.text("name")
+        known = place.weights and id(place.layer) in named
+        saved = group.text("name") if known and group is not None else None
         if saved is not None and saved != place.layer.name:
             raise ValueError(
                 f"{where}: {place.path} holds the weights of {saved!r}, where those of {place.layer.name!r} "
                 "were expected: the layers are in another order"
             )
+
+
+def _named_layers(model: Model) -> Iterator[int]:
+    """The layers, by id, whose names a description of the model has: not those inside of a user's layer."""
+    if isinstance(model, Sequential) or model._graph is not None:
+        for layer in model.layers:
+            yield id(layer)
+            if isinstance(layer, Model):
+                yield from _named_layers(layer)
 
 
 def _all(group: Group) -> Iterator[Group]:

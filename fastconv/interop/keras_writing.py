@@ -74,7 +74,9 @@ class _Writer:
         made = [self.object(layer) for layer in described]
         if shape is not None:
             name = f"{config['name']}_input"
-            made.insert(0, self.object({"class_name": "InputLayer", "config": {"name": name, "shape": shape[1:]}}))
+            made.insert(
+                0, self.object({"class_name": "InputLayer", "config": {"name": name, "shape": shape[1:]}})
+            )
         return {
             "module": "keras",
             "class_name": "Sequential",

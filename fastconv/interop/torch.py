@@ -153,7 +153,9 @@ def _mapped(wanted: list[Slot], mapping: Modules, model: Model) -> list[str]:
     if unknown or missing:
         raise ValueError(
             f"mapping has an entry for each layer of {model} with weights: "
-            + "; ".join([f"{name!r} is missing" for name in missing] + [f"{name!r} is none" for name in unknown])
+            + "; ".join(
+                [f"{name!r} is missing" for name in missing] + [f"{name!r} is none" for name in unknown]
+            )
         )
     names = []
     for slot in wanted:
@@ -176,7 +178,7 @@ def _put_in_order(wanted: list[Slot], tensors: Mapping[str, Array], what: str) -
     for name in sorted(tensors, key=_natural):
         module, _, tensor = name.rpartition(".")
         modules.setdefault(module, {})[tensor] = tensors[name].shape
-    names_of = {module: list(found) for module, found in modules.items()}
+    order = list(modules)
     layers: dict[tuple[int, str], list[Slot]] = {}
     for slot in wanted:
         layers.setdefault((id(slot.layer), slot.module), []).append(slot)
@@ -186,17 +188,18 @@ def _put_in_order(wanted: list[Slot], tensors: Mapping[str, Array], what: str) -
             same.setdefault(frozenset(found.items()), []).append(module)
         wanted_kinds = [frozenset((s.tensor, s.shape) for s in group) for group in layers.values()]
         if Counter(wanted_kinds) == Counter({kind: len(found) for kind, found in same.items()}):
-            for found in same.values():
-                if len({re.sub(r"\d+", "#", module) for module in found}) > 1:
+            for alike in same.values():
+                if len({re.sub(r"\d+", "#", module) for module in alike}) > 1:
                     raise ValueError(
-                        f"{what} keeps no order, and the modules {', '.join(found)} have the same shapes: say "
-                        "which belongs to which layer, mapping={layer's name: module's name}"
+                        f"{what} keeps no order, and the modules {', '.join(alike)} have the same shapes: "
+                        "say which belongs to which layer, mapping={layer's name: module's name}"
                     )
-            names_of = {found: names_of[found] for kind in wanted_kinds for found in [same[kind].pop(0)]}
-    ordered = []
-    for module, found in names_of.items():
-        ordered += [f"{module}.{tensor}" if module else tensor for tensor in sorted(found, key=_place)]
-    return ordered
+            order = [same[kind].pop(0) for kind in wanted_kinds]
+    return [
+        f"{module}.{tensor}" if module else tensor
+        for module in order
+        for tensor in sorted(modules[module], key=_place)
+    ]
 
 
 def _place(tensor: str) -> int:

@@ -46,7 +46,9 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Array]:
     order = f"{folder}/byteorder"
     swapped = order in archive.names and archive.read(order).strip() == b"big"
     try:
-        value = _Machine(lambda key: archive.read(f"{folder}/data/{key}"), swapped).run(archive.read(pickles[0]))
+        value = _Machine(lambda key: archive.read(f"{folder}/data/{key}"), swapped).run(
+            archive.read(pickles[0])
+        )
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     # What a program that is none does to the machine.
@@ -263,7 +265,9 @@ def _tensor(
     if 0 in shape:
         return np.zeros(shape, storage.dtype)
     if reach > storage.size:
-        raise ValueError(f"a tensor of shape {tuple(shape)} reaches out of its storage of {storage.size} numbers")
+        raise ValueError(
+            f"a tensor of shape {tuple(shape)} reaches out of its storage of {storage.size} numbers"
+        )
     steps = [stride * storage.itemsize for stride in strides]
     return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps, writeable=False)
 

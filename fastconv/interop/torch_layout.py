@@ -85,8 +85,8 @@ def _slots_of(layer: Layer, orders: Orders) -> list[Slot]:
         if isinstance(layer, kind):
             return list(make(layer, orders))
     raise ValueError(
-        f"{layer}: PyTorch has no module like it: layers with weights that can be exchanged are convolutions, "
-        "Dense, PReLU and normalizations. Leave it out by a model of the others, or set its weights by hand"
+        f"{layer}: PyTorch has no module like it. Convolutions, Dense, PReLU and normalizations can be "
+        "exchanged; leave this layer to a model of its own, or set its weights by hand"
     )
 
 
@@ -181,17 +181,21 @@ def _scale_and_shift(layer: Any, gamma: Any, beta: Any, order: Array | None) -> 
     for tensor, parameter, constant in (("weight", gamma, 1.0), ("bias", beta, 0.0)):
         if parameter is None:
             yield Slot(layer, "", tensor, None, shape, _same, _same, constant)
-        elif len(shape) > 1:  # channels first
-            there, here = (-1, *range(len(shape) - 1)), (*range(1, len(shape)), 0)
-            axes = tuple(axis % len(shape) for axis in there)
-            turned = tuple(shape[axis] for axis in axes)
-            yield Slot(
-                layer, "", tensor, parameter, turned,
-                lambda value, axes=axes: value.transpose(axes),
-                lambda value, axes=here: value.transpose(axes),
-            )  # fmt: skip
         else:
-            yield _vector(layer, tensor, parameter, order)
+            yield _along_axes(layer, tensor, parameter, order)
+
+
+def _along_axes(layer: Any, tensor: str, parameter: Parameter, order: Array | None) -> Slot:
+    """One number for each place along some axes, which are channels first there."""
+    if parameter.ndim < 2:
+        return _vector(layer, tensor, parameter, order)
+    rank = 1 + len(layer.input_shape)
+    axes = [axis % rank for axis in layer.axis]
+    if axes != sorted(axes):
+        raise ValueError(f"{layer}: PyTorch's axes are in ascending order; give axis={sorted(axes)}")
+    last = parameter.ndim - 1
+    turned = (last, *range(last)) if axes[-1] == rank - 1 else tuple(range(last + 1))
+    return _transposed(layer, parameter, turned)._replace(tensor=tensor)
 
 
 def _affine(layer: Any, orders: Orders) -> Iterator[Slot]:
@@ -199,7 +203,7 @@ def _affine(layer: Any, orders: Orders) -> Iterator[Slot]:
 
 
 def _rms(layer: Any, orders: Orders) -> list[Slot]:
-    return [_vector(layer, "weight", layer.scale, orders.inputs if layer.scale.ndim == 1 else None)]
+    return [_along_axes(layer, "weight", layer.scale, orders.inputs)]
 
 
 def _prelu(layer: Any, orders: Orders) -> list[Slot]:
@@ -268,7 +272,11 @@ def feature_orders(model: Model) -> dict[int, Orders]:
     found: dict[int, Orders] = {}
     for step in steps:
         order, later = came.get(step.inputs[0]), wanted.get(step.outputs[0])
-        own = Orders(order, later) if isinstance(step.layer, L.Dense) else Orders(order if order is not None else later)
+        own = (
+            Orders(order, later)
+            if isinstance(step.layer, L.Dense)
+            else Orders(order if order is not None else later)
+        )
         known = found.setdefault(id(step.layer), own)
         if not all(_equal(a, b) for a, b in zip(known, own, strict=True)):
             raise ValueError(

@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fastconv.interop.keras_reading import from_keras, is_of_keras
-from fastconv.interop.keras_training import compile_from_keras
 from fastconv.layers import serialization
 from fastconv.models.model import Model
 from fastconv.models.saving import WRONG_DESCRIPTION, reason
@@ -21,6 +19,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     Classes of your own come by name in ``custom_objects``, or are registered. Raises ValueError for text that
     describes no model, or unknown layers; TypeError for what is no text.
     """
+    from fastconv.interop.keras_reading import is_of_keras
     from fastconv.saving import deserialize_keras_object
 
     if not isinstance(json_string, (str, bytes)):
@@ -43,6 +42,9 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
 
 
 def _of_keras(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) -> Any:
+    from fastconv.interop.keras_reading import from_keras
+    from fastconv.interop.keras_training import compile_from_keras
+
     made = serialization.deserialize(from_keras(config), custom_objects)
     chosen = config.get("compile_config")
     arguments = compile_from_keras(chosen) if chosen else None

@@ -451,7 +451,9 @@ def _check_suffix(path: PathLike) -> None:
             f"{path}: models are saved as .keras for Keras; HDF5 files of whole models are read, not written"
         )
     if suffix != SUFFIX:
-        raise ValueError(f"{path}: the name of a model file must end in {SUFFIX}, or .keras for Keras' format")
+        raise ValueError(
+            f"{path}: the name of a model file must end in {SUFFIX}, or .keras for Keras' format"
+        )
 
 
 def _is_hdf5(path: PathLike) -> bool:
