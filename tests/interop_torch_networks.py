@@ -73,11 +73,28 @@ def separable():
     return Model(inputs, L.Flatten()(L.Permute((3, 1, 2))(x)))
 
 
+def row_norms_torch(nn):
+    return nn.Sequential(
+        nn.LayerNorm((2, 3, 4)), nn.LayerNorm((3, 4)), nn.RMSNorm((2, 3, 4), eps=1e-6), nn.Flatten(),
+        nn.LayerNorm(24), nn.RMSNorm(24, eps=1e-6), nn.Linear(24, 3),
+    )  # fmt: skip
+
+
+def row_norms():
+    return Sequential([
+        L.Input((3, 4, 2)),
+        L.LayerNormalization(axis=[1, 2, 3], **NORM), L.LayerNormalization(axis=[1, 2], **NORM),
+        L.RMSNormalization(axis=[1, 2, 3]), L.Flatten(), L.LayerNormalization(**NORM), L.RMSNormalization(),
+        L.Dense(3),
+    ])  # fmt: skip
+
+
 NETWORKS = {
     "everything": (everything_torch, everything),
     "decoder": (decoder_torch, decoder),
     "one_dimension": (one_dimension_torch, one_dimension),
     "separable": (separable_torch, separable),
+    "row_norms": (row_norms_torch, row_norms),
 }
 
 

@@ -100,6 +100,38 @@ def test_descriptions_by_keras_2():
     assert model.output_shape == [(None, 3), (None, 144)]
 
 
+def test_descriptions_by_the_first_keras():
+    """A list of layers, names of the time, and no InputLayer."""
+    uniform = {"class_name": "VarianceScaling", "config": {
+        "scale": 1.0, "mode": "fan_avg", "distribution": "uniform", "seed": None,
+    }}  # fmt: skip
+    described = {
+        "class_name": "Sequential",
+        "keras_version": "2.1.6",
+        "backend": "tensorflow",
+        "config": [
+            {"class_name": "Conv2D", "config": {
+                "name": "conv2d_1", "trainable": True, "batch_input_shape": [None, 8, 8, 1],
+                "dtype": "float32", "filters": 4, "kernel_size": [3, 3], "strides": [1, 1], "padding": "valid",
+                "data_format": "channels_last", "dilation_rate": [1, 1], "activation": "relu",
+                "use_bias": True,
+                "kernel_initializer": uniform, "bias_initializer": {"class_name": "Zeros", "config": {}},
+                "kernel_regularizer": None, "bias_regularizer": None, "activity_regularizer": None,
+                "kernel_constraint": None, "bias_constraint": None,
+            }},
+            {"class_name": "LeakyReLU", "config": {"name": "leaky", "trainable": True, "alpha": 0.2}},
+            {"class_name": "Flatten", "config": {"name": "flatten_1", "trainable": True}},
+            {"class_name": "Dropout", "config": {"name": "drop", "rate": 0.5, "seed": None}},
+        ],
+    }  # fmt: skip
+    model = model_from_json(json.dumps(described))
+    assert model.output_shape == (None, 144)
+    assert model.layers[1].negative_slope == 0.2
+    described["config"].append({"class_name": "LSTM", "config": {"name": "memory", "units": 3}})
+    with pytest.raises(ValueError, match=r"the layer 'memory' \(LSTM\)"):
+        model_from_json(json.dumps(described))
+
+
 def test_training_goes_on_where_keras_stopped():
     """Golden: the weights after two more steps in Keras."""
     model = load_model(GOLDEN / "trained.keras")

@@ -93,6 +93,72 @@ def test_applications_there_and_back(name, tmp_path):
     assert_same(networks.outputs_of(load_model(tmp_path / "theirs.keras"), x), y)
 
 
+def classes_of_ones_own(k):
+    """A layer made of layers, and a subclassed model, in either library."""
+    L = k.layers
+
+    class Block(L.Layer):
+        def __init__(self, filters, **options):
+            super().__init__(**options)
+            self.filters = filters
+            self.conv, self.norm = L.Conv2D(filters, 1), L.BatchNormalization()
+            self.more = [L.Conv2D(filters, 3, padding="same"), L.Conv2D(filters, 1)]
+
+        def build(self, input_shape):
+            if k is fastconv:
+                return super().build(input_shape)
+            self.conv.build(input_shape)
+            for layer in (self.norm, *self.more):
+                layer.build((*input_shape[:-1], self.filters))
+            self.built = True
+
+        def call(self, x):
+            x = self.norm(self.conv(x))
+            for layer in self.more:
+                x = layer(x)
+            return x
+
+        def get_config(self):
+            return {**super().get_config(), "filters": self.filters}
+
+    class Net(k.Model):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.z, self.a = L.Conv2D(3, 3), Block(3)
+            self.flat, self.top = L.Flatten(), L.Dense(2)
+
+        def call(self, x):
+            return self.top(self.flat(self.a(self.z(x))))
+
+    return Block, Net
+
+
+def test_classes_of_ones_own(tmp_path):
+    (their_block, their_net), (block, net) = map(classes_of_ones_own, (keras, fastconv))
+    x = [np.random.default_rng(2).random((2, 6, 6, 2), np.float32)]
+    L = keras.layers
+    theirs = keras.Sequential([L.Input((6, 6, 2)), their_block(3, name="block"), L.Flatten()])
+    networks.scramble(theirs)
+    theirs.save(tmp_path / "theirs.keras")
+    ours = load_model(tmp_path / "theirs.keras", custom_objects={"Block": block})
+    assert_same(networks.outputs_of(ours, x), networks.outputs_of(theirs, x))
+    ours.save(tmp_path / "ours.keras")
+    again = keras.saving.load_model(tmp_path / "ours.keras", custom_objects={"Block": their_block})
+    assert_same(networks.outputs_of(again, x), networks.outputs_of(theirs, x))
+
+    theirs, ours = their_net(), net()
+    theirs(x[0])
+    ours.build((None, 6, 6, 2))
+    networks.scramble(theirs)
+    theirs.save_weights(tmp_path / "theirs.weights.h5")
+    ours.load_weights(tmp_path / "theirs.weights.h5")
+    assert_same(networks.outputs_of(ours, x), networks.outputs_of(theirs, x))
+    networks.scramble(ours, seed=5)
+    ours.save_weights(tmp_path / "ours.weights.h5")
+    theirs.load_weights(tmp_path / "ours.weights.h5")
+    assert_same(networks.outputs_of(theirs, x), networks.outputs_of(ours, x))
+
+
 OPTIMIZERS = {
     "sgd": lambda k: k.optimizers.SGD(0.1),
     "momentum": lambda k: k.optimizers.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
