@@ -112,7 +112,8 @@ def test_descriptions_by_the_first_keras():
         "config": [
             {"class_name": "Conv2D", "config": {
                 "name": "conv2d_1", "trainable": True, "batch_input_shape": [None, 8, 8, 1],
-                "dtype": "float32", "filters": 4, "kernel_size": [3, 3], "strides": [1, 1], "padding": "valid",
+                "dtype": "float32", "filters": 4, "kernel_size": [3, 3], "strides": [1, 1],
+                "padding": "valid",
                 "data_format": "channels_last", "dilation_rate": [1, 1], "activation": "relu",
                 "use_bias": True,
                 "kernel_initializer": uniform, "bias_initializer": {"class_name": "Zeros", "config": {}},

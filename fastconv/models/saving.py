@@ -342,6 +342,7 @@ WRONG_DESCRIPTION = (
     LookupError,
     AttributeError,
     ArithmeticError,
+    MemoryError,
     RecursionError,
     NotImplementedError,
 )
