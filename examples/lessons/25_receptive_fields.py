@@ -53,7 +53,8 @@ def answers_to_spots(model: fc.Sequential) -> list[np.ndarray]:
     """For each layer, which pixels each unit answers to: (pixels, H, W), true or false.
 
     All weights are made positive and all biases zero, so that nothing can cancel out; and since all pixels
-    but one are dark, that one is the maximum of whatever window it is in.
+    but one are dark, that one is the maximum of whatever window it is in. What answers is set to 1 before the
+    next layer, so that no answer fades to the size of rounding errors.
     """
     H, W, C = model.input_shape[1:]
     x = np.repeat(np.eye(H * W, dtype=np.float32).reshape(H * W, H, W, 1), C, axis=3)
@@ -62,7 +63,7 @@ def answers_to_spots(model: fc.Sequential) -> list[np.ndarray]:
         for parameter in layer.parameters:
             shape = parameter.value.shape
             parameter.value = np.full(shape, 1 / np.prod(shape[:-1]) if len(shape) > 1 else 0, np.float32)
-        x = layer(x)
+        x = (layer(x) > 1e-3).astype(np.float32)
         answers.append(x.max(3) > 0)
     return answers
 
