@@ -272,11 +272,11 @@ def test_initializers_and_metrics_that_keras_has_not_are_left_out(tmp_path):
     from fastconv.initializers import FanInUniform
 
     model = Sequential([layers.Input((3,)), layers.Dense(2, kernel_initializer=FanInUniform(), name="odd")])
-    with pytest.warns(UserWarning, match="kernel_initializer=FanInUniform is left out"):
+    with pytest.warns(UserWarning, match="leaves out: kernel_initializer=FanInUniform of the layer 'odd'"):
         model.save(tmp_path / "net.keras")
     model = Sequential([layers.Input((3,)), layers.Dense(2)])
     model.compile("sgd", "mse", metrics=[fastconv.metrics.ConfusionMatrix(2)])
-    with pytest.warns(UserWarning, match=r"what compile chose, for metrics\.ConfusionMatrix: is left out"):
+    with pytest.warns(UserWarning, match=r"leaves out: what compile chose, for metrics\.ConfusionMatrix"):
         model.save(tmp_path / "net.keras")
     assert load_model(tmp_path / "net.keras").optimizer is None
 

@@ -212,6 +212,30 @@ def test_training_begun_in_keras_goes_on(optimizer, suffix, tmp_path):
     assert_same([np.asarray(w) for w in ours.get_weights()], [np.asarray(w) for w in theirs.get_weights()])
 
 
+@pytest.mark.filterwarnings("error:Skipping variable loading")
+def test_what_compile_chose_by_output(tmp_path):
+    L = fastconv.layers
+    a, b = L.Input((3,), name="a"), L.Input((2,), name="b")
+    model = fastconv.Model([a, b], {"p": L.Dense(2, name="p")(a), "q": L.Dense(1, name="q")(b)})
+    model.compile(
+        fastconv.optimizers.SGD(fastconv.optimizers.schedules.CosineDecay(0.1, 10)),
+        {"p": "mse", "q": fastconv.losses.Huber()},
+        loss_weights={"p": 1.0, "q": 0.5},
+        metrics={"p": ["mae"], "q": [fastconv.metrics.RootMeanSquaredError()]},
+        weighted_metrics={"q": ["mse"]},
+    )
+    model.save(tmp_path / "ours.keras")
+    theirs = keras.saving.load_model(tmp_path / "ours.keras")
+    theirs.save(tmp_path / "theirs.keras")
+    loaded = load_model(tmp_path / "theirs.keras")
+    x, y = [np.ones((4, 3)), np.ones((4, 2))], {"p": np.ones((4, 2)), "q": np.ones((4, 1))}
+    found = [net.evaluate(x, y, verbose=0, return_dict=True) for net in (model, theirs, loaded)]
+    assert found[0].keys() == found[1].keys() == found[2].keys()
+    assert len(found[0]) == 6
+    for name, value in found[0].items():
+        np.testing.assert_allclose([other[name] for other in found[1:]], value, rtol=1e-5)
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_begun_here_goes_on_in_keras(optimizer, tmp_path):
     keras.utils.clear_session()

@@ -7,6 +7,7 @@ disk; whatever is wrong with one is a ValueError.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import warnings
@@ -138,7 +139,7 @@ def _restore_optimizer(model: Model, tree: hdf5.Group, path: saving.PathLike) ->
         names = tree.groups.get("optimizer_weights")
         found = [] if names is None else [names.array(name) for name in names.texts("weight_names") or []]
         stored = [array for array in found if array is not None]
-    if not stored or (len(stored) <= 2 and not stored[0].read().any()):
+    if not stored or not stored[0].read().any():
         return  # it has taken no step
     model.optimizer.build(model.parameters)
     order = state_order(model.optimizer, model.parameters)
@@ -194,7 +195,8 @@ def save_model(model: Model, path: saving.PathLike, notes: Mapping[str, Any] | N
     saving.check_savable(model)
     hdf5.h5py()
     with _named(model):
-        config = plain(to_keras(model), "model")
+        description, left_out = to_keras(model)
+        config = plain(description, "model")
     metadata = {
         "keras_version": _VERSION,
         "date_saved": datetime.now(timezone.utc).strftime("%Y-%m-%d@%H:%M:%S"),
@@ -205,6 +207,8 @@ def save_model(model: Model, path: saving.PathLike, notes: Mapping[str, Any] | N
     weights = _weights_file(model, config.get("compile_config") is not None)
     texts = [(_METADATA, json.dumps(metadata)), (_CONFIG, json.dumps(config))]
     write_atomically(path, archives.written([*texts, (_WEIGHTS, weights)]))
+    if left_out:
+        warnings.warn(f"{path}: Keras has not, and the file leaves out: {'; '.join(left_out)}", stacklevel=4)
 
 
 def save_weights(model: Model, path: saving.PathLike, notes: Mapping[str, Any] | None) -> None:
@@ -233,10 +237,11 @@ def _weights_file(model: Model, with_optimizer: bool) -> bytes:
         for number, weight in enumerate(place.weights):
             dtype = np.int32 if weight.name == "count" and weight.shape == () else np.float32
             arrays[f"{place.path}/{number}"] = np.asarray(weight.value, dtype)
-    optimizer = model.optimizer
-    if with_optimizer and optimizer is not None and (order := state_order(optimizer, model.parameters)):
-        names["optimizer/vars"] = {"name": optimizer.name}
+    if with_optimizer and model.optimizer is not None:
+        optimizer = model.optimizer if model.optimizer.built else copy.deepcopy(model.optimizer)
+        optimizer.build(model.parameters)
         state = optimizer.state_dict()
-        for number, name in enumerate(order if optimizer.built else ()):
+        names["optimizer/vars"] = {"name": optimizer.name}
+        for number, name in enumerate(state_order(optimizer, model.parameters) or ()):
             arrays[f"optimizer/vars/{number}"] = state_as_keras(name, state[name])
     return hdf5.written(arrays, names)

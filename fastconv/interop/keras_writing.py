@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from fastconv import layers
+from fastconv import constraints, initializers, layers, losses, metrics, optimizers, regularizers
 from fastconv._core.configuration import each_object
 from fastconv.layers import serialization
 from fastconv.models.model import Model
+from fastconv.optimizers import schedules
+
+_PACKAGES = {
+    "initializers": initializers,
+    "regularizers": regularizers,
+    "constraints": constraints,
+    "losses": losses,
+    "metrics": metrics,
+    "optimizers": optimizers,
+    "optimizers.schedules": schedules,
+}
 
 _ALONE = {
     "initializers": {"FanInUniform", "RandomSigns"},
@@ -28,16 +38,20 @@ _FLOAT32 = {
 }
 
 
-def to_keras(model: Model) -> dict[str, Any]:
-    """The model, and what ``compile`` chose, as Keras 3 writes them.
+def to_keras(model: Model) -> tuple[dict[str, Any], list[str]]:
+    """The model, and what ``compile`` chose, as Keras 3 writes them; and what is left out, in words.
 
-    A warning says which initializers, losses, metrics and schedules Keras has not: they are left out. Raises
-    ValueError that names the layer and argument for the rest of what Keras has not.
+    Left out are initializers, losses, metrics and schedules that Keras has not. Raises ValueError that names
+    the layer and argument for the rest of what Keras has not.
     """
-    description = _Writer().object(serialization.serialize(model))
+    writer = _Writer()
+    description = writer.object(serialization.serialize(model))
+    left_out = writer.left_out
     if model.compiled:
-        description["compile_config"] = _compile_config(model)
-    return description
+        description["compile_config"], missing = _compile_config(model)
+        if missing:
+            left_out = [*left_out, f"what compile chose, for {', '.join(missing)}"]
+    return description, left_out
 
 
 class _Writer:
@@ -45,6 +59,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self.shared: dict[int, Mapping[str, Any]] = {}
+        self.left_out: list[str] = []
 
     def object(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """A layer or model."""
@@ -158,19 +173,12 @@ class _Writer:
             elif isinstance(value, Mapping) and "class_name" in value:
                 package = f"{name.rpartition('_')[2]}s"
                 if value["class_name"] in _ALONE.get(package, ()):
-                    _warn_of(f"{owner}: {name}={value['class_name']}")
+                    self.left_out.append(f"{name}={value['class_name']} of {owner}")
                 else:
                     made[name] = _named(value, package) if value["class_name"] != "function" else value
             else:
                 made[name] = value
         return made if kind == "Pipeline" else {**made, "dtype": _FLOAT32}
-
-
-def _warn_of(what: str) -> None:
-    warnings.warn(f"{what} is left out: Keras has no such thing", stacklevel=_CALLER)
-
-
-_CALLER = 12  # far enough up to name a line outside of this package
 
 
 def _in_chain(entry: Mapping[str, Any], owner: str) -> Mapping[str, Any]:
@@ -194,7 +202,7 @@ def _in_chain(entry: Mapping[str, Any], owner: str) -> Mapping[str, Any]:
 def _named(entry: Mapping[str, Any], package: str) -> dict[str, Any]:
     """An object of one of Keras' packages, or one of the user's own."""
     name = entry["class_name"]
-    own = ">" in name
+    own = name not in _PACKAGES[package].__all__
     return {
         "module": None if own else f"keras.{package}",
         "class_name": name.rpartition(">")[2],
@@ -229,7 +237,8 @@ def _activation(value: Any, owner: str) -> Any:
 # ---- training -----------------------------------------------------------------------------------
 
 
-def _compile_config(model: Model) -> dict[str, Any] | None:
+def _compile_config(model: Model) -> tuple[dict[str, Any] | None, list[str]]:
+    """The arguments of ``compile``, and what Keras lacks of them; None where it lacks something."""
     config = model.get_compile_config()
     missing: list[str] = []
 
@@ -261,7 +270,4 @@ def _compile_config(model: Model) -> dict[str, Any] | None:
         "steps_per_execution": 1,
         "jit_compile": config["jit_compile"],
     }
-    if missing:
-        _warn_of(f"what compile chose, for {', '.join(missing)}:")
-        return None
-    return made
+    return (None if missing else made), missing

@@ -17,6 +17,8 @@ metadata ``notes``                   JSON: whatever the user wants to keep with 
 Format 2 is the same, with what format 1 has no words for: models that are graphs, in the notation of Keras'
 ``to_json`` (``graph/serialization.py``), layers that two models inside share, classes of models of the user's
 own, and losses and metrics by output. Chains of layers are still written as format 1.
+
+Files that end in ``.keras``, ``.h5`` or ``.hdf5`` are Keras', for ``interop/keras_files.py``.
 """
 
 from __future__ import annotations
@@ -65,13 +67,14 @@ def save_model(
 
     Parameters
     ----------
-    filepath : ends in ".safetensors"; may also be given as ``path=``
+    filepath : ends in ".safetensors", or in ".keras" for a file that Keras 3 loads; may also be given as
+        ``path=``
     overwrite : False refuses to replace a file
     notes : kept with the model, for ``read_notes``: names with plain numbers, strings, lists and
         dictionaries, such as what the classes are called
 
-    Raises ValueError for another extension than ``.safetensors`` or a model without weights yet, TypeError
-    that names it for what cannot be saved, FileExistsError with ``overwrite=False``, and FileNotFoundError,
+    Raises ValueError for another extension, a model without weights yet, and, in a file for Keras, for what
+    Keras has not; TypeError that names it for what cannot be saved, ImportError for Keras without h5py, FileExistsError with ``overwrite=False``, and FileNotFoundError,
     IsADirectoryError or PermissionError about the place.
     """
     filepath = one_path(filepath, path)
@@ -106,6 +109,7 @@ def save_weights(
 ) -> None:
     """Write the weights alone, for ``load_weights`` into a model with the same layers.
 
+    A file that ends in ".weights.h5" is for Keras 3, and takes no notes.
     ``notes`` are kept with them, for ``read_notes``: names with plain numbers, strings, lists and
     dictionaries, such as how the weights were made. ``path=`` is another name of ``filepath=``.
     """
@@ -222,14 +226,15 @@ def load_model(
     allow_nan: bool = False,
     path: PathLike | None = None,
 ) -> Model:
-    """The model in the file that ``save_model`` wrote, ready to predict and to go on training.
+    """The model in the file that ``save_model`` or Keras wrote, ready to predict and to go on training.
 
     Parameters
     ----------
-    filepath : ends in ".safetensors"; may also be given as ``path=``
+    filepath : ends in ".safetensors"; or in ".keras", or, of whole models by Keras 2 and 3, in ".h5" or
+        ".hdf5"; may also be given as ``path=``
     custom_objects : name -> class, for layers, losses, metrics and optimizers of your own
     compile : False leaves out optimizer, loss and metrics
-    safe_mode : as in Keras; makes no difference, for no file of fastconv holds code to execute
+    safe_mode : as in Keras; makes no difference, for code in a file is never run
     allow_nan : accept weights that are NaN or infinite
 
     Raises ValueError that names what differs if the file is damaged, of a newer format, not a model, of a
@@ -271,14 +276,14 @@ def load_weights(
     allow_nan: bool = False,
     path: PathLike | None = None,
 ) -> None:
-    """Copy the weights of a file by ``save_weights``, or ``save_model``, into a model.
+    """Copy the weights of a file by ``save_weights``, or ``save_model``, or Keras into a model.
 
     Layers are matched by their order, and their names may differ. Raises ValueError that names what differs;
     the model is unchanged then.
 
     Parameters
     ----------
-    filepath : ends in ".safetensors"; may also be given as ``path=``
+    filepath : ends in ".safetensors", ".keras", ".h5" or ".hdf5"; may also be given as ``path=``
     skip_mismatch : load what fits; a warning lists the layers that do not
     by_name : match layers by name: only layers of the same name have to fit, all others are left alone
     allow_nan : accept weights that are NaN or infinite
