@@ -74,8 +74,9 @@ def save_model(
         dictionaries, such as what the classes are called
 
     Raises ValueError for another extension, a model without weights yet, and, in a file for Keras, for what
-    Keras has not; TypeError that names it for what cannot be saved, ImportError for Keras without h5py, FileExistsError with ``overwrite=False``, and FileNotFoundError,
-    IsADirectoryError or PermissionError about the place.
+    Keras has not; TypeError that names it for what cannot be saved; ImportError for Keras without h5py;
+    FileExistsError with ``overwrite=False``; and FileNotFoundError, IsADirectoryError or PermissionError
+    about the place.
     """
     filepath = one_path(filepath, path)
     if Path(filepath).suffix == ".keras":
