@@ -6,7 +6,8 @@
 ``models``, ``layers``, ``optimizers``, ``losses``, ``metrics``, ``callbacks``, ``initializers``,
 ``regularizers``, ``constraints``, ``activations``, ``datasets``, ``applications``, ``utils``, ``backend``,
 ``config``, ``random`` and ``saving`` are what their namesakes in Keras are. ``presets`` has ready networks
-with the usual defaults, ``visualize`` pictures of what is inside them.
+with the usual defaults, ``visualize`` pictures of what is inside them, ``interop`` weights of other
+libraries.
 Below them: ``ops``, the operations on arrays; ``reference``, the same in pure Python; ``gradcheck``.
 """
 
@@ -79,6 +80,7 @@ __all__ = [
     "get_num_threads",
     "gradcheck",
     "initializers",
+    "interop",
     "layers",
     "losses",
     "measure_peak",
@@ -101,6 +103,6 @@ __all__ = [
 
 
 if TYPE_CHECKING:  # imported when first used: training and predicting do without
-    from fastconv import applications, backend, config, datasets, presets, random, saving, visualize
+    from fastconv import applications, backend, config, datasets, interop, presets, random, saving, visualize
 
 publish(__name__)

@@ -428,8 +428,10 @@ def test_checkpoint_says_what_it_does(tmp_path, capsys):
 
 
 def test_checkpoint_arguments_are_checked_at_once():
-    with pytest.raises(ValueError, match=r"must end in .safetensors, got 'best.keras'"):
-        ModelCheckpoint("best.keras")
+    with pytest.raises(ValueError, match=r"must end in .safetensors or, for Keras, .keras; got 'best.h5'"):
+        ModelCheckpoint("best.h5")
+    for path, weights_only in (("best.keras", False), ("best.weights.h5", True)):
+        assert ModelCheckpoint(path, save_weights_only=weights_only).filepath == path
     for save_freq in ("batch", 0, 1.5):
         with pytest.raises(ValueError, match="save_freq must be"):
             ModelCheckpoint("x.safetensors", save_freq=save_freq)

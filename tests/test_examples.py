@@ -82,6 +82,17 @@ def test_two_heads():
     )  # it is 3.2 for one that guesses the middle
 
 
+def test_exchange_weights(tmp_path):
+    pytest.importorskip("h5py", reason="files for Keras are written by h5py")
+    places = ("--keras", str(tmp_path / "net.keras"), "--torch", str(tmp_path / "net.safetensors"))
+    output = run_example("exchange_weights.py", *places)
+    right = [float(percent) for percent in re.findall(r"([\d.]+)%", output)]
+    assert len(right) == 2
+    assert right[0] == right[1] > 85
+    assert "the same weights" in output
+    assert {path.name for path in tmp_path.iterdir()} == {"net.keras", "net.safetensors"}
+
+
 def test_unet_shapes():
     output = run_example("unet_shapes.py", "--epochs", "3", "--images", "240")
     shares = [float(share) for share in re.findall(r"intersection over union ([\d.]+)", output)]

@@ -938,10 +938,6 @@ def loss_as_function():
     perceptron(loss=lambda y_true, y_pred: np.abs(y_true - y_pred).mean())
 
 
-def keras_file():
-    perceptron().save("my_model.keras")
-
-
 def hdf5_file():
     perceptron().save("my_model.h5")
 
@@ -974,9 +970,8 @@ IMPOSSIBLE = {
         (lambda: keras.applications.xception.Xception, r"applications\.pretrained_weights"),
         (lambda: keras.applications.imagenet_utils, r"layers\.Rescaling"),
     ],
-    '`model.save("my_model.keras")`, `.h5`, `.ckpt`': [
-        (keras_file, r"end in \.safetensors"),
-        (hdf5_file, r"end in \.safetensors"),
+    '`model.save("my_model.h5")`, `.ckpt`': [
+        (hdf5_file, r"models are saved as \.keras"),
         (checkpoint_file, r"end in \.safetensors"),
     ],
     "`optimizers.SGD(lr=0.01, decay=1e-4)`": [

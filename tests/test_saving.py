@@ -315,8 +315,6 @@ def test_nan_weights_on_request(path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("m.keras", r"does not read or write Keras' \.keras.*set_weights"),
-        ("m.h5", r"Keras' \.h5"),
         ("m.pt", "must end in .safetensors"),
         ("m", "must end in .safetensors"),
     ],

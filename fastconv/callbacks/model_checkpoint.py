@@ -13,7 +13,8 @@ class ModelCheckpoint(MonitorCallback):
 
     Parameters
     ----------
-    filepath : ends in ".safetensors". May contain {epoch}, {batch} (both from 1) and names from the logs:
+    filepath : ends in ".safetensors"; for Keras in ".keras", or ".weights.h5" for weights alone. May contain
+        {epoch}, {batch} (both from 1) and names from the logs:
         "best-{epoch:02d}-{val_loss:.3f}.safetensors". Folders are made as needed.
     monitor, mode : what better means, as for ``EarlyStopping``
     verbose : 1 says what is saved and why
@@ -40,9 +41,11 @@ class ModelCheckpoint(MonitorCallback):
     ) -> None:
         super().__init__(monitor, mode)
         self.filepath = os.fspath(filepath)
-        if not self.filepath.endswith(".safetensors"):
+        ends = (".safetensors", ".weights.h5" if save_weights_only else ".keras")
+        if not self.filepath.endswith(ends):
             raise ValueError(
-                f"ModelCheckpoint: the name of a model file must end in .safetensors, got {self.filepath!r}"
+                f"ModelCheckpoint: the name of the file must end in {ends[0]} or, for Keras, {ends[1]}; got "
+                f"{self.filepath!r}"
             )
         if save_freq != "epoch" and not (isinstance(save_freq, int) and save_freq > 0):
             raise ValueError(f'save_freq must be "epoch" or a number of batches, got {save_freq!r}')

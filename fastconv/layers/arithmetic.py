@@ -8,7 +8,7 @@ import numpy as np
 
 from fastconv import ops
 from fastconv.graph.symbolic import SymbolicTensor
-from fastconv.layers.layer import Layer
+from fastconv.layers.layer import Layer, Shape
 from fastconv.layers.merging import Add, Divide, Multiply, Subtract
 from fastconv.parameter import Array
 
@@ -24,6 +24,9 @@ class WithNumber(Layer):
     def __init__(self, operation: str, number: float, number_first: bool = False, **options: Any) -> None:
         super().__init__(**options)
         self.operation, self.number, self.number_first = operation, float(number), bool(number_first)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
 
     def call(self, x: Array, training: bool = False) -> Array:
         self.remember(x)

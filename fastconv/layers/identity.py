@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 class Identity(Layer):
     """y = x: a place in a graph with a name."""
 
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
     def call(self, x: Array, training: bool = False) -> Array:
         return x
 

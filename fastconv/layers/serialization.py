@@ -52,13 +52,28 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
             return read[number]
         if number is not None and config.get("config") is None:
             raise ValueError(f"the description refers to the layer {number!r} before it describes it")
-        layer = _registry.deserialize(config, custom_objects)
+        with _named_in_errors(config):
+            layer = _registry.deserialize(config, custom_objects)
         if number is not None:
             read[number] = layer
         built = layer._input_shape is not None
         if isinstance(config, Mapping) and config.get("build_config") and not built:
             layer.build_from_config(config["build_config"])
         return layer
+
+
+@contextmanager
+def _named_in_errors(config: Any) -> Iterator[None]:
+    """Errors say which layer it is, from the outermost model inwards."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        arguments = config.get("config") if isinstance(config, Mapping) else None
+        name = arguments.get("name") if isinstance(arguments, Mapping) else None
+        if name is None or type(error) not in (ValueError, TypeError):
+            raise
+        kind = config["class_name"]
+        raise type(error)(f"the layer {name!r} ({kind}): {error}") from (error.__cause__ or error)
 
 
 _written: ContextVar[dict[int, dict[str, Any]] | None] = ContextVar("written", default=None)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fastconv._core.names import by_occurrence
-from fastconv.parameter import Array
+from fastconv.parameter import Array, make_room
 
 
 class LayerWeights(NamedTuple):
@@ -38,16 +40,35 @@ def load_matching(
     """
     theirs, own = by_layer(saved), by_layer((weight.path, weight) for weight in model.weights)
     pairs = _by_name(theirs, own, where, model) if by_name else list(zip_longest(theirs, own))
+    load_pairs(pairs, model, where, skip_mismatch)
+
+
+def load_pairs(
+    pairs: Sequence[Pair],
+    model: Any,
+    where: Any,
+    skip_mismatch: bool,
+    read: Callable[[Any], Array] = np.asarray,
+) -> None:
+    """Copy what a file has into the layers of ``model`` that it is paired with.
+
+    read : makes an array of what the pairs have in place of one; may raise, and nothing has changed then
+    """
     problems = [problem for pair in pairs if (problem := _misfit(*pair))]
     if problems and not skip_mismatch:
         raise ValueError(f"{where} does not fit {model}: {problems[0]}; skip_mismatch=True loads the rest")
-    for file_layer, model_layer in pairs:
-        if file_layer and model_layer and not _misfit(file_layer, model_layer):
-            for name, parameter in model_layer.weights.items():
-                parameter.value = file_layer.weights[name]
+    values = [
+        (parameter, read(saved.weights[name]))
+        for saved, own in pairs
+        if saved and own and not _misfit(saved, own)
+        for name, parameter in own.weights.items()
+    ]
+    make_room(parameter for parameter, _ in values)
+    for parameter, value in values:
+        parameter.value = value
     if problems:
         warnings.warn(
-            f"{where}: {len(problems)} of {len(pairs)} layers skipped: {'; '.join(problems)}", stacklevel=4
+            f"{where}: {len(problems)} of {len(pairs)} layers skipped: {'; '.join(problems)}", stacklevel=5
         )
 
 

@@ -17,6 +17,8 @@ metadata ``notes``                   JSON: whatever the user wants to keep with 
 Format 2 is the same, with what format 1 has no words for: models that are graphs, in the notation of Keras'
 ``to_json`` (``graph/serialization.py``), layers that two models inside share, classes of models of the user's
 own, and losses and metrics by output. Chains of layers are still written as format 1.
+
+Files that end in ``.keras``, ``.h5`` or ``.hdf5`` are Keras', for ``interop/keras_files.py``.
 """
 
 from __future__ import annotations
@@ -65,16 +67,24 @@ def save_model(
 
     Parameters
     ----------
-    filepath : ends in ".safetensors"; may also be given as ``path=``
+    filepath : ends in ".safetensors", or in ".keras" for a file that Keras 3 loads; may also be given as
+        ``path=``
     overwrite : False refuses to replace a file
     notes : kept with the model, for ``read_notes``: names with plain numbers, strings, lists and
         dictionaries, such as what the classes are called
 
-    Raises ValueError for another extension than ``.safetensors`` or a model without weights yet, TypeError
-    that names it for what cannot be saved, FileExistsError with ``overwrite=False``, and FileNotFoundError,
-    IsADirectoryError or PermissionError about the place.
+    Raises ValueError for another extension, a model without weights yet, and, in a file for Keras, for what
+    Keras has not; TypeError that names it for what cannot be saved; ImportError for Keras without h5py;
+    FileExistsError with ``overwrite=False``; and FileNotFoundError, IsADirectoryError or PermissionError
+    about the place.
     """
     filepath = one_path(filepath, path)
+    if Path(filepath).suffix == ".keras":
+        from fastconv.interop import keras_files
+
+        _check_overwrite(filepath, overwrite)
+        keras_files.save_model(model, filepath, notes)
+        return
     arrays = _named_weights(model)
     texts: dict[str, Any] = {"model": serialization.serialize(model)}
     if model.optimizer is not None:
@@ -100,10 +110,17 @@ def save_weights(
 ) -> None:
     """Write the weights alone, for ``load_weights`` into a model with the same layers.
 
+    A file that ends in ".weights.h5" is for Keras 3, and takes no notes.
     ``notes`` are kept with them, for ``read_notes``: names with plain numbers, strings, lists and
     dictionaries, such as how the weights were made. ``path=`` is another name of ``filepath=``.
     """
     filepath = one_path(filepath, path)
+    if _is_hdf5(filepath):
+        from fastconv.interop import keras_files
+
+        _check_overwrite(filepath, overwrite)
+        keras_files.save_weights(model, filepath, notes)
+        return
     _write(filepath, _named_weights(model), {} if notes is None else {"notes": dict(notes)}, overwrite)
 
 
@@ -115,7 +132,8 @@ def one_path(filepath: PathLike | None, path: PathLike | None) -> PathLike:
     return given[0]
 
 
-def _named_weights(model: Model) -> dict[str, Array]:
+def check_savable(model: Model) -> None:
+    """ValueError for a model without weights yet, a warning where some are NaN or infinite."""
     if not model.built:
         raise ValueError(f"{model} has no weights to save yet: call build(input_shape) or train it first")
     for weight in model.weights:
@@ -123,8 +141,12 @@ def _named_weights(model: Model) -> dict[str, Array]:
             warnings.warn(
                 f"{weight.path} holds NaN or infinity: training diverged. It is saved as it is; to load it, "
                 "say allow_nan=True",
-                stacklevel=4,
+                stacklevel=5,
             )
+
+
+def _named_weights(model: Model) -> dict[str, Array]:
+    check_savable(model)
     return {
         f"weights/{index:04d}/{weight.path}": np.asarray(weight.value, order="C")
         for index, weight in enumerate(model.weights)
@@ -135,8 +157,7 @@ def _write(path: PathLike, arrays: Mapping[str, Array], texts: Mapping[str, Any]
     import fastconv
 
     _check_suffix(path)
-    if not overwrite and os.path.lexists(path):
-        raise FileExistsError(f"{path} exists already; overwrite=True replaces it")
+    _check_overwrite(path, overwrite)
     version = str(_version(texts))
     metadata = {"format": "fastconv", "format_version": version, "fastconv": fastconv.__version__}
     for name, value in texts.items():
@@ -145,6 +166,11 @@ def _write(path: PathLike, arrays: Mapping[str, Array], texts: Mapping[str, Any]
         except TypeError as error:
             raise TypeError(f"{error}. {_MUST_BE_PLAIN[name]}") from None
     write_arrays(path, arrays, metadata)
+
+
+def _check_overwrite(path: PathLike, overwrite: bool) -> None:
+    if not overwrite and os.path.lexists(path):
+        raise FileExistsError(f"{path} exists already; overwrite=True replaces it")
 
 
 _NEWS = {"inbound_nodes", "shared_object_id", "build_config"}
@@ -201,14 +227,15 @@ def load_model(
     allow_nan: bool = False,
     path: PathLike | None = None,
 ) -> Model:
-    """The model in the file that ``save_model`` wrote, ready to predict and to go on training.
+    """The model in the file that ``save_model`` or Keras wrote, ready to predict and to go on training.
 
     Parameters
     ----------
-    filepath : ends in ".safetensors"; may also be given as ``path=``
+    filepath : ends in ".safetensors"; or in ".keras", or, of whole models by Keras 2 and 3, in ".h5" or
+        ".hdf5"; may also be given as ``path=``
     custom_objects : name -> class, for layers, losses, metrics and optimizers of your own
     compile : False leaves out optimizer, loss and metrics
-    safe_mode : as in Keras; makes no difference, for no file of fastconv holds code to execute
+    safe_mode : as in Keras; makes no difference, for code in a file is never run
     allow_nan : accept weights that are NaN or infinite
 
     Raises ValueError that names what differs if the file is damaged, of a newer format, not a model, of a
@@ -216,6 +243,10 @@ def load_model(
     or PermissionError about the path.
     """
     path = one_path(filepath, path)
+    if Path(path).suffix == ".keras" or _is_hdf5(path):
+        from fastconv.interop import keras_files
+
+        return keras_files.load_model(path, custom_objects or {}, compile, allow_nan)
     arrays, texts = _read(path)
     if "model" not in texts:
         raise ValueError(
@@ -223,10 +254,10 @@ def load_model(
         )
     custom = custom_objects or {}
     with values_come_later():
-        model = _make_layers(path, texts["model"], custom)
+        model = make_layers(path, texts["model"], custom)
         _set_weights(model, arrays, path, allow_nan)
     if compile and "compile" in texts:
-        _compile(model, texts["compile"], custom, path)
+        compile_model(model, texts["compile"], custom, path)
         _restore_optimizer(model, arrays, path)
     if "random_state" in texts:
         _restore_random_state(model, texts["random_state"], path)
@@ -246,28 +277,33 @@ def load_weights(
     allow_nan: bool = False,
     path: PathLike | None = None,
 ) -> None:
-    """Copy the weights of a file by ``save_weights``, or ``save_model``, into a model.
+    """Copy the weights of a file by ``save_weights``, or ``save_model``, or Keras into a model.
 
     Layers are matched by their order, and their names may differ. Raises ValueError that names what differs;
     the model is unchanged then.
 
     Parameters
     ----------
-    filepath : ends in ".safetensors"; may also be given as ``path=``
+    filepath : ends in ".safetensors", ".keras", ".h5" or ".hdf5"; may also be given as ``path=``
     skip_mismatch : load what fits; a warning lists the layers that do not
     by_name : match layers by name: only layers of the same name have to fit, all others are left alone
     allow_nan : accept weights that are NaN or infinite
     """
     path = one_path(filepath, path)
-    arrays, _ = _read(path)
     if not model.built:
         raise ValueError(f"{model} has no weights yet: call build(input_shape) before load_weights")
+    if Path(path).suffix == ".keras" or _is_hdf5(path):
+        from fastconv.interop import keras_files
+
+        keras_files.load_weights(model, path, skip_mismatch, by_name, allow_nan)
+        return
+    arrays, _ = _read(path)
     if not (by_name or skip_mismatch):
         _set_weights(model, arrays, path, allow_nan)
         return
     saved = _saved_weights(arrays)
     for name, array in saved:
-        _check_numbers(path, name, array, allow_nan)
+        check_numbers(path, name, array, allow_nan)
     load_matching(saved, model, path, by_name, skip_mismatch)
 
 
@@ -277,13 +313,19 @@ def read_notes(path: PathLike) -> dict[str, Any]:
     Raises ValueError for a file that is damaged or not fastconv's, FileNotFoundError, IsADirectoryError
     or PermissionError about the path.
     """
-    notes = _read(path)[1].get("notes", {})
+    if Path(path).suffix == ".keras" or _is_hdf5(path):
+        from fastconv.interop import keras_files
+
+        notes = keras_files.read_notes(path)
+    else:
+        notes = _read(path)[1].get("notes", {})
     if not isinstance(notes, dict):
         raise ValueError(f"{path} is damaged: its notes have no names")
     return notes
 
 
-def _make_layers(path: PathLike, config: Mapping[str, Any], custom: Mapping[str, Any]) -> Model:
+def make_layers(path: PathLike, config: Mapping[str, Any], custom: Mapping[str, Any]) -> Model:
+    """The model that a file describes. ValueError that names the file where it describes none."""
     from fastconv.models.model import Model
 
     try:
@@ -306,6 +348,7 @@ WRONG_DESCRIPTION = (
     LookupError,
     AttributeError,
     ArithmeticError,
+    MemoryError,
     RecursionError,
     NotImplementedError,
 )
@@ -329,7 +372,7 @@ def _set_weights(model: Model, arrays: Mapping[str, Array], path: PathLike, allo
                 f"{path} does not fit {model}: weight array {index} is {saved_name} {array.shape} in the "
                 f"file and {own_name} {shape} in the model"
             )
-        _check_numbers(path, saved_name, array, allow_nan)
+        check_numbers(path, saved_name, array, allow_nan)
     if len(saved) != len(own):
         shapes = [(name, array.shape) for name, array in saved]
         side, longer = ("file", shapes) if len(saved) > len(own) else ("model", own)
@@ -348,7 +391,8 @@ def _saved_weights(arrays: Mapping[str, Array]) -> list[tuple[str, Array]]:
     return [(name.split("/", 2)[-1], arrays[name]) for name in names]
 
 
-def _check_numbers(path: PathLike, name: str, array: Array, allow_nan: bool) -> None:
+def check_numbers(path: PathLike, name: str, array: Array, allow_nan: bool) -> None:
+    """ValueError for another type than float32, and for NaN and infinity that were not allowed."""
     if array.dtype != np.float32:
         raise ValueError(f"{path}: {name} is {array.dtype}, not float32")
     if not allow_nan and not np.isfinite(array).all():
@@ -358,7 +402,8 @@ def _check_numbers(path: PathLike, name: str, array: Array, allow_nan: bool) -> 
         )
 
 
-def _compile(model: Model, config: Mapping[str, Any], custom: Mapping[str, Any], path: PathLike) -> None:
+def compile_model(model: Model, config: Mapping[str, Any], custom: Mapping[str, Any], path: PathLike) -> None:
+    """Compile a model as a file says. ValueError that names the file where that cannot be done."""
     try:
         model.compile_from_config(config, custom)
     except WRONG_DESCRIPTION as error:
@@ -406,13 +451,20 @@ def _read(path: PathLike) -> tuple[dict[str, Array], dict[str, Any]]:
 
 def _check_suffix(path: PathLike) -> None:
     suffix = Path(path).suffix
-    if suffix in (".keras", ".h5", ".hdf5"):
+    if suffix == ".keras":
+        raise ValueError(f"{path}: weights alone are saved as .weights.h5 for Keras, or as {SUFFIX}")
+    if _is_hdf5(path):
         raise ValueError(
-            f"{path}: fastconv's files end in {SUFFIX}; it does not read or write Keras' {suffix}. To bring "
-            "weights over, make the same layers in both and call model.set_weights(keras_model.get_weights())"
+            f"{path}: models are saved as .keras for Keras; HDF5 files of whole models are read, not written"
         )
     if suffix != SUFFIX:
-        raise ValueError(f"{path}: the name of a model file must end in {SUFFIX}")
+        raise ValueError(
+            f"{path}: the name of a model file must end in {SUFFIX}, or .keras for Keras' format"
+        )
+
+
+def _is_hdf5(path: PathLike) -> bool:
+    return Path(path).suffix in (".h5", ".hdf5")
 
 
 def _check_format(path: PathLike, metadata: Mapping[str, str]) -> None:
