@@ -33,6 +33,10 @@ KINDS = (
 """fc_cost_kind."""
 PASSES = 3
 QUANTITIES = 5
+OTHERS, MOST_OTHERS = 10, 1 << 22
+"""Before an operation is timed, so many times the floats of its arrays are written to, as the other layers of
+a network would; at most so many, which no second-level cache holds.
+"""
 WAYS = ("lanes", "pixels", "whole")
 ALGORITHMS = _kernels.ALGORITHMS
 
@@ -121,6 +125,7 @@ def measure(subject: int, seconds: float, real: bool) -> list[Measured]:
     rng = np.random.default_rng(subject)
     op, size, N = random_operation(rng)
     op = with_arrays(op, size[2], rng)
+    weights = sum(weight.size for weight in op["weights"])
     found = []
     ways: list[tuple[str, int]] = [(way, -1) for way in WAYS]
     if op["kind"] == "conv":  # "whole" by each of its algorithms, too
@@ -132,13 +137,12 @@ def measure(subject: int, seconds: float, real: bool) -> list[Measured]:
         rows, _ = program.describe(N, True)
         if rows[0]["way"] != way:
             continue
-        forward, back, move = timed(program, N, size, op["of"], seconds, real)
+        forward, back, move = timed(program, N, size, op["of"], weights, seconds, real)
         efforts = program.efforts(0, way, N, True)
         alone = 0.0
         if op["kind"] in ("conv", "dense"):
-            alone = timed(
-                _kernels.Program(*table, [False], [1], [way]), N, size, op["of"], seconds / 2, real
-            )[1]
+            gradient_alone = _kernels.Program(*table, [False], [1], [way])
+            alone = timed(gradient_alone, N, size, op["of"], weights, seconds / 2, real)[1]
         moved = 2 * (np.prod(size) + np.prod(op["of"])) * -(-N // lanes()) if way == "lanes" else 0
         found.append(
             Measured(
@@ -155,18 +159,27 @@ def measure(subject: int, seconds: float, real: bool) -> list[Measured]:
 
 
 def timed(
-    program: Any, N: int, size: tuple[int, ...], of: tuple[int, ...], seconds: float, real: bool
+    program: Any,
+    N: int,
+    size: tuple[int, ...],
+    of: tuple[int, ...],
+    weights: int,
+    seconds: float,
+    real: bool,
 ) -> tuple[float, float, float]:
     """Seconds of the operation forward and back, and of changes of layout."""
     rng = np.random.default_rng(0)
     x, dy = rng.random((N, *size), np.float32), rng.random((N, *of), np.float32)
     y, dx = np.empty_like(dy), np.empty_like(x)
+    others = np.zeros(min(OTHERS * (x.size + y.size + weights), MOST_OTHERS), np.float32)
     slices: list[list[float]] = []
     with realtime.running(real):
         end = time.perf_counter() + seconds
         program.time(True)
         while len(slices) < 4 or time.perf_counter() < end:
+            others += 1
             program.run([x], [y], True)
+            others += 1
             program.backward([dy], [dx])
             slices.append(program.take_seconds())
     forward, back, move, _ = np.quantile(np.array(slices[1:]), 0.2, axis=0)
@@ -195,7 +208,7 @@ def fit(measured: Sequence[Measured], unit: float) -> np.ndarray:
                     row[kind, pass_] += quantities
                 rows.append(row.ravel())
                 times.append(seconds / unit)
-        if one.moved[0]:
+        if min(one.moved) > 0:
             row = np.zeros_like(table)
             row[KINDS.index("MOVE"), 0, 1] = one.moved[0]
             rows.append(row.ravel())
@@ -243,7 +256,9 @@ def in_c(table: np.ndarray) -> list[str]:
         rows = [", ".join(f"{number:.3g}" for number in numbers) for numbers in passes if numbers.any()]
         if rows:
             sets = ", ".join(
-                "{" + ", ".join(f"{number:.3g}" for number in numbers) + "}" for numbers in passes
+                "{" + ", ".join(f"{number:.3g}" for number in numbers) + "}"
+                for numbers in passes
+                if numbers.any()
             )
             lines.append(f"    [FC_COST_{name}] = {{{sets}}},")
     return lines

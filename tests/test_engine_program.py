@@ -1142,11 +1142,13 @@ def test_explained_stages_algorithms_and_bytes():
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("mine", [False, True])
 @pytest.mark.parametrize("training", [False, True])
-def test_measured_seconds_are_those_of_the_run(training, mine, threads):
+@pytest.mark.parametrize("end", ["softplus", "softmax"])
+def test_measured_seconds_are_those_of_the_run(end, training, mine, threads):
     x = Input((24, 24, 8))
     y = Conv2D(8, 3)(x)
     y = BatchNormalization()(Conv2D(16, 5, activation="relu")(Shifted()(y) if mine else y))
-    model = compiled(filled(Model(x, Dense(4, activation="softplus")(Flatten()(y)))))
+    model = filled(Model(x, Dense(4, activation=end)(Flatten()(y))))
+    compiled(model, "mse" if end == "softplus" else "categorical_crossentropy")
     with fastconv.set_num_threads(threads):
         found = explained(copy.deepcopy(model), 24, training, True)
     run, layouts, losses = found.measured
@@ -1157,7 +1159,9 @@ def test_measured_seconds_are_those_of_the_run(training, mine, threads):
     assert sum(each) + layouts + losses <= 1.05 * run
     for row in found.rows:
         assert row.measured[0] > 0
-        assert (row.measured[1] > 0) == training
+        back = training if row.way == "python" else len(row.stages) == 2
+        assert (row.measured[1] > 0) == back
+    assert len(found.rows[0].stages) == 1 + training
 
 
 def test_what_is_not_timed_has_no_seconds():

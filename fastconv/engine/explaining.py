@@ -94,7 +94,7 @@ def explained(
                 footprint[what] += needed[what]
         told.append(rows)
     flops, rate = _roof(_kernels.active_isa(), _kernels.num_threads(), _scale(sum(footprint.values()) // 4))
-    seconds, measured = (None, None) if step is None else _timed(program, step)
+    seconds, measured = (None, None) if step is None else _timed(program, judged, step)
     numbered = sum(map(bool, told)) > 1
     listed: list[Row] = []
     program_number = 0
@@ -195,10 +195,14 @@ class _Watched:
 _LEAST_RUNS, _MOST_RUNS, _SECONDS = 5, 100, 0.3
 
 
-def _timed(program: Program, step: Callable[[], object]) -> tuple[list[list[Times]], Measured]:
+def _timed(
+    program: Program, judged: Sequence[bool] | None, step: Callable[[], object]
+) -> tuple[list[list[Times]], Measured]:
     """Of each call in the program's schedule the seconds of its operations; and those of all of it."""
     watched: list[Any] = [
-        call.layer.in_c if isinstance(call.layer, Compiled) and call.layer.ops else _Watched(call.layer)
+        call.layer.that_runs(program.tensors_of_losses(call.layer, judged))
+        if isinstance(call.layer, Compiled) and call.layer.ops
+        else _Watched(call.layer)
         for call in program.schedule.calls
     ]
     program.replace_layers([None if isinstance(w, _kernels.Program) else w for w in watched])

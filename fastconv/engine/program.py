@@ -340,12 +340,16 @@ class Compiled:
             if not is_made or place < len(outputs)
         ]
 
+    def that_runs(self, tensors_of_losses: Sequence[int]) -> _kernels.Program:
+        """The program in C that ``train`` runs where there are losses of these tensors, else ``run``."""
+        return self._that_fills(self._answers) if tensors_of_losses else self.in_c
+
     def described(
         self, images: int, tensors_of_losses: Sequence[int]
     ) -> tuple[list[dict[str, Any]], dict[str, int]]:
         """Of each operation, and of all of them: see _kernels.Program.describe."""
         with self._turns.lock:
-            return self.in_c.describe(images, self.keep, tensors_of_losses)
+            return self.that_runs(tensors_of_losses).describe(images, self.keep, tensors_of_losses)
 
 
 _abandoned: list[Any] = []
