@@ -58,7 +58,7 @@ def test_the_readmes_python_runs_in_order(tmp_path, monkeypatch, capsys):
     fastconv.utils.set_random_seed(1)
     session = {}
     code = blocks(CHECKOUT / "README.md", "python")
-    assert len(code) == 11
+    assert len(code) == 12
     for number, block in enumerate(code, 1):
         exec(compile(block, f"README.md, block {number}", "exec"), session)
     assert (tmp_path / "fashion.safetensors").is_file()
@@ -68,6 +68,9 @@ def test_the_readmes_python_runs_in_order(tmp_path, monkeypatch, capsys):
     assert session["new"].history.history["accuracy"][-1] > 0.95
     assert session["dnn"].history.history["val_accuracy"][-1] > 0.9
     assert session["features"].shape == (355, 4, 4, 10)
+    seen = session["seen"]
+    assert seen.values["relu3"].shape == seen.gradients["relu3"].shape
+    assert seen.gradients[session["net"].input].shape == (8, 32, 32, 3)
     right = (
         session["small"].predict(session["images"][..., None] / 255, verbose=0).argmax(1) == session["digits"]
     )
