@@ -282,7 +282,7 @@ typedef struct {
     void (*add_rows)(int64_t rows, int64_t K, const float *a, float *sums);
 
     /* Rows [first, first + rows) of all images' outputs (forward) or inputs (backward). Pointers are to the
-     * start of the arrays. */
+     * start of the arrays. Without switches max_pool keeps none. */
     void (*max_pool)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *x, float *y,
                      fc_switches switches);
     void (*max_pool_backward)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *dy,

@@ -15,8 +15,9 @@
  * it: dx is written once and never read, pixels that no window saw get their zero, and however windows
  * overlap, any split of the rows gives the same bits.
  *
- * Windows of 2x2 side by side, which halve an image, are what networks use. Forward, the bounds of all loops
- * over taps are then constants; backward, no pixel needs to look for its window.
+ * Windows of 2x2 side by side, which halve an image, are what networks use, and 3x3. Forward, the bounds of all loops
+ * over taps are then constants, but for windows of 3x3 that see padding; backward, no pixel of the halved image needs to
+ * look for its window.
  */
 #include "lanes.h"
 #include "memory.h"
@@ -35,6 +36,9 @@ INLINE int fc_halving(const fc_pool2d *pool) {
 INLINE fc_range fc_taps_on_image(int64_t start, int64_t taps, int64_t pixels) {
     return (fc_range){fc_max(0, -start), fc_min(taps, pixels - start)};
 }
+
+enum { ANY_SIZE, HALVING, THREE };                    /* of windows */
+enum { NO_SWITCHES, NARROW_SWITCHES, WIDE_SWITCHES }; /* nobody goes back; 16 bits; 32 */
 
 /* ---- forward ------------------------------------------------------------------------------------ */
 
@@ -59,23 +63,25 @@ INLINE fc_window NAME(window_at)(const fc_pool2d *pool, const int halving, int64
 }
 
 /* x is at the window's first tap. The first maximum wins, and the first NaN wins over any number. */
-INLINE void NAME(max_window)(const fc_pool2d *pool, const fc_window *window, const int wide, const float *x, float *y,
+INLINE void NAME(max_window)(const fc_pool2d *pool, const fc_window *window, const int kept, const float *x, float *y,
                              fc_switches switches, int64_t at, int lanes) {
     vfloat best = vload_lanes(x, lanes);
     vint winner = vbroadcast_int((int32_t)(window->kh.first * pool->KW + window->kw.first));
+#pragma GCC unroll 3
     for (int64_t kh = window->kh.first; kh < window->kh.end; kh++, x += pool->W * pool->C) {
         const float *pixel = x;
+#pragma GCC unroll 3
         for (int64_t kw = window->kw.first; kw < window->kw.end; kw++, pixel += pool->C) {
             const vfloat value = vload_lanes(pixel, lanes);
             const vint beats = (value > best) | ((value != value) & (best == best));
             best = vselect(beats, value, best);
-            winner = vselect_int(beats, vbroadcast_int((int32_t)(kh * pool->KW + kw)), winner);
+            if (kept) winner = vselect_int(beats, vbroadcast_int((int32_t)(kh * pool->KW + kw)), winner);
         }
     }
     vstore_lanes(y + at, best, lanes);
-    if (wide)
+    if (kept == WIDE_SWITCHES)
         vstore_int32(switches.wide + at, winner, lanes);
-    else
+    else if (kept)
         vstore_uint16(switches.narrow + at, winner, lanes);
 }
 
@@ -84,9 +90,11 @@ INLINE void NAME(avg_window)(const fc_pool2d *pool, const fc_window *window, con
                              int lanes) {
     const float count = (float)((window->kh.end - window->kh.first) * (window->kw.end - window->kw.first));
     vfloat sum = vbroadcast(0);
+#pragma GCC unroll 3
     for (int64_t kh = window->kh.first; kh < window->kh.end; kh++, x += pool->W * pool->C) {
         const float *pixel = x;
         vfloat row_sum = vbroadcast(0);
+#pragma GCC unroll 3
         for (int64_t kw = window->kw.first; kw < window->kw.end; kw++, pixel += pool->C)
             row_sum += vload_lanes(pixel, lanes);
         sum += row_sum;
@@ -94,32 +102,48 @@ INLINE void NAME(avg_window)(const fc_pool2d *pool, const fc_window *window, con
     vstore_lanes(y + at, sum / count, lanes);
 }
 
-/* `max`, `wide` (switches) and `halving` are constants at every call. */
-INLINE void NAME(pool_of)(const fc_pool2d *any_pool, const int max, const int wide, const int halving, int64_t first,
+/* All channels of the output at y + at; x and y end at x_end and y_end. */
+INLINE void NAME(pool_window)(const fc_pool2d *pool, const int max, const int kept, const fc_window window,
+                              int64_t x_end, int64_t y_end, const float *x, float *y, fc_switches switches,
+                              int64_t at) {
+    for (int64_t c = 0; c < pool->C; c += VLEN) {
+        const int roomy = window.last + c + VLEN <= x_end && at + c + VLEN <= y_end;
+        const int lanes = vlanes(c, pool->C);
+        const float *from = x + window.first + c;
+        if (max && roomy)
+            NAME(max_window)(pool, &window, kept, from, y, switches, at + c, VLEN);
+        else if (max)
+            NAME(max_window)(pool, &window, kept, from, y, switches, at + c, lanes);
+        else if (roomy)
+            NAME(avg_window)(pool, &window, from, y, at + c, VLEN);
+        else
+            NAME(avg_window)(pool, &window, from, y, at + c, lanes);
+    }
+}
+
+/* `max`, `kept` (switches) and `size` are constants at every call. */
+INLINE void NAME(pool_of)(const fc_pool2d *any_pool, const int max, const int kept, const int size, int64_t first,
                           int64_t rows, const float *x, float *y, fc_switches switches) {
     fc_pool2d pool = *any_pool;
+    const int halving = size == HALVING;
     if (halving) {
         pool.KH = pool.KW = pool.stride_h = pool.stride_w = 2;
         pool.pad_top = pool.pad_left = 0;
     }
+    if (size == THREE) pool.KH = pool.KW = 3;
     const int64_t x_end = pool.N * pool.H * pool.W * pool.C, y_end = (first + rows) * pool.OW * pool.C;
     int64_t at = first * pool.OW * pool.C;
     for (int64_t nh = first; nh < first + rows; nh++) {
         const int64_t n = nh / pool.OH, h = nh % pool.OH;
         for (int64_t w = 0; w < pool.OW; w++, at += pool.C) {
-            const fc_window window = NAME(window_at)(&pool, halving, n, h, w);
-            for (int64_t c = 0; c < pool.C; c += VLEN) {
-                const int roomy = window.last + c + VLEN <= x_end && at + c + VLEN <= y_end;
-                const int lanes = vlanes(c, pool.C);
-                const float *from = x + window.first + c;
-                if (max && roomy)
-                    NAME(max_window)(&pool, &window, wide, from, y, switches, at + c, VLEN);
-                else if (max)
-                    NAME(max_window)(&pool, &window, wide, from, y, switches, at + c, lanes);
-                else if (roomy)
-                    NAME(avg_window)(&pool, &window, from, y, at + c, VLEN);
-                else
-                    NAME(avg_window)(&pool, &window, from, y, at + c, lanes);
+            fc_window window = NAME(window_at)(&pool, halving, n, h, w);
+            const fc_range all = {0, 3};
+            const int whole = window.kh.end - window.kh.first == 3 && window.kw.end - window.kw.first == 3;
+            if (size == THREE && whole) {
+                window.kh = window.kw = all;
+                NAME(pool_window)(&pool, max, kept, window, x_end, y_end, x, y, switches, at);
+            } else {
+                NAME(pool_window)(&pool, max, kept, window, x_end, y_end, x, y, switches, at);
             }
         }
     }
@@ -244,11 +268,18 @@ INLINE void NAME(halving_backward)(const fc_pool2d *pool, const int max, int64_t
 
 /* ---- with constants, or without ------------------------------------------------------------------ */
 
+INLINE void NAME(pool_by_size)(const fc_pool2d *pool, const int max, const int kept, int64_t first, int64_t rows,
+                               const float *x, float *y, fc_switches switches) {
+    if (fc_halving(pool)) NAME(pool_of)(pool, max, kept, HALVING, first, rows, x, y, switches);
+    else if (pool->KH == 3 && pool->KW == 3) NAME(pool_of)(pool, max, kept, THREE, first, rows, x, y, switches);
+    else NAME(pool_of)(pool, max, kept, ANY_SIZE, first, rows, x, y, switches);
+}
+
 static void NAME(max_pool)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *x, float *y,
                            fc_switches switches) {
-    if (switches.wide) NAME(pool_of)(pool, 1, 1, 0, first, rows, x, y, switches);
-    else if (fc_halving(pool)) NAME(pool_of)(pool, 1, 0, 1, first, rows, x, y, switches);
-    else NAME(pool_of)(pool, 1, 0, 0, first, rows, x, y, switches);
+    if (switches.wide) NAME(pool_of)(pool, 1, WIDE_SWITCHES, ANY_SIZE, first, rows, x, y, switches);
+    else if (switches.narrow) NAME(pool_by_size)(pool, 1, NARROW_SWITCHES, first, rows, x, y, switches);
+    else NAME(pool_by_size)(pool, 1, NO_SWITCHES, first, rows, x, y, switches);
 }
 
 static void NAME(max_pool_backward)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *dy,
@@ -260,8 +291,7 @@ static void NAME(max_pool_backward)(const fc_pool2d *pool, int64_t first, int64_
 
 static void NAME(avg_pool)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *x, float *y) {
     const fc_switches none = {NULL, NULL};
-    if (fc_halving(pool)) NAME(pool_of)(pool, 0, 0, 1, first, rows, x, y, none);
-    else NAME(pool_of)(pool, 0, 0, 0, first, rows, x, y, none);
+    NAME(pool_by_size)(pool, 0, NO_SWITCHES, first, rows, x, y, none);
 }
 
 static void NAME(avg_pool_backward)(const fc_pool2d *pool, int64_t first, int64_t rows, const float *dy,

@@ -106,6 +106,7 @@ typedef struct {
     int64_t N;                  /* images in the run */
     int64_t batch_N, number;    /* images in the whole batch, of which the run may be a part; the first one's number there */
     int64_t leaf;               /* images that are summed one after another: tree.h */
+    int goes_back;              /* backward follows, or this is it */
     int member, team;           /* PIXELS: which of the threads at work on these images, and how many */
     fc_view x[FC_MOST_INPUTS], y;
     /* dx: written, not added to; .at NULL where it is not wanted. dy may be used up: with an activation at the end it is

@@ -62,7 +62,8 @@ static fc_work work_of(const job *j, const fc_action *a, const piece *p) {
     const fc_schedule *s = j->s;
     const int i = a->op;
     fc_work w = {.kernels = s->kernels, .op = &s->ops[i], .images = p->images, .first = p->first, .N = s->N,
-                 .batch_N = s->batch_N, .number = j->first + p->first, .leaf = s->leaf, .member = p->member, .team = p->team, .y = view_of(j, a->y, p), .dy = view_of(j, a->dy, p),
+                 .batch_N = s->batch_N, .number = j->first + p->first, .leaf = s->leaf, .goes_back = s->mode != FC_INFER,
+                 .member = p->member, .team = p->team, .y = view_of(j, a->y, p), .dy = view_of(j, a->dy, p),
                  .packed = at_or_null(s->constant, s->packed_at[i]), .saved = at_or_null(s->constant, s->saved_at[i]),
                  .sums = s->sums_at[i] < 0 ? NULL : p->sums + s->sums_at[i], .scratch = p->work + s->workspace,
                  .statistics = at_or_null(s->constant, s->statistics_at[i])};

@@ -207,8 +207,9 @@ static void upsample_back(const fc_work *work, int64_t first, int64_t end) {
 
 /* ---- pools ---------------------------------------------------------------------------------------- */
 
-/* Switches of the images at work: in 16 bits, those of global pools in 32. */
+/* Switches of the images at work: in 16 bits, those of global pools in 32; none in inference. */
 static fc_switches switches_of(const fc_work *work) {
+    if (!work->goes_back) return (fc_switches){0};
     const int64_t at = work->first * fc_size_of(work->op->y);
     if (work->op->kind == FC_OP_GLOBAL_MAX_POOL) return (fc_switches){.wide = (int32_t *)work->saved + at};
     return (fc_switches){.narrow = (uint16_t *)work->saved + at};
