@@ -820,7 +820,8 @@ def test_a_single_sigmoid_tells_two_classes_apart(capsys):
         (["bench", "sub.safetensors"], "sub.safetensors is a directory, not a model file"),
         (["bench", "text.safetensors"], "text.safetensors is damaged, or no safetensors file"),
         (["evaluate", "weights.safetensors"], "weights.safetensors holds weights alone, no layers"),
-        (["evaluate", "model.h5"], "model.h5: fastconv's files end in .safetensors"),
+        (["evaluate", "model.h5"], "there is no file model.h5"),
+        (["evaluate", "model.txt"], "model.txt: the name of a model file must end in .safetensors, or .keras"),
         (["predict", "lenet5", "absent.png"], "lenet5: the name of a model file must end in .safetensors"),
         (
             ["predict", "vector.safetensors", "absent.png"],
