@@ -8,6 +8,7 @@ from itertools import zip_longest
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from fastconv._core.turns import writing
 from fastconv._core.names import by_occurrence
 from fastconv.parameter import Array
 
@@ -41,10 +42,11 @@ def load_matching(
     problems = [problem for pair in pairs if (problem := _misfit(*pair))]
     if problems and not skip_mismatch:
         raise ValueError(f"{where} does not fit {model}: {problems[0]}; skip_mismatch=True loads the rest")
-    for file_layer, model_layer in pairs:
-        if file_layer and model_layer and not _misfit(file_layer, model_layer):
-            for name, parameter in model_layer.weights.items():
-                parameter.value = file_layer.weights[name]
+    with writing(model.weights):
+        for file_layer, model_layer in pairs:
+            if file_layer and model_layer and not _misfit(file_layer, model_layer):
+                for name, parameter in model_layer.weights.items():
+                    parameter.value = file_layer.weights[name]
     if problems:
         warnings.warn(
             f"{where}: {len(problems)} of {len(pairs)} layers skipped: {'; '.join(problems)}", stacklevel=4

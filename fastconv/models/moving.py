@@ -1,16 +1,21 @@
-"""What the layers of a model change by themselves while they are trained, and how it was before."""
+"""What layers of a model change by themselves, in ``call``, while they are trained, and how it was before."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from fastconv._core import versions
+from fastconv._core.turns import writing
+from fastconv.layers.batch_normalization import BatchNormalization
 from fastconv.layers.layer import Layer
+from fastconv.layers.random_layer import RandomLayer
 from fastconv.parameter import Array, Parameter
 
 
 class Moving:
-    """Moving averages and random states: all that ``forward`` changes and that is not for the optimizer."""
+    """Weights and random states that change in the middle of a step: not those of batch normalization and of
+    random layers, which change with the optimizer's step (``_core.changes``).
+    """
 
     def __init__(self) -> None:
         self._version: object = None
@@ -18,16 +23,19 @@ class Moving:
         self._drawing: list[Layer] = []
 
     def put_back_on_error(self, model: Layer) -> Saved:
-        """A ``with`` block after which they are as before, if it raises."""
+        """A ``with`` block after which they are as before, if it raises. Where weights change, no other thread
+        reads the model's meanwhile.
+        """
         version = versions.version()
         if version is not self._version:
             layers = model._leaves()
-            self._parameters = [parameter for layer in layers for parameter in _not_learned(layer)]
-            self._drawing = [layer for layer in layers if layer.random_state()]
+            self._parameters = [parameter for layer in layers for parameter in _changed_in_call(layer)]
+            self._drawing = [layer for layer in layers if not _notes_draws(layer) and layer.random_state()]
             self._version = version
         if not self._parameters and not self._drawing:
             return _NOTHING
         return Saved(
+            model.weights if self._parameters else [],
             [(parameter, parameter.numpy()) for parameter in self._parameters],
             [(layer, layer.random_state()) for layer in self._drawing],
         )
@@ -40,24 +48,42 @@ class Saved:
     """Values and random states that are put back if a ``with`` block raises."""
 
     def __init__(
-        self, values: list[tuple[Parameter, Array]], states: list[tuple[Layer, dict[str, Any]]]
+        self,
+        weights: list[Parameter],
+        values: list[tuple[Parameter, Array]],
+        states: list[tuple[Layer, dict[str, Any]]],
     ) -> None:
         self._values, self._states = values, states
+        self._writing = writing(weights) if weights else None
 
     def __enter__(self) -> None:
-        return None
+        if self._writing is not None:
+            self._writing.__enter__()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            for parameter, value in self._values:
-                parameter.value = value
-            for layer, state in self._states:
-                layer.set_random_state(state)
+        try:
+            if kind is not None:
+                for parameter, value in self._values:
+                    parameter.value = value
+                for layer, state in self._states:
+                    layer.set_random_state(state)
+        finally:
+            if self._writing is not None:
+                self._writing.__exit__()
 
 
-_NOTHING = Saved([], [])
+_NOTHING = Saved([], [], [])
 
 
-def _not_learned(layer: Layer) -> list[Parameter]:
-    """The weights that are not trainable whether the layer is frozen or not."""
+def _changed_in_call(layer: Layer) -> list[Parameter]:
+    """Of a layer that divides its kernel by its norm all weights; of the user's own those that are not trainable
+    whether the layer is frozen or not."""
+    if layer._moves_in_call:
+        return layer.weights
+    if not layer._is_of_the_user or isinstance(layer, BatchNormalization):
+        return []
     return [weight for weight in layer._weights if not any(weight is other for other in layer._learnable)]
+
+
+def _notes_draws(layer: Layer) -> bool:
+    return isinstance(layer, RandomLayer) and not layer._is_of_the_user

@@ -318,7 +318,7 @@ class Trainer(Compiling):
         """One step on one batch; returns its loss and metrics as ``evaluate`` does (before the step)."""
         self._ready("train_on_batch")
         batch = self._batch(x, y, sample_weight, class_weight)
-        with self._turns.lock:
+        with self._turns.lock, between_steps() as step, step:
             self._turns.check_alone(self)
             self.reset_metrics()
             return _returned(self._learn(batch), return_dict)
