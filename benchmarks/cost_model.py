@@ -166,8 +166,7 @@ def timed(
         end = time.perf_counter() + seconds
         program.time(True)
         while len(slices) < 4 or time.perf_counter() < end:
-            program.run([x], [y], True)
-            program.backward([dy], [dx])
+            program.run([x], [y], True).backward([dy], [dx])
             slices.append(program.take_seconds())
     forward, back, move, _ = np.quantile(np.array(slices[1:]), 0.2, axis=0)
     return float(forward), float(back), float(move)

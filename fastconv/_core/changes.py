@@ -1,7 +1,7 @@
-"""What a step of training changes besides the weights that learn: moving statistics, and where random layers are.
+"""What a step of training changes besides the weights that learn: moving statistics, counts of draws.
 
-Other threads may run a model while it is trained, and a step may fail. So within a step such changes are only noted,
-and done together with the optimizer's step, when nothing can fail any more.
+Other threads may run a model while it is trained, and a step may fail. So within a step such changes are only
+noted, and done together with the optimizer's step, when nothing can fail any more.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def change(parameters: Sequence[Any], move: Callable[[], object]) -> None:
 
 
 class Changes:
-    """A ``with`` block, one step of training. At its end what is left of the changes is done, unless it raises.
+    """A ``with`` block, one step of training. At its end what is left of the changes is done, unless it
+    raises.
 
     parameters   those that are to move
     """

@@ -1,10 +1,10 @@
 """Threads take turns at a model, and at weights.
 
-Whoever trains a model, or runs layers in Python, has its ``lock``: one thread at a time. Beside that thread others may
-run programs in C, which read the weights and write nothing: they are ``reading``. So whoever changes weights is
-``writing`` them, for the moment that it takes: it waits until nobody reads them in another thread, and who comes
-meanwhile waits for it. Models that share layers have locks of their own, so a writer looks whose weights are among
-its own.
+Whoever trains a model, or runs layers in Python, has its ``lock``: one thread at a time. Beside that thread
+others may run programs in C, which read the weights and write nothing: they are ``reading``. So whoever
+changes weights is ``writing`` them, for the moment that it takes: it waits until nobody reads them in another
+thread, and who comes meanwhile waits for it. Models that share layers have locks of their own, so a writer
+looks whose weights are among its own.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ _writers: list[writing] = []
 class writing:
     """A ``with`` block in which no other thread reads or writes these parameters.
 
-    Within a block in which it reads or writes, a thread may write too. RuntimeError where two threads that read
-    the same weights want to write them: each would wait for the other.
+    Within a block in which it reads or writes, a thread may write too. RuntimeError where two threads that
+    read the same weights want to write them: each would wait for the other.
     """
 
     def __init__(self, parameters: Iterable[Any]) -> None:
@@ -147,8 +147,9 @@ class writing:
         return thread != self._thread and not ids.isdisjoint(self.ids())
 
     def keeps_out_reader(self, thread: int, ids: frozenset[int], is_inside: bool) -> bool:
-        """A reader that is about to come in waits for those that wait too, lest these wait for ever; but not where
-        it reads already, for they wait for it."""
+        """A reader that is about to come in waits for those that wait too, lest these wait for ever; but not
+        where it reads already, for they wait for it.
+        """
         return (self._is_at_work or not is_inside) and self.keeps_out(thread, ids)
 
     def ids(self) -> frozenset[int]:
@@ -169,8 +170,8 @@ class writing:
             for other in _writers
         ):
             raise RuntimeError(
-                "two threads change weights in the middle of an inference that reads them, and each would wait "
-                "for the other: let a layer's call in inference train or set no weights of its own model"
+                "two threads change weights in the middle of an inference that reads them, and each would "
+                "wait for the other: let a layer's call in inference train or set no weights of its own model"
             )
         return any(thread != self._thread for thread in read)
 

@@ -222,7 +222,9 @@ class Compiled:
     @property
     def takes_one(self) -> bool:
         """Whether it is a function of one array, all of it in C, that changes nothing."""
-        return self._as_made and bool(self.ops) and len(self.inputs) == len(self.outputs) == 1 and self.is_pure
+        return (
+            self._as_made and bool(self.ops) and len(self.inputs) == len(self.outputs) == 1 and self.is_pure
+        )
 
     def infer(self, x: Any) -> Array | None:
         """Where it ``takes_one``, the output for x, computed at once; None where x is not as C reads it."""
@@ -234,7 +236,9 @@ class Compiled:
         _kernels.Program.train.
         """
         given, outputs, draws = self._prepared(inputs, self._answers)
-        self._move(self._that_fills(self._answers).train(given, outputs, losses, None, draws, bool(self.moved)))
+        self._move(
+            self._that_fills(self._answers).train(given, outputs, losses, None, draws, bool(self.moved))
+        )
         return self._shaped(inputs, outputs)
 
     def gradient(self, saved: Any, dy: Any, input_gradient: bool = True) -> list[Array | None]:

@@ -31,8 +31,8 @@ class BatchNormalization(AffineNormalization):
 
         moving_mean = momentum · moving_mean + (1 − momentum) · mean, and likewise the (biased) variance
 
-    In a step of ``fit`` or ``train_on_batch`` they move together with the weights, when the optimizer has stepped;
-    in a ``forward`` of your own at once.
+    In a step of ``fit`` or ``train_on_batch`` they move together with the weights, when the optimizer has
+    stepped; in a ``forward`` of your own at once.
 
     In inference these moving averages take their place. So they do, and stay as they are, in a layer with
     ``trainable=False``, whatever ``training`` says: a frozen layer computes what it computed before (Keras).

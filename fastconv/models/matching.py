@@ -8,8 +8,8 @@ from itertools import zip_longest
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from fastconv._core.turns import writing
 from fastconv._core.names import by_occurrence
+from fastconv._core.turns import writing
 from fastconv.parameter import Array
 
 

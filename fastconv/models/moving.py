@@ -23,8 +23,8 @@ class Moving:
         self._drawing: list[Layer] = []
 
     def put_back_on_error(self, model: Layer) -> Saved:
-        """A ``with`` block after which they are as before, if it raises. Where weights change, no other thread
-        reads the model's meanwhile.
+        """A ``with`` block after which they are as before, if it raises. Where weights change, no other
+        thread reads the model's meanwhile.
         """
         version = versions.version()
         if version is not self._version:
@@ -76,8 +76,9 @@ _NOTHING = Saved([], [], [])
 
 
 def _changed_in_call(layer: Layer) -> list[Parameter]:
-    """Of a layer that divides its kernel by its norm all weights; of the user's own those that are not trainable
-    whether the layer is frozen or not."""
+    """All weights of a layer that divides its kernel by its norm; of one of the user's own those that are not
+    trainable whether the layer is frozen or not.
+    """
     if layer._moves_in_call:
         return layer.weights
     if not layer._is_of_the_user or isinstance(layer, BatchNormalization):
