@@ -178,9 +178,9 @@ def timed(
         program.time(True)
         while len(slices) < 4 or time.perf_counter() < end:
             others += 1
-            program.run([x], [y], True)
+            run = program.run([x], [y], True)
             others += 1
-            program.backward([dy], [dx])
+            run.backward([dy], [dx])
             slices.append(program.take_seconds())
     forward, back, move, _ = np.quantile(np.array(slices[1:]), 0.2, axis=0)
     return float(forward), float(back), float(move)

@@ -120,8 +120,7 @@ class Running:
         self.program.run(self.xs, [self.y])
 
     def there_and_back(self) -> None:
-        self.program.run(self.xs, [self.y], keep=True)
-        self.program.backward([self.dy], self.dxs)
+        self.program.run(self.xs, [self.y], keep=True).backward([self.dy], self.dxs)
 
     def results(self) -> list[Array]:
         self.there_and_back()

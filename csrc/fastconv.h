@@ -391,7 +391,8 @@ fc_status fc_gather_gradients(int64_t count, const fc_parameter *parameters);
 /* ---- networks in files: docs/program-file.md ---------------------------------------------------- */
 
 /* A network that Model.export wrote: its operations, its weights and, where it can be trained, its losses and its
- * optimizer. By one thread at a time; each call uses several threads by itself. */
+ * optimizer. Predictions of one network may run in several threads at the same time, unless they draw random numbers;
+ * all else by one thread at a time, and no prediction meanwhile. Each call uses several threads by itself. */
 typedef struct fc_network fc_network;
 
 enum { FC_ERROR_TEXT = 256 };

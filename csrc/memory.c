@@ -31,6 +31,13 @@ float *fc_floats(int64_t count) {
 }
 void fc_free(void *memory) { _aligned_free(memory); }
 
+#include <intrin.h>
+static volatile long locked;
+void fc_lock(void) {
+    while (_InterlockedExchange(&locked, 1)) continue;
+}
+void fc_unlock(void) { _InterlockedExchange(&locked, 0); }
+
 #else
 
 #include <pthread.h>
@@ -74,14 +81,14 @@ static struct {
 } arena = {.locked = ATOMIC_FLAG_INIT};
 
 /* For less than a microsecond, so that waiting is quicker than sleeping. */
-static void lock(void) {
+void fc_lock(void) {
     while (atomic_flag_test_and_set_explicit(&arena.locked, memory_order_acquire)) continue;
 }
-static void unlock(void) { atomic_flag_clear_explicit(&arena.locked, memory_order_release); }
+void fc_unlock(void) { atomic_flag_clear_explicit(&arena.locked, memory_order_release); }
 
 /* A forked child has the arena as it is at that moment, but not the thread that may be changing it. So whoever forks
- * waits for that thread first, and both sides go on with the arena whole and unlocked. */
-__attribute__((constructor)) static void lock_around_fork(void) { pthread_atfork(lock, unlock, unlock); }
+ * waits for that thread first, and both sides go on with the arena whole and unlocked. So with other lists. */
+__attribute__((constructor)) static void lock_around_fork(void) { pthread_atfork(fc_lock, fc_unlock, fc_unlock); }
 
 static void reserve(void) {
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
@@ -156,7 +163,7 @@ static void cool(char *memory, int64_t bytes) {
 
 /* False if the block is not the arena's. */
 static int put_into_arena(char *block) {
-    lock();
+    fc_lock();
     const int64_t start = arena.count ? block - arena.memory : -1;
     const int ours = start >= 0 && start < RESERVED;
     if (ours) {
@@ -164,14 +171,14 @@ static int put_into_arena(char *block) {
         const int64_t bytes = arena.pieces[place + 1].start - start;
         const state now = idle() + bytes > MOST_IDLE ? COLD : WARM;
         if (now == COLD) { /* takes long; it is nobody else's yet */
-            unlock();
+            fc_unlock();
             cool(block, bytes);
-            lock();
+            fc_lock();
             place = piece_at(start);
         }
         put_back(place, now);
     }
-    unlock();
+    fc_unlock();
     return ours;
 }
 
@@ -180,10 +187,10 @@ float *fc_floats(int64_t count) {
     void *block = NULL;
     if (bytes < 0) return NULL;
     if (bytes >= LARGE) {
-        lock();
+        fc_lock();
         if (!arena.memory) reserve();
         if (arena.count) block = take(bytes + APART);
-        unlock();
+        fc_unlock();
     }
     return block ? block : aligned_alloc(FC_CACHE_LINE, (size_t)bytes);
 }

@@ -23,6 +23,11 @@ static inline int64_t fc_max(int64_t a, int64_t b) { return a > b ? a : b; }
 float *fc_floats(int64_t count);
 void fc_free(void *memory);
 
+/* The lock of all short lists of the process: held for less than a microsecond, and by nobody while the process forks.
+ * Whoever holds it asks for no memory. */
+void fc_lock(void);
+void fc_unlock(void);
+
 /* The same for whole numbers; give back with free. */
 static inline int64_t *fc_indices(int64_t count) {
     if (count < 0 || count > PTRDIFF_MAX / (int64_t)sizeof(int64_t)) return NULL;

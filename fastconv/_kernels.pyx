@@ -9,7 +9,7 @@ is released while C runs.
 
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer)
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, realloc
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset, strcmp
 
@@ -437,15 +437,26 @@ cdef extern from "engine/engine.h" nogil:
         double *totals
         const fc_part_of_batch *part
         float **gradients
+        const fc_random *random
 
     ctypedef struct fc_program:
         pass
+
+    ctypedef struct fc_held:
+        pass
+
+    ctypedef struct fc_arenas:
+        int64_t made
+        int out, idle, most
 
     fc_program *fc_program_new(
         const fc_op *ops, int count, const fc_size *tensors, int tensor_count, const int *inputs, const int *wanted,
         int input_count, const int *outputs, int output_count)
     void fc_program_free(fc_program *)
-    fc_status fc_program_run(fc_program *, const fc_run *, int keep)
+    fc_status fc_program_run(fc_program *, const fc_run *, int keep, fc_held **)
+    void fc_program_commit(const fc_program *, const fc_held *)
+    void fc_program_let_go(fc_program *, fc_held *)
+    fc_arenas fc_program_arenas(fc_program *)
     ctypedef enum fc_way:
         pass
 
@@ -466,7 +477,7 @@ cdef extern from "engine/engine.h" nogil:
     void fc_program_time(fc_program *, double *seconds)
     void fc_program_force(fc_program *, const int *ways)
     fc_status fc_program_backward(
-        fc_program *, const fc_run *, const float **output_gradients, float **gradients)
+        fc_program *, fc_held *, const fc_run *, const float **output_gradients, float **gradients)
     int fc_program_tap(fc_program *, const int *tensors, int count)
     int fc_program_efforts(const fc_program *, int op, fc_way way, int64_t N, int backward, fc_effort *)
 
@@ -1596,6 +1607,7 @@ cdef class Stream:
 
 
 cdef extern from "Python.h":
+    unsigned long PyThread_get_thread_ident()
     object PyMemoryView_FromMemory(char *memory, Py_ssize_t size, int flags)
     int PyBUF_READ, PyBUF_WRITE
 
@@ -1644,22 +1656,140 @@ cdef int exchange_in_python(
         return 1
 
 
+cdef class Run:
+    """One run of a ``Program``, with the arena that it has checked out, until it lets go of it.
+
+    totals    of each loss, the sum over the batch of weight times loss
+    """
+
+    cdef Program of
+    cdef fc_run run
+    cdef fc_held *held
+    cdef list arrays
+    cdef Part part
+    cdef fc_random *random
+    cdef const float **inputs  # and behind them the tables of outputs and of both gradients
+    cdef float **outputs
+    cdef const float **output_gradients
+    cdef float **gradients  # of the inputs, of what is tapped
+    cdef readonly list totals
+    cdef bint waits_for_backward, waits_for_commit
+
+    def __cinit__(self, Program of, list inputs, list outputs, Part part, list draws):
+        cdef int ins = of.input_count, outs = of.output_count
+        self.of, self.arrays, self.part, self.totals = of, [inputs, outputs], part, []
+        self.inputs = <const float **>calloc(2 * (ins + outs) + of.tap_count + 1, sizeof(float *))
+        if self.inputs == NULL:
+            raise MemoryError("no memory for the run")
+        self.outputs = <float **>self.inputs + ins
+        self.output_gradients = <const float **>self.outputs + outs
+        self.gradients = <float **>self.output_gradients + outs
+        self.run.N = inputs[0].shape[0]
+        if part is not None:
+            if self.run.N != part.images:
+                raise ValueError(
+                    f"part {part.part.number} of {part.part.parts} of a batch of {part.part.N} images has "
+                    f"{part.images}, from number {part.first} on; got {self.run.N}")
+            self.run.part = &part.part
+        for i in range(ins):
+            self.inputs[i] = floats(inputs[i], of.count_of_input(i, self.run.N))
+        for i in range(outs):
+            self.outputs[i] = written(outputs[i], of.count_of_output(i, self.run.N))
+        self.run.inputs, self.run.outputs = self.inputs, self.outputs
+        if draws:
+            self.draw(draws)
+
+    cdef int draw(self, list draws) except -1:
+        if len(draws) != len(self.of.random):
+            raise ValueError(f"the program draws {len(self.of.random)} times in a run; got {len(draws)} draws")
+        self.random = <fc_random *>calloc(self.of.op_count, sizeof(fc_random))
+        if self.random == NULL:
+            raise MemoryError("no memory for the run")
+        for op, (seed, call) in zip(self.of.random, draws):
+            self.random[<int>op].seed, self.random[<int>op].call = seed, call
+        self.run.random = self.random
+        return 0
+
+    def __dealloc__(self):
+        if self.held != NULL:
+            fc_program_let_go(self.of.program, self.held)
+        free(self.random)
+        free(self.inputs)
+
+    cdef int go(self, bint keep, bint waits) except -1:
+        cdef fc_status status
+        cdef fc_held **held = &self.held if keep or waits else NULL
+        with nogil:
+            status = fc_program_run(self.of.program, &self.run, keep, held)
+        self.run.random = NULL
+        self.ended(status)
+        self.waits_for_backward, self.waits_for_commit = keep, waits
+        if keep and not waits:
+            fc_program_commit(self.of.program, self.held)
+        self.tidy()
+        return 0
+
+    cdef int ended(self, fc_status status) except -1:
+        return check(status) if self.part is None else self.part.check(status)
+
+    cdef void tidy(self):
+        """Give back what nothing waits for any more."""
+        if self.waits_for_backward:
+            return
+        self.arrays = None
+        if not self.waits_for_commit and self.held != NULL:
+            fc_program_let_go(self.of.program, self.held)
+            self.held = NULL
+
+    cdef int take_gradients(self, list gradients) except -1:
+        """The arrays to fill: of each input, then of each tensor that is tapped."""
+        cdef Program of = self.of
+        for i in range(of.input_count + of.tap_count):
+            gradient = gradients[i]
+            count = (of.count_of_input(i, self.run.N) if i < of.input_count
+                     else of.count_of_output(of.output_count + i - of.input_count, self.run.N))
+            self.gradients[i] = NULL if gradient is None else written(gradient, count)
+        return 0
+
+    def backward(self, list output_gradients, list gradients) -> None:
+        """After one with ``keep``, once: fill the gradients of all weights, of the inputs that are wanted, and behind
+        them of the tensors that are tapped.
+
+        After one of a ``part`` of a batch, those of weights are of the whole batch.
+        """
+        cdef fc_status status
+        if not self.waits_for_backward:
+            raise RuntimeError("a run with keep goes back once; this one has, or was run without")
+        for i in range(self.of.output_count):
+            gradient = output_gradients[i]
+            self.output_gradients[i] = (
+                NULL if gradient is None else floats(gradient, self.of.count_of_output(i, self.run.N)))
+        self.take_gradients(gradients)
+        self.waits_for_backward = False
+        with nogil:
+            status = fc_program_backward(
+                self.of.program, self.held, &self.run, self.output_gradients, self.gradients)
+        self.tidy()
+        self.ended(status)
+
+    def commit(self) -> None:
+        """After one that ``waits``, once: move the moving statistics."""
+        if self.waits_for_commit:
+            fc_program_commit(self.of.program, self.held)
+            self.waits_for_commit = False
+            self.tidy()
+
+
 cdef class Program:
     """A network as a table of operations that run in one call: csrc/engine/; fastconv.engine makes them.
 
     An operation is a dictionary of the fields of fc_op. Its arrays are kept alive, and must stay where they are.
     ``tapped``: tensors made by operations, whose gradients are asked for.
+    Several threads may run it at the same time, each run in an arena of its own.
     """
 
     cdef fc_program *program
-    cdef list kept
-    cdef fc_run last
-    cdef list last_arrays
-    cdef Part last_part
-    cdef const float **inputs
-    cdef float **outputs
-    cdef const float **output_gradients
-    cdef float **gradients  # of the inputs, of what is tapped
+    cdef list kept, random  # random: the operations that have a stream
     cdef fc_size *sizes  # of all tensors
     cdef int *numbers  # of the inputs, whether each is wanted, of the outputs, of what is tapped
     cdef double *seconds  # while it is timed
@@ -1669,21 +1799,18 @@ cdef class Program:
                   list tapped=[]):
         cdef fc_op *table = <fc_op *>calloc(len(ops) + 1, sizeof(fc_op))
         cdef int *forced
-        self.kept = []
+        self.kept, self.random = [], []
         self.input_count, self.output_count, self.op_count = len(inputs), len(outputs), len(ops)
         self.tap_count = len(tapped)
         self.sizes = <fc_size *>calloc(len(sizes) + 1, sizeof(fc_size))
         self.numbers = <int *>calloc(2 * len(inputs) + len(outputs) + len(tapped) + 1, sizeof(int))
-        self.inputs = <const float **>calloc(len(inputs) + 1, sizeof(float *))
-        self.outputs = <float **>calloc(len(outputs) + 1, sizeof(float *))
-        self.output_gradients = <const float **>calloc(len(outputs) + 1, sizeof(float *))
-        self.gradients = <float **>calloc(len(inputs) + len(tapped) + 1, sizeof(float *))
         try:
-            if (table == NULL or self.sizes == NULL or self.numbers == NULL or self.inputs == NULL
-                    or self.outputs == NULL or self.output_gradients == NULL or self.gradients == NULL):
+            if table == NULL or self.sizes == NULL or self.numbers == NULL:
                 raise MemoryError("no memory for the program")
             for i, op in enumerate(ops):
                 self.fill(&table[i], op)
+                if table[<int>i].random != NULL:
+                    self.random.append(i)
             for i, (H, W, C) in enumerate(sizes):
                 self.sizes[i].H, self.sizes[i].W, self.sizes[i].C = H, W, C
             for i, number in enumerate([*inputs, *wanted, *outputs, *tapped]):
@@ -1712,10 +1839,6 @@ cdef class Program:
         free(self.seconds)
         free(self.sizes)
         free(self.numbers)
-        free(self.inputs)
-        free(self.outputs)
-        free(self.output_gradients)
-        free(self.gradients)
 
     cdef int fill(self, fc_op *op, dict given) except -1:
         op.kind = <fc_op_kind><int>OP_KINDS.index(given["kind"])
@@ -1758,54 +1881,33 @@ cdef class Program:
         self.kept.append(array)
         return &view[0]
 
-    cdef int64_t count_at(self, int tensor):
-        """Floats of a tensor, for all images of the run."""
-        return self.last.N * self.sizes[tensor].H * self.sizes[tensor].W * self.sizes[tensor].C
+    cdef int64_t count_at(self, int tensor, int64_t N):
+        """Floats of a tensor, for N images."""
+        return N * self.sizes[tensor].H * self.sizes[tensor].W * self.sizes[tensor].C
 
-    cdef int64_t count_of_input(self, int i):
-        return self.count_at(self.numbers[i])
+    cdef int64_t count_of_input(self, int i, int64_t N):
+        return self.count_at(self.numbers[i], N)
 
-    cdef int64_t count_of_output(self, int i):
-        return self.count_at(self.numbers[2 * self.input_count + i])
+    cdef int64_t count_of_output(self, int i, int64_t N):
+        return self.count_at(self.numbers[2 * self.input_count + i], N)
 
-    cdef int take_gradients(self, list gradients) except -1:
-        """The arrays to fill: of each input, then of each tensor that is tapped."""
-        for i in range(self.input_count + self.tap_count):
-            gradient = gradients[i]
-            count = (self.count_of_input(i) if i < self.input_count
-                     else self.count_of_output(self.output_count + i - self.input_count))
-            self.gradients[i] = NULL if gradient is None else written(gradient, count)
-        return 0
+    def run(self, list inputs, list outputs, bint keep=False, Part part=None, list draws=None,
+            bint waits=False) -> Run:
+        """Forward: fill the outputs.
 
-    cdef int begin(self, list inputs, list outputs, Part part) except -1:
-        self.last_arrays = [inputs, outputs]
-        self.last_part = part
-        self.last.N = inputs[0].shape[0]
-        self.last.part, self.last.totals = NULL, NULL
-        if part is not None:
-            if self.last.N != part.images:
-                raise ValueError(
-                    f"part {part.part.number} of {part.part.parts} of a batch of {part.part.N} images has "
-                    f"{part.images}, from number {part.first} on; got {self.last.N}")
-            self.last.part = &part.part
-        for i in range(self.input_count):
-            self.inputs[i] = floats(inputs[i], self.count_of_input(i))
-        for i in range(self.output_count):
-            self.outputs[i] = written(outputs[i], self.count_of_output(i))
-        self.last.inputs, self.last.outputs = self.inputs, self.outputs
-        self.last.losses, self.last.loss, self.last.gradients = 0, NULL, NULL
-        return 0
+        keep    ``Run.backward`` will follow
+        part    of a batch, these images
+        draws   (seed, call) of each operation that has a stream, in the place of that
+        waits   moving statistics move with ``Run.commit``, else at once
+        """
+        cdef Run run = Run(self, inputs, outputs, part, draws)
+        run.go(keep, waits)
+        return run
 
-    cdef int ended(self, fc_status status) except -1:
-        return check(status) if self.last_part is None else self.last_part.check(status)
-
-    def run(self, list inputs, list outputs, bint keep=False, Part part=None) -> None:
-        """Forward: fill the outputs. ``keep``: ``backward`` will follow. ``part``: of a batch, these images."""
-        cdef fc_status status
-        self.begin(inputs, outputs, part)
-        with nogil:
-            status = fc_program_run(self.program, &self.last, keep)
-        self.ended(status)
+    @property
+    def arenas(self):
+        """{"made": so far, "out": checked out now, "idle": ..., "most": checked out at once}"""
+        return fc_program_arenas(self.program)
 
     def infer(self, x, tuple shape, tuple output_shape):
         """Forward alone, of a program with one input and one output: the output, a new array.
@@ -1814,6 +1916,9 @@ cdef class Program:
         """
         cdef fc_status status
         cdef Py_buffer buffer
+        cdef fc_run run
+        cdef const float *inputs
+        cdef float *outputs
         if type(x) is not ndarray:
             return None
         try:
@@ -1824,34 +1929,34 @@ cdef class Program:
             if (buffer.itemsize != sizeof(float) or strcmp(buffer.format, b"f") != 0 or not like(&buffer, shape)
                     or buffer.shape[0] == 0 or <size_t>buffer.buf % sizeof(float) != 0):
                 return None
-            self.last.N = buffer.shape[0]
-            y = empty((self.last.N, *output_shape))
-            self.inputs[0] = <const float *>buffer.buf
-            self.outputs[0] = written(y, self.count_of_output(0))
-            self.last.inputs, self.last.outputs = self.inputs, self.outputs
-            self.last.losses, self.last.loss, self.last.totals, self.last.part = 0, NULL, NULL, NULL
+            run.N = buffer.shape[0]
+            y = empty((run.N, *output_shape))
+            inputs = <const float *>buffer.buf
+            outputs = written(y, self.count_of_output(0, run.N))
+            run.inputs, run.outputs = &inputs, &outputs
+            run.losses, run.loss, run.totals, run.part, run.random = 0, NULL, NULL, NULL, NULL
             with nogil:
-                status = fc_program_run(self.program, &self.last, 0)
+                status = fc_program_run(self.program, &run, 0, NULL)
             check(status)
         finally:
             PyBuffer_Release(&buffer)
         return y
 
-    def train(self, list inputs, list outputs, list losses, Part part=None, list gradients=None) -> list:
+    def train(self, list inputs, list outputs, list losses, Part part=None, list draws=None,
+              bint waits=False, list gradients=None) -> Run:
         """Forward, losses and backward: fill the outputs, the losses of each image, and all gradients.
 
-        A loss is (kind, tensor, delta, (least, most), labels, rows, weights, scale, losses). Returns for each the
-        sum over the batch of weight times loss. With ``part`` the arrays are of its images, gradients and sums of
-        the whole batch; so is the scale. ``gradients``: as those of ``backward``.
+        A loss is (kind, tensor, delta, (least, most), labels, rows, weights, scale, losses). With ``part`` the
+        arrays are of its images, gradients and sums of the whole batch; so is the scale. ``draws`` and ``waits``
+        as those of ``run``, ``gradients`` as those of ``Run.backward``.
         """
-        cdef fc_status status
         cdef fc_loss table[8]
         cdef double totals[8]
         cdef int64_t N
         if len(losses) > FC_MOST_INPUTS:
             raise ValueError(f"a program takes at most {FC_MOST_INPUTS} losses; got {len(losses)}")
-        self.begin(inputs, outputs, part)
-        N = self.last.N
+        cdef Run run = Run(self, inputs, outputs, part, draws)
+        N = run.run.N
         for i, (kind, tensor, delta, limits, labels, rows, weights, scale, values) in enumerate(losses):
             table[i].kind = <fc_loss_kind><int>LOSSES[kind]
             table[i].tensor, table[i].delta, table[i].scale = tensor, delta, scale
@@ -1860,19 +1965,18 @@ cdef class Program:
             if labels is not None:
                 table[i].targets.labels = whole(labels, N * self.sizes[tensor].H * self.sizes[tensor].W)
             if rows is not None:
-                table[i].targets.rows = floats(rows, self.count_at(tensor))
+                table[i].targets.rows = floats(rows, self.count_at(tensor, N))
             if weights is not None:
                 table[i].targets.weights = floats(weights, N)
             table[i].losses = written(values, N)
-        self.last.losses, self.last.loss, self.last.totals = len(losses), table, totals
+        run.run.losses, run.run.loss, run.run.totals = len(losses), table, totals
         if gradients is not None:
-            self.take_gradients(gradients)
-            self.last.gradients = self.gradients
-        with nogil:
-            status = fc_program_run(self.program, &self.last, 0)
-        self.last_arrays = None
-        self.ended(status)
-        return [totals[i] for i in range(len(losses))]
+            run.take_gradients(gradients)
+            run.run.gradients = run.gradients
+        run.go(False, waits)
+        run.run.losses, run.run.loss, run.run.totals, run.run.gradients = 0, NULL, NULL, NULL
+        run.totals = [totals[i] for i in range(len(losses))]
+        return run
 
     def describe(self, int64_t images, bint backward, tensors_of_losses=()) -> tuple:
         """(a dictionary for each operation, the fields of fc_described; another one, of fc_footprint).
@@ -1934,21 +2038,90 @@ cdef class Program:
             self.seconds[i] = 0
         return taken
 
-    def backward(self, list output_gradients, list gradients) -> None:
-        """After ``run`` with ``keep``: fill the gradients of all weights, of the inputs that are wanted, and behind them of
-        the tensors that are tapped.
 
-        After one of a ``part`` of a batch, those of weights are of the whole batch.
-        """
-        cdef fc_status status
-        for i in range(self.output_count):
-            gradient = output_gradients[i]
-            self.output_gradients[i] = NULL if gradient is None else floats(gradient, self.count_of_output(i))
-        self.take_gradients(gradients)
-        with nogil:
-            status = fc_program_backward(self.program, &self.last, self.output_gradients, self.gradients)
-        self.last_arrays = None
-        self.ended(status)
+# ---- weights that are read ------------------------------------------------------------------------
+#
+# Who is reading the weights of what: one table for the process, changed by whoever has the interpreter's lock. So a
+# reader whom nobody is in the way of notes itself and goes on; all else is in fastconv/_core/turns.py.
+
+cdef struct fc_reader:
+    unsigned long thread
+    void *what
+
+
+cdef fc_reader *readers = NULL
+cdef int reader_count = 0, reader_room = 0
+cdef int writer_count = 0  # that write, or wait until they may
+
+
+cdef int add_reader(void *what) except -1:
+    global readers, reader_count, reader_room
+    cdef fc_reader *more
+    if reader_count == reader_room:
+        more = <fc_reader *>realloc(readers, (2 * reader_room + 8) * sizeof(fc_reader))
+        if more == NULL:
+            raise MemoryError("no memory for one more reader")
+        readers, reader_room = more, 2 * reader_room + 8
+    readers[reader_count].thread, readers[reader_count].what = PyThread_get_thread_ident(), what
+    reader_count += 1
+    return 0
+
+
+cdef class Reading:
+    """A ``with`` block in which weights are read. It may be entered by several threads, and again by the same one.
+
+    of      whose weights, for those who write them
+    wait    called with this where there is a writer: calls ``enter_now`` once the block may be entered
+    wake    called after the block, where there is a writer
+    """
+
+    cdef readonly object of
+    cdef object wait, wake
+
+    def __init__(self, of, wait, wake):
+        self.of, self.wait, self.wake = of, wait, wake
+
+    def __enter__(self):
+        if writer_count:
+            self.wait(self)
+        else:
+            add_reader(<void *>self)
+
+    def enter_now(self) -> None:
+        add_reader(<void *>self)
+
+    def __exit__(self, kind, error, traceback):
+        global reader_count
+        cdef unsigned long me = PyThread_get_thread_ident()
+        for i in range(reader_count - 1, -1, -1):
+            if readers[i].what == <void *>self and readers[i].thread == me:
+                reader_count -= 1
+                readers[i] = readers[reader_count]
+                break
+        if writer_count:
+            self.wake()
+
+
+def reading_now() -> list:
+    """(thread, Reading) of all readers."""
+    return [(readers[i].thread, <object>readers[i].what) for i in range(reader_count)]
+
+
+def count_writers(int count) -> None:
+    """From now on there are so many that write, or wait until they may."""
+    global writer_count
+    writer_count = count
+
+
+def forget_readers_but(unsigned long thread) -> None:
+    """In a forked child: the others are not in it."""
+    global reader_count
+    cdef int kept = 0
+    for i in range(reader_count):
+        if readers[i].thread == thread:
+            readers[kept] = readers[i]
+            kept += 1
+    reader_count = kept
 
 
 # ---- networks in files ----------------------------------------------------------------------------

@@ -821,7 +821,10 @@ def test_a_single_sigmoid_tells_two_classes_apart(capsys):
         (["bench", "text.safetensors"], "text.safetensors is damaged, or no safetensors file"),
         (["evaluate", "weights.safetensors"], "weights.safetensors holds weights alone, no layers"),
         (["evaluate", "model.h5"], "there is no file model.h5"),
-        (["evaluate", "model.txt"], "model.txt: the name of a model file must end in .safetensors, or .keras"),
+        (
+            ["evaluate", "model.txt"],
+            "model.txt: the name of a model file must end in .safetensors, or .keras",
+        ),
         (["predict", "lenet5", "absent.png"], "lenet5: the name of a model file must end in .safetensors"),
         (
             ["predict", "vector.safetensors", "absent.png"],

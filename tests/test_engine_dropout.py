@@ -23,8 +23,7 @@ def program(
 
 def run(compiled: _kernels.Program, x: np.ndarray, dy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     y, dx = np.empty_like(x), np.empty_like(x)
-    compiled.run([x], [y], keep=True)
-    compiled.backward([dy], [dx])
+    compiled.run([x], [y], keep=True).backward([dy], [dx])
     return y, dx
 
 
@@ -66,8 +65,7 @@ def test_the_border_of_what_is_dropped_stays_zero():
             [drop, conv], [(6, 5, 4), (6, 5, 4), (6, 5, 6)], [0], [True], [2], ways=[way, way]
         )
         y, dx = np.empty((11, 6, 5, 6), np.float32), np.empty_like(x)
-        compiled.run([x], [y], keep=True)
-        compiled.backward([np.ones_like(y)], [dx])
+        compiled.run([x], [y], keep=True).backward([np.ones_like(y)], [dx])
         found.append((y, dx, conv["gradients"][0]))
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)

@@ -63,8 +63,7 @@ class Operation:
             assert program.describe(images, True)[0][0]["way"] == "lanes"
             y = np.full_like(self.dy, np.nan)
             dx = [np.full_like(x, np.nan) if self.wanted else None for x in self.inputs]
-            program.run(self.inputs, [y], keep=True)
-            program.backward([self.dy], dx)
+            program.run(self.inputs, [y], keep=True).backward([self.dy], dx)
             yield Passes(isa, y, dx, gradients)
             predicted = np.full_like(self.dy, np.nan)
             program.run(self.inputs, [predicted])
@@ -482,8 +481,7 @@ def step(program: _kernels.Program, gradients: list[np.ndarray], images: int) ->
     random = np.random.default_rng(5)
     x, dy = normal(random, images, 9, 11, 3), normal(random, images, 1, 1, 4)
     y, dx = np.zeros_like(dy), np.zeros_like(x)
-    program.run([x], [y], keep=True)
-    program.backward([dy], [dx])
+    program.run([x], [y], keep=True).backward([dy], [dx])
     return (y, dx, *(g.copy() for g in gradients))
 
 

@@ -488,8 +488,7 @@ def run(case: Case, arrays: Arrays, way: str | None, wanted: list[bool], learns:
     program = _kernels.Program([op], [*case.inputs, case.output], list(range(count)), wanted, [count], [way])
     y = np.full((N, *case.output), np.nan, np.float32)
     dxs = [np.full_like(x, np.nan) if want else None for x, want in zip(arrays.xs, wanted, strict=True)]
-    program.run(arrays.xs, [y], keep=True)
-    program.backward([arrays.dy], dxs)
+    program.run(arrays.xs, [y], keep=True).backward([arrays.dy], dxs)
     described, _ = program.describe(N, True)
     return y, dxs, gradients, weights, described[0]["way"]
 
@@ -605,8 +604,7 @@ def test_what_stands_in_padding_stays_zero():
         for scale in (1, 1e30, 1):
             xs = [np.float32(scale) * x for x in arrays.xs]
             y, dx = np.empty_like(arrays.dy), np.empty_like(xs[0])
-            program.run(xs, [y], keep=True)
-            program.backward([arrays.dy], [dx])
+            program.run(xs, [y], keep=True).backward([arrays.dy], [dx])
         found = run(case, arrays, way, [True], [False, False])
         np.testing.assert_array_equal(y, found[0])
         np.testing.assert_array_equal(dx, found[1][0])
@@ -630,8 +628,7 @@ def test_blocks_of_a_batch():
         ]
         program = _kernels.Program(ops, sizes, [0], [True], [5], ways)
         y, dx = np.empty_like(dy), np.empty_like(x)
-        program.run([x], [y], keep=True)
-        program.backward([dy], [dx])
+        program.run([x], [y], keep=True).backward([dy], [dx])
         assert [row["way"] for row in program.describe(33, True)[0]] == ways
         found.append([y, dx, *(g for listed in gradients for g in listed)])
     for blocks, whole in zip(*found, strict=True):

@@ -287,7 +287,7 @@ def everything(table: Table, N: int, parts: int | None) -> dict[str, Any]:
             given = (labels[mine], None) if i == 0 else (None, rows[mine])
             kind = "softmax_cross_entropy" if i == 0 else "squared"
             losses.append((kind, tensor, 0.0, (0.0, 0.0), *given, weights[mine], 1 / N, values[-1]))
-        alike["totals"] = copy.program.train(inputs, outputs, losses, part)
+        alike["totals"] = copy.program.train(inputs, outputs, losses, part).totals
         for array in copy.arrays.values():
             assert not np.isnan(array).any()  # gradients are filled
         alike |= {f"array {i}": array.tobytes() for i, array in enumerate(copy.arrays.values())}
@@ -296,8 +296,8 @@ def everything(table: Table, N: int, parts: int | None) -> dict[str, Any]:
 
         copy = table.copy(wanted=True)
         outputs, dx = copy.outputs(images), [np.full_like(array, np.nan) for array in inputs]
-        copy.program.run(inputs, outputs, True, part)
-        copy.program.backward([np.ascontiguousarray(array[mine]) for array in dy], dx)
+        run = copy.program.run(inputs, outputs, True, part)
+        run.backward([np.ascontiguousarray(array[mine]) for array in dy], dx)
         alike |= {f"array {i} of backward": array.tobytes() for i, array in enumerate(copy.arrays.values())}
         here |= {f"dx {i}": array for i, array in enumerate(dx)}
         return here, alike
@@ -351,8 +351,7 @@ def test_sums_are_those_of_the_tree() -> None:
         leaves = [sum(leaves[i + 1 : i + 2], leaves[i]) for i in range(0, len(leaves), 2)]
     for _ in each_isa():
         copy = table.copy()
-        copy.program.run([np.zeros((N, 1, 1, 3), np.float32)], copy.outputs(N), True)
-        copy.program.backward([dy], [None])
+        copy.program.run([np.zeros((N, 1, 1, 3), np.float32)], copy.outputs(N), True).backward([dy], [None])
         bias = next(
             a for op in table.ops for a in op.get("gradients", ()) if a is not None and a.size == CLASSES
         )

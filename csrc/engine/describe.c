@@ -69,7 +69,7 @@ fc_status fc_program_describe(fc_program *p, int64_t N, int backward, int losses
     fc_status status;
     const fc_mode mode = losses ? FC_TRAIN : backward ? FC_KEEP : FC_INFER;
     const fc_run run = {.N = N, .losses = losses, .loss = loss};
-    const fc_schedule *s = fc_schedule_for(p, &run, mode, &status);
+    fc_schedule *s = fc_schedule_take(p, &run, mode, &status);
     if (!s) return status;
     for (int i = 0; i < p->count; i++) describe_op(p, s, i, &rows[i]);
     for (int g = 0; g < s->stages; g++)
@@ -80,5 +80,6 @@ fc_status fc_program_describe(fc_program *p, int64_t N, int backward, int losses
     *all = (fc_footprint){.stages = s->stages, .few = s->few, .workspace = bytes * (s->workspace + s->scratch),
                           .batch = bytes * s->batch, .fixed = bytes * s->fixed,
                           .sums = bytes * s->chunks * s->chunk_size};
+    fc_schedule_give(p, s);
     return FC_OK;
 }

@@ -77,10 +77,10 @@ typedef struct {
     int spatial;                               /* FC_OP_DROPOUT: one draw for all pixels of a channel */
     double epsilon, momentum;                  /* FC_OP_BATCH_NORM */
     int training;                              /* batch norm takes the batch's statistics; dropout draws */
-    float *weight[FC_MOST_WEIGHTS];            /* moving statistics are written to */
+    float *weight[FC_MOST_WEIGHTS];            /* moving statistics are written to, by fc_program_commit */
     float *gradient[FC_MOST_WEIGHTS];          /* NULL: not wanted */
     int adds;                                  /* gradients are added to what is there, by the executor: a layer called again */
-    const fc_random *random;                   /* FC_OP_DROPOUT: the stream of this run, read at each run */
+    const fc_random *random;                   /* FC_OP_DROPOUT: its stream, read when a run begins */
 } fc_op;
 
 int64_t fc_weight_size(const fc_op *op, int weight); /* numbers in it */
@@ -217,7 +217,12 @@ typedef struct {
     double *totals;             /* of each loss: the sum over the batch of weight times loss; NULL: not wanted */
     const fc_part_of_batch *part; /* NULL: alone */
     float *const *gradients;      /* with losses: to be filled, as in fc_program_backward; NULL where none are asked for */
+    const fc_random *random;    /* of each operation, in the place of fc_op.random; NULL: those */
 } fc_run;
+
+/* What a run leaves for what comes after it: the arena that it checked out, with the tensors for the way back and the
+ * statistics of the batch. */
+typedef struct fc_schedule fc_held;
 
 /* NULL: no memory, or sizes that do not fit. The table is copied; weights stay where they are. `wanted` says of each
  * input whether backward is asked for its gradient. */
@@ -226,16 +231,30 @@ fc_program *fc_program_new(const fc_op *ops, int count, const fc_size *tensors, 
 void fc_program_free(fc_program *program);
 
 /* Forward, and where there are losses the gradients of all weights. `keep`: fc_program_backward will follow. Nothing is
- * written unless all memory is there. */
-fc_status fc_program_run(fc_program *program, const fc_run *run, int keep);
-/* From the gradients at the outputs (NULL: zero) of `run`, the last one with `keep`, whose inputs are still there, to
- * those of weights, and `gradients`: of each input where it is wanted, then of the tensors of fc_program_tap. What the
- * outputs do not depend on is left as it is. */
-fc_status fc_program_backward(fc_program *program, const fc_run *run, const float *const *output_gradients,
-                              float *const *gradients);
+ * written unless all memory is there.
+ *
+ * Several threads may run one program at the same time: each run checks out an arena. Where `held` is NULL, moving
+ * statistics move and the arena is given back; with `keep` it must not be. Else, after FC_OK, *held is the caller's until
+ * fc_program_let_go. Weights must not be written to meanwhile, nor two runs write the same gradients. */
+fc_status fc_program_run(fc_program *program, const fc_run *run, int keep, fc_held **held);
+/* From the gradients at the outputs (NULL: zero) of `run`, one with `keep`, whose inputs are still there, to those of
+ * weights, and `gradients`: of each input where it is wanted, then of the tensors of fc_program_tap. What the outputs do
+ * not depend on is left as it is. */
+fc_status fc_program_backward(fc_program *program, fc_held *held, const fc_run *run,
+                              const float *const *output_gradients, float *const *gradients);
 /* The gradients of these tensors, each the output of an operation, are asked for too: (N, H, W, C) each, in pixels.
  * Before the first run. 0: no memory. */
 int fc_program_tap(fc_program *program, const int *tensors, int count);
+/* Move the moving statistics by those of the run's batch. */
+void fc_program_commit(const fc_program *program, const fc_held *held);
+void fc_program_let_go(fc_program *program, fc_held *held);
+
+/* Arenas: how many were made so far, are checked out now, are idle, and were checked out at once at most. */
+typedef struct {
+    int64_t made;
+    int out, idle, most;
+} fc_arenas;
+fc_arenas fc_program_arenas(fc_program *program);
 
 /* ---- what runs how ------------------------------------------------------------------------------ */
 

@@ -4,8 +4,9 @@
  * and each bundle goes through all actions of the stage; a team stage goes through its actions one by one, all threads
  * at each of them; a stage of a driver is one call. Between WHOLE operations the threads are woken once.
  *
- * All memory is there before the first action, so that only drivers can fail; then moving statistics stay what they
- * were.
+ * All memory is there before the first action, so that only drivers can fail. A schedule with its memory, an arena, is
+ * one run's from the first action on: other runs of the program have others. What a run learns about the batch stays in
+ * it until fc_program_commit.
  *
  * A chunk of bundles is a leaf of the tree that sums the batch, or where a bundle has more images than a leaf one bundle,
  * whose lanes are the lowest levels of the tree. Each chunk adds its bundles' gradients up in their order; the rest is
@@ -267,7 +268,7 @@ static fc_status run_all(fc_program *p, const job *j, int first, int end, int pa
     return FC_OK;
 }
 
-static void move_statistics(const fc_program *p, const fc_schedule *s) {
+void fc_program_commit(const fc_program *p, const fc_held *s) {
     for (int i = 0; i < p->count; i++) {
         const fc_op *op = &s->ops[i];
         if (!fc_takes_statistics(op)) continue;
@@ -279,31 +280,38 @@ static void move_statistics(const fc_program *p, const fc_schedule *s) {
     }
 }
 
+void fc_program_let_go(fc_program *p, fc_held *s) {
+    if (s) fc_schedule_give(p, s);
+}
+
 static int64_t first_of(const fc_run *run) {
     int64_t first = 0;
     if (run->part) fc_images_of_part(run->part->N, run->part->parts, run->part->number, &first);
     return first;
 }
 
-fc_status fc_program_run(fc_program *p, const fc_run *run, int keep) {
+fc_status fc_program_run(fc_program *p, const fc_run *run, int keep, fc_held **held) {
     fc_status status;
     const fc_mode mode = run->losses ? FC_TRAIN : keep ? FC_KEEP : FC_INFER;
-    fc_schedule *s = fc_schedule_for(p, run, mode, &status);
+    fc_schedule *s = fc_schedule_take(p, run, mode, &status);
     if (!s) return status;
     const job j = {.s = s, .ops = p->count, .seconds = p->seconds, .run = run, .gradients = run->gradients,
                    .first = first_of(run), .status = &status};
     status = run_all(p, &j, 0, mode == FC_KEEP ? s->forward_stages : s->stages, 1);
     if (status == FC_OK && mode == FC_TRAIN) status = fc_sum_losses(s, run);
     if (status == FC_OK && mode == FC_TRAIN) status = fc_sum_gradients(p, s, run);
-    if (status == FC_OK) move_statistics(p, s);
+    if (status == FC_OK && held) {
+        *held = s;
+        return FC_OK;
+    }
+    if (status == FC_OK) fc_program_commit(p, s);
+    fc_schedule_give(p, s);
     return status;
 }
 
-fc_status fc_program_backward(fc_program *p, const fc_run *run, const float *const *output_gradients,
+fc_status fc_program_backward(fc_program *p, fc_held *s, const fc_run *run, const float *const *output_gradients,
                               float *const *gradients) {
-    fc_status status;
-    fc_schedule *s = fc_schedule_for(p, run, FC_KEEP, &status);
-    if (!s) return status;
+    fc_status status = FC_OK;
     const job j = {.s = s, .ops = p->count, .seconds = p->seconds, .run = run, .output_gradients = output_gradients,
                    .gradients = gradients, .first = first_of(run), .status = &status};
     status = run_all(p, &j, s->forward_stages, s->stages, 0);

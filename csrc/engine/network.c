@@ -6,6 +6,7 @@
  *     L = sum over losses of weight l + sum over w of l1 |w| + l2 w^2
  *     g = dL/dw, by the way back through the operations, and the penalties' slopes
  *     w, states = rule(w, g, states)                             optimizer.c
+ *     moving statistics, draws                                   once nothing can fail
  *
  * the same calls in the same order as fastconv makes from Python, so that both take the same steps to the bit.
  */
@@ -58,12 +59,9 @@ fc_training fc_network_training(const fc_network *n) {
 
 /* ---- runs ----------------------------------------------------------------------------------------- */
 
-/* The operations, with the draws of this run; the next run has others. */
-static fc_status run_table(fc_table *t, const fc_run *run) {
-    const fc_status status = fc_program_run(t->program, run, 0);
-    if (status == FC_OK)
-        for (int i = 0; i < t->program->count; i++) t->draws[i].random.call += t->draws[i].step;
-    return status;
+/* The next run has other draws. */
+static void advance(fc_table *t) {
+    for (int i = 0; i < t->program->count; i++) t->draws[i].random.call += t->draws[i].step;
 }
 
 static fc_status invalid(fc_network *n, const char *text) {
@@ -74,7 +72,9 @@ static fc_status invalid(fc_network *n, const char *text) {
 fc_status fc_network_predict(fc_network *n, int64_t N, const float *const *inputs, float *const *outputs) {
     const fc_run run = {.N = N, .inputs = inputs, .outputs = outputs};
     if (N < 1) return invalid(n, "there are no images");
-    return run_table(&n->inference, &run);
+    const fc_status status = fc_program_run(n->inference.program, &run, 0, NULL);
+    if (status == FC_OK) advance(&n->inference);
+    return status;
 }
 
 /* ---- one step ------------------------------------------------------------------------------------- */
@@ -182,11 +182,15 @@ static fc_status train(fc_network *n, int64_t N, const float *const *inputs, flo
     fc_loss loss[FC_MOST_INPUTS];
     for (int l = 0; l < n->terms; l++) loss[l] = loss_of(n, N, &n->term[l], &targets[l], losses + l * N);
     const fc_run run = {.N = N, .inputs = inputs, .outputs = outputs, .losses = n->terms, .loss = loss};
+    fc_held *held = NULL;
     fc_status status = prepare(n, t->momentum);
-    if (status == FC_OK) status = run_table(&n->training, &run);
+    if (status == FC_OK) status = fc_program_run(n->training.program, &run, 0, &held);
     if (status != FC_OK) return status;
     *value = value_of(n, N, loss) + penalize(n, t->l2);
-    return step(n, t);
+    status = step(n, t);
+    if (status == FC_OK) fc_program_commit(n->training.program, held), advance(&n->training);
+    fc_program_let_go(n->training.program, held);
+    return status;
 }
 
 /* Room for the outputs that the caller does not want. */

@@ -88,10 +88,14 @@ fc_program *fc_program_new(const fc_op *ops, int count, const fc_size *tensors, 
 }
 
 static void forget_schedules(fc_program *p) {
-    while (p->schedules) {
-        fc_schedule *next = p->schedules->next;
-        fc_schedule_free(p->schedules);
-        p->schedules = next;
+    fc_lock();
+    fc_schedule *s = p->idle;
+    p->idle = NULL, p->arenas.idle = 0;
+    fc_unlock();
+    while (s) {
+        fc_schedule *next = s->next;
+        fc_schedule_free(s);
+        s = next;
     }
 }
 
@@ -113,6 +117,13 @@ int fc_program_tap(fc_program *p, const int *tensors, int count) {
 
 int fc_program_efforts(const fc_program *p, int op, fc_way way, int64_t N, int backward, fc_effort *efforts) {
     return fc_efforts_of(fc_kernels_active(), &p->ops[op], way, N, backward, efforts);
+}
+
+fc_arenas fc_program_arenas(fc_program *p) {
+    fc_lock();
+    const fc_arenas now = p->arenas;
+    fc_unlock();
+    return now;
 }
 
 void fc_program_time(fc_program *p, double *seconds) { p->seconds = seconds; }

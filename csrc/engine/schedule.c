@@ -498,7 +498,7 @@ void fc_schedule_free(fc_schedule *s) {
     if (!s) return;
     fc_free(s->work), fc_free(s->arena), fc_free(s->constant), fc_free(s->chunk_sums);
     fc_free(s->message);
-    free(s->ops), free(s->way), free(s->why), free(s->reached), free(s->norm), free(s->action), free(s->stage);
+    free(s->ops), free(s->random), free(s->way), free(s->why), free(s->reached), free(s->norm), free(s->action), free(s->stage);
     free(s->slot), free(s->packed_at);
     free(s);
 }
@@ -508,12 +508,13 @@ static fc_schedule *new_schedule(const fc_program *p) {
     if (!s) return NULL;
     const size_t n = (size_t)p->count + 1;
     s->ops = calloc(n, sizeof *s->ops);
+    s->random = calloc(n, sizeof *s->random);
     s->way = calloc(n, sizeof *s->way);
     s->why = calloc(n, sizeof *s->why);
     s->reached = calloc(n, sizeof(int));
     s->norm = calloc(2 * n, sizeof(int));
     s->packed_at = calloc(7 * n, sizeof(int64_t));
-    if (!s->ops || !s->way || !s->why || !s->reached || !s->norm || !s->packed_at) {
+    if (!s->ops || !s->random || !s->way || !s->why || !s->reached || !s->norm || !s->packed_at) {
         fc_schedule_free(s);
         return NULL;
     }
@@ -521,6 +522,8 @@ static fc_schedule *new_schedule(const fc_program *p) {
     s->statistics_at = s->nodes_at + n, s->added_at = s->statistics_at + n, s->folded_at = s->added_at + n;
     s->gone = s->norm + n;
     memcpy(s->ops, p->ops, sizeof *s->ops * (size_t)p->count);
+    for (int i = 0; i < p->count; i++)
+        if (s->ops[i].random) s->ops[i].random = &s->random[i];
     return s;
 }
 
@@ -582,45 +585,85 @@ static fc_status build(fc_program *p, fc_schedule *s, const fc_loss *loss) {
     return FC_OK;
 }
 
-fc_schedule *fc_schedule_for(fc_program *p, const fc_run *run, fc_mode mode, fc_status *status) {
+/* The latest idle one that is for this, taken out of the list. The lock is held. */
+static fc_schedule *take_idle(fc_program *p, const fc_schedule *wanted, const fc_loss *loss) {
+    for (fc_schedule **at = &p->idle; *at; at = &(*at)->next) {
+        fc_schedule *s = *at;
+        if (!is_for(s, wanted, loss)) continue;
+        *at = s->next, p->arenas.idle--;
+        return s;
+    }
+    return NULL;
+}
+
+/* Of those that are checked out or idle so many stay: a few for several sizes of a batch, or as many as ran at once. What
+ * is beyond leaves the list, the oldest first. The lock is held. */
+static fc_schedule *take_spare(fc_program *p) {
     enum { MOST_KEPT = 4 };
+    const int kept = p->arenas.most > MOST_KEPT ? p->arenas.most : MOST_KEPT;
+    int keeps = kept - p->arenas.out;
+    fc_schedule **at = &p->idle;
+    while (*at && keeps-- > 0) at = &(*at)->next;
+    fc_schedule *spare = *at;
+    *at = NULL;
+    for (const fc_schedule *s = spare; s; s = s->next) p->arenas.idle--;
+    return spare;
+}
+
+static void free_all(fc_schedule *s) {
+    while (s) {
+        fc_schedule *next = s->next;
+        fc_schedule_free(s);
+        s = next;
+    }
+}
+
+void fc_schedule_give(fc_program *p, fc_schedule *s) {
+    fc_lock();
+    s->next = p->idle, p->idle = s;
+    p->arenas.idle++, p->arenas.out--;
+    fc_schedule *spare = take_spare(p);
+    fc_unlock();
+    free_all(spare);
+}
+
+static fc_schedule *made(fc_program *p, const fc_schedule *wanted, const fc_loss *loss, fc_status *status) {
+    fc_schedule *s = new_schedule(p);
+    *status = FC_OUT_OF_MEMORY;
+    if (!s) return NULL;
+    s->kernels = wanted->kernels, s->N = wanted->N, s->batch_N = wanted->batch_N, s->parts = wanted->parts;
+    s->threads = wanted->threads, s->mode = wanted->mode, s->losses = wanted->losses;
+    for (int l = 0; l < s->losses; l++) s->loss_tensor[l] = loss[l].tensor;
+    *status = build(p, s, loss);
+    if (*status == FC_OK) return s;
+    fc_schedule_free(s);
+    return NULL;
+}
+
+static void give_random_numbers(const fc_program *p, fc_schedule *s, const fc_run *run) {
+    for (int i = 0; i < p->count; i++)
+        if (p->ops[i].kind == FC_OP_DROPOUT && p->ops[i].random)
+            s->random[i] = run->random ? run->random[i] : *p->ops[i].random;
+}
+
+fc_schedule *fc_schedule_take(fc_program *p, const fc_run *run, fc_mode mode, fc_status *status) {
     const fc_part_of_batch *part = run->part;
-    const int losses = mode == FC_TRAIN ? run->losses : 0;
-    const fc_loss *loss = run->loss;
     const fc_schedule wanted = {.kernels = fc_kernels_active(), .N = run->N, .batch_N = part ? part->N : run->N,
                                 .parts = part ? part->parts : 1, .threads = fc_num_threads(), .mode = mode,
-                                .losses = losses};
-    int kept = 0;
+                                .losses = mode == FC_TRAIN ? run->losses : 0};
     *status = FC_OK;
-    for (fc_schedule **at = &p->schedules; *at; at = &(*at)->next, kept++) {
-        fc_schedule *s = *at;
-        if (is_for(s, &wanted, loss)) {
-            *at = s->next, s->next = p->schedules, p->schedules = s; /* to the front */
-            return s;
-        }
-    }
-    for (fc_schedule **at = &p->schedules; *at;) { /* the oldest goes */
-        fc_schedule *s = *at;
-        if (kept >= MOST_KEPT && !s->next) {
-            *at = NULL;
-            fc_schedule_free(s);
-        } else {
-            at = &s->next;
-        }
-    }
-    fc_schedule *s = new_schedule(p);
+    fc_lock();
+    if (++p->arenas.out > p->arenas.most) p->arenas.most = p->arenas.out;
+    fc_schedule *s = take_idle(p, &wanted, run->loss), *spare = s ? NULL : take_spare(p);
+    fc_unlock();
+    free_all(spare);
     if (!s) {
-        *status = FC_OUT_OF_MEMORY;
-        return NULL;
+        s = made(p, &wanted, run->loss, status);
+        fc_lock();
+        if (s) p->arenas.made++;
+        else p->arenas.out--;
+        fc_unlock();
     }
-    s->kernels = wanted.kernels, s->N = wanted.N, s->batch_N = wanted.batch_N, s->parts = wanted.parts;
-    s->threads = wanted.threads, s->mode = mode, s->losses = losses;
-    for (int l = 0; l < losses; l++) s->loss_tensor[l] = loss[l].tensor;
-    *status = build(p, s, loss);
-    if (*status != FC_OK) {
-        fc_schedule_free(s);
-        return NULL;
-    }
-    s->next = p->schedules;
-    return p->schedules = s;
+    if (s) give_random_numbers(p, s, run);
+    return s;
 }

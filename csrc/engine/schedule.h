@@ -17,7 +17,8 @@ struct fc_program {
     int *needed;   /* of each tensor: its gradient leads to something that learns, or is asked for */
     int *goes_on;  /* of each operation: backward has something to compute */
     double *seconds; /* see fc_program_time; NULL */
-    struct fc_schedule *schedules; /* the latest first; a few are kept */
+    struct fc_schedule *idle; /* schedules that no run has checked out, the latest first; under fc_lock, as arenas is */
+    fc_arenas arenas;
 };
 
 typedef enum { FC_FORWARD, FC_MOMENTS, FC_LOSS, FC_SEED, FC_BACKWARD, FC_GRADIENT_MOMENTS, FC_WEIGHTS, FC_ADD_TO,
@@ -67,7 +68,8 @@ typedef struct fc_schedule {
     int few;        /* too few images for bundles */
     int64_t leaf;   /* images, see tree.h */
     int64_t bundles, chunks; /* a chunk is a leaf of bundles, or a bundle of leaves */
-    fc_op *ops;     /* with sizes, and gradients that are added later redirected */
+    fc_op *ops;     /* with sizes, gradients that are added later redirected, and the run's random numbers */
+    fc_random *random; /* of each operation */
     fc_way *way;
     const char **why; /* that way, in words */
     int *reached;   /* of each operation: it goes back */
@@ -89,8 +91,9 @@ typedef struct fc_schedule {
     float *message; /* two of message_size: what is exchanged with other parts of the batch */
 } fc_schedule;
 
-/* NULL with a status. The schedule is the program's. */
-fc_schedule *fc_schedule_for(fc_program *program, const fc_run *run, fc_mode mode, fc_status *status);
+/* Check one out: no other run has it until it is given back. NULL with a status. */
+fc_schedule *fc_schedule_take(fc_program *program, const fc_run *run, fc_mode mode, fc_status *status);
+void fc_schedule_give(fc_program *program, fc_schedule *schedule);
 void fc_schedule_free(fc_schedule *schedule);
 
 const fc_method *fc_method_of(fc_way way, fc_op_kind kind);

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastconv import _kernels
-from fastconv._core.turns import Turns
+from fastconv._core.changes import change
 from fastconv.engine.lower import Builder, Cut, NoProgram, Op, Shape, Size, Tensor
 from fastconv.engine.passes import optimized
 from fastconv.graph import structure
@@ -170,7 +170,12 @@ class Compiled:
         """Of each tensor that C fills, the first of the shapes that it is asked for in."""
         self._as_made = self._results == [_Result(True, *of) for of in enumerate(self._made_shapes)]
         """Whether the results are just what C fills."""
-        self._turns = Turns()  # a program in C has one workspace
+        streams = {id(stream): place for place, (_, stream) in enumerate(self.draws)}
+        self._drawn = [streams[id(op["random"])] for op in self.ops if op.get("random") is not None]
+        """Of each operation that draws, in C's order, its place in ``draws``."""
+        moving = any(op["kind"] == "batch_norm" and op["training"] for op in self.ops)
+        self.moved: list[Parameter] = [w for call in run.calls for w in call.layer.weights] if moving else []
+        """What a run may move: moving statistics are among it."""
         self._in_c: dict[int, _kernels.Program] = {}
         for call in run.calls:
             if call.layer._activity_losses:  # of a penalty that it had
@@ -203,46 +208,54 @@ class Compiled:
         return self._that_fills(len(self._made_shapes))
 
     def _that_fills(self, count: int) -> _kernels.Program:
-        """The program in C that fills so many of the tensors that are asked for, the first ones.
-
-        In a forked child, another one if a thread of the parent was at work on it.
-        """
-        if self._turns.lost:
-            _abandoned.extend(self._in_c.values())  # for they may be half done with giving back their memory
-            self._in_c, self._turns.lost = {}, False
+        """The program in C that fills so many of the tensors that are asked for, the first ones."""
         program = self._in_c.get(count)
         if program is None:
             *table, asked_for = self._table
             taps = {"tapped": [tensor.number for tensor in self.tapped.values()]} if self.tapped else {}
-            program = self._in_c[count] = _kernels.Program(*table, asked_for[:count], **taps)
+            program = self._in_c.setdefault(count, _kernels.Program(*table, asked_for[:count], **taps))
         return program
 
     # ---- as a layer
 
     def compute(self, *inputs: Array, training: bool = False) -> tuple[Any, Any]:
-        """(outputs, None); a list of outputs where there are several."""
-        results = self.run(inputs)
-        return results[0] if len(results) == 1 else results, None
+        """(outputs, what the gradient needs); a list of outputs where there are several."""
+        results, run = self._forward(inputs)
+        return results[0] if len(results) == 1 else results, run
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs, forward."""
-        given, outputs = self._prepared(inputs)
+        return self._forward(inputs)[0]
+
+    def _forward(self, inputs: Sequence[Array]) -> tuple[list[Array], _kernels.Run | None]:
+        """(outputs, the run in C)"""
+        given, outputs, draws = self._prepared(inputs)
+        run = None
         if self.ops:
-            with self._turns.lock:
-                self.in_c.run(given, outputs, self.keep)
-        return self._shaped(inputs, outputs)
+            run = self.in_c.run(given, outputs, self.keep, None, draws, bool(self.moved))
+            self._move(run)
+        return self._shaped(inputs, outputs), run
+
+    def _move(self, run: _kernels.Run) -> None:
+        """Moving statistics: with the step of training, or now."""
+        if self.moved:
+            change(self.moved, run.commit)
+
+    @property
+    def is_pure(self) -> bool:
+        """Whether a run changes nothing but its outputs, so that several threads may run it."""
+        return not (self.keep or self.moved or self.draws)
 
     @property
     def takes_one(self) -> bool:
-        """Whether it is a function of one array, all of it in C, that draws no random numbers."""
+        """Whether it is a function of one array, all of it in C, that changes nothing."""
         return (
-            self._as_made and bool(self.ops) and len(self.inputs) == len(self.outputs) == 1 and not self.draws
+            self._as_made and bool(self.ops) and len(self.inputs) == len(self.outputs) == 1 and self.is_pure
         )
 
     def infer(self, x: Any) -> Array | None:
         """Where it ``takes_one``, the output for x, computed at once; None where x is not as C reads it."""
-        with self._turns.lock:
-            y: Array | None = self.in_c.infer(x, self.input_shapes[0], self._made_shapes[0])
+        y: Array | None = self.in_c.infer(x, self.input_shapes[0], self._made_shapes[0])
         return y
 
     def train(self, inputs: Sequence[Array], losses: list[tuple[Any, ...]]) -> list[Array]:
@@ -250,15 +263,14 @@ class Compiled:
         _kernels.Program.train. Gradients of inputs and tensors that are asked for are left for
         ``take_gradients``.
         """
-        given, outputs = self._prepared(inputs, self._answers)
+        given, outputs, draws = self._prepared(inputs, self._answers)
+        program, moves = self._that_fills(self._answers), bool(self.moved)
         if not self._gives_gradients:
-            with self._turns.lock:
-                self._that_fills(self._answers).train(given, outputs, losses)
+            self._move(program.train(given, outputs, losses, None, draws, moves))
             return self._shaped(inputs, outputs)
         dx = self._room_for_inputs(len(inputs[0]), np.zeros)
         tapped = self._room_for_tapped(len(inputs[0]))
-        with self._turns.lock:
-            self._that_fills(self._answers).train(given, outputs, losses, gradients=[*dx, *tapped.values()])
+        self._move(program.train(given, outputs, losses, None, draws, moves, [*dx, *tapped.values()]))
         of_inputs = zip(self._read, dx, strict=True)
         self._given = {self.inputs[i]: array for i, array in of_inputs if array is not None} | tapped
         return self._shaped(inputs, outputs)
@@ -279,11 +291,10 @@ class Compiled:
         if not self.ops:
             return inputs
         dx, self._given = self._room_for_inputs(N, np.empty), self._room_for_tapped(N)
-        with self._turns.lock:
-            self.in_c.backward(
-                [None if array is None else _door.laid_out(array, np.float32) for array in outputs],
-                [*dx, *self._given.values()],
-            )
+        saved.backward(
+            [None if array is None else _door.laid_out(array, np.float32) for array in outputs],
+            [*dx, *self._given.values()],
+        )
         for i, array in zip(self._read, dx, strict=True):
             if array is not None:
                 inputs[i] = array if inputs[i] is None else inputs[i] + array
@@ -307,8 +318,10 @@ class Compiled:
         given, self._given = self._given, {}
         return given
 
-    def _prepared(self, inputs: Sequence[Array], count: int | None = None) -> tuple[list[Array], list[Array]]:
-        """(what C reads, what it is to fill: all, or ``count`` of it), and the draws made."""
+    def _prepared(
+        self, inputs: Sequence[Array], count: int | None = None
+    ) -> tuple[list[Array], list[Array], list[tuple[int, int]] | None]:
+        """(what C reads, what it is to fill: all, or ``count`` of it, its draws)"""
         N = len(inputs[0])
         arrays = []
         for array, shape in zip(inputs, self.input_shapes, strict=True):
@@ -324,10 +337,12 @@ class Compiled:
                     "they are once it is built"
                 )
             arrays.append(array if _door.is_ready(array) else _door.laid_out(array, np.float32))
-        for layer, stream in self.draws:
-            stream.seed, stream.call = layer.draw()
+        draws = None
+        if self.draws:
+            drawn = [layer.draw() for layer, _ in self.draws]
+            draws = [drawn[place] for place in self._drawn]
         given = arrays if len(self._read) == len(arrays) else [arrays[i] for i in self._read]
-        return given, [_door.empty((N, *shape)) for shape in self._made_shapes[:count]]
+        return given, [_door.empty((N, *shape)) for shape in self._made_shapes[:count]], draws
 
     def _shaped(self, inputs: Sequence[Array], outputs: list[Array]) -> list[Array]:
         """The results in their own shapes, those that are there."""
@@ -348,11 +363,7 @@ class Compiled:
         self, images: int, tensors_of_losses: Sequence[int]
     ) -> tuple[list[dict[str, Any]], dict[str, int]]:
         """Of each operation, and of all of them: see _kernels.Program.describe."""
-        with self._turns.lock:
-            return self.that_runs(tensors_of_losses).describe(images, self.keep, tensors_of_losses)
-
-
-_abandoned: list[Any] = []
+        return self.that_runs(tensors_of_losses).describe(images, self.keep, tensors_of_losses)
 
 
 def _marked(ops: list[Op]) -> list[Op]:
@@ -539,6 +550,11 @@ class Program:
     def blank_outputs(self, images: int) -> list[Array]:
         """Arrays of the outputs' shapes, with anything in them."""
         return [np.empty((images, *shape), np.float32) for shape in self.output_shapes]
+
+    @property
+    def is_pure(self) -> bool:
+        """Whether all of it is in C, and a run changes nothing but its outputs."""
+        return not self.in_python and all(part.is_pure for part in _compiled(self))
 
     @property
     def at_once(self) -> Callable[[Any], Array | None] | None:

@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from fastconv import initializers, ops
+from fastconv._core.changes import change
 from fastconv._core.checks import is_whole, unsupported_argument
 from fastconv.constraints import ConstraintLike
 from fastconv.initializers import InitializerLike
@@ -29,6 +30,9 @@ class BatchNormalization(AffineNormalization):
     moving averages:
 
         moving_mean = momentum · moving_mean + (1 − momentum) · mean, and likewise the (biased) variance
+
+    In a step of ``fit`` or ``train_on_batch`` they move together with the weights, when the optimizer has
+    stepped; in a ``forward`` of your own at once.
 
     In inference these moving averages take their place. So they do, and stay as they are, in a layer with
     ``trainable=False``, whatever ``training`` says: a frozen layer computes what it computed before (Keras).
@@ -136,12 +140,20 @@ class BatchNormalization(AffineNormalization):
         y = ops.batch_norm(x, mean, variance, self.gamma_value, self.beta_value, self.epsilon)
         self.remember(x, mean, variance, of_batch, axis)
         if of_batch:  # last, when nothing more can fail
-            moved = self._moved(self.moving_mean, mean), self._moved(self.moving_variance, variance)
-            self.moving_mean.value, self.moving_variance.value = moved
+            self._move(mean, variance)
         return channels_at(y, axis)
 
-    def _moved(self, average: Parameter, new: Array) -> Array:
-        return average.value * self.momentum + new * (1.0 - self.momentum)
+    def _move(self, mean: Array, variance: Array) -> None:
+        averages = self.moving_mean, self.moving_variance
+        added = mean * (1.0 - self.momentum), variance * (1.0 - self.momentum)
+
+        def move() -> None:
+            for average, new in zip(averages, added, strict=True):
+                value = average.value
+                value *= self.momentum
+                value += new
+
+        change(averages, move)
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array | None:
         x, mean, variance, of_batch, axis = self.recall()

@@ -55,6 +55,8 @@ class Graphed:
 
     _needs_numbers: TypeError | None = None  # why ``call`` could not be traced
 
+    _moves_in_call = False  # whether ``call`` changes its weights in training, by itself
+
     _lets_go = False  # whether what was remembered is let go on the way back
 
     name: str

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import ops
+from fastconv._core.changes import changes_of_step
 from fastconv._core.checks import is_real, is_whole
 from fastconv._core.randomness import batch_random, drawn_seed
 from fastconv.layers.layer import Layer, Shape
@@ -47,9 +48,13 @@ class RandomLayer(Layer):
         return training or self.always_random or any(layer is self for layer in _always_random.get())
 
     def draw(self) -> tuple[int, int]:
-        """(seed, call): what the next random numbers follow from; a new one each time."""
+        """(seed, call): what the next random numbers follow from; a new one each time. In a step of training
+        they count once it is done.
+        """
         if (ahead := batch_random()) is not None:
             return ahead.draw(self, self.seed)
+        if (changes := changes_of_step()) is not None:
+            return changes.draw(self)
         if self._drawn_seed is None:
             self._drawn_seed = drawn_seed()
         call, self._draws = self._draws, (self._draws + 1) % 2**32

@@ -93,6 +93,7 @@ class SpectralNormalization(Layer):
     """
 
     _has_parts = True
+    _moves_in_call = True
 
     vector_u: Parameter
 

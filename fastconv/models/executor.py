@@ -1,6 +1,7 @@
 """What runs a batch of a model. An executor has five methods:
 
 infer(model, x)                                 the outputs
+infer_beside(model, x)                          the same where other threads may run the model too, or None
 at_once(x)                                      the same for a batch like the last one, or None
 loss_and_gradients(model, objective, batch)     the outputs and the loss; fills the gradients
 tap(model, schedule, inputs, training, taps,    the outputs, tensors in between, the loss, and gradients
@@ -117,6 +118,12 @@ class LayerByLayer:
         """The outputs for x, floats of a shape that the model takes; of several inputs a list."""
         return model.forward(x, training=False)
 
+    def infer_beside(self, model: Model, x: Any) -> Any:
+        """The outputs where nothing but them changes, so that other threads may run or train the model
+        meanwhile; None where the model is to be had alone, and then ``infer``.
+        """
+        return None
+
     def at_once(self, x: Any) -> Any:
         """The outputs for x, which nobody has looked at; None where somebody has to, and then ``infer``."""
         return None
@@ -202,6 +209,15 @@ class Programmed(LayerByLayer):
         program = None if inputs is None else self._programs.find(model, inputs, training=False)
         if inputs is None or program is None:
             return super().infer(model, x)
+        self._latest = version, program.at_once
+        return program.nested(program.infer(inputs))
+
+    def infer_beside(self, model: Model, x: Any) -> Any:
+        version = versions.version()
+        inputs = self._inputs(model, x)
+        program = None if inputs is None else self._programs.known(inputs)
+        if inputs is None or program is None or not program.is_pure:
+            return None
         self._latest = version, program.at_once
         return program.nested(program.infer(inputs))
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastconv._core.names import by_occurrence
+from fastconv._core.turns import writing
 from fastconv.parameter import Array, make_room
 
 
@@ -64,8 +65,9 @@ def load_pairs(
         for name, parameter in own.weights.items()
     ]
     make_room(parameter for parameter, _ in values)
-    for parameter, value in values:
-        parameter.value = value
+    with writing(model.weights):
+        for parameter, value in values:
+            parameter.value = value
     if problems:
         warnings.warn(
             f"{where}: {len(problems)} of {len(pairs)} layers skipped: {'; '.join(problems)}", stacklevel=5

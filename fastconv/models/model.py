@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Mapping
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -380,8 +381,15 @@ class Model(Trainer):
         )  # fmt: skip
 
     def forget(self) -> None:
-        with self._turns.lock:
-            super().forget()
+        if self._remembers():  # a step of training in another thread is not waited for in vain
+            with self._turns.lock:
+                super().forget()
+
+    def _remembers(self) -> bool:
+        """Whether something was kept for ``backward`` in this thread."""
+        mine = get_ident()
+        kept = (layer._memory for layer in self._leaves())
+        return any(thread == mine and what is not None for thread, what in kept)
 
     def _last_layers(self) -> list[Layer]:
         """The layers that make the outputs; none before the model is built."""

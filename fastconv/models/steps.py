@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastconv import regularizers
-from fastconv._core.turns import Turns
+from fastconv._core.changes import Changes
+from fastconv._core.turns import Turns, writing
 from fastconv._core.versions import Latest
 from fastconv.graph import structure
 from fastconv.graph.ports import Several, listed
@@ -53,7 +54,7 @@ class Steps(Intake):
         self._lets_go = False
         self._moving = Moving()
         self._learned = Latest[list[Parameter]]()
-        self._turns = Turns()
+        self._turns = Turns(self)
 
     def _ready(self, method: str) -> Compiled:
         if self._compiled is None:
@@ -159,7 +160,7 @@ class Steps(Intake):
 
     def _learn(self, batch: Batch) -> Logs:
         """``train_step``; where it raises, weights, optimizer and random states stay as they were."""
-        with self._turns.lock, self._moving.put_back_on_error(self):
+        with self._turns.lock, self._moving.put_back_on_error(self), Changes():
             return self._logs("train_step", batch)
 
     def _train_step(self, batch: Batch) -> Logs:
@@ -185,13 +186,16 @@ class Steps(Intake):
         outputs = self._at_once(x)
         if outputs is None:
             batch = self._checked(x)
-            with self._turns.lock:
-                outputs = self._executor.infer(self, batch)
+            with self._turns.reading:
+                outputs = self._executor.infer_beside(self, batch)
+            if outputs is None:
+                with self._turns.lock, self._turns.reading:
+                    outputs = self._executor.infer(self, batch)
         return outputs
 
     def _at_once(self, x: Any) -> Any:
         """The outputs for a batch like the last one; None where it is another, or no plain array."""
-        with self._turns.lock:
+        with self._turns.reading:
             return self._executor.at_once(x)
 
     def _loss_and_gradients(self, batch: Batch) -> tuple[Any, Value, list[Parameter]]:
@@ -330,7 +334,7 @@ class Steps(Intake):
             return super().get_weights()
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        with self._turns.lock:
+        with self._turns.lock, writing(self.weights):
             super().set_weights(weights)
 
     def __getstate__(self) -> dict[str, Any]:

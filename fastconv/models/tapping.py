@@ -65,7 +65,7 @@ def tap(
     if from_logits and output_gradient is None:
         raise ValueError(f"{model}: from_logits says where output_gradient begins, and none was given")
     batch = model._batch(x, y, sample_weight)
-    with model._turns.lock:
+    with model._turns.lock, model._turns.reading:
         batch = batch._replace(x=model._checked(batch.x))
         inputs: list[Array] = structure.leaves(list(model._checked_inputs(model._nested_as_inputs(batch.x))))
         schedule = _schedule(model, inputs, training)

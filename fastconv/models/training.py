@@ -56,9 +56,11 @@ class Trainer(Compiling):
 
     Threads: ``model(x)``, ``predict``, ``predict_on_batch``, ``get_weights``, ``set_weights`` and
     ``copy.deepcopy(model)`` may run in any thread, beside training too: they see the weights as they are
-    between two steps. ``fit``, ``evaluate``, ``train_on_batch`` and ``test_on_batch`` of a model are for one
-    thread at a time: beside a ``fit`` or ``evaluate`` in another thread they raise RuntimeError. A training
-    loop of your own (``forward``, ``backward``, ``optimizer.step``) must be the only thread that trains the
+    between two steps. Several threads predict at the same time where all layers lower to C, and do not wait
+    for a step of training to end; the first prediction for a shape of inputs, the others of these methods,
+    and models with layers of your own or random ones in inference do. ``fit``, ``evaluate``,
+    ``train_on_batch`` and ``test_on_batch`` of a model are for one thread at a time: beside a ``fit`` or
+    ``evaluate`` in another thread they raise RuntimeError. A training loop of your own (``forward``, ``backward``, ``optimizer.step``) must be the only thread that trains the
     model or calls its ``forward``. Models that share layers count as one model in this respect, but only a
     ``backward`` after another thread's ``forward`` is noticed.
     """
@@ -315,7 +317,13 @@ class Trainer(Compiling):
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
     ) -> float | list[float] | Logs:
-        """One step on one batch; returns its loss and metrics as ``evaluate`` does (before the step)."""
+        """One step on one batch; returns its loss and metrics as ``evaluate`` does (before the step).
+
+        Weights, moving statistics of batch normalization and the counts of random layers change together, at
+        the end: other threads that predict meanwhile see all of the step or nothing of it, and where it
+        raises nothing has changed. One thread at a time may train a model. Ctrl-C may come between any two
+        statements here; in ``fit`` it waits for the end of the step.
+        """
         self._ready("train_on_batch")
         batch = self._batch(x, y, sample_weight, class_weight)
         with self._turns.lock:
@@ -339,7 +347,11 @@ class Trainer(Compiling):
             return _returned(self._logs("test_step", batch), return_dict)
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
-        """The model's outputs for one batch."""
+        """The model's outputs for one batch.
+
+        May be called in several threads at the same time, and while another one trains the model: the answer
+        is that of the weights before or after one of its steps. See the class for when a thread waits.
+        """
         outputs = None if self._overrides("predict_step") else self._at_once(x)
         if outputs is not None:
             return outputs

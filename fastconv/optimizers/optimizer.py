@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike
 
 from fastconv import ops
 from fastconv._config import configuration
+from fastconv._core.changes import changes_of_step
 from fastconv._core.configuration import call_of
+from fastconv._core.turns import writing
 from fastconv.optimizers import learning_rate as rates
 from fastconv.optimizers import options as shared
 from fastconv.optimizers.weight_decay import DecayExclusion
@@ -156,10 +158,19 @@ class Optimizer:
     def step(self, parameters: Sequence[Parameter]) -> None:
         """Apply every ``parameter.grad`` to its ``parameter.value``, in place.
 
+        Other threads that predict with them meanwhile see all of the step or nothing of it.
         Raises ValueError for other parameters than those of the first step. Where a rule or a constraint of
         your own raises, all parameters and what is remembered of them are put back first.
         """
         self.build(parameters)
+        changes = changes_of_step()
+        with writing(self._parameters if changes is None else [*self._parameters, *changes.parameters]):
+            self._step_alone()
+            if changes is not None:
+                changes.commit()
+
+    def _step_alone(self) -> None:
+        """While no other thread reads the parameters or writes them."""
         self._rate_of_step = self.learning_rate  # asked for once: a function may answer differently each time
         saved = None
         scalars = [(name, getattr(self, name)) for name in self.scalars] if self.scalars else ()
@@ -216,10 +227,13 @@ class Optimizer:
 
         ``fit`` does so when it ends. Parameters that are frozen keep their values.
         """
+        if not (self.use_ema and self._batches):
+            return
         given = {id(parameter) for parameter in var_list}
-        for parameter, state in zip(self._parameters, self._state, strict=True):
-            if self.use_ema and self._batches and id(parameter) in given and parameter.trainable:
-                parameter.value = state[AVERAGE]
+        with writing(self._parameters):
+            for parameter, state in zip(self._parameters, self._state, strict=True):
+                if id(parameter) in given and parameter.trainable:
+                    parameter.value = state[AVERAGE]
 
     def _options_now(self) -> ops.UpdateOptions:
         frequency = self.ema_overwrite_frequency

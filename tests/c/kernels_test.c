@@ -637,7 +637,7 @@ static void test_program(int64_t N, const char *isa) {
         const fc_loss loss = {.kind = FC_LOSS_SOFTMAX_CROSS_ENTROPY, .tensor = LOGITS, .targets = {.labels = labels},
                               .scale = 1.0f / (float)N, .losses = fresh(N)};
         const fc_run one = {.N = N, .inputs = &x, .outputs = &probabilities, .losses = 1, .loss = &loss};
-        const fc_status status = fc_program_run(program, &one, 0);
+        const fc_status status = fc_program_run(program, &one, 0, NULL);
         snprintf(what, sizeof what, "%s, program of %lld images, %s", isa, (long long)N, names[way]);
         report(status == FC_OK, what, "no memory");
         /* logits of up to about 50, so rounded by some 1e-6, which is how much their probabilities then differ */

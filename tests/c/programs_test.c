@@ -1,4 +1,5 @@
-/* programs_test.c - programs on several threads: the same bits as on one, and several programs at the same time.
+/* programs_test.c - programs on several threads: the same bits as on one; several programs, and several runs of one
+ * program beside training, at the same time.
  *
  *     input - conv - batch norm - relu - add - max pool - dropout - conv + tanh - reshape - dense - softmax, loss
  *               \______________________/
@@ -8,6 +9,7 @@
  * tested in kernels_test.c and in Python.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "arrays.h"
 #include "engine/engine.h"
@@ -88,10 +90,14 @@ static fc_status run(network *net, int64_t N, int halves) {
     const fc_loss loss = {.kind = FC_LOSS_SOFTMAX_CROSS_ENTROPY, .tensor = LOGITS, .targets = {.labels = net->labels},
                           .scale = 1.0f / (float)N, .losses = net->losses};
     const fc_run one = {.N = N, .inputs = &inputs, .outputs = &outputs, .losses = !halves, .loss = &loss};
-    const fc_status status = fc_program_run(net->program, &one, halves);
-    if (status != FC_OK || !halves) return status;
+    fc_held *held;
+    if (!halves) return fc_program_run(net->program, &one, 0, NULL);
+    fc_status status = fc_program_run(net->program, &one, 1, &held);
+    if (status != FC_OK) return status;
     float *no_gradient = NULL;
-    return fc_program_backward(net->program, &one, &given, &no_gradient);
+    status = fc_program_backward(net->program, held, &one, &given, &no_gradient);
+    fc_program_commit(net->program, held), fc_program_let_go(net->program, held);
+    return status;
 }
 
 static void compare_bits(const char *what, const network *one, const network *other) {
@@ -142,6 +148,114 @@ static void test_callers(void) {
     for (int i = 0; i < CALLERS; i++) fc_program_free(nets[i]->program), free(nets[i]);
 }
 
+/* ---- inference beside training ---------------------------------------------------------------- */
+
+/* Weights that one thread trains, and others read for inference by one program. */
+typedef struct {
+    network *net;
+    fc_program *inference;
+    pthread_rwlock_t weights;
+    float *expected; /* what is predicted after each step, from none on */
+    atomic_int steps; /* that are taken */
+} shared;
+
+enum { READERS = 4, STEPS = 12, IMAGES = 13 };
+
+static fc_status predict(shared *with, float *y) {
+    const float *inputs = with->net->x;
+    const fc_run one = {.N = IMAGES, .inputs = &inputs, .outputs = &y};
+    return fc_program_run(with->inference, &one, 0, NULL);
+}
+
+/* The gradients are computed beside readers; weights and moving statistics change while there are none. */
+static fc_status train_step(shared *with) {
+    network *net = with->net;
+    const float *inputs = net->x;
+    float *outputs = net->y;
+    const fc_loss loss = {.kind = FC_LOSS_SOFTMAX_CROSS_ENTROPY, .tensor = LOGITS, .targets = {.labels = net->labels},
+                          .scale = 1.0f / IMAGES, .losses = net->losses};
+    const fc_run one = {.N = IMAGES, .inputs = &inputs, .outputs = &outputs, .losses = 1, .loss = &loss};
+    fc_held *held;
+    const fc_status status = fc_program_run(net->program, &one, 0, &held);
+    if (status != FC_OK) return status;
+    pthread_rwlock_wrlock(&with->weights);
+    for (int i = 0; i < WEIGHTS; i++)
+        if (!isnan(net->gradients[i])) net->weights[i] -= 0.1f * net->gradients[i]; /* else it does not learn */
+    fc_program_commit(net->program, held);
+    pthread_rwlock_unlock(&with->weights);
+    fc_program_let_go(net->program, held);
+    net->stream.call++;
+    return FC_OK;
+}
+
+static shared *new_shared(void) {
+    shared *with = calloc(1, sizeof *with);
+    if (!with) exit(2);
+    with->net = new_network(), begin(with->net);
+    fc_op ops[OPS];
+    memcpy(ops, with->net->ops, sizeof ops);
+    for (int i = 0; i < OPS; i++) {
+        memset(ops[i].gradient, 0, sizeof ops[i].gradient);
+        ops[i].training = 0;
+        /* Variances are not negative. */
+        for (int64_t k = 0; ops[i].kind == FC_OP_BATCH_NORM && k < tensors[i].C; k++) ops[i].weight[3][k] = 1;
+    }
+    const int input = 0, wanted = 0, output = OPS;
+    with->inference = fc_program_new(ops, OPS, tensors, OPS + 1, &input, &wanted, 1, &output, 1);
+    if (!with->inference || pthread_rwlock_init(&with->weights, NULL)) exit(2);
+    return with;
+}
+
+static void free_shared(shared *with) {
+    pthread_rwlock_destroy(&with->weights);
+    fc_program_free(with->inference), fc_program_free(with->net->program);
+    free(with->net), free(with);
+}
+
+static void *predict_often(void *given) {
+    shared *with = given;
+    float y[IMAGES * CLASSES];
+    for (int last = 0; !last;) {
+        last = atomic_load(&with->steps) == STEPS;
+        pthread_rwlock_rdlock(&with->weights);
+        const fc_status status = predict(with, y);
+        pthread_rwlock_unlock(&with->weights);
+        int known = 0;
+        for (int s = 0; s <= STEPS; s++) known |= !memcmp(y, with->expected + s * IMAGES * CLASSES, sizeof y);
+        if (status != FC_OK || !known) return with;
+    }
+    return NULL;
+}
+
+/* What is predicted is, to the bit, what is predicted after some step when nothing runs beside it. */
+static void test_inference_beside_training(int threads) {
+    const char *what = "inference beside training";
+    shared *alone = new_shared(), *with = new_shared();
+    static float expected[(STEPS + 1) * IMAGES * CLASSES];
+    pthread_t readers[READERS];
+    fc_set_num_threads(threads);
+    for (int s = 0; s <= STEPS; s++) {
+        report(predict(alone, expected + s * IMAGES * CLASSES) == FC_OK, what, "no memory");
+        report(train_step(alone) == FC_OK, what, "no memory");
+    }
+    with->expected = expected;
+    for (int i = 0; i < READERS; i++) pthread_create(&readers[i], NULL, predict_often, with);
+    for (int s = 0; s < STEPS; s++) {
+        report(train_step(with) == FC_OK, what, "no memory");
+        atomic_fetch_add(&with->steps, 1);
+    }
+    for (int i = 0; i < READERS; i++) {
+        void *failed;
+        pthread_join(readers[i], &failed);
+        report(!failed, what, "a prediction of no step");
+    }
+    report(train_step(with) == FC_OK, what, "no memory");
+    report(!memcmp(with->net->weights, alone->net->weights, sizeof with->net->weights), what, "other weights");
+    const fc_arenas arenas = fc_program_arenas(with->inference);
+    report(arenas.made <= READERS && arenas.out == 0 && arenas.idle == arenas.made, what, "other arenas");
+    free_shared(alone), free_shared(with);
+}
+
 int main(void) {
     network *alone = new_network(), *team = new_network();
     for (int isa = 0; isa < fc_isa_count(); isa++) {
@@ -150,6 +264,7 @@ int main(void) {
             for (int64_t N = 1; N <= MOST_IMAGES; N += 13)
                 for (int halves = 0; halves < 2; halves++) test_threads(alone, team, way, N, halves);
         test_callers();
+        for (int threads = 1; threads <= 2; threads++) test_inference_beside_training(threads);
     }
     fc_program_free(alone->program), free(alone), fc_program_free(team->program), free(team);
     printf("%d passed, %d failed\n", passed, failed);
