@@ -60,9 +60,10 @@ class Trainer(Compiling):
     for a step of training to end; the first prediction for a shape of inputs, the others of these methods,
     and models with layers of your own or random ones in inference do. ``fit``, ``evaluate``,
     ``train_on_batch`` and ``test_on_batch`` of a model are for one thread at a time: beside a ``fit`` or
-    ``evaluate`` in another thread they raise RuntimeError. A training loop of your own (``forward``, ``backward``, ``optimizer.step``) must be the only thread that trains the
-    model or calls its ``forward``. Models that share layers count as one model in this respect, but only a
-    ``backward`` after another thread's ``forward`` is noticed.
+    ``evaluate`` in another thread they raise RuntimeError. A training loop of your own (``forward``,
+    ``backward``, ``optimizer.step``) must be the only thread that trains the model or calls its ``forward``.
+    Models that share layers count as one model in this respect, but only a ``backward`` after another
+    thread's ``forward`` is noticed.
     """
 
     _changes_while_running = Layer._changes_while_running | {
