@@ -155,6 +155,7 @@ typedef struct {
     network *net;
     fc_program *inference;
     pthread_rwlock_t weights;
+    pthread_mutex_t door; /* to it, so that a writer gets in between readers */
     float *expected; /* what is predicted after each step, from none on */
     atomic_int steps; /* that are taken */
 } shared;
@@ -178,7 +179,9 @@ static fc_status train_step(shared *with) {
     fc_held *held;
     const fc_status status = fc_program_run(net->program, &one, 0, &held);
     if (status != FC_OK) return status;
+    pthread_mutex_lock(&with->door);
     pthread_rwlock_wrlock(&with->weights);
+    pthread_mutex_unlock(&with->door);
     for (int i = 0; i < WEIGHTS; i++)
         if (!isnan(net->gradients[i])) net->weights[i] -= 0.1f * net->gradients[i]; /* else it does not learn */
     fc_program_commit(net->program, held);
@@ -203,11 +206,12 @@ static shared *new_shared(void) {
     const int input = 0, wanted = 0, output = OPS;
     with->inference = fc_program_new(ops, OPS, tensors, OPS + 1, &input, &wanted, 1, &output, 1);
     if (!with->inference || pthread_rwlock_init(&with->weights, NULL)) exit(2);
+    if (pthread_mutex_init(&with->door, NULL)) exit(2);
     return with;
 }
 
 static void free_shared(shared *with) {
-    pthread_rwlock_destroy(&with->weights);
+    pthread_rwlock_destroy(&with->weights), pthread_mutex_destroy(&with->door);
     fc_program_free(with->inference), fc_program_free(with->net->program);
     free(with->net), free(with);
 }
@@ -217,7 +221,9 @@ static void *predict_often(void *given) {
     float y[IMAGES * CLASSES];
     for (int last = 0; !last;) {
         last = atomic_load(&with->steps) == STEPS;
+        pthread_mutex_lock(&with->door);
         pthread_rwlock_rdlock(&with->weights);
+        pthread_mutex_unlock(&with->door);
         const fc_status status = predict(with, y);
         pthread_rwlock_unlock(&with->weights);
         int known = 0;
