@@ -1929,12 +1929,12 @@ cdef class Program:
             if (buffer.itemsize != sizeof(float) or strcmp(buffer.format, b"f") != 0 or not like(&buffer, shape)
                     or buffer.shape[0] == 0 or <size_t>buffer.buf % sizeof(float) != 0):
                 return None
+            memset(&run, 0, sizeof(fc_run))
             run.N = buffer.shape[0]
             y = empty((run.N, *output_shape))
             inputs = <const float *>buffer.buf
             outputs = written(y, self.count_of_output(0, run.N))
             run.inputs, run.outputs = &inputs, &outputs
-            run.losses, run.loss, run.totals, run.part, run.random = 0, NULL, NULL, NULL, NULL
             with nogil:
                 status = fc_program_run(self.program, &run, 0, NULL)
             check(status)

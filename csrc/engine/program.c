@@ -92,11 +92,7 @@ static void forget_schedules(fc_program *p) {
     fc_schedule *s = p->idle;
     p->idle = NULL, p->arenas.idle = 0;
     fc_unlock();
-    while (s) {
-        fc_schedule *next = s->next;
-        fc_schedule_free(s);
-        s = next;
-    }
+    fc_schedules_free(s);
 }
 
 void fc_program_force(fc_program *p, const int *ways) {

@@ -610,7 +610,7 @@ static fc_schedule *take_spare(fc_program *p) {
     return spare;
 }
 
-static void free_all(fc_schedule *s) {
+void fc_schedules_free(fc_schedule *s) {
     while (s) {
         fc_schedule *next = s->next;
         fc_schedule_free(s);
@@ -624,7 +624,7 @@ void fc_schedule_give(fc_program *p, fc_schedule *s) {
     p->arenas.idle++, p->arenas.out--;
     fc_schedule *spare = take_spare(p);
     fc_unlock();
-    free_all(spare);
+    fc_schedules_free(spare);
 }
 
 static fc_schedule *made(fc_program *p, const fc_schedule *wanted, const fc_loss *loss, fc_status *status) {
@@ -656,7 +656,7 @@ fc_schedule *fc_schedule_take(fc_program *p, const fc_run *run, fc_mode mode, fc
     if (++p->arenas.out > p->arenas.most) p->arenas.most = p->arenas.out;
     fc_schedule *s = take_idle(p, &wanted, run->loss), *spare = s ? NULL : take_spare(p);
     fc_unlock();
-    free_all(spare);
+    fc_schedules_free(spare);
     if (!s) {
         s = made(p, &wanted, run->loss, status);
         fc_lock();

@@ -95,6 +95,7 @@ typedef struct fc_schedule {
 fc_schedule *fc_schedule_take(fc_program *program, const fc_run *run, fc_mode mode, fc_status *status);
 void fc_schedule_give(fc_program *program, fc_schedule *schedule);
 void fc_schedule_free(fc_schedule *schedule);
+void fc_schedules_free(fc_schedule *first); /* and those behind it in the list */
 
 const fc_method *fc_method_of(fc_way way, fc_op_kind kind);
 

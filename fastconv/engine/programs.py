@@ -90,8 +90,7 @@ class Programs:
         taps: Taps | None,
         earlier: Program | None,
     ) -> Program | None:
-        nested = shapes[0] if len(shapes) == 1 else shapes
-        schedule = model.schedule(training, nested if model._traces_call else None)
+        schedule = model.schedule_for(training, shapes)
         if schedule is None:
             return None
         try:

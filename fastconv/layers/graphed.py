@@ -322,6 +322,11 @@ class Graphed:
             _keep(self._schedules, key, made)
         return made
 
+    def schedule_for(self, training: bool, shapes: Sequence[tuple[int, ...]]) -> Schedule | None:
+        """``schedule`` for inputs whose examples have these shapes."""
+        nested = shapes[0] if len(shapes) == 1 else shapes
+        return self.schedule(training, nested if self._traces_call else None)
+
 
 def composition_of(layer: Graphed, training: bool, shapes: Any) -> Graph | None:
     """``layer.composition(training, shapes)``"""

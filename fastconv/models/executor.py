@@ -89,9 +89,8 @@ class LossGoal(Goal):
         return _judged(self._terms, y, blank, weights)
 
     def loss(self, outputs: list[Array], losses: list[Judged | None] | None = None) -> float:
-        if losses is not None and all(loss is None or loss.exact for loss in losses):
-            value = sum_of(self._terms, [None if loss is None else loss.value() for loss in losses])
-        else:
+        value = None if losses is None else _value_in_c(self._terms, losses)
+        if value is None:
             y, weights = self._sorted(outputs)
             value = value_of(self._terms, y, outputs, weights)
         return value.total + sum(self._model.losses)
@@ -209,8 +208,7 @@ class Programmed(LayerByLayer):
         program = None if inputs is None else self._programs.find(model, inputs, training=False)
         if inputs is None or program is None:
             return super().infer(model, x)
-        self._latest = version, program.at_once
-        return program.nested(program.infer(inputs))
+        return self._inferred(program, inputs, version)
 
     def infer_beside(self, model: Model, x: Any) -> Any:
         version = versions.version()
@@ -218,6 +216,10 @@ class Programmed(LayerByLayer):
         program = None if inputs is None else self._programs.known(inputs)
         if inputs is None or program is None or not program.is_pure:
             return None
+        return self._inferred(program, inputs, version)
+
+    def _inferred(self, program: Program, inputs: list[Array], version: object) -> Any:
+        """The outputs; and the next batch may run ``at_once``."""
         self._latest = version, program.at_once
         return program.nested(program.infer(inputs))
 
@@ -245,11 +247,8 @@ class Programmed(LayerByLayer):
         if judging.in_c and program.heads is not None:
             losses = _judged(terms, y, outputs, weights)
         if losses is not None:
-            outputs = program.train(inputs, [None if loss is None else loss.in_c() for loss in losses])
-            if all(loss is None or loss.exact for loss in losses):
-                value = sum_of(terms, [None if loss is None else loss.value() for loss in losses])
-            else:
-                value = value_of(terms, y, outputs, weights)
+            outputs = _train(program, inputs, losses)
+            value = _value_in_c(terms, losses) or value_of(terms, y, outputs, weights)
         else:
             outputs, going = program.forward(inputs)
             value = value_of(terms, y, outputs, weights)
@@ -281,7 +280,7 @@ class Programmed(LayerByLayer):
                 return made, goal.loss(made[:count]), []
             losses = goal.in_c(program, inputs)
             if losses is not None:
-                made = program.train(inputs, [None if loss is None else loss.in_c() for loss in losses])
+                made = _train(program, inputs, losses)
                 return made, goal.loss(made[:count], losses), program.take_gradients({})
             made, going = program.forward(inputs)
             loss = goal.loss(made[:count])
@@ -408,7 +407,7 @@ def _run_once(program: Program, inputs: list[Array], training: bool, terms: list
         ]
         losses = _judged(terms, targets, blank, [None] * len(blank))
         assert losses is not None
-        program.train(inputs, [None if loss is None else loss.in_c() for loss in losses])
+        _train(program, inputs, losses)
 
 
 def _in_c(terms: list[Term], fused: list[bool]) -> bool:
@@ -429,6 +428,18 @@ def _judged(terms: list[Term], y: Any, outputs: Any, weights: Any) -> list[Judge
             return None
         losses.append(loss)
     return losses
+
+
+def _train(program: Program, inputs: list[Array], losses: list[Judged | None]) -> list[Array]:
+    """``Program.train``, which fills the arrays of ``losses``."""
+    return program.train(inputs, [None if loss is None else loss.in_c() for loss in losses])
+
+
+def _value_in_c(terms: list[Term], losses: list[Judged | None]) -> Value | None:
+    """The loss, after ``_train``; None where what C says is not exact."""
+    if not all(loss is None or loss.exact for loss in losses):
+        return None
+    return sum_of(terms, [None if loss is None else loss.value() for loss in losses])
 
 
 def _gradients(

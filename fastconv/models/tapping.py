@@ -93,21 +93,16 @@ def tap(
                 slopes[number] = extra if slopes[number] is None else slopes[number] + extra
     for call in schedule.calls if taps.penalized else ():
         (number, *_), layer = call.outputs, call.layer
-        if (
-            number in slopes and layer.activity_regularizer is not None
-        ):  # it begins its own way back with that
+        if number in slopes and layer.activity_regularizer is not None:  # with which its own way back begins
             extra = layer.activity_gradient(known[number])
             slopes[number] = extra if slopes[number] is None else slopes[number] + extra
     slopes = {
         number: np.zeros_like(known[number]) if array is None else array.reshape(known[number].shape)
         for number, array in slopes.items()
     }
-    nested = outputs[0] if structure.is_leaf(schedule.graph.outputs) else structure.packed(
-        schedule.graph.outputs, outputs
-    )  # fmt: skip
     return Tapped(
         *_apart(
-            nested,
+            structure.packed(schedule.graph.outputs, outputs),
             loss,
             {what: at[what].nested(known) for what in wanted},
             {what: at[what].nested(slopes) for what in derived},
@@ -127,7 +122,8 @@ def _known(
 def inferred(model: Model, schedule: Schedule, inputs: list[Array], numbers: Sequence[int]) -> list[Array]:
     """Tensors of ``model.schedule(training=False)`` for inputs that are checked."""
     taps = Taps(tuple(numbers), (), penalized=False)
-    made, _, _ = model._executor.tap(model, schedule, inputs, False, taps, Goal(len(schedule.outputs)))
+    with model._turns.lock, model._turns.reading:
+        made, _, _ = model._executor.tap(model, schedule, inputs, False, taps, Goal(len(schedule.outputs)))
     known = _known(schedule, taps, inputs, made)
     return [known[number] for number in numbers]
 
@@ -205,9 +201,7 @@ def _found(model: Model, schedule: Schedule, what: Any) -> _Place:
 
 def _places(model: Model, schedule: Schedule, what: Any) -> list[_Place]:
     if isinstance(what, SymbolicTensor):
-        if (
-            model._traces_call and what.node.is_input
-        ):  # of the graph for inference, which ``model.input`` is of
+        if model._traces_call and what.node.is_input:  # ``model.input`` is of the graph for inference
             inputs = zip(model.graph.input_list, schedule.graph.input_list, strict=True)
             what = next((here for tensor, here in inputs if tensor is what), what)
         own = schedule.tensors.get(id(what))
@@ -241,9 +235,7 @@ def _check_model(model: Model) -> None:
 
 
 def _schedule(model: Model, inputs: list[Array], training: bool) -> Schedule:
-    shapes = [array.shape[1:] for array in inputs]
-    nested = shapes[0] if len(shapes) == 1 else shapes
-    schedule = model.schedule(training, nested if model._traces_call else None)
+    schedule = model.schedule_for(training, [array.shape[1:] for array in inputs])
     if schedule is None:
         raise ValueError(f"{model} cannot be tapped: it computes by a call of its own, not by its layers")
     return schedule
@@ -264,11 +256,7 @@ class _Given(Goal):
     def gradients(self, outputs: list[Array]) -> list[Array | None]:
         given = self._given
         if callable(given):
-            given = given(
-                outputs[0]
-                if structure.is_leaf(self._graph.outputs)
-                else structure.packed(self._graph.outputs, outputs)
-            )
+            given = given(structure.packed(self._graph.outputs, outputs))
         leaves = structure.leaves(given)
         if len(leaves) != len(outputs):
             raise ValueError(
@@ -308,5 +296,4 @@ class _OwnLoss(Goal):
         return structure.leaves(given)
 
     def _packed(self, outputs: list[Array]) -> Any:
-        graph = self._model.graph
-        return outputs[0] if structure.is_leaf(graph.outputs) else structure.packed(graph.outputs, outputs)
+        return structure.packed(self._model.graph.outputs, outputs)

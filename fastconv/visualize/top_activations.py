@@ -72,8 +72,7 @@ def top_activations(
     best: list[Array] = []  # values, images and places (row · W' + column), each (at most count, maps)
     for start in range(0, len(images), batch_size):
         part = _door.array(images[start : start + batch_size], "x")
-        with model._turns.lock:
-            (y,) = inferred(model, schedule_of(model), [part], top.outputs)
+        (y,) = inferred(model, schedule_of(model), [part], top.outputs)
         refuse_nan(top.layer, y, part, start)
         y = as_maps(y, top.layer)
         best = _best([*best, *_strongest_units(y, start)], count)

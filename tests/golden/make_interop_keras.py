@@ -5,7 +5,6 @@ KERAS_BACKEND=jax python tests/golden/make_interop_keras.py       # Keras 3.15, 
 
 import json
 import sys
-import zipfile
 from pathlib import Path
 
 import keras
@@ -13,17 +12,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import interop_networks as networks
+from packing import packed
 
 PLACE = Path(__file__).with_name("interop")
-
-
-def packed(path):
-    """Compress the members of a .keras file, which Keras does not."""
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
 
 
 def made(name):

@@ -3,24 +3,15 @@
 python tests/golden/make_interop_keras2.py       # TensorFlow 2.13.1, whose Keras is 2.13.1
 """
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from packing import packed
 from tensorflow import keras
 
 PLACE = Path(__file__).with_name("interop")
 L = keras.layers
-
-
-def packed(path):
-    """Compress the members of a .keras file, which Keras does not."""
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
 
 
 def functional():
